@@ -1,0 +1,70 @@
+//! 128 bits as 26 characters of Crockford base32, the suffix that TypeID and ULID use.
+//!
+//! The 26 characters hold 130 bits, so the first is at most `7`. The alphabet is `0-9a-z` without `i`, `l`, `o` and
+//! `u`, and sorts as the number does. There are no aliases: one number has one spelling.
+
+/// How many characters 128 bits take.
+pub const LENGTH: usize = 26;
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// Writes `value`, lower case.
+#[must_use]
+pub fn encode(value: u128) -> String {
+    (0..LENGTH).rev().map(|place| char::from(ALPHABET[(value >> (5 * place)) as usize & 31])).collect()
+}
+
+/// Reads what [`encode`] writes: lower case only. `None` for anything else.
+#[must_use]
+pub fn decode(text: &str) -> Option<u128> {
+    let digits = text.as_bytes();
+    if digits.len() != LENGTH || digits[0] > b'7' {
+        return None;
+    }
+    digits.iter().try_fold(0u128, |value, digit| {
+        let five = ALPHABET.binary_search(digit).ok()?;
+        Some(value << 5 | five as u128)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_specification_s_vectors_hold() {
+        // github.com/jetify-com/typeid: spec/valid.json
+        assert_eq!(encode(0), "00000000000000000000000000");
+        assert_eq!(encode(u128::MAX), "7zzzzzzzzzzzzzzzzzzzzzzzzz");
+        assert_eq!(encode(0x0188_bac7_4afa_78aa_bc3b_bd1e_ef28_d881), "01h2xcejqtf2nbrexx3vqjhp41");
+    }
+
+    #[test]
+    fn what_is_not_one_spelling_of_128_bits_is_refused() {
+        for text in [
+            "",
+            "8zzzzzzzzzzzzzzzzzzzzzzzzz",
+            "0000000000000000000000000u",
+            "0000000000000000000000000A",
+            "000000000000000000000000000",
+        ] {
+            assert_eq!(decode(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_number_comes_back_and_sorts_as_it_did(a: u128, b: u128) {
+            prop_assert_eq!(decode(&encode(a)), Some(a));
+            prop_assert_eq!(a.cmp(&b), encode(a).cmp(&encode(b)));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,30}") {
+            if let Some(value) = decode(&text) {
+                prop_assert_eq!(encode(value), text);
+            }
+        }
+    }
+}

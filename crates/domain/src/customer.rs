@@ -1,0 +1,280 @@
+//! The customer, and all that may happen to it: it is registered, changed and deleted.
+
+use crate::metadata::MetadataError;
+use crate::{
+    Address, AddressEdit, CustomerId, Edit, Email, ExternalId, Metadata, MetadataEdit, Name, Phone, TaxId, Tenant,
+    Timestamp,
+};
+
+/// Whether a customer's e-mail address may be somebody else's too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum EmailUse {
+    /// No live customer of the tenant may have it already, and none may take it while this one holds it.
+    #[default]
+    Exclusive,
+    /// It is taken whoever else has it.
+    Shared,
+}
+
+/// What is known about a customer. Everything may be absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// How to write to them.
+    pub email: Option<Email>,
+    /// The merchant's own name for them.
+    pub external_id: Option<ExternalId>,
+    /// What they are called.
+    pub name: Option<Name>,
+    /// How to call them.
+    pub phone: Option<Phone>,
+    /// Where to bill them.
+    pub address: Address,
+    /// Their tax identification number.
+    pub tax_id: Option<TaxId>,
+    /// What the merchant wants kept with them.
+    pub metadata: Metadata,
+}
+
+/// Everything a stored customer consists of, for the adapters that write and read one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomerParts {
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// Its identifier.
+    pub id: CustomerId,
+    /// What is known about it.
+    pub profile: Profile,
+    /// Whether others may have its e-mail address.
+    pub email_use: EmailUse,
+    /// Counts its changes, from 1.
+    pub version: i64,
+    /// When it was registered.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// When it was deleted.
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// A customer of one tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Customer(CustomerParts);
+
+/// What to do with each part of a customer. The default changes nothing.
+#[derive(Debug, Clone, Default)]
+pub struct CustomerEdit {
+    /// The e-mail address.
+    pub email: Edit<Email>,
+    /// Whether a new e-mail address may be somebody else's too.
+    pub email_use: EmailUse,
+    /// The merchant's own name.
+    pub external_id: Edit<ExternalId>,
+    /// The name.
+    pub name: Edit<Name>,
+    /// The telephone number.
+    pub phone: Edit<Phone>,
+    /// The billing address, part by part.
+    pub address: AddressEdit,
+    /// The tax identification number.
+    pub tax_id: Edit<TaxId>,
+    /// The metadata.
+    pub metadata: MetadataEdit,
+}
+
+impl Customer {
+    /// Makes a new customer of `tenant`, at version 1.
+    #[must_use]
+    pub fn register(tenant: Tenant, id: CustomerId, profile: Profile, email_use: EmailUse, now: Timestamp) -> Self {
+        Self(CustomerParts {
+            tenant,
+            id,
+            profile,
+            email_use,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+            deleted_at: None,
+        })
+    }
+
+    /// Puts together a customer that was stored.
+    #[must_use]
+    pub fn restore(parts: CustomerParts) -> Self {
+        Self(parts)
+    }
+
+    /// Everything it consists of.
+    #[must_use]
+    pub fn parts(&self) -> &CustomerParts {
+        &self.0
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn tenant(&self) -> Tenant {
+        self.0.tenant
+    }
+
+    /// Its identifier.
+    #[must_use]
+    pub fn id(&self) -> CustomerId {
+        self.0.id
+    }
+
+    /// What is known about it.
+    #[must_use]
+    pub fn profile(&self) -> &Profile {
+        &self.0.profile
+    }
+
+    /// When it was registered.
+    #[must_use]
+    pub fn created_at(&self) -> Timestamp {
+        self.0.created_at
+    }
+
+    /// When it last changed.
+    #[must_use]
+    pub fn updated_at(&self) -> Timestamp {
+        self.0.updated_at
+    }
+
+    /// When it was deleted; `None` while it lives.
+    #[must_use]
+    pub fn deleted_at(&self) -> Option<Timestamp> {
+        self.0.deleted_at
+    }
+
+    /// The key by which its e-mail address is compared.
+    #[must_use]
+    pub fn email_key(&self) -> Option<&str> {
+        self.0.profile.email.as_ref().map(Email::key)
+    }
+
+    /// The key that no other live customer of the tenant may have, if it insists on one.
+    #[must_use]
+    pub fn exclusive_email_key(&self) -> Option<&str> {
+        self.email_key().filter(|_| self.0.email_use == EmailUse::Exclusive)
+    }
+
+    /// The customer as it stands after `edit`; equal to this one if nothing is different then.
+    ///
+    /// A customer that keeps its e-mail address, if perhaps in another spelling, keeps its [`EmailUse`] too.
+    ///
+    /// # Errors
+    /// [`MetadataError`] if the merged metadata breaks a limit.
+    pub fn changed(&self, edit: CustomerEdit, now: Timestamp) -> Result<Self, MetadataError> {
+        let mut after = self.clone();
+        let profile = &mut after.0.profile;
+        edit.email.apply(&mut profile.email);
+        edit.external_id.apply(&mut profile.external_id);
+        edit.name.apply(&mut profile.name);
+        edit.phone.apply(&mut profile.phone);
+        edit.address.apply(&mut profile.address);
+        edit.tax_id.apply(&mut profile.tax_id);
+        edit.metadata.apply(&mut profile.metadata)?;
+        if after.email_key() != self.email_key() {
+            after.0.email_use = edit.email_use;
+        }
+        if after != *self {
+            after.touch(now);
+        }
+        Ok(after)
+    }
+
+    /// The customer as it stands once deleted: its identifiers are free again, its row is kept.
+    #[must_use]
+    pub fn deleted(&self, now: Timestamp) -> Self {
+        let mut after = self.clone();
+        after.touch(now);
+        after.0.deleted_at = Some(after.0.updated_at);
+        after
+    }
+
+    /// A clock that was set back does not make a change older than the one before it.
+    fn touch(&mut self, now: Timestamp) {
+        self.0.version += 1;
+        self.0.updated_at = now.max(self.0.updated_at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Environment, Json, MerchantId, Object};
+    use uuid::Uuid;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).expect("a small number")
+    }
+
+    fn email(text: &str) -> Email {
+        Email::parse(text).expect("an address")
+    }
+
+    fn customer(email_use: EmailUse) -> Customer {
+        let tenant = Tenant { merchant: MerchantId::new(Uuid::from_u128(1)), environment: Environment::Live };
+        let profile =
+            Profile { email: Some(email("ada@example.com")), name: Name::parse("Ada").ok(), ..Profile::default() };
+        Customer::register(tenant, CustomerId::new(Uuid::from_u128(2)), profile, email_use, at(1000))
+    }
+
+    #[test]
+    fn an_edit_that_changes_nothing_leaves_the_same_customer() {
+        let before = customer(EmailUse::Exclusive);
+        assert_eq!(before.changed(CustomerEdit::default(), at(2000)), Ok(before.clone()));
+        let same_name =
+            CustomerEdit { name: Edit::Set(Name::parse("Ada").expect("a name")), ..CustomerEdit::default() };
+        assert_eq!(before.changed(same_name, at(2000)), Ok(before));
+    }
+
+    #[test]
+    fn a_change_counts_and_moves_the_time() {
+        let before = customer(EmailUse::Exclusive);
+        let after = before
+            .changed(CustomerEdit { name: Edit::Clear, ..CustomerEdit::default() }, at(2000))
+            .expect("no metadata");
+        assert_eq!((after.profile().name.as_ref(), after.parts().version, after.updated_at()), (None, 2, at(2000)));
+        assert_eq!(after.created_at(), at(1000));
+        let clock_set_back = before.changed(CustomerEdit { name: Edit::Clear, ..CustomerEdit::default() }, at(500));
+        assert_eq!(clock_set_back.expect("no metadata").updated_at(), at(1000));
+    }
+
+    #[test]
+    fn another_spelling_of_the_same_address_keeps_its_use() {
+        let edit = CustomerEdit { email: Edit::Set(email("ADA@example.com")), ..CustomerEdit::default() };
+        let after = customer(EmailUse::Shared).changed(edit, at(2000)).expect("no metadata");
+        assert_eq!(
+            (after.profile().email.as_ref().map(Email::as_str), after.parts().email_use),
+            (Some("ADA@example.com"), EmailUse::Shared)
+        );
+    }
+
+    #[test]
+    fn a_new_address_takes_the_use_that_the_edit_asks_for() {
+        let edit = |email_use| CustomerEdit {
+            email: Edit::Set(email("eda@example.com")),
+            email_use,
+            ..CustomerEdit::default()
+        };
+        let shared = customer(EmailUse::Exclusive).changed(edit(EmailUse::Shared), at(2000)).expect("no metadata");
+        assert_eq!(shared.exclusive_email_key(), None);
+        let exclusive = customer(EmailUse::Shared).changed(edit(EmailUse::Exclusive), at(2000)).expect("no metadata");
+        assert_eq!(exclusive.exclusive_email_key(), Some("eda@example.com"));
+    }
+
+    #[test]
+    fn a_broken_merge_changes_nothing() {
+        let patch = Object::try_from(vec![("k".to_owned(), Json::String("\0".to_owned()))]).expect("one key");
+        let edit = CustomerEdit { metadata: MetadataEdit::Merge(patch), ..CustomerEdit::default() };
+        assert_eq!(customer(EmailUse::Exclusive).changed(edit, at(2000)), Err(MetadataError::Nul));
+    }
+
+    #[test]
+    fn a_deleted_customer_keeps_what_it_was() {
+        let before = customer(EmailUse::Exclusive);
+        let after = before.deleted(at(3000));
+        assert_eq!((after.deleted_at(), after.updated_at(), after.parts().version), (Some(at(3000)), at(3000), 2));
+        assert_eq!(after.profile(), before.profile());
+    }
+}

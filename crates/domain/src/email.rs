@@ -1,0 +1,267 @@
+//! E-mail addresses, and the key by which two of them are the same.
+//!
+//! No database compares text the way another does (`lower`, `NOCASE` and `citext` disagree on İ, the Kelvin sign and
+//! É), so the key is computed here and stored as plain bytes. `golden/email_keys.tsv` pins what it is.
+
+use caseless::Caseless;
+use email_address::{EmailAddress, Options};
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
+use unicode_normalization::UnicodeNormalization;
+
+use crate::Rule;
+
+/// An e-mail address as it was typed, with the key it is compared by.
+///
+/// Two addresses are the same when their keys are: case, Unicode composition, compatibility forms and the spelling of
+/// an international domain make no difference; dots and `+tags` in the local part do.
+#[derive(Debug, Clone)]
+pub struct Email {
+    address: String,
+    key: String,
+}
+
+/// Why an e-mail address was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EmailError {
+    /// Nothing but white space.
+    #[error("must not be empty")]
+    Empty,
+    /// More than 254 bytes (RFC 5321 §4.5.3.1.3), as typed or as its key.
+    #[error("must be at most 254 bytes long")]
+    TooLong,
+    /// A control character, which is never cut off silently.
+    #[error("must not contain control characters")]
+    ControlCharacter,
+    /// White space inside, or a character that cannot be seen or that turns the direction of writing.
+    #[error("must not contain white space or invisible characters")]
+    Invisible,
+    /// No `@`, or several.
+    #[error("must contain exactly one @")]
+    NotOneAt,
+    /// More than 64 bytes before the `@` (RFC 5321 §4.5.3.1.1).
+    #[error("must have at most 64 bytes before the @")]
+    LocalPartTooLong,
+    /// What stands before the `@` is not an RFC 5322 dot-atom; quoted forms are refused.
+    #[error("must have a valid name before the @, such as ada in ada@example.com")]
+    LocalPart,
+    /// What stands behind the `@` is not a domain name of at least two labels.
+    #[error("must have a valid domain behind the @, such as example.com in ada@example.com")]
+    Domain,
+}
+
+impl Rule for EmailError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::TooLong | Self::LocalPartTooLong => "too_long",
+            Self::ControlCharacter => "control_character",
+            Self::Invisible | Self::NotOneAt | Self::LocalPart | Self::Domain => "invalid_email",
+        }
+    }
+}
+
+impl PartialEq for Email {
+    /// Whether the two were typed alike; compare [`Email::key`] to ask whether they are the same address.
+    fn eq(&self, other: &Self) -> bool {
+        self.address == other.address
+    }
+}
+
+impl Eq for Email {}
+
+impl Email {
+    /// The most bytes an address may have.
+    pub const MAX_BYTES: usize = 254;
+    /// The most bytes that may stand before the `@`.
+    pub const MAX_LOCAL_BYTES: usize = 64;
+
+    /// Reads an address, trims white space at its ends, and computes its key.
+    ///
+    /// # Errors
+    /// [`EmailError`], saying the rule.
+    pub fn parse(text: &str) -> Result<Self, EmailError> {
+        if text.chars().any(char::is_control) {
+            return Err(EmailError::ControlCharacter);
+        }
+        let address = text.trim();
+        if address.is_empty() {
+            return Err(EmailError::Empty);
+        }
+        if address.len() > Self::MAX_BYTES {
+            return Err(EmailError::TooLong);
+        }
+        let key = key(address)?;
+        Ok(Self { address: address.to_owned(), key })
+    }
+
+    /// Puts together what [`Email::parse`] once made, without judging it again, so that a rule made stricter later
+    /// does not make a stored customer unreadable.
+    #[must_use]
+    pub fn restore(address: String, key: String) -> Self {
+        Self { address, key }
+    }
+
+    /// The address as it was typed, trimmed.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.address
+    }
+
+    /// What it is compared by: at most 254 bytes, to be compared byte by byte.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+fn key(address: &str) -> Result<String, EmailError> {
+    // Asked before and after: a compatibility form may be, or may become, what is not allowed.
+    let composed: String = address.nfkc().collect();
+    if address.chars().chain(composed.chars()).any(is_white_or_invisible) {
+        return Err(EmailError::Invisible);
+    }
+    let (local, domain) = composed.split_once('@').ok_or(EmailError::NotOneAt)?;
+    if domain.contains('@') {
+        return Err(EmailError::NotOneAt);
+    }
+    let domain = domain_key(domain)?;
+    let local = local_key(local)?;
+    let key = format!("{local}@{domain}");
+    if key.len() > Email::MAX_BYTES {
+        return Err(EmailError::TooLong);
+    }
+    check_syntax(&key)?;
+    Ok(key)
+}
+
+fn local_key(local: &str) -> Result<String, EmailError> {
+    if local.len() > Email::MAX_LOCAL_BYTES {
+        return Err(EmailError::LocalPartTooLong);
+    }
+    if local.is_empty() || local.contains('"') {
+        return Err(EmailError::LocalPart);
+    }
+    let key: String = local.chars().default_case_fold().nfkc().collect();
+    if key.len() > Email::MAX_LOCAL_BYTES {
+        return Err(EmailError::LocalPartTooLong);
+    }
+    Ok(key)
+}
+
+fn domain_key(domain: &str) -> Result<String, EmailError> {
+    let ascii = Uts46::new()
+        .to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Verify)
+        .map_err(|_| EmailError::Domain)?;
+    // RFC 3696 §2: a top-level domain is not all digits. This refuses addresses of the form ada@127.0.0.1 too.
+    let (_, top) = ascii.rsplit_once('.').ok_or(EmailError::Domain)?;
+    if top.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(EmailError::Domain);
+    }
+    Ok(ascii.into_owned())
+}
+
+/// The library judges the syntax of ASCII. RFC 6531 §3.3 lets every other character stand where a letter may, which
+/// the library grants to letters alone, not to the combining marks that many scripts write with.
+fn check_syntax(key: &str) -> Result<(), EmailError> {
+    let ascii: String = key.chars().map(|c| if c.is_ascii() { c } else { 'x' }).collect();
+    let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
+    EmailAddress::parse_with_options(&ascii, options).map_err(|_| EmailError::LocalPart)?;
+    Ok(())
+}
+
+/// White space, and what nobody can see: zero-width and other default-ignorable characters, and the marks that turn
+/// the direction of writing. With one of them, two addresses could look the same and differ.
+fn is_white_or_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_golden_vectors_hold() {
+        let lines = include_str!("../golden/email_keys.tsv").lines().filter(|line| !line.starts_with('#'));
+        let mut read = 0;
+        for line in lines {
+            let (address, key) = line.split_once('\t').expect("a tab in every line");
+            assert_eq!(Email::parse(address).map(|e| e.key).as_deref(), Ok(key), "{address}");
+            read += 1;
+        }
+        assert!(read > 20, "the file has lost its vectors");
+    }
+
+    #[test]
+    fn each_rule_has_its_own_error() {
+        let long_local = format!("{}@example.com", "a".repeat(65));
+        let long = format!("a@{}.com", "b.".repeat(130));
+        for (address, error) in [
+            ("", EmailError::Empty),
+            ("   ", EmailError::Empty),
+            (long.as_str(), EmailError::TooLong),
+            (long_local.as_str(), EmailError::LocalPartTooLong),
+            ("a\0@example.com", EmailError::ControlCharacter),
+            ("ada@example.com\n", EmailError::ControlCharacter),
+            ("a da@example.com", EmailError::Invisible),
+            ("a\u{a0}da@example.com", EmailError::Invisible),
+            ("a\u{200b}da@example.com", EmailError::Invisible),
+            ("a\u{202e}da@example.com", EmailError::Invisible),
+            ("ada", EmailError::NotOneAt),
+            ("ada@b@example.com", EmailError::NotOneAt),
+            ("ada@b＠example.com", EmailError::NotOneAt),
+            ("@example.com", EmailError::LocalPart),
+            ("a..b@example.com", EmailError::LocalPart),
+            (".a@example.com", EmailError::LocalPart),
+            ("\"ada\"@example.com", EmailError::LocalPart),
+            ("ada(x)@example.com", EmailError::LocalPart),
+            ("<ada@example.com", EmailError::LocalPart),
+            ("ada@", EmailError::Domain),
+            ("ada@localhost", EmailError::Domain),
+            ("ada@example.com.", EmailError::Domain),
+            ("ada@.example.com", EmailError::Domain),
+            ("ada@-example.com", EmailError::Domain),
+            ("ada@exa_mple.com", EmailError::Domain),
+            ("ada@127.0.0.1", EmailError::Domain),
+            ("ada@[127.0.0.1]", EmailError::Domain),
+        ] {
+            assert_eq!(Email::parse(address).map(|e| e.key), Err(error), "{address:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_kept_as_typed_but_for_its_ends() {
+        let email = Email::parse("  Ada@Example.COM ").expect("an address");
+        assert_eq!((email.as_str(), email.key()), ("Ada@Example.COM", "ada@example.com"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_is_an_address_with_itself_for_key(text in "\\PC{1,12}@[a-zA-Zé-ýà-ö]{1,8}\\.(com|De)") {
+            if let Ok(email) = Email::parse(&text) {
+                prop_assert_eq!(Email::parse(email.key()).map(|again| again.key), Ok(email.key));
+            }
+        }
+
+        #[test]
+        fn ascii_case_makes_no_difference(local in "[a-z0-9+._-]{1,20}", domain in "[a-z]{1,9}\\.[a-z]{2,5}") {
+            let lower = format!("{local}@{domain}");
+            let upper = lower.to_ascii_uppercase();
+            prop_assert_eq!(Email::parse(&lower).map(|e| e.key), Email::parse(&upper).map(|e| e.key));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in any::<String>()) {
+            if let Ok(email) = Email::parse(&text) {
+                prop_assert!(email.key().len() <= Email::MAX_BYTES);
+                prop_assert_eq!(email.key().matches('@').count(), 1);
+            }
+        }
+    }
+}

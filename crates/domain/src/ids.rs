@@ -1,0 +1,87 @@
+//! Identifiers: one UUIDv7 each, written as a prefix and 26 characters of [`base32`].
+
+use std::fmt;
+
+use uuid::Uuid;
+
+use crate::{Rule, base32};
+
+/// Not an identifier of the kind that is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be an identifier: {prefix} and 26 characters of lower-case Crockford base32")]
+pub struct IdError {
+    /// The prefix that was wanted.
+    pub prefix: &'static str,
+}
+
+impl Rule for IdError {
+    fn code(&self) -> &'static str {
+        "invalid_id"
+    }
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// What stands before the 26 characters, where no other surface says otherwise.
+            pub const PREFIX: &str = $prefix;
+
+            /// Makes the identifier from its 128 bits.
+            #[must_use]
+            pub const fn new(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            /// Its 128 bits.
+            #[must_use]
+            pub const fn uuid(self) -> Uuid {
+                self.0
+            }
+
+            /// Reads the prefix and the 26 characters.
+            ///
+            /// # Errors
+            /// [`IdError`] for anything else.
+            pub fn parse(text: &str) -> Result<Self, IdError> {
+                text.strip_prefix(Self::PREFIX)
+                    .and_then(Self::from_suffix)
+                    .ok_or(IdError { prefix: Self::PREFIX })
+            }
+
+            /// The 26 characters, lower case, which are the same on every surface.
+            #[must_use]
+            pub fn suffix(self) -> String {
+                base32::encode(self.0.as_u128())
+            }
+
+            /// Reads the 26 characters, lower case. `None` for anything else.
+            #[must_use]
+            pub fn from_suffix(suffix: &str) -> Option<Self> {
+                base32::decode(suffix).map(|bits| Self(Uuid::from_u128(bits)))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}{}", Self::PREFIX, self.suffix())
+            }
+        }
+    };
+}
+
+id!(
+    /// Names one customer. Version 7, so that sorting by id sorts by creation.
+    CustomerId, "cus_"
+);
+id!(
+    /// Names one merchant.
+    MerchantId, "org_"
+);
+id!(
+    /// Names one API key; it is no secret.
+    ApiKeyId, "key_"
+);

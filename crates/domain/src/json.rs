@@ -1,0 +1,261 @@
+//! JSON values as this service keeps them: numbers to the last digit, objects in their order, no key twice.
+//!
+//! Reading text stands in `roster-application`, with the library that does it; writing stands here, because a limit
+//! counts what is written.
+
+use std::fmt::{self, Write as _};
+
+/// A JSON value (RFC 8259).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Json {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// A number, digit by digit.
+    Number(Number),
+    /// A string.
+    String(String),
+    /// An array.
+    Array(Vec<Json>),
+    /// An object.
+    Object(Object),
+}
+
+/// A number as it was spelled: neither rounded nor bounded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Number(String);
+
+impl Number {
+    /// Takes a number literal of RFC 8259 §6. `None` for anything else.
+    #[must_use]
+    pub fn parse(literal: &str) -> Option<Self> {
+        let unsigned = literal.strip_prefix('-').unwrap_or(literal);
+        let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+            None => (unsigned, None),
+        };
+        let (whole, fraction) = match mantissa.split_once('.') {
+            Some((whole, fraction)) => (whole, Some(fraction)),
+            None => (mantissa, None),
+        };
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let valid = digits(whole)
+            && (whole == "0" || !whole.starts_with('0'))
+            && fraction.is_none_or(digits)
+            && exponent.is_none_or(|text| digits(text.strip_prefix(['+', '-']).unwrap_or(text)));
+        valid.then(|| Self(literal.to_owned()))
+    }
+
+    /// The literal.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An object: pairs in the order they came, no key twice.
+#[derive(Debug, Clone, Default)]
+pub struct Object(Vec<(String, Json)>);
+
+impl PartialEq for Object {
+    /// Objects are equal as JSON: the order of their keys makes no difference.
+    fn eq(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.0.iter().all(|(key, value)| other.get(key) == Some(value))
+    }
+}
+
+impl Eq for Object {}
+
+impl Object {
+    /// The value of `key`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Json> {
+        self.0.iter().find(|(k, _)| k == key).map(|(_, value)| value)
+    }
+
+    /// Gives `key` a value, where it stands if it is there, else at the end.
+    pub fn set(&mut self, key: String, value: Json) {
+        match self.0.iter_mut().find(|(k, _)| *k == key) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((key, value)),
+        }
+    }
+
+    /// Takes `key` out with its value.
+    pub fn take(&mut self, key: &str) -> Option<Json> {
+        let place = self.0.iter().position(|(k, _)| k == key)?;
+        Some(self.0.remove(place).1)
+    }
+
+    /// Whether it has no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The pairs in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Json)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// Merges `patch` into this object by the rules of RFC 7396: `null` takes a key out, objects merge, anything else
+    /// replaces.
+    pub fn merge(&mut self, patch: Object) {
+        for (key, value) in patch.0 {
+            match value {
+                Json::Null => drop(self.take(&key)),
+                Json::Object(inner) => {
+                    let mut target = self.take_object(&key).unwrap_or_default();
+                    target.merge(inner);
+                    self.set(key, Json::Object(target));
+                }
+                replacement => self.set(key, replacement),
+            }
+        }
+    }
+
+    /// The object under `key`, leaving an empty one in its place so that the key keeps where it stands.
+    fn take_object(&mut self, key: &str) -> Option<Object> {
+        match self.0.iter_mut().find(|(k, _)| k == key)? {
+            (_, Json::Object(object)) => Some(std::mem::take(object)),
+            _ => None,
+        }
+    }
+}
+
+impl TryFrom<Vec<(String, Json)>> for Object {
+    type Error = DuplicateKey;
+
+    /// # Errors
+    /// [`DuplicateKey`] if a key stands twice.
+    fn try_from(pairs: Vec<(String, Json)>) -> Result<Self, DuplicateKey> {
+        let mut keys: Vec<&str> = pairs.iter().map(|(key, _)| key.as_str()).collect();
+        keys.sort_unstable();
+        if let Some(twice) = keys.windows(2).find(|two| two[0] == two[1]) {
+            return Err(DuplicateKey(twice[0].to_owned()));
+        }
+        Ok(Self(pairs))
+    }
+}
+
+/// A key stands twice in one object. Which of the two was meant nobody can know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a key stands twice in one object")]
+pub struct DuplicateKey(pub String);
+
+impl IntoIterator for Object {
+    type Item = (String, Json);
+    type IntoIter = std::vec::IntoIter<(String, Json)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl fmt::Display for Json {
+    /// Writes compact JSON: no white space, and escapes only where RFC 8259 §7 demands them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Number(number) => f.write_str(number.as_str()),
+            Self::String(text) => write_string(f, text),
+            Self::Array(items) => {
+                f.write_char('[')?;
+                for (place, item) in items.iter().enumerate() {
+                    if place > 0 {
+                        f.write_char(',')?;
+                    }
+                    item.fmt(f)?;
+                }
+                f.write_char(']')
+            }
+            Self::Object(object) => object.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('{')?;
+        for (place, (key, value)) in self.iter().enumerate() {
+            if place > 0 {
+                f.write_char(',')?;
+            }
+            write_string(f, key)?;
+            f.write_char(':')?;
+            value.fmt(f)?;
+        }
+        f.write_char('}')
+    }
+}
+
+fn write_string(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    f.write_char('"')?;
+    let mut rest = text;
+    while let Some(place) = rest.find(|c: char| matches!(c, '"' | '\\' | '\0'..='\x1f')) {
+        let (plain, special) = rest.split_at(place);
+        f.write_str(plain)?;
+        match special.as_bytes()[0] {
+            b'"' => f.write_str("\\\"")?,
+            b'\\' => f.write_str("\\\\")?,
+            b'\n' => f.write_str("\\n")?,
+            b'\r' => f.write_str("\\r")?,
+            b'\t' => f.write_str("\\t")?,
+            control => write!(f, "\\u{control:04x}")?,
+        }
+        rest = &special[1..];
+    }
+    f.write_str(rest)?;
+    f.write_char('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_what_rfc_8259_says() {
+        for literal in ["0", "-0", "10", "1.5", "-0.1e+5", "1E400", "123456789012345678901234567890"] {
+            assert!(Number::parse(literal).is_some(), "{literal}");
+        }
+        for literal in ["", "-", "01", "+1", "1.", ".5", "1e", "NaN", "0x1", " 1", "1e+-5", "٣"] {
+            assert!(Number::parse(literal).is_none(), "{literal}");
+        }
+    }
+
+    fn object(pairs: &[(&str, Json)]) -> Object {
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone()))
+            .collect::<Vec<_>>()
+            .try_into()
+            .expect("no key twice")
+    }
+
+    #[test]
+    fn a_key_may_not_stand_twice() {
+        let pairs =
+            vec![("a".to_owned(), Json::Null), ("b".to_owned(), Json::Null), ("a".to_owned(), Json::Bool(true))];
+        assert_eq!(Object::try_from(pairs), Err(DuplicateKey("a".to_owned())));
+    }
+
+    #[test]
+    fn merging_follows_rfc_7396() {
+        let text = |value: &str| Json::String(value.to_owned());
+        let mut target =
+            object(&[("a", text("b")), ("c", Json::Object(object(&[("d", text("e")), ("f", text("g"))])))]);
+        target.merge(object(&[
+            ("a", text("z")),
+            ("c", Json::Object(object(&[("f", Json::Null)]))),
+            ("n", Json::Object(object(&[("x", Json::Null), ("y", Json::Array(vec![Json::Null]))]))),
+        ]));
+        assert_eq!(target.to_string(), r#"{"a":"z","c":{"d":"e"},"n":{"y":[null]}}"#);
+    }
+
+    #[test]
+    fn strings_are_escaped_where_they_must_be() {
+        assert_eq!(Json::String("a\"\\\n\u{1}\u{7f}é".to_owned()).to_string(), "\"a\\\"\\\\\\n\\u0001\u{7f}é\"");
+    }
+}

@@ -1,0 +1,43 @@
+//! What a customer is, and the rules that hold wherever it is stored and whoever asks.
+//!
+//! Values parse (`Email::parse("ada@example.com")?`) and are valid from then on; every error says the rule that was
+//! broken. The crate knows no I/O, no async, no serde, no database and no protocol: whoever reads requests or rows
+//! builds these types and owns the formats.
+//!
+//! Read [`customer`] first, then [`email`], whose key decides who is the same person. The use cases stand in the crate
+//! `roster-application`.
+
+pub mod address;
+pub mod base32;
+pub mod country;
+pub mod customer;
+pub mod edit;
+pub mod email;
+pub mod external_id;
+pub mod ids;
+pub mod json;
+pub mod merchant;
+pub mod metadata;
+pub mod phone;
+pub mod rule;
+pub mod subscription;
+pub mod tenant;
+pub mod text;
+pub mod timestamp;
+
+pub use address::{Address, AddressEdit, AddressPart, PostalCode};
+pub use country::Country;
+pub use customer::{Customer, CustomerEdit, CustomerParts, EmailUse, Profile};
+pub use edit::Edit;
+pub use email::Email;
+pub use external_id::ExternalId;
+pub use ids::{ApiKeyId, CustomerId, MerchantId};
+pub use json::{Json, Number, Object};
+pub use merchant::{Merchant, MerchantName};
+pub use metadata::{Metadata, MetadataEdit};
+pub use phone::Phone;
+pub use rule::Rule;
+pub use subscription::{PlanId, Subscription, SubscriptionId, SubscriptionStatus};
+pub use tenant::{Environment, Tenant};
+pub use text::{Name, TaxId, TextError};
+pub use timestamp::Timestamp;

@@ -1,0 +1,92 @@
+//! Points in time, to the millisecond.
+
+use std::fmt;
+
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
+
+use crate::Rule;
+
+/// A point in time in UTC, to the millisecond, in the years 0000 to 9999.
+///
+/// What is shown is what is stored: no surface writes finer than a millisecond, so none is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(DateTime<Utc>);
+
+/// Not a point in time that can be written in RFC 3339.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a time in RFC 3339 form, such as 2025-01-15T12:00:00Z")]
+pub struct TimestampError;
+
+impl Rule for TimestampError {
+    fn code(&self) -> &'static str {
+        "invalid_timestamp"
+    }
+}
+
+impl Timestamp {
+    /// Makes it from milliseconds since 1970-01-01T00:00:00Z.
+    ///
+    /// # Errors
+    /// [`TimestampError`] outside the years 0000 to 9999, which RFC 3339 cannot write.
+    pub fn from_millis(millis: i64) -> Result<Self, TimestampError> {
+        let time = DateTime::from_timestamp_millis(millis).ok_or(TimestampError)?;
+        if (0..=9999).contains(&time.year()) { Ok(Self(time)) } else { Err(TimestampError) }
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub fn as_millis(self) -> i64 {
+        self.0.timestamp_millis()
+    }
+
+    /// The time as chrono has it.
+    #[must_use]
+    pub fn to_utc(self) -> DateTime<Utc> {
+        self.0
+    }
+
+    /// Reads RFC 3339 in any offset; what is finer than a millisecond is cut off.
+    ///
+    /// # Errors
+    /// [`TimestampError`] for anything else.
+    pub fn parse(text: &str) -> Result<Self, TimestampError> {
+        let time = DateTime::parse_from_rfc3339(text).map_err(|_| TimestampError)?;
+        Self::from_millis(time.timestamp_millis())
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// Writes RFC 3339 with milliseconds and `Z`: `2025-01-15T12:00:00.000Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_offset_becomes_utc_and_micros_are_cut_off() {
+        let time = Timestamp::parse("2025-01-15T12:00:00.123999+02:00").map(|t| t.to_string());
+        assert_eq!(time, Ok("2025-01-15T10:00:00.123Z".to_owned()));
+    }
+
+    #[test]
+    fn what_rfc_3339_cannot_write_is_refused() {
+        for text in ["", "2025-01-15", "2025-02-30T00:00:00Z", "2025-01-15T12:00:00", "0000-01-01T00:00:00+01:00"] {
+            assert_eq!(Timestamp::parse(text), Err(TimestampError), "{text}");
+        }
+        assert_eq!(Timestamp::from_millis(i64::MAX), Err(TimestampError));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(millis in -62_167_219_200_000i64..=253_402_300_799_999) {
+            let time = Timestamp::from_millis(millis)?;
+            prop_assert_eq!(Timestamp::parse(&time.to_string()), Ok(time));
+            prop_assert_eq!(time.as_millis(), millis);
+        }
+    }
+}
