@@ -1,0 +1,126 @@
+//! API keys: `sk_live_` or `sk_test_`, 30 random characters, and 6 that catch a typing error.
+
+use std::fmt;
+
+use roster_domain::{ApiKeyId, Environment, Name, Tenant, Timestamp};
+use sha2::{Digest as _, Sha256};
+
+use crate::ports::{Entropy, EntropyError};
+
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Random characters of a key: 30 of base62 are 178 bits.
+const RANDOM_LENGTH: usize = 30;
+
+/// Characters of the checksum: the CRC-32 of all that stands before, in base62.
+const CHECKSUM_LENGTH: usize = 6;
+
+/// A key in the clear. It is shown once, when it is made, and kept by nobody but its owner.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKeySecret(String);
+
+/// The SHA-256 of a key in the clear: what is stored, and what a key is looked up by.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+impl ApiKeySecret {
+    /// Makes a new key for `environment`.
+    ///
+    /// # Errors
+    /// [`EntropyError`] if the system has no randomness to give.
+    pub fn generate(environment: Environment, entropy: &dyn Entropy) -> Result<Self, EntropyError> {
+        let mut key = String::from(prefix(environment));
+        let end = key.len() + RANDOM_LENGTH;
+        while key.len() < end {
+            let mut byte = [0];
+            entropy.fill(&mut byte)?;
+            // 248 is the largest multiple of 62 in a byte: beyond it some characters would be likelier than others.
+            if byte[0] < 248 {
+                key.push(char::from(BASE62[usize::from(byte[0] % 62)]));
+            }
+        }
+        let checksum = checksum(&key);
+        key.push_str(&checksum);
+        Ok(Self(key))
+    }
+
+    /// Reads a key, checksum and all. `None` for anything else, which no store needs to be asked about.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let random = Environment::ALL.into_iter().find_map(|environment| text.strip_prefix(prefix(environment)))?;
+        if random.len() != RANDOM_LENGTH + CHECKSUM_LENGTH || !random.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return None;
+        }
+        let (checked, given) = text.split_at(text.len() - CHECKSUM_LENGTH);
+        (checksum(checked) == given).then(|| Self(text.to_owned()))
+    }
+
+    /// What the key is stored and looked up by.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest(Sha256::digest(self.0.as_bytes()).into())
+    }
+
+    /// The key in the clear, to show it to its owner.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ApiKeySecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKeySecret(…)")
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest(…)")
+    }
+}
+
+/// What a key of `environment` starts with, as billing.io's keys do.
+fn prefix(environment: Environment) -> &'static str {
+    match environment {
+        Environment::Live => "sk_live_",
+        Environment::Sandbox => "sk_test_",
+    }
+}
+
+fn checksum(text: &str) -> String {
+    let mut rest = crc32fast::hash(text.as_bytes());
+    let mut digits = [b'0'; CHECKSUM_LENGTH];
+    for digit in digits.iter_mut().rev() {
+        *digit = BASE62[(rest % 62) as usize];
+        rest /= 62;
+    }
+    digits.map(char::from).iter().collect()
+}
+
+/// A key as the store has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Names the key; it is no secret.
+    pub id: ApiKeyId,
+    /// Whose customers it opens.
+    pub tenant: Tenant,
+    /// What its owner calls it.
+    pub name: Option<Name>,
+    /// What it is looked up by.
+    pub digest: Digest,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when on it is refused.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// Whether it opens anything at `now`.
+    #[must_use]
+    pub fn is_usable(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
+}

@@ -1,0 +1,15 @@
+use roster_domain::{Merchant, MerchantId};
+
+use crate::ports::StoreError;
+use crate::{Page, PageSize, Roster};
+
+impl Roster {
+    /// A page of all merchants, the oldest first, behind `after`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn list_merchants(&self, after: Option<MerchantId>, size: PageSize) -> Result<Page<Merchant>, StoreError> {
+        let merchants = self.store.direct(|uow| uow.merchants().list(after, size.get() + 1))?;
+        Ok(Page::cut(merchants, size))
+    }
+}

@@ -1,0 +1,69 @@
+use roster_domain::{Customer, CustomerId, EmailUse, Profile, Tenant};
+
+use crate::Roster;
+use crate::ports::{Inserted, StoreError, Taken};
+
+/// A customer to be registered.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// Whose it will be.
+    pub tenant: Tenant,
+    /// What is known about it.
+    pub profile: Profile,
+    /// Whether its e-mail address may be somebody else's too.
+    pub email_use: EmailUse,
+}
+
+/// Why a customer was not registered.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RegisterError {
+    /// Live customers of the tenant have its e-mail address or its external identifier.
+    #[error("its e-mail address or its external identifier is in use")]
+    Taken(Taken),
+    /// The store failed.
+    #[error("the customer could not be stored")]
+    Store(#[source] StoreError),
+}
+
+impl Roster {
+    /// Registers customers, each by itself: the result of one depends on those before it, never on those behind it.
+    /// The results stand in the order of the registrations.
+    ///
+    /// Race-free: see [`CustomerRepository::insert`](crate::ports::CustomerRepository::insert).
+    #[must_use]
+    pub fn register_customers(&self, registrations: Vec<Registration>) -> Vec<Result<Customer, RegisterError>> {
+        let now = self.clock.now();
+        let customers: Vec<Customer> = registrations
+            .into_iter()
+            .map(|Registration { tenant, profile, email_use }| {
+                Customer::register(tenant, CustomerId::new(self.ids.next(now)), profile, email_use, now)
+            })
+            .collect();
+        // No transaction: each insert is atomic by itself, and nothing else belongs to it.
+        match self.store.direct(|uow| uow.customers().insert(&customers)) {
+            Ok(inserted) => {
+                customers.into_iter().zip(inserted).map(|(customer, what)| registered(customer, what)).collect()
+            }
+            Err(error) => customers.iter().map(|_| Err(RegisterError::Store(error.clone()))).collect(),
+        }
+    }
+
+    /// Registers one customer.
+    ///
+    /// # Errors
+    /// [`RegisterError`]; nothing has been written then.
+    pub fn register_customer(&self, registration: Registration) -> Result<Customer, RegisterError> {
+        let mut results = self.register_customers(vec![registration]);
+        results.pop().unwrap_or_else(|| Err(RegisterError::Store(StoreError::internal("an insert has no result"))))
+    }
+}
+
+fn registered(customer: Customer, inserted: Inserted) -> Result<Customer, RegisterError> {
+    match inserted {
+        Inserted::Created => Ok(customer),
+        Inserted::Taken(taken) => Err(RegisterError::Taken(taken)),
+        Inserted::Contended => {
+            Err(RegisterError::Store(StoreError::lost_race("those in the way of an insert came and went")))
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The use cases, on the memory store, which keeps the same promise as the databases do.
+
+mod api_keys;
+mod authentication;
+mod changing;
+mod deleting;
+mod finding;
+mod merchants;
+mod model;
+mod registering;
+mod service;
+mod subscriptions;
+mod watched_store;

@@ -1,0 +1,58 @@
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use roster_application::ports::Clock;
+use roster_domain::Timestamp;
+
+/// A clock that stands still until it is moved.
+#[derive(Debug)]
+pub struct FixedClock(AtomicI64);
+
+impl FixedClock {
+    /// A clock that shows `now`.
+    #[must_use]
+    pub fn at(now: Timestamp) -> Self {
+        Self(AtomicI64::new(now.as_millis()))
+    }
+
+    /// Moves it to `now`, forwards or backwards.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.as_millis(), Ordering::SeqCst);
+    }
+
+    /// Moves it on by `millis` milliseconds, or back if that is negative.
+    pub fn advance(&self, millis: i64) {
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+impl Default for FixedClock {
+    /// A clock that shows 2025-01-15T12:00:00Z.
+    fn default() -> Self {
+        Self(AtomicI64::new(1_736_942_400_000))
+    }
+}
+
+impl Clock for FixedClock {
+    /// # Panics
+    /// If it was advanced out of the years that a [`Timestamp`] knows.
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst)).expect("a year between 0000 and 9999")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_shows_what_it_was_set_to_until_it_is_moved() {
+        let clock = FixedClock::default();
+        assert_eq!(clock.now().to_string(), "2025-01-15T12:00:00.000Z");
+        assert_eq!(clock.now(), clock.now());
+        clock.advance(1500);
+        assert_eq!(clock.now().to_string(), "2025-01-15T12:00:01.500Z");
+        let before = Timestamp::parse("1999-12-31T23:59:59Z").expect("a time");
+        clock.set(before);
+        assert_eq!(clock.now(), before);
+    }
+}

@@ -1,0 +1,66 @@
+//! The promise that every store keeps, as test cases that each store runs.
+//!
+//! A case is a function over a store, named as the sentence that a caller may rely on. It knows the ports of
+//! `roster-application` and no database, so what passes here behaves the same wherever it is stored. Adapters depend on
+//! this crate in their tests only.
+//!
+//! # How an adapter runs it
+//!
+//! In `tests/contract.rs` of the adapter, write how an empty store is made, its schema in place and no row in it, and
+//! name that function once:
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use roster_application::ports::{Store, StoreError, Work};
+//! # struct OtherStore;
+//! # impl OtherStore { fn open(_: &std::path::Path) -> Self { Self } }
+//! # impl Store for OtherStore {
+//! #     fn run_transaction(&self, _: &mut Work<'_>) -> Result<(), StoreError> { Ok(()) }
+//! #     fn run_direct(&self, _: &mut Work<'_>) -> Result<(), StoreError> { Ok(()) }
+//! #     fn ping(&self) -> Result<(), StoreError> { Ok(()) }
+//! # }
+//! # struct TemporaryFolder;
+//! # impl TemporaryFolder {
+//! #     fn new() -> Self { Self }
+//! #     fn path(&self) -> &std::path::Path { std::path::Path::new("") }
+//! # }
+//! use roster_store_contract::Subject;
+//!
+//! fn empty_store() -> Subject {
+//!     let folder = TemporaryFolder::new();
+//!     let store = Arc::new(OtherStore::open(folder.path()));
+//!     Subject::guarded(store, folder)
+//! }
+//!
+//! roster_store_contract::store_contract_tests!(empty_store);
+//! ```
+//!
+//! That makes one `#[test]` per case, such as `races::one_external_id_goes_to_exactly_one_of_many_callers`, each on a
+//! store of its own. A function that returns `Option<Subject>` works too: at `None` the case is skipped, and the
+//! function says why.
+//!
+//! # How a case is added
+//!
+//! Write it as a `pub fn` into the file of its subject and name it in the table of `table.rs`. Whatever is in one of the
+//! two places and not in the other does not compile.
+
+// A case that the table does not name is dead code: the modules are private, the table is the only way out.
+#![deny(dead_code)]
+
+mod actions;
+mod api_keys;
+mod customers;
+mod fidelity;
+mod merchants;
+mod pages;
+mod race;
+mod races;
+mod samples;
+mod subject;
+mod subscriptions;
+mod table;
+mod transactions;
+
+pub use subject::{Subject, run};
+#[doc(hidden)]
+pub use table::cases;

@@ -1,0 +1,117 @@
+//! Walking the customers of a tenant, page by page.
+
+use std::sync::Arc;
+
+use roster_application::ports::{Inserted, Store};
+use roster_domain::{Customer, CustomerId, Tenant};
+
+use crate::actions::{create, delete, ids, insert, list, new_tenant, replace, start, walk};
+use crate::samples::{other_environment, renamed};
+
+pub fn a_list_stands_newest_first(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let mut customers = samples.customers(tenant, 5);
+    // Inserted in another order than they were made in: what counts is the id.
+    customers.swap(0, 3);
+    insert(store, &customers);
+    customers.sort_by_key(|customer| std::cmp::Reverse(customer.id()));
+    assert_eq!(list(store, tenant, None, 10), customers);
+}
+
+pub fn a_page_has_at_most_its_limit(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let customers = samples.customers(tenant, 5);
+    insert(store, &customers);
+    for (limit, length) in [(1, 1), (4, 4), (5, 5), (6, 5), (501, 5)] {
+        assert_eq!(list(store, tenant, None, limit).len(), length, "limit {limit}");
+    }
+}
+
+pub fn the_list_of_a_tenant_without_customers_is_empty(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    create(store, &[&samples.customer(other_environment(tenant)).build()]);
+    let elsewhere = new_tenant(store, &samples);
+    create(store, &[&samples.customer(elsewhere).build()]);
+    assert_eq!(list(store, tenant, None, 10), []);
+    assert_eq!(list(store, tenant, Some(CustomerId::new(samples.uuid())), 10), []);
+}
+
+pub fn pages_of_any_size_make_up_the_whole_list(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let other = other_environment(tenant);
+    let mut customers = Vec::new();
+    for _ in 0..12 {
+        customers.push(samples.customer(tenant).build());
+        create(store, &[&customers[customers.len() - 1], &samples.customer(other).build()]);
+    }
+    customers.reverse();
+    for limit in [1, 2, 5, 11, 12, 13] {
+        assert_eq!(walk_ids(store, tenant, limit), ids(&customers), "limit {limit}");
+    }
+}
+
+pub fn a_list_of_twelve_hundred_is_walked_to_its_end(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let mut customers = samples.customers(tenant, 1200);
+    for batch in customers.chunks(400) {
+        assert_eq!(insert(store, batch), vec![Inserted::Created; 400]);
+    }
+    customers.reverse();
+    for limit in [101, 501] {
+        assert_eq!(walk_ids(store, tenant, limit), ids(&customers), "limit {limit}");
+    }
+}
+
+pub fn a_page_goes_on_behind_a_customer_that_is_gone(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let customers = samples.customers(tenant, 3);
+    insert(store, &customers);
+    delete(store, &customers[1]);
+    assert_eq!(list(store, tenant, Some(customers[1].id()), 10), customers[..1]);
+    let never_there = CustomerId::new(samples.uuid());
+    assert_eq!(ids(&list(store, tenant, Some(never_there), 10)), [customers[2].id(), customers[0].id()]);
+}
+
+pub fn the_deleted_take_no_room_on_a_page(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let customers = samples.customers(tenant, 6);
+    insert(store, &customers);
+    for customer in &customers[2..5] {
+        delete(store, customer);
+    }
+    assert_eq!(ids(&list(store, tenant, None, 2)), [customers[5].id(), customers[1].id()]);
+}
+
+pub fn a_walk_has_neither_gaps_nor_repeats_while_customers_come_and_go(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let customers = samples.customers(tenant, 20);
+    insert(store, &customers);
+    let mut seen: Vec<CustomerId> = Vec::new();
+    let oldest = &customers[0];
+    // Between two pages one is registered, one that was seen goes, and the one that is seen last changes.
+    for _ in 0..5 {
+        let page = list(store, tenant, seen.last().copied(), 4);
+        seen.extend(ids(&page));
+        create(store, &[&samples.customer(tenant).build()]);
+        delete(store, &page[0]);
+        replace(store, oldest, &renamed(oldest, "Changed")).expect("a live customer");
+    }
+    let newest_first: Vec<_> = customers.iter().rev().map(Customer::id).collect();
+    assert_eq!(seen, newest_first);
+    assert_eq!(list(store, tenant, seen.last().copied(), 4), []);
+}
+
+pub fn who_goes_before_the_walk_arrives_is_not_seen(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let customers = samples.customers(tenant, 4);
+    insert(store, &customers);
+    let first = list(store, tenant, None, 2);
+    delete(store, &customers[1]);
+    let second = list(store, tenant, first.last().map(Customer::id), 2);
+    assert_eq!((ids(&first), ids(&second)), (vec![customers[3].id(), customers[2].id()], vec![customers[0].id()]));
+}
+
+/// The ids of the whole list, page by page.
+fn walk_ids(store: &Arc<dyn Store>, tenant: Tenant, limit: usize) -> Vec<CustomerId> {
+    walk(limit, |last| ids(&list(store, tenant, last.copied(), limit)))
+}
