@@ -1,0 +1,63 @@
+//! One line for each request, and the identifier that ties everything about it together.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage as _};
+use roster_domain::Tenant;
+use tracing::Instrument as _;
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The most bytes of a caller's own request identifier.
+pub(crate) const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// Answers with `X-Request-Id`, and logs the request: what was asked for by its pattern, never by its path, its query or
+/// its body, which hold personal data.
+pub(crate) async fn record<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let started = Instant::now();
+    let request_id = request_id(&request);
+    let printed = request_id.to_str().unwrap_or_default();
+    let span = tracing::info_span!("request", request_id = printed);
+    let mut response = next.call(request).instrument(span).await?;
+    let tenant = response.request().extensions().get::<Tenant>().copied();
+    tracing::info!(
+        target: "roster::request",
+        method = %response.request().method(),
+        route = response.request().match_pattern().as_deref().unwrap_or("unmatched"),
+        status = response.status().as_u16(),
+        duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        request_id = printed,
+        merchant = tenant.map(|tenant| tracing::field::display(tenant.merchant)),
+        environment = tenant.map(|tenant| tenant.environment.as_str()),
+    );
+    response.headers_mut().insert(REQUEST_ID.clone(), request_id);
+    Ok(response)
+}
+
+/// The caller's own identifier if it is a printable token of at most 128 characters, ours otherwise.
+fn request_id(request: &ServiceRequest) -> HeaderValue {
+    let printable = |value: &&HeaderValue| {
+        let bytes = value.as_bytes();
+        (1..=MAX_REQUEST_ID_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+    };
+    request.headers().get(&REQUEST_ID).filter(printable).cloned().unwrap_or_else(new_request_id)
+}
+
+/// Unique among all processes and restarts: a random number of this process, and how many there were before.
+fn new_request_id() -> HeaderValue {
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let id = format!("{:016x}-{:x}", *PROCESS, COUNT.fetch_add(1, Ordering::Relaxed));
+    HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("none"))
+}

@@ -1,0 +1,209 @@
+//! Where async requests meet the synchronous service: a few threads, a bounded queue, and a deadline.
+//!
+//! A request waits here for the database and nowhere else. Beyond the bound or the deadline it is answered at once,
+//! and work whose caller has gone away is not begun.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use roster_application::Roster;
+use tokio::sync::oneshot;
+
+/// Work for one of the threads, and how long somebody waits for it.
+struct Job {
+    work: Box<dyn FnOnce(&Roster) + Send>,
+    until: Instant,
+}
+
+/// Why work was not done in time. It may still be done later, unless it was [`NotDone::Busy`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotDone {
+    /// Too many requests wait already.
+    #[error("too many requests wait for the database")]
+    Busy,
+    /// The deadline passed.
+    #[error("the database did not answer in time")]
+    Late,
+    /// The work panicked.
+    #[error("a use case panicked")]
+    Panicked,
+}
+
+/// The threads that run use cases.
+pub(crate) struct Core {
+    handle: Handle,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// The way to the threads, for requests.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    jobs: Sender<Job>,
+    deadline: Duration,
+}
+
+impl Core {
+    /// Starts `threads` threads, for which at most `queue` requests wait, each at most until its `deadline`.
+    pub(crate) fn start(roster: &Roster, threads: usize, queue: usize, deadline: Duration) -> io::Result<Self> {
+        let (jobs, waiting) = bounded(queue);
+        let start = |number| {
+            let (roster, waiting) = (roster.clone(), waiting.clone());
+            thread::Builder::new().name(format!("core-{number}")).spawn(move || run_jobs(&roster, &waiting))
+        };
+        let threads = (0..threads).map(start).collect::<io::Result<_>>()?;
+        Ok(Self { handle: Handle { jobs, deadline }, threads })
+    }
+
+    /// The way to the threads.
+    pub(crate) fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Lets the threads end once every [`Handle`] is gone, and waits for them, but not longer than `patience`: a thread
+    /// that hangs in the database must not keep the process alive.
+    pub(crate) fn stop(self, patience: Duration) {
+        drop(self.handle);
+        let until = Instant::now() + patience;
+        for thread in self.threads {
+            while !thread.is_finished() && Instant::now() < until {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+}
+
+fn run_jobs(roster: &Roster, waiting: &Receiver<Job>) {
+    while let Ok(job) = waiting.recv() {
+        if Instant::now() < job.until {
+            (job.work)(roster);
+        }
+    }
+}
+
+impl Handle {
+    /// Runs `work` on one of the threads and waits for its result.
+    pub(crate) async fn run<T, F>(&self, work: F) -> Result<T, NotDone>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Roster) -> T + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let work = Box::new(move |roster: &Roster| {
+            if answer.is_closed() {
+                return;
+            }
+            // A panic ends one request, not the thread that others wait for. The service keeps no state that it could
+            // leave half-changed: a transaction is undone when its connection unwinds.
+            let result = catch_unwind(AssertUnwindSafe(|| work(roster))).map_err(|_| NotDone::Panicked);
+            // Whoever waited may have left meanwhile; what was done is done all the same.
+            let _gone = answer.send(result);
+        });
+        let job = Job { work, until: Instant::now() + self.deadline };
+        self.jobs.try_send(job).map_err(|refused| match refused {
+            TrySendError::Full(_) | TrySendError::Disconnected(_) => NotDone::Busy,
+        })?;
+        match tokio::time::timeout(self.deadline, answered).await {
+            Ok(Ok(result)) => result,
+            // It was not begun, because its turn came too late.
+            Ok(Err(_)) | Err(_) => Err(NotDone::Late),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::Future;
+    use std::sync::Arc;
+    use std::sync::mpsc;
+
+    use futures_util::FutureExt as _;
+    use roster_memory::{CountingEntropy, CountingIds, FixedClock, MemoryStore};
+
+    fn core(threads: usize, queue: usize, deadline: Duration) -> Core {
+        let roster = Roster::new(
+            Arc::new(MemoryStore::default()),
+            Arc::new(FixedClock::default()),
+            Arc::new(CountingIds::default()),
+            Arc::new(CountingEntropy::default()),
+        );
+        Core::start(&roster, threads, queue, deadline).expect("threads")
+    }
+
+    fn wait_for<T>(future: impl Future<Output = T>) -> T {
+        actix_web::rt::System::new().block_on(future)
+    }
+
+    #[test]
+    fn a_result_comes_back_to_whoever_asked() {
+        let core = core(2, 64, Duration::from_secs(10));
+        let handle = core.handle();
+        let results = wait_for(async move {
+            let all = (0..50).map(|number| handle.run(move |_| number * 2));
+            futures_util::future::join_all(all).await
+        });
+        assert_eq!(results, (0..50).map(|number| Ok(number * 2)).collect::<Vec<_>>());
+        core.stop(Duration::from_secs(10));
+    }
+
+    #[test]
+    fn beyond_the_deadline_nobody_waits_and_work_that_waited_too_long_is_not_begun() {
+        let core = core(1, 64, Duration::from_millis(20));
+        let handle = core.handle();
+        let (release, blocked) = mpsc::channel::<()>();
+        let (begun, beginnings) = mpsc::channel();
+        wait_for(async move {
+            let hanging = handle.run(move |_| blocked.recv().is_ok());
+            let behind = handle.run(move |_| begun.send(()).is_ok());
+            let (hanging, behind) = futures_util::future::join(hanging, behind).await;
+            assert_eq!((hanging, behind), (Err(NotDone::Late), Err(NotDone::Late)));
+        });
+        release.send(()).expect("the thread hangs there");
+        core.stop(Duration::from_secs(10));
+        assert!(beginnings.recv().is_err(), "work was begun that nobody waited for");
+    }
+
+    #[test]
+    fn beyond_the_bound_of_the_queue_requests_are_refused_at_once() {
+        let core = core(1, 1, Duration::from_secs(10));
+        let handle = core.handle();
+        let (release, blocked) = mpsc::channel::<()>();
+        let (running, started) = mpsc::channel();
+        wait_for(async move {
+            let hanging = handle.run(move |_| running.send(()).is_ok() && blocked.recv().is_ok());
+            let mut hanging = Box::pin(hanging);
+            assert_eq!(hanging.as_mut().now_or_never(), None);
+            started.recv().expect("the thread runs it");
+            let mut waiting = Box::pin(handle.run(|_| true));
+            assert_eq!(waiting.as_mut().now_or_never(), None);
+            assert_eq!(handle.run(|_| true).await, Err(NotDone::Busy));
+            release.send(()).expect("the thread hangs there");
+            assert_eq!((hanging.await, waiting.await), (Ok(true), Ok(true)));
+        });
+        core.stop(Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_panic_ends_one_request_and_the_thread_goes_on() {
+        let core = core(1, 4, Duration::from_secs(10));
+        let handle = core.handle();
+        wait_for(async move {
+            let panicked: Result<(), _> = handle.run(|_| panic!("on purpose")).await;
+            assert_eq!(panicked, Err(NotDone::Panicked));
+            assert_eq!(handle.run(|_| 1).await, Ok(1));
+        });
+        core.stop(Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_thread_that_hangs_does_not_keep_the_process() {
+        let core = core(1, 4, Duration::from_millis(5));
+        let handle = core.handle();
+        let (_never, blocked) = mpsc::channel::<()>();
+        wait_for(async move { handle.run(move |_| blocked.recv().is_ok()).await }).expect_err("it hangs");
+        core.stop(Duration::from_millis(5));
+    }
+}

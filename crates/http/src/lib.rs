@@ -1,0 +1,103 @@
+//! The three HTTP surfaces over one service.
+//!
+//! [`native`], [`lumen`] and [`lava`] each hold one contract, in files of the same names: `routes` (paths and handlers),
+//! `dto` (what is read and written) and `error` (one total `match` from [`Failure`](failure::Failure) to answers). None
+//! knows another. What they share stands beside them: [`body`] and [`fields`] read requests strictly, [`auth`] finds out
+//! who calls, and [`core`] is the one place where async requests meet the synchronous service. [`openapi`] shows what each
+//! surface promises.
+//!
+//! This crate knows actix-web, and neither diesel nor which store is used.
+
+pub(crate) mod access_log;
+pub(crate) mod auth;
+pub(crate) mod body;
+pub(crate) mod core;
+pub(crate) mod failure;
+pub(crate) mod fields;
+pub(crate) mod health;
+pub(crate) mod lava;
+pub(crate) mod lumen;
+pub(crate) mod native;
+pub(crate) mod openapi;
+pub(crate) mod path;
+pub(crate) mod query;
+pub(crate) mod respond;
+pub(crate) mod routing;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+use roster_application::Roster;
+
+pub use routing::{Route, routes};
+
+/// How the service is reached over HTTP.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where to listen. Port 0 takes any free port.
+    pub bind: SocketAddr,
+    /// Threads that answer requests.
+    pub workers: usize,
+    /// How long a request may take to send its head.
+    pub head_timeout: Duration,
+    /// How long a request may take to send its body.
+    pub body_timeout: Duration,
+    /// How long requests in flight may take to finish once the service stops; whole seconds.
+    pub shutdown_timeout: Duration,
+    /// Threads that work with the database; each holds at most one connection.
+    pub database_threads: usize,
+    /// Requests that may wait for one of those threads.
+    pub database_queue: usize,
+    /// How long a request waits for the database, waiting for a thread included.
+    pub database_deadline: Duration,
+}
+
+/// Serves until `stop` is ready, then accepts no more, finishes what is in flight, and returns. Blocks the calling
+/// thread.
+///
+/// `ready` is called once with the address that is listened on.
+///
+/// # Errors
+/// If the address cannot be listened on, or a thread cannot be started.
+pub fn serve(
+    roster: &Roster,
+    settings: &Settings,
+    ready: impl FnOnce(SocketAddr),
+    stop: impl Future<Output = ()> + 'static,
+) -> io::Result<()> {
+    let core =
+        core::Core::start(roster, settings.database_threads, settings.database_queue, settings.database_deadline)?;
+    let limits = body::Limits { timeout: settings.body_timeout };
+    let running = core.handle();
+    let served = actix_web::rt::System::new().block_on(async move {
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(web::Data::new(running.clone()))
+                .app_data(web::Data::new(limits))
+                .configure(routing::configure)
+                .wrap(from_fn(body::receive))
+                .wrap(from_fn(access_log::record))
+        })
+        .workers(settings.workers)
+        .client_request_timeout(settings.head_timeout)
+        .shutdown_timeout(settings.shutdown_timeout.as_secs())
+        .disable_signals()
+        .bind(settings.bind)?;
+        if let Some(address) = server.addrs().first() {
+            ready(*address);
+        }
+        let server = server.run();
+        let handle = server.handle();
+        actix_web::rt::spawn(async move {
+            stop.await;
+            handle.stop(true).await;
+        });
+        server.await
+    });
+    core.stop(settings.database_deadline);
+    served
+}

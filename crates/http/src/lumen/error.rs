@@ -1,0 +1,146 @@
+//! How the Lumen surface says what went wrong: `{"error": "…"}`, with the vendor's own messages.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError};
+use roster_application::json::JsonError;
+use serde::Serialize;
+
+use crate::failure::{BodyFailure, Failure, Fault};
+use crate::respond;
+
+/// What a request was about to do; the vendor's messages depend on it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Operation {
+    /// Reading, or nothing yet.
+    Read,
+    /// Creating a customer.
+    Create,
+    /// Updating one.
+    Update,
+    /// Deleting one.
+    Delete,
+}
+
+/// A [`Failure`], answered as the Lumen surface does.
+#[derive(Debug)]
+pub(crate) struct Error {
+    operation: Operation,
+    failure: Failure,
+}
+
+impl Operation {
+    /// What handlers return when this operation met a failure.
+    pub(crate) fn failed(self) -> impl Fn(Failure) -> Error {
+        move |failure| Error { operation: self, failure }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a request failed")
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl ResponseError for Error {
+    fn error_response(&self) -> HttpResponse {
+        answer_to(self.operation, &self.failure)
+    }
+}
+
+#[derive(Serialize)]
+struct Content<'a> {
+    error: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    details: Vec<Detail>,
+}
+
+#[derive(Serialize)]
+struct Detail {
+    field: String,
+    message: String,
+}
+
+/// The answer to a failure before it is known what was asked for.
+pub(crate) fn answer(failure: &Failure) -> HttpResponse {
+    answer_to(Operation::Read, failure)
+}
+
+fn answer_to(operation: Operation, failure: &Failure) -> HttpResponse {
+    match failure {
+        Failure::Unauthorized => {
+            let mut response = error(StatusCode::UNAUTHORIZED, "Unauthorized");
+            respond::authenticate(&mut response);
+            response
+        }
+        Failure::UnknownPath => error(StatusCode::NOT_FOUND, "Not found"),
+        Failure::MethodNotAllowed(methods) => {
+            let mut response = error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
+            respond::allow(&mut response, methods);
+            response
+        }
+        Failure::Body(failure) => body(failure),
+        Failure::Invalid(faults) => invalid(faults),
+        Failure::MalformedId => error(StatusCode::BAD_REQUEST, "Invalid customer ID format"),
+        Failure::NotFound => error(StatusCode::NOT_FOUND, "Customer not found or access denied"),
+        Failure::EmailTaken(_) => error(
+            StatusCode::CONFLICT,
+            match operation {
+                Operation::Read | Operation::Create | Operation::Delete => "A customer with this email already exists",
+                Operation::Update => {
+                    "Another customer with this email already exists. Use dangerouslyAllowSameEmailForDifferentCustomers to allow."
+                }
+            },
+        ),
+        Failure::ExternalIdTaken(_) => error(StatusCode::CONFLICT, "A customer with this userId already exists"),
+        Failure::Unavailable => {
+            let mut response = error(StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable");
+            respond::retry_after(&mut response);
+            response
+        }
+        Failure::Internal => error(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            match operation {
+                Operation::Read => "Internal server error",
+                Operation::Create => "Failed to create customer",
+                Operation::Update => "Failed to update customer",
+                Operation::Delete => "Failed to delete customer",
+            },
+        ),
+    }
+}
+
+fn body(failure: &BodyFailure) -> HttpResponse {
+    match failure {
+        BodyFailure::TooLarge => error(StatusCode::PAYLOAD_TOO_LARGE, "Request body must be at most 65536 bytes"),
+        BodyFailure::Incomplete => error(StatusCode::REQUEST_TIMEOUT, "Request body did not arrive in time"),
+        BodyFailure::MediaType => error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json"),
+        BodyFailure::Json(fault @ (JsonError::Syntax { .. } | JsonError::TooDeep | JsonError::DuplicateKey { .. })) => {
+            error(StatusCode::BAD_REQUEST, &format!("Invalid JSON: {fault}"))
+        }
+    }
+}
+
+/// The vendor's own message for an e-mail address that is missing, `null` or empty; all faults in `details` otherwise.
+fn invalid(faults: &[Fault]) -> HttpResponse {
+    let no_email = |fault: &Fault| fault.place.to_string() == "email" && matches!(fault.code, "required" | "empty");
+    let message = if faults.iter().any(no_email) { "Email is required" } else { "Invalid customer data" };
+    let details = match faults {
+        [only] if no_email(only) => Vec::new(),
+        faults => faults.iter().map(Detail::from).collect(),
+    };
+    respond::json(StatusCode::BAD_REQUEST, &Content { error: message, details })
+}
+
+impl From<&Fault> for Detail {
+    fn from(fault: &Fault) -> Self {
+        Self { field: fault.place.to_string(), message: fault.detail.clone() }
+    }
+}
+
+fn error(status: StatusCode, message: &str) -> HttpResponse {
+    respond::json(status, &Content { error: message, details: Vec::new() })
+}

@@ -1,0 +1,140 @@
+//! The paths of the native surface.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse};
+use roster_application::Recorded;
+use roster_application::ports::{CustomerKey, CustomerRef};
+use roster_domain::{Customer, CustomerId, ExternalId, SubscriptionId, Tenant};
+
+use super::dto::{self, CustomerView, PageView, SubscriptionView};
+use super::error::{Error, answer};
+use crate::auth::Caller;
+use crate::failure::{Failure, Fault, Place};
+use crate::query::{self, PageQuery, Unknown};
+use crate::respond::json;
+use crate::routing::{Surface, delete, get, patch, post, put};
+use crate::{body, openapi, path};
+
+/// The native surface.
+pub(crate) fn surface() -> Surface {
+    Surface::new("/v1", answer)
+        .resource("/customers", vec![get(list), post(create)])
+        .resource("/customers/external/{external_id}", vec![get(show_by_external_id)])
+        .resource("/customers/{id}", vec![get(show), patch(change), delete(remove)])
+        .resource("/customers/{id}/subscriptions", vec![get(list_subscriptions)])
+        .resource("/customers/{id}/subscriptions/{subscription_id}", vec![put(record_subscription)])
+        .resource("/openapi.json", vec![openapi::show(openapi::NATIVE)])
+}
+
+async fn create(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::of(&request).await?;
+    let body = body::read(&request).map_err(Failure::from)?;
+    let registration = dto::read_registration(caller.tenant(), body)?;
+    let customer = caller
+        .run(move |roster| roster.register_customer(registration))
+        .await?
+        .map_err(|error| Failure::of_register(error, Failure::external_id_first))?;
+    let mut response = json(StatusCode::CREATED, &CustomerView::from(&customer));
+    if let Ok(location) = header::HeaderValue::try_from(format!("/v1/customers/{}", customer.id())) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+async fn show(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::of(&request).await?;
+    let key = key(&request, caller.tenant())?;
+    Ok(found(&find(&caller, key).await?))
+}
+
+async fn show_by_external_id(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::of(&request).await?;
+    let external_id = path::segment(&request, "external_id").ok_or(Failure::NotFound)?;
+    let external_id = ExternalId::parse(external_id).map_err(|_| Failure::NotFound)?;
+    let key = CustomerKey { tenant: caller.tenant(), customer: CustomerRef::ExternalId(external_id) };
+    Ok(found(&find(&caller, key).await?))
+}
+
+async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::of(&request).await?;
+    let PageQuery { size, cursor } = PageQuery::read(&request, Unknown::Refuse, query::parse_cursor)?;
+    let tenant = caller.tenant();
+    let page = caller.run(move |roster| roster.list_customers(tenant, cursor, size)).await?.map_err(Failure::from)?;
+    let next = page.items.last().filter(|_| page.has_more).map(|last| query::cursor_behind(last.id()));
+    let data = page.items.iter().map(CustomerView::from).collect();
+    Ok(json(StatusCode::OK, &PageView { data, has_more: page.has_more, next_cursor: next }))
+}
+
+async fn change(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::of(&request).await?;
+    let key = key(&request, caller.tenant())?;
+    let body = body::read(&request).map_err(Failure::from)?;
+    let edit = dto::read_edit(body)?;
+    let customer = caller
+        .run(move |roster| roster.change_customer(&key, &edit))
+        .await?
+        .map_err(|error| Failure::of_change(error, Failure::external_id_first))?;
+    Ok(found(&customer))
+}
+
+async fn remove(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::of(&request).await?;
+    let key = key(&request, caller.tenant())?;
+    caller.run(move |roster| roster.delete_customer(&key)).await?.map_err(Failure::from)?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn record_subscription(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::of(&request).await?;
+    let customer = customer_id(&request)?;
+    let id = subscription_id(&request)?;
+    let body = body::read(&request).map_err(Failure::from)?;
+    let report = dto::read_report(id, body)?;
+    let key = CustomerKey { tenant: caller.tenant(), customer: CustomerRef::Id(customer) };
+    let recorded = caller.run(move |roster| roster.record_subscription(&key, &report)).await?.map_err(Failure::from)?;
+    let (status, subscription) = match &recorded {
+        Recorded::New(subscription) => (StatusCode::CREATED, subscription),
+        Recorded::Replaced(subscription) => (StatusCode::OK, subscription),
+    };
+    Ok(json(status, &SubscriptionView::of(customer, subscription)))
+}
+
+async fn list_subscriptions(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::of(&request).await?;
+    let customer = customer_id(&request)?;
+    let PageQuery { size, cursor } = PageQuery::read(&request, Unknown::Refuse, dto::parse_cursor)?;
+    let key = CustomerKey { tenant: caller.tenant(), customer: CustomerRef::Id(customer) };
+    let page = caller
+        .run(move |roster| roster.list_subscriptions(&key, cursor.as_ref(), size))
+        .await?
+        .map_err(Failure::from)?;
+    let next = page.items.last().filter(|_| page.has_more).map(dto::cursor_behind);
+    let data = page.items.iter().map(|subscription| SubscriptionView::of(customer, subscription)).collect();
+    Ok(json(StatusCode::OK, &PageView { data, has_more: page.has_more, next_cursor: next }))
+}
+
+async fn find(caller: &Caller, key: CustomerKey) -> Result<Customer, Failure> {
+    caller.run(move |roster| roster.find_customer(key)).await??.ok_or(Failure::NotFound)
+}
+
+fn found(customer: &Customer) -> HttpResponse {
+    json(StatusCode::OK, &CustomerView::from(customer))
+}
+
+fn key(request: &HttpRequest, tenant: Tenant) -> Result<CustomerKey, Failure> {
+    Ok(CustomerKey { tenant, customer: CustomerRef::Id(customer_id(request)?) })
+}
+
+fn customer_id(request: &HttpRequest) -> Result<CustomerId, Failure> {
+    let id = path::segment(request, "id").ok_or(Failure::MalformedId)?;
+    CustomerId::parse(&id).map_err(|_| Failure::MalformedId)
+}
+
+fn subscription_id(request: &HttpRequest) -> Result<SubscriptionId, Failure> {
+    let place = || Place::Parameter("subscription_id");
+    let id = path::segment(request, "subscription_id").ok_or_else(|| {
+        let detail = "must be UTF-8".to_owned();
+        Failure::Invalid(vec![Fault { place: place(), code: "invalid_parameter", detail }])
+    })?;
+    SubscriptionId::parse(id).map_err(|rule| Failure::Invalid(vec![Fault::new(place(), &rule)]))
+}

@@ -1,0 +1,54 @@
+//! Reading what stands in a path.
+
+use std::borrow::Cow;
+
+use actix_web::HttpRequest;
+use percent_encoding::percent_decode_str;
+
+/// The segment of the path that its pattern calls `{name}`, percent-decoded once. `None` if it is not UTF-8.
+///
+/// Read from the request line itself: the router decodes a path before it matches, and replaces what is not UTF-8.
+pub(crate) fn segment(request: &HttpRequest, name: &str) -> Option<String> {
+    let pattern = request.match_pattern()?;
+    let place =
+        pattern.split('/').position(|part| part.strip_prefix('{').and_then(|p| p.strip_suffix('}')) == Some(name))?;
+    let raw = request.uri().path().split('/').nth(place)?;
+    percent_decode_str(raw).decode_utf8().ok().map(Cow::into_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::{TestRequest, call_service, init_service, read_body};
+    use actix_web::{App, HttpResponse, rt, web};
+
+    async fn echo(request: HttpRequest) -> HttpResponse {
+        HttpResponse::Ok().body(segment(&request, "name").unwrap_or_else(|| "not UTF-8".to_owned()))
+    }
+
+    fn seen(path: &str) -> String {
+        rt::System::new().block_on(async {
+            let scope = web::scope("/a").service(web::resource("/b/{name}/c").to(echo));
+            let app = init_service(App::new().service(scope)).await;
+            let response = call_service(&app, TestRequest::with_uri(path).to_request()).await;
+            String::from_utf8(read_body(response).await.to_vec()).expect("UTF-8")
+        })
+    }
+
+    #[test]
+    fn a_segment_is_decoded_once() {
+        for (path, name) in [
+            ("/a/b/plain/c", "plain"),
+            ("/a/b/gid:%2F%2Fapp%2F1/c", "gid://app/1"),
+            ("/a/b/100%25/c", "100%"),
+            ("/a/b/%252F/c", "%2F"),
+            ("/a/b/a+b%20c/c", "a+b c"),
+            ("/a/b/%D0%BA/c", "к"),
+            ("/a/b/%00/c", "\0"),
+            ("/a/b/%ff/c", "not UTF-8"),
+            ("/a/b/%zz/c", "%zz"),
+        ] {
+            assert_eq!(seen(path), name, "{path}");
+        }
+    }
+}

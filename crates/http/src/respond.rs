@@ -1,0 +1,50 @@
+//! Writing answers.
+
+use actix_web::HttpResponse;
+use actix_web::http::{StatusCode, header};
+use roster_domain::Object;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// An answer with `body` as compact JSON, its fields in the order they are declared.
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
+    json_as("application/json", status, body)
+}
+
+/// An answer with `body` as compact JSON under another name of its kind.
+pub(crate) fn json_as(content_type: &'static str, status: StatusCode, body: &impl Serialize) -> HttpResponse {
+    match serde_json::to_vec(body) {
+        Ok(bytes) => HttpResponse::build(status).insert_header((header::CONTENT_TYPE, content_type)).body(bytes),
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written");
+            HttpResponse::InternalServerError().finish()
+        }
+    }
+}
+
+/// Writes an object of ours into a larger answer, digit by digit as it is.
+pub(crate) fn object<S: Serializer>(object: &Object, serializer: S) -> Result<S::Ok, S::Error> {
+    RawValue::from_string(object.to_string()).map_err(serde::ser::Error::custom)?.serialize(serializer)
+}
+
+/// Writes anything that has a text form as a JSON string.
+pub(crate) fn text<T: std::fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+/// Says that the request may be repeated in a second.
+pub(crate) fn retry_after(response: &mut HttpResponse) {
+    response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+}
+
+/// Says which methods a path has.
+pub(crate) fn allow(response: &mut HttpResponse, methods: &str) {
+    if let Ok(methods) = header::HeaderValue::try_from(methods) {
+        response.headers_mut().insert(header::ALLOW, methods);
+    }
+}
+
+/// Says which kind of credential is wanted (RFC 9110 §11.6.1).
+pub(crate) fn authenticate(response: &mut HttpResponse) {
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+}
