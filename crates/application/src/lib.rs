@@ -5,6 +5,7 @@
 //! [`ports`], one file each; what a store promises is written down as test cases in `roster-store-contract`.
 
 pub mod api_key;
+mod batch;
 pub mod json;
 pub mod page;
 pub mod ports;

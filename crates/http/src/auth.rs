@@ -2,8 +2,9 @@
 
 use actix_web::http::header;
 use actix_web::{HttpMessage as _, HttpRequest, web};
-use roster_application::{Principal, Roster};
-use roster_domain::Tenant;
+use roster_application::ports::CustomerKey;
+use roster_application::{ApiKeySecret, Principal, RegisterError, Registration, Roster};
+use roster_domain::{Customer, Tenant};
 
 use crate::core::Handle;
 use crate::failure::Failure;
@@ -18,8 +19,9 @@ impl Caller {
     /// Authenticates the request by its `Authorization: Bearer` header.
     pub(crate) async fn of(request: &HttpRequest) -> Result<Self, Failure> {
         let core = core(request)?;
-        let presented = bearer(request).ok_or(Failure::Unauthorized)?.to_owned();
-        let principal = core.run(move |roster| roster.authenticate(&presented)).await??;
+        // What does not look like a key is refused here, before it costs anybody anything.
+        let key = bearer(request).and_then(ApiKeySecret::parse).ok_or(Failure::Unauthorized)?;
+        let principal = core.authenticate(key).await??;
         request.extensions_mut().insert(principal.tenant);
         Ok(Self { principal, core })
     }
@@ -29,7 +31,20 @@ impl Caller {
         self.principal.tenant
     }
 
-    /// Runs use cases, and says how their result is an answer.
+    /// Finds a live customer.
+    pub(crate) async fn find_customer(&self, key: CustomerKey) -> Result<Customer, Failure> {
+        self.core.find_customer(key).await??.ok_or(Failure::NotFound)
+    }
+
+    /// Registers a customer.
+    pub(crate) async fn register_customer(
+        &self,
+        registration: Registration,
+    ) -> Result<Result<Customer, RegisterError>, Failure> {
+        Ok(self.core.register_customer(registration).await?)
+    }
+
+    /// Runs other use cases.
     pub(crate) async fn run<T, F>(&self, work: F) -> Result<T, Failure>
     where
         T: Send + 'static,

@@ -1,22 +1,13 @@
 use roster_domain::Customer;
 
 use crate::Roster;
+use crate::batch::serve_together;
 use crate::ports::{CustomerKey, StoreError};
 
 impl Roster {
-    /// Finds live customers; the results stand in the order of the keys.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub fn find_customers(&self, keys: &[CustomerKey]) -> Result<Vec<Option<Customer>>, StoreError> {
-        self.store.direct(|uow| uow.customers().find(keys))
-    }
-
-    /// Finds one live customer.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub fn find_customer(&self, key: CustomerKey) -> Result<Option<Customer>, StoreError> {
-        Ok(self.find_customers(&[key])?.into_iter().flatten().next())
+    /// Finds live customers, each by itself; the results stand in the order of the keys.
+    #[must_use]
+    pub fn find_customers(&self, keys: &[CustomerKey]) -> Vec<Result<Option<Customer>, StoreError>> {
+        serve_together(keys, |keys| self.store.direct(|uow| uow.customers().find(keys)))
     }
 }

@@ -1,6 +1,7 @@
 use roster_domain::{Customer, CustomerId, EmailUse, Profile, Tenant};
 
 use crate::Roster;
+use crate::batch::serve_together;
 use crate::ports::{Inserted, StoreError, Taken};
 
 /// A customer to be registered.
@@ -39,27 +40,15 @@ impl Roster {
                 Customer::register(tenant, CustomerId::new(self.ids.next(now)), profile, email_use, now)
             })
             .collect();
-        // No transaction: each insert is atomic by itself, and nothing else belongs to it.
-        match self.store.direct(|uow| uow.customers().insert(&customers)) {
-            Ok(inserted) => {
-                customers.into_iter().zip(inserted).map(|(customer, what)| registered(customer, what)).collect()
-            }
-            Err(error) => customers.iter().map(|_| Err(RegisterError::Store(error.clone()))).collect(),
-        }
-    }
-
-    /// Registers one customer.
-    ///
-    /// # Errors
-    /// [`RegisterError`]; nothing has been written then.
-    pub fn register_customer(&self, registration: Registration) -> Result<Customer, RegisterError> {
-        let mut results = self.register_customers(vec![registration]);
-        results.pop().unwrap_or_else(|| Err(RegisterError::Store(StoreError::internal("an insert has no result"))))
+        // No transaction: each insert is atomic by itself, and nothing else belongs to it. Tried again one by one, they
+        // keep their identifiers, so that one that was written after all is not written twice.
+        let inserted = serve_together(&customers, |some| self.store.direct(|uow| uow.customers().insert(some)));
+        customers.into_iter().zip(inserted).map(|(customer, what)| registered(customer, what)).collect()
     }
 }
 
-fn registered(customer: Customer, inserted: Inserted) -> Result<Customer, RegisterError> {
-    match inserted {
+fn registered(customer: Customer, inserted: Result<Inserted, StoreError>) -> Result<Customer, RegisterError> {
+    match inserted.map_err(RegisterError::Store)? {
         Inserted::Created => Ok(customer),
         Inserted::Taken(taken) => Err(RegisterError::Taken(taken)),
         Inserted::Contended => {

@@ -7,8 +7,8 @@ fn a_deleted_customer_is_nowhere() {
     let service = Service::start();
     let [ada, eda] = ["ada", "eda"].map(|id| service.register_named(id));
     service.roster.delete_customer(&by_id(&ada)).expect("a live customer");
-    let by_name = service.roster.find_customer(by_external_id(service.tenant, "ada"));
-    assert_eq!((service.find(&ada), by_name.expect("an answer")), (None, None));
+    let by_name = service.find_by(by_external_id(service.tenant, "ada"));
+    assert_eq!((service.find(&ada), by_name), (None, None));
     let listed = service.roster.list_customers(service.tenant, None, PageSize::DEFAULT).expect("a page");
     assert_eq!(listed.items, [eda]);
 }
@@ -39,8 +39,7 @@ fn the_identifiers_of_a_deleted_customer_are_free() {
     service.roster.delete_customer(&by_id(&first)).expect("a live customer");
     let second = service.register_named("ada");
     assert_ne!(first.id(), second.id());
-    let found = service.roster.find_customer(by_external_id(service.tenant, "ada"));
-    assert_eq!(found.expect("an answer"), Some(second));
+    assert_eq!(service.find_by(by_external_id(service.tenant, "ada")), Some(second));
 }
 
 #[test]

@@ -174,7 +174,7 @@ fn assert_same(service: &Service, model: &Model, tenant: Tenant) {
     for number in 0..3 {
         let id = external_id_edit(Some(number)).into_option().expect("set");
         let key = CustomerKey { tenant, customer: CustomerRef::ExternalId(id) };
-        let found = service.roster.find_customer(key).expect("an answer");
+        let found = service.find_by(key);
         assert_eq!(found.map(|one| one.id()), model.with_external_id(tenant, Some(number), None));
     }
 }

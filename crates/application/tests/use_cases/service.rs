@@ -50,7 +50,12 @@ impl Service {
     }
 
     pub fn find(&self, customer: &Customer) -> Option<Customer> {
-        self.roster.find_customer(by_id(customer)).expect("an answer")
+        self.find_by(by_id(customer))
+    }
+
+    pub fn find_by(&self, key: CustomerKey) -> Option<Customer> {
+        let [found] = <[_; 1]>::try_from(self.roster.find_customers(&[key])).expect("one result for one");
+        found.expect("an answer")
     }
 }
 

@@ -2,8 +2,8 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
-use roster_application::ports::{CustomerKey, StoreError};
-use roster_application::{RegisterError, Registration, Roster};
+use roster_application::ports::{CustomerKey, StoreError, Taken};
+use roster_application::{RegisterError, Roster};
 use roster_domain::{Customer, Subscription, Tenant};
 
 use super::dto::{self, CustomerView, PageView, SubscriptionEnvelope, SubscriptionView, Success};
@@ -31,19 +31,14 @@ async fn create(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::of(&request).await?;
     let body = body::read(&request).map_err(Failure::from)?;
     let registration = dto::read_registration(caller.tenant(), body)?;
-    let (status, shown) = caller.run(move |roster| register(roster, registration)).await??;
-    Ok(answer_with(status, &shown))
-}
-
-/// A `reference_id` is an idempotency key: whoever comes second gets the customer that is there, unchanged.
-fn register(roster: &Roster, registration: Registration) -> Result<(StatusCode, Shown), Failure> {
-    match roster.register_customer(registration) {
-        Ok(customer) => Ok((StatusCode::CREATED, (customer, None))),
-        Err(RegisterError::Taken(taken)) => match taken.external_id {
-            Some(customer) => Ok((StatusCode::OK, with_subscription(roster, *customer)?)),
-            None => Err(Failure::email_first(taken)),
-        },
-        Err(RegisterError::Store(error)) => Err(error.into()),
+    match caller.register_customer(registration).await? {
+        Ok(customer) => Ok(answer_with(StatusCode::CREATED, &(customer, None))),
+        // A `reference_id` is an idempotency key: whoever comes second gets the customer that is there, unchanged.
+        Err(RegisterError::Taken(Taken { external_id: Some(customer), .. })) => {
+            let shown = caller.run(move |roster| with_subscription(roster, *customer)).await?.map_err(Failure::from)?;
+            Ok(answer_with(StatusCode::OK, &shown))
+        }
+        Err(error) => Err(Failure::of_register(error, Failure::email_first).into()),
     }
 }
 
@@ -61,11 +56,8 @@ async fn show_subscription(request: HttpRequest) -> Result<HttpResponse, Error> 
 async fn find(request: &HttpRequest) -> Result<Shown, Failure> {
     let caller = Caller::of(request).await?;
     let key = key(request, caller.tenant())?;
-    let find = move |roster: &Roster| {
-        let customer = roster.find_customer(key)?.ok_or(Failure::NotFound)?;
-        Ok::<_, Failure>(with_subscription(roster, customer)?)
-    };
-    caller.run(find).await?
+    let customer = caller.find_customer(key).await?;
+    Ok(caller.run(move |roster| with_subscription(roster, customer)).await??)
 }
 
 async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {

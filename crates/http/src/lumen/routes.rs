@@ -28,7 +28,7 @@ async fn create(request: HttpRequest) -> Result<HttpResponse, Error> {
     let create = async {
         let caller = Caller::of(&request).await?;
         let registration = dto::read_registration(caller.tenant(), body::read(&request)?)?;
-        let registered = caller.run(move |roster| roster.register_customer(registration)).await?;
+        let registered = caller.register_customer(registration).await?;
         registered.map_err(|error| Failure::of_register(error, Failure::email_first))
     };
     let customer = create.await.map_err(Operation::Create.failed())?;
@@ -39,7 +39,7 @@ async fn show(request: HttpRequest) -> Result<HttpResponse, Error> {
     let show = async {
         let caller = Caller::of(&request).await?;
         let key = key(&request, caller.tenant())?;
-        caller.run(move |roster| roster.find_customer(key)).await??.ok_or(Failure::NotFound)
+        caller.find_customer(key).await
     };
     let customer = show.await.map_err(Operation::Read.failed())?;
     Ok(enveloped(StatusCode::OK, &customer))

@@ -31,7 +31,7 @@ async fn create(request: HttpRequest) -> Result<HttpResponse, Error> {
     let body = body::read(&request).map_err(Failure::from)?;
     let registration = dto::read_registration(caller.tenant(), body)?;
     let customer = caller
-        .run(move |roster| roster.register_customer(registration))
+        .register_customer(registration)
         .await?
         .map_err(|error| Failure::of_register(error, Failure::external_id_first))?;
     let mut response = json(StatusCode::CREATED, &CustomerView::from(&customer));
@@ -44,7 +44,7 @@ async fn create(request: HttpRequest) -> Result<HttpResponse, Error> {
 async fn show(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::of(&request).await?;
     let key = key(&request, caller.tenant())?;
-    Ok(found(&find(&caller, key).await?))
+    Ok(found(&caller.find_customer(key).await?))
 }
 
 async fn show_by_external_id(request: HttpRequest) -> Result<HttpResponse, Error> {
@@ -52,7 +52,7 @@ async fn show_by_external_id(request: HttpRequest) -> Result<HttpResponse, Error
     let external_id = path::segment(&request, "external_id").ok_or(Failure::NotFound)?;
     let external_id = ExternalId::parse(external_id).map_err(|_| Failure::NotFound)?;
     let key = CustomerKey { tenant: caller.tenant(), customer: CustomerRef::ExternalId(external_id) };
-    Ok(found(&find(&caller, key).await?))
+    Ok(found(&caller.find_customer(key).await?))
 }
 
 async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
@@ -111,10 +111,6 @@ async fn list_subscriptions(request: HttpRequest) -> Result<HttpResponse, Error>
     let next = page.items.last().filter(|_| page.has_more).map(dto::cursor_behind);
     let data = page.items.iter().map(|subscription| SubscriptionView::of(customer, subscription)).collect();
     Ok(json(StatusCode::OK, &PageView { data, has_more: page.has_more, next_cursor: next }))
-}
-
-async fn find(caller: &Caller, key: CustomerKey) -> Result<Customer, Failure> {
-    caller.run(move |roster| roster.find_customer(key)).await??.ok_or(Failure::NotFound)
 }
 
 fn found(customer: &Customer) -> HttpResponse {

@@ -1,7 +1,10 @@
-//! Where async requests meet the synchronous service: a few threads, a bounded queue, and a deadline.
+//! Where async requests meet the synchronous service: a few threads, bounded queues, and a deadline.
 //!
 //! A request waits here for the database and nowhere else. Beyond the bound or the deadline it is answered at once,
-//! and work whose caller has gone away is not begun.
+//! and work whose caller has gone away is not begun. What crowds ask for stands in lines of its own, whose threads
+//! serve [many with one call](batch).
+
+mod batch;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,8 +12,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use roster_application::Roster;
+use roster_application::ports::{CustomerKey, StoreError};
+use roster_application::{ApiKeySecret, AuthenticateError, Principal, RegisterError, Registration, Roster};
+use roster_domain::Customer;
 use tokio::sync::oneshot;
+
+use batch::{Batch, Waiting};
 
 /// Work for one of the threads, and how long somebody waits for it.
 struct Job {
@@ -42,19 +49,28 @@ pub(crate) struct Core {
 #[derive(Clone)]
 pub(crate) struct Handle {
     jobs: Sender<Job>,
+    credentials: Sender<Waiting<Authenticate>>,
+    finds: Sender<Waiting<FindCustomers>>,
+    registrations: Sender<Waiting<RegisterCustomers>>,
     deadline: Duration,
 }
 
+/// How many threads the lines have together, beside those for everything else.
+///
+/// Two find, so that one does while the other waits for the database. One registers: two that wrote at the same time
+/// would wait for each other's locks, and share less.
+const LINE_THREADS: usize = 4;
+
 impl Core {
-    /// Starts `threads` threads, for which at most `queue` requests wait, each at most until its `deadline`.
+    /// Starts about `threads` threads, at least one for each line, for each of which at most `queue` requests wait,
+    /// each at most until its `deadline`.
     pub(crate) fn start(roster: &Roster, threads: usize, queue: usize, deadline: Duration) -> io::Result<Self> {
-        let (jobs, waiting) = bounded(queue);
-        let start = |number| {
-            let (roster, waiting) = (roster.clone(), waiting.clone());
-            thread::Builder::new().name(format!("core-{number}")).spawn(move || run_jobs(&roster, &waiting))
-        };
-        let threads = (0..threads).map(start).collect::<io::Result<_>>()?;
-        Ok(Self { handle: Handle { jobs, deadline }, threads })
+        let mut started = Vec::new();
+        let jobs = line(&mut started, "core", threads.saturating_sub(LINE_THREADS).max(1), queue, roster, run_jobs)?;
+        let credentials = line(&mut started, "credentials", 1, queue, roster, batch::serve)?;
+        let finds = line(&mut started, "finds", 2, queue, roster, batch::serve)?;
+        let registrations = line(&mut started, "registrations", 1, queue, roster, batch::serve)?;
+        Ok(Self { handle: Handle { jobs, credentials, finds, registrations, deadline }, threads: started })
     }
 
     /// The way to the threads.
@@ -72,6 +88,40 @@ impl Core {
                 thread::sleep(Duration::from_millis(1));
             }
         }
+    }
+}
+
+/// Starts `count` threads that run `work` on what is sent to the returned end of a line.
+fn line<T: Send + 'static>(
+    threads: &mut Vec<JoinHandle<()>>,
+    name: &str,
+    count: usize,
+    queue: usize,
+    roster: &Roster,
+    work: fn(&Roster, &Receiver<T>),
+) -> io::Result<Sender<T>> {
+    let (sender, receiver) = bounded(queue);
+    for number in 0..count {
+        let (roster, receiver) = (roster.clone(), receiver.clone());
+        let thread = thread::Builder::new().name(format!("{name}-{number}"));
+        threads.push(thread.spawn(move || work(&roster, &receiver))?);
+    }
+    Ok(sender)
+}
+
+/// Puts `waiting` into a line, unless it is full.
+fn send<T>(line: &Sender<T>, waiting: T) -> Result<(), NotDone> {
+    line.try_send(waiting).map_err(|refused| match refused {
+        TrySendError::Full(_) | TrySendError::Disconnected(_) => NotDone::Busy,
+    })
+}
+
+/// Waits for an answer until the deadline.
+async fn wait<T>(deadline: Duration, answered: oneshot::Receiver<Result<T, NotDone>>) -> Result<T, NotDone> {
+    match tokio::time::timeout(deadline, answered).await {
+        Ok(Ok(result)) => result,
+        // It was not begun, because its turn came too late.
+        Ok(Err(_)) | Err(_) => Err(NotDone::Late),
     }
 }
 
@@ -101,15 +151,68 @@ impl Handle {
             // Whoever waited may have left meanwhile; what was done is done all the same.
             let _gone = answer.send(result);
         });
-        let job = Job { work, until: Instant::now() + self.deadline };
-        self.jobs.try_send(job).map_err(|refused| match refused {
-            TrySendError::Full(_) | TrySendError::Disconnected(_) => NotDone::Busy,
-        })?;
-        match tokio::time::timeout(self.deadline, answered).await {
-            Ok(Ok(result)) => result,
-            // It was not begun, because its turn came too late.
-            Ok(Err(_)) | Err(_) => Err(NotDone::Late),
-        }
+        send(&self.jobs, Job { work, until: Instant::now() + self.deadline })?;
+        wait(self.deadline, answered).await
+    }
+
+    /// Finds out who calls.
+    pub(crate) async fn authenticate(
+        &self,
+        key: ApiKeySecret,
+    ) -> Result<Result<Principal, AuthenticateError>, NotDone> {
+        batch::run(&self.credentials, self.deadline, key).await
+    }
+
+    /// Finds a live customer.
+    pub(crate) async fn find_customer(
+        &self,
+        key: CustomerKey,
+    ) -> Result<Result<Option<Customer>, StoreError>, NotDone> {
+        batch::run(&self.finds, self.deadline, key).await
+    }
+
+    /// Registers a customer.
+    pub(crate) async fn register_customer(
+        &self,
+        registration: Registration,
+    ) -> Result<Result<Customer, RegisterError>, NotDone> {
+        batch::run(&self.registrations, self.deadline, registration).await
+    }
+}
+
+/// [`Roster::authenticate`]
+struct Authenticate;
+
+impl Batch for Authenticate {
+    type Input = ApiKeySecret;
+    type Output = Result<Principal, AuthenticateError>;
+
+    fn run(roster: &Roster, keys: Vec<ApiKeySecret>) -> Vec<Self::Output> {
+        roster.authenticate(&keys)
+    }
+}
+
+/// [`Roster::find_customers`]
+struct FindCustomers;
+
+impl Batch for FindCustomers {
+    type Input = CustomerKey;
+    type Output = Result<Option<Customer>, StoreError>;
+
+    fn run(roster: &Roster, keys: Vec<CustomerKey>) -> Vec<Self::Output> {
+        roster.find_customers(&keys)
+    }
+}
+
+/// [`Roster::register_customers`]
+struct RegisterCustomers;
+
+impl Batch for RegisterCustomers {
+    type Input = Registration;
+    type Output = Result<Customer, RegisterError>;
+
+    fn run(roster: &Roster, registrations: Vec<Registration>) -> Vec<Self::Output> {
+        roster.register_customers(registrations)
     }
 }
 

@@ -1,0 +1,55 @@
+//! Serving many with one call, and none of them at the cost of another.
+
+use crate::ports::{Retry, StoreError};
+
+/// Serves `items` with one call of `serve`, or one by one if that failed for a reason that may lie in one of them: a row
+/// that cannot be read is the fault of nobody else. A store that is not available is not asked again for each.
+pub(crate) fn serve_together<I, O>(
+    items: &[I],
+    serve: impl Fn(&[I]) -> Result<Vec<O>, StoreError>,
+) -> Vec<Result<O, StoreError>> {
+    let serve_one = |item| {
+        let mut outputs = serve(std::slice::from_ref(item))?;
+        outputs.pop().ok_or_else(|| StoreError::internal("a batch of one has no result"))
+    };
+    match serve(items) {
+        Ok(outputs) => outputs.into_iter().map(Ok).collect(),
+        Err(error) if items.len() < 2 || matches!(error, StoreError::Unavailable { retry: Retry::Later, .. }) => {
+            items.iter().map(|_| Err(error.clone())).collect()
+        }
+        Err(_) => items.iter().map(serve_one).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::cell::Cell;
+
+    fn spoilt() -> StoreError {
+        StoreError::Corrupt { table: "customers", column: "name", id: uuid::Uuid::nil() }
+    }
+
+    proptest! {
+        #[test]
+        fn only_who_spoils_a_batch_is_told_so(items in prop::collection::vec(0u8..8, 0..20)) {
+            let serve = |items: &[u8]| {
+                if items.contains(&0) { Err(spoilt()) } else { Ok(items.iter().map(|item| item * 2).collect()) }
+            };
+            let results: Vec<_> = serve_together(&items, serve).into_iter().map(Result::ok).collect();
+            let expected: Vec<_> = items.iter().map(|item| (*item != 0).then_some(item * 2)).collect();
+            prop_assert_eq!(results, expected);
+        }
+    }
+
+    #[test]
+    fn a_store_that_is_not_available_is_asked_once_for_all() {
+        let asked = Cell::new(0);
+        let results = serve_together(&[1, 2, 3], |_: &[i32]| -> Result<Vec<()>, _> {
+            asked.set(asked.get() + 1);
+            Err(StoreError::unavailable("gone"))
+        });
+        assert_eq!((results.len(), asked.get()), (3, 1));
+    }
+}
