@@ -1,0 +1,33 @@
+//! The store on SQLite: rows, SQL, migrations, and what its errors mean.
+//!
+//! [`SqliteStore`] fills the port `Store` of `roster-application`. The crate knows neither the surfaces nor actix, and
+//! decides nothing about customers: it turns them into rows and back. `roster-postgres` is its twin, file for file; both
+//! keep the promise that `roster-store-contract` writes down as test cases.
+//!
+//! One file in WAL mode, any number of connections that read and one that writes: within the process writers stand in
+//! line for that one, between processes for the file's write lock, and readers for nobody. A commit is on the disk
+//! before it is acknowledged.
+//!
+//! Every statement on customers and subscriptions names its tenant. Those that run for every request are types with a
+//! name of their own or fixed expressions, because diesel keeps only those prepared; and they bind no `LIMIT`, at which
+//! SQLite would prepare them anew each time.
+//!
+//! Read `store.rs` first, then `unit_of_work.rs`, which says when a transaction begins, and `customers.rs`, whose
+//! statements decide races; the schema stands in `migrations/sqlite`.
+
+mod api_keys;
+mod customers;
+mod error;
+mod file;
+mod merchants;
+mod migrations;
+mod pool;
+mod rows;
+mod schema;
+#[cfg(test)]
+mod statements;
+mod store;
+mod subscriptions;
+mod unit_of_work;
+
+pub use store::{Options, SqliteStore};

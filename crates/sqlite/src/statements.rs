@@ -1,0 +1,225 @@
+//! What is asked of every statement, whichever repository runs it.
+
+use std::sync::{Arc, Mutex};
+
+use diesel::connection::InstrumentationEvent;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use roster_application::ports::{
+    Claims, CustomerKey, CustomerRef, StoreError, SubscriptionCursor, UnitOfWork, Verdict,
+};
+use roster_application::{ApiKey, Digest};
+use roster_domain::{
+    ApiKeyId, Customer, CustomerId, Email, EmailUse, Environment, ExternalId, Merchant, MerchantId, MerchantName,
+    Profile, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp,
+};
+use uuid::Uuid;
+
+use crate::migrations;
+use crate::unit_of_work::SqliteUnitOfWork;
+
+#[derive(QueryableByName)]
+struct Step {
+    #[diesel(sql_type = Text)]
+    detail: String,
+}
+
+/// How SQLite goes about a statement.
+fn plan(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {
+    let steps: Vec<Step> =
+        diesel::sql_query(format!("EXPLAIN QUERY PLAN {statement}")).load(connection).expect("a plan");
+    steps.into_iter().map(|step| step.detail).collect()
+}
+
+/// What `work` made a connection do, in order.
+#[derive(Debug, Default, Clone)]
+struct Trace {
+    /// Statements that were run.
+    run: Vec<String>,
+    /// Statements that were prepared to be kept.
+    kept: Vec<String>,
+}
+
+fn migrated() -> SqliteConnection {
+    let mut connection = SqliteConnection::establish(":memory:").expect("a database in memory");
+    migrations::migrate(&mut connection).expect("an empty database");
+    connection
+}
+
+fn trace(connection: &mut SqliteConnection, work: impl Fn(&mut dyn UnitOfWork) -> Result<(), StoreError>) -> Trace {
+    let trace = Arc::new(Mutex::new(Trace::default()));
+    let seen = Arc::clone(&trace);
+    connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        let mut seen = seen.lock().expect("no panic before");
+        match event {
+            InstrumentationEvent::StartQuery { query, .. } => seen.run.push(query.to_string()),
+            InstrumentationEvent::CacheQuery { sql, .. } => seen.kept.push(sql.to_owned()),
+            _ => {}
+        }
+    });
+    SqliteUnitOfWork::run_in_transaction(connection, &mut |unit_of_work| {
+        work(unit_of_work).expect("calls that succeed");
+        Verdict::Commit
+    })
+    .expect("no error");
+    connection.set_instrumentation(|_: InstrumentationEvent<'_>| {});
+    let trace = trace.lock().expect("no panic before");
+    trace.clone()
+}
+
+/// Every statement that a unit of work can run, as it was run.
+fn all_statements() -> (SqliteConnection, Vec<String>) {
+    let mut connection = migrated();
+    let Trace { run, .. } = trace(&mut connection, call_everything);
+    (connection, run)
+}
+
+const NOW: i64 = 1_736_942_400_000;
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(NOW).expect("a time of this century")
+}
+
+fn tenant() -> Tenant {
+    Tenant { merchant: MerchantId::new(Uuid::nil()), environment: Environment::Live }
+}
+
+fn customer() -> Customer {
+    let profile = Profile {
+        email: Email::parse("ada@example.com").ok(),
+        external_id: ExternalId::parse("ada").ok(),
+        ..Profile::default()
+    };
+    Customer::register(tenant(), CustomerId::new(Uuid::nil()), profile, EmailUse::Exclusive, now())
+}
+
+fn call_everything(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
+    call_merchants(unit_of_work)?;
+    call_api_keys(unit_of_work)?;
+    call_hot_customers(unit_of_work)?;
+    call_other_customers(unit_of_work)?;
+    call_subscriptions(unit_of_work)
+}
+
+fn call_merchants(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
+    let merchant =
+        Merchant { id: tenant().merchant, name: MerchantName::parse("M").expect("a name"), created_at: now() };
+    unit_of_work.merchants().insert(&merchant)?;
+    unit_of_work.merchants().find(merchant.id)?;
+    // The first page of all merchants is the one that has nothing to look up.
+    unit_of_work.merchants().list(Some(merchant.id), 10)?;
+    Ok(())
+}
+
+fn call_api_keys(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
+    let key = ApiKey {
+        id: ApiKeyId::new(Uuid::nil()),
+        tenant: tenant(),
+        name: None,
+        digest: Digest([0; 32]),
+        created_at: now(),
+        expires_at: None,
+        revoked_at: None,
+    };
+    unit_of_work.api_keys().insert(&key)?;
+    unit_of_work.api_keys().find(&[key.digest, key.digest])?;
+    unit_of_work.api_keys().list(key.tenant.merchant, None, 10)?;
+    unit_of_work.api_keys().list(key.tenant.merchant, Some(key.id), 10)?;
+    unit_of_work.api_keys().revoke(key.id, now())?;
+    Ok(())
+}
+
+/// What requests that come by the thousand call.
+fn call_hot_customers(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
+    let customer = customer();
+    let by_external_id = CustomerRef::ExternalId(ExternalId::parse("ada").expect("an external identifier"));
+    let keys =
+        [CustomerRef::Id(customer.id()), by_external_id].map(|customer| CustomerKey { tenant: tenant(), customer });
+    let claims = Claims::of_new(&customer);
+    unit_of_work.customers().insert_free(&[&customer, &customer])?;
+    unit_of_work.customers().taken(&claims)?;
+    unit_of_work.customers().find(&keys)?;
+    unit_of_work.customers().lock(&keys[1])?;
+    unit_of_work.customers().update(&customer, &claims)?;
+    unit_of_work.api_keys().find(&[Digest([0; 32])])?;
+    unit_of_work.subscriptions().current(tenant(), &[customer.id()])?;
+    Ok(())
+}
+
+fn call_other_customers(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
+    unit_of_work.customers().list(tenant(), None, 10)?;
+    unit_of_work.customers().list(tenant(), Some(customer().id()), 10)?;
+    Ok(())
+}
+
+fn call_subscriptions(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
+    let (tenant, customer) = (tenant(), customer().id());
+    let subscription = Subscription {
+        id: SubscriptionId::parse("s").expect("a name"),
+        plan_id: None,
+        name: None,
+        status: SubscriptionStatus::Active,
+        started_at: now(),
+        cancelled_at: None,
+        created_at: now(),
+        updated_at: now(),
+    };
+    let cursor = SubscriptionCursor { started_at: now(), id: subscription.id.clone() };
+    unit_of_work.subscriptions().put(tenant, customer, &subscription)?;
+    unit_of_work.subscriptions().find(tenant, customer, &subscription.id)?;
+    unit_of_work.subscriptions().list(tenant, customer, None, 10)?;
+    unit_of_work.subscriptions().list(tenant, customer, Some(&cursor), 10)?;
+    Ok(())
+}
+
+#[test]
+fn every_statement_on_customers_and_subscriptions_names_its_tenant() {
+    let (_, statements) = all_statements();
+    let of_tenants: Vec<&String> =
+        statements.iter().filter(|sql| sql.contains("customers") || sql.contains("subscriptions")).collect();
+    assert!(of_tenants.len() >= 15, "{of_tenants:#?}");
+    for sql in of_tenants {
+        let condition = sql.split_once(" WHERE ").map_or(sql.as_str(), |(_, condition)| condition);
+        let names = |column: &str| sql.starts_with("INSERT") || condition.contains(column);
+        assert!(names("merchant_id") && names("environment"), "{sql}");
+    }
+}
+
+#[test]
+fn no_statement_reads_a_whole_table_or_index() {
+    let (mut connection, statements) = all_statements();
+    assert!(statements.len() > 20, "{statements:#?}");
+    for sql in &statements {
+        let plan = plan(&mut connection, sql);
+        assert!(!plan.iter().any(|step| step.starts_with("SCAN") && step != "SCAN CONSTANT ROW"), "{sql}\n{plan:#?}");
+    }
+}
+
+#[test]
+fn customers_are_looked_up_by_the_whole_of_an_index() {
+    let (mut connection, statements) = all_statements();
+    let plans: Vec<Vec<String>> = statements.iter().map(|sql| plan(&mut connection, sql)).collect();
+    for step in plans.concat().iter().filter(|step| step.contains("customers") || step.contains(" o ")) {
+        let is_whole =
+            ["email_key=?", "external_id=?", "id=?", "id<?"].iter().any(|end| step.ends_with(&format!("AND {end})")));
+        let is_page = step.ends_with("(merchant_id=? AND environment=?)");
+        assert!(is_whole || is_page, "{step}");
+    }
+    let pages = plans.iter().filter(|plan| plan.concat().ends_with("(merchant_id=? AND environment=?)")).count();
+    assert_eq!(pages, 1, "the first page of a list, which the primary key has in its order: {plans:#?}");
+}
+
+#[test]
+fn the_hot_statements_are_prepared_once_and_kept() {
+    let mut connection = migrated();
+    trace(&mut connection, call_merchants);
+    let first = trace(&mut connection, call_hot_customers);
+    let mut distinct: Vec<&str> = first.run.iter().filter_map(|sql| sql.split(" -- binds").next()).collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    assert_eq!(first.kept.len(), distinct.len(), "{first:#?}");
+    // The customer is there now, so that this calls for the same statements and no more.
+    let second = trace(&mut connection, call_hot_customers);
+    assert_eq!((second.run.len(), second.kept.len()), (first.run.len(), 0), "{second:#?}");
+    assert!(!first.kept.iter().any(|sql| sql.contains("LIMIT ?")), "{first:#?}");
+}

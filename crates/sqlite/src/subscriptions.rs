@@ -1,0 +1,142 @@
+use diesel::dsl::auto_type;
+use diesel::prelude::*;
+use roster_application::ports::{StoreError, SubscriptionCursor, SubscriptionRepository};
+use roster_domain::{CustomerId, Name, PlanId, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp};
+
+use crate::error::Fault;
+use crate::rows::{Id, Time, limit};
+use crate::schema::subscriptions;
+use crate::unit_of_work::SqliteUnitOfWork;
+
+impl SubscriptionRepository for SqliteUnitOfWork<'_> {
+    fn find(
+        &mut self,
+        tenant: Tenant,
+        customer: CustomerId,
+        id: &SubscriptionId,
+    ) -> Result<Option<Subscription>, StoreError> {
+        self.run(|connection| {
+            let by_id = of(tenant, customer).filter(subscriptions::id.eq(id.as_str()));
+            let found: Option<SubscriptionRow> = by_id.get_result(connection).optional()?;
+            Ok(found.map(Subscription::try_from).transpose()?)
+        })
+    }
+
+    fn put(&mut self, tenant: Tenant, customer: CustomerId, subscription: &Subscription) -> Result<(), StoreError> {
+        let row = SubscriptionRow::new(tenant, customer, subscription);
+        self.run_write(|connection| {
+            diesel::insert_into(subscriptions::table)
+                .values(&row)
+                .on_conflict((
+                    subscriptions::merchant_id,
+                    subscriptions::environment,
+                    subscriptions::customer_id,
+                    subscriptions::id,
+                ))
+                .do_update()
+                .set(&row)
+                .execute(connection)?;
+            Ok(())
+        })
+    }
+
+    fn list(
+        &mut self,
+        tenant: Tenant,
+        customer: CustomerId,
+        after: Option<&SubscriptionCursor>,
+        size: usize,
+    ) -> Result<Vec<Subscription>, StoreError> {
+        self.run(|connection| {
+            let order = (subscriptions::started_at.desc(), subscriptions::id.desc());
+            let page = of(tenant, customer).order(order).limit(limit(size));
+            let found: Vec<SubscriptionRow> = match after {
+                Some(SubscriptionCursor { started_at, id }) => {
+                    let started_at = Time::from(*started_at);
+                    let together = subscriptions::started_at.eq(started_at).and(subscriptions::id.lt(id.as_str()));
+                    page.filter(subscriptions::started_at.lt(started_at).or(together)).load(connection)?
+                }
+                None => page.load(connection)?,
+            };
+            found.into_iter().map(|row| Subscription::try_from(row).map_err(Fault::Store)).collect()
+        })
+    }
+
+    fn current(&mut self, tenant: Tenant, customers: &[CustomerId]) -> Result<Vec<Option<Subscription>>, StoreError> {
+        self.run_each(customers, |connection, &customer| {
+            // Of those that started together the one with the greatest id, so that the answer is the same each time.
+            // The first row is taken and the others are not asked for, which says what a bound limit would.
+            let active = of(tenant, customer)
+                .filter(subscriptions::status.eq(SubscriptionStatus::Active.as_str()))
+                .order((subscriptions::started_at.desc(), subscriptions::id.desc()));
+            let found: Option<SubscriptionRow> = active.get_result(connection).optional()?;
+            Ok(found.map(Subscription::try_from).transpose()?)
+        })
+    }
+}
+
+/// The subscriptions of one customer.
+#[auto_type(no_type_alias)]
+fn of(tenant: Tenant, customer: CustomerId) -> _ {
+    let merchant: Id = Id(tenant.merchant.uuid());
+    let environment: &'static str = tenant.environment.as_str();
+    let customer: Id = Id(customer.uuid());
+    subscriptions::table
+        .filter(subscriptions::merchant_id.eq(merchant))
+        .filter(subscriptions::environment.eq(environment))
+        .filter(subscriptions::customer_id.eq(customer))
+}
+
+#[derive(Queryable, Insertable, AsChangeset)]
+#[diesel(table_name = subscriptions, primary_key(merchant_id, environment, customer_id, id), treat_none_as_null = true)]
+struct SubscriptionRow {
+    merchant_id: Id,
+    environment: String,
+    customer_id: Id,
+    id: String,
+    plan_id: Option<String>,
+    name: Option<String>,
+    status: String,
+    started_at: Time,
+    cancelled_at: Option<Time>,
+    created_at: Time,
+    updated_at: Time,
+}
+
+impl SubscriptionRow {
+    fn new(tenant: Tenant, customer: CustomerId, subscription: &Subscription) -> Self {
+        Self {
+            merchant_id: Id(tenant.merchant.uuid()),
+            environment: tenant.environment.as_str().to_owned(),
+            customer_id: Id(customer.uuid()),
+            id: subscription.id.as_str().to_owned(),
+            plan_id: subscription.plan_id.as_ref().map(|id| id.as_str().to_owned()),
+            name: subscription.name.as_ref().map(|name| name.as_str().to_owned()),
+            status: subscription.status.as_str().to_owned(),
+            started_at: subscription.started_at.into(),
+            cancelled_at: subscription.cancelled_at.map(Time::from),
+            created_at: subscription.created_at.into(),
+            updated_at: subscription.updated_at.into(),
+        }
+    }
+}
+
+impl TryFrom<SubscriptionRow> for Subscription {
+    type Error = StoreError;
+
+    fn try_from(row: SubscriptionRow) -> Result<Self, StoreError> {
+        // A subscription's own identifier is text, so the error names the customer.
+        let corrupt = |column| StoreError::Corrupt { table: "subscriptions", column, id: row.customer_id.0 };
+        let time = |time: Time, column| Timestamp::try_from(time).map_err(|_| corrupt(column));
+        Ok(Self {
+            id: SubscriptionId::parse(row.id).map_err(|_| corrupt("id"))?,
+            plan_id: row.plan_id.map(PlanId::parse).transpose().map_err(|_| corrupt("plan_id"))?,
+            name: row.name.map(Name::parse).transpose().map_err(|_| corrupt("name"))?,
+            status: SubscriptionStatus::parse(&row.status).map_err(|_| corrupt("status"))?,
+            started_at: time(row.started_at, "started_at")?,
+            cancelled_at: row.cancelled_at.map(|at| time(at, "cancelled_at")).transpose()?,
+            created_at: time(row.created_at, "created_at")?,
+            updated_at: time(row.updated_at, "updated_at")?,
+        })
+    }
+}

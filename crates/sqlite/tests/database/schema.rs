@@ -1,0 +1,159 @@
+//! The schema, read from the database itself.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+
+use crate::samples::{open_migrated, raw};
+
+#[derive(QueryableByName)]
+struct Index {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Bool)]
+    is_unique: bool,
+    #[diesel(sql_type = Text)]
+    origin: String,
+    #[diesel(sql_type = Text)]
+    columns: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    sql: Option<String>,
+}
+
+#[derive(QueryableByName)]
+struct ForeignKey {
+    #[diesel(sql_type = Text)]
+    target: String,
+    #[diesel(sql_type = Text)]
+    columns: String,
+    #[diesel(sql_type = Text)]
+    target_columns: String,
+}
+
+#[derive(QueryableByName)]
+struct Table {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Bool)]
+    is_strict: bool,
+}
+
+fn tables(connection: &mut SqliteConnection) -> Vec<Table> {
+    diesel::sql_query(
+        "SELECT name, strict AS is_strict FROM pragma_table_list
+         WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE '\\_\\_%' ESCAPE '\\'
+         ORDER BY name",
+    )
+    .load(connection)
+    .expect("the tables")
+}
+
+fn indexes(connection: &mut SqliteConnection, table: &str) -> Vec<Index> {
+    diesel::sql_query(
+        "SELECT l.name, l.\"unique\" AS is_unique, l.origin, s.sql,
+                (SELECT group_concat(i.name, ', ' ORDER BY i.seqno) FROM pragma_index_info(l.name) AS i) AS columns
+         FROM pragma_index_list(?) AS l LEFT JOIN sqlite_schema AS s ON s.name = l.name
+         ORDER BY l.origin, columns, l.name",
+    )
+    .bind::<Text, _>(table)
+    .load(connection)
+    .expect("the indexes of a table")
+}
+
+fn foreign_keys(connection: &mut SqliteConnection, table: &str) -> Vec<ForeignKey> {
+    diesel::sql_query(
+        "SELECT \"table\" AS target, group_concat(\"from\", ', ' ORDER BY seq) AS columns,
+                group_concat(\"to\", ', ' ORDER BY seq) AS target_columns
+         FROM pragma_foreign_key_list(?) GROUP BY id ORDER BY id",
+    )
+    .bind::<Text, _>(table)
+    .load(connection)
+    .expect("the foreign keys of a table")
+}
+
+/// One line per index and foreign key.
+fn keys(connection: &mut SqliteConnection) -> Vec<String> {
+    let mut lines = Vec::new();
+    for Table { name: table, .. } in tables(connection) {
+        for Index { is_unique, origin, columns, sql, .. } in indexes(connection, &table) {
+            let kind = match (origin.as_str(), is_unique) {
+                ("pk", _) => "PRIMARY KEY",
+                (_, true) => "UNIQUE",
+                (_, false) => "INDEX",
+            };
+            let condition =
+                sql.and_then(|sql| sql.split_once("WHERE").map(|(_, condition)| condition.trim().to_owned()));
+            let condition = condition.map_or(String::new(), |condition| format!(" WHERE {condition}"));
+            lines.push(format!("{table}: {kind} ({columns}){condition}"));
+        }
+        for ForeignKey { target, columns, target_columns } in foreign_keys(connection, &table) {
+            lines.push(format!("{table}: FOREIGN KEY ({columns}) REFERENCES {target} ({target_columns})"));
+        }
+    }
+    lines
+}
+
+fn schema() -> (SqliteConnection, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("roster.db");
+    drop(open_migrated(&path));
+    (raw(&path), folder)
+}
+
+#[test]
+fn the_keys_are_those_of_every_store() {
+    let (mut connection, _folder) = schema();
+    let expected = "\
+api_keys: INDEX (digest)
+api_keys: INDEX (id)
+api_keys: PRIMARY KEY (merchant_id, id)
+api_keys: UNIQUE (merchant_id, digest)
+api_keys: FOREIGN KEY (merchant_id) REFERENCES merchants (id)
+customers: INDEX (merchant_id, environment, email_key) WHERE deleted_at IS NULL
+customers: UNIQUE (merchant_id, environment, email_key) WHERE deleted_at IS NULL AND email_exclusive
+customers: UNIQUE (merchant_id, environment, external_id) WHERE deleted_at IS NULL AND external_id IS NOT NULL
+customers: PRIMARY KEY (merchant_id, environment, id)
+customers: FOREIGN KEY (merchant_id) REFERENCES merchants (id)
+merchants: PRIMARY KEY (id)
+subscriptions: PRIMARY KEY (merchant_id, environment, customer_id, id)
+subscriptions: FOREIGN KEY (merchant_id, environment, customer_id) REFERENCES customers (merchant_id, environment, id)";
+    assert_eq!(keys(&mut connection).join("\n"), expected);
+}
+
+#[test]
+fn the_merchant_comes_first_in_whatever_is_unique() {
+    let (mut connection, _folder) = schema();
+    let mut seen = 0;
+    for Table { name: table, .. } in tables(&mut connection) {
+        for index in indexes(&mut connection, &table).iter().filter(|index| index.is_unique) {
+            let first = index.columns.split(", ").next();
+            assert_eq!(first, Some(if table == "merchants" { "id" } else { "merchant_id" }), "{}", index.name);
+            seen += 1;
+        }
+        for key in foreign_keys(&mut connection, &table) {
+            assert!(key.columns.starts_with("merchant_id"), "{table}: {}", key.columns);
+        }
+    }
+    assert_eq!(seen, 7);
+}
+
+#[test]
+fn every_table_is_strict_and_nothing_happens_behind_a_statement() {
+    let (mut connection, _folder) = schema();
+    for table in tables(&mut connection) {
+        assert!(table.is_strict, "{}", table.name);
+    }
+    let others = diesel::dsl::sql::<BigInt>(
+        "SELECT count(*) FROM sqlite_schema WHERE type NOT IN ('table', 'index') OR sql LIKE '%AUTOINCREMENT%'",
+    );
+    assert_eq!(others.get_result::<i64>(&mut connection), Ok(0));
+}
+
+#[test]
+fn every_text_is_compared_byte_by_byte() {
+    let (mut connection, _folder) = schema();
+    let collations = diesel::dsl::sql::<Text>(
+        "SELECT DISTINCT i.coll FROM sqlite_schema AS s, pragma_index_xinfo(s.name) AS i
+         WHERE s.type = 'index' AND i.coll IS NOT NULL",
+    );
+    assert_eq!(collations.load::<String>(&mut connection), Ok(vec!["BINARY".to_owned()]));
+}
