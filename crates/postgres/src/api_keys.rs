@@ -1,0 +1,154 @@
+use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Binary};
+use roster_application::ports::{ApiKeyRepository, StoreError};
+use roster_application::{ApiKey, Digest};
+use roster_domain::{ApiKeyId, Environment, MerchantId, Name, Tenant, Timestamp};
+use uuid::Uuid;
+
+use crate::error::Fault;
+use crate::rows::{in_order, limit};
+use crate::schema::api_keys;
+use crate::unit_of_work::PostgresUnitOfWork;
+
+impl ApiKeyRepository for PostgresUnitOfWork<'_> {
+    fn insert(&mut self, key: &ApiKey) -> Result<(), StoreError> {
+        self.run(|connection| {
+            refuse_known(connection, key)?;
+            diesel::insert_into(api_keys::table).values(ApiKeyRow::from(key)).execute(connection)?;
+            Ok(())
+        })
+    }
+
+    fn find(&mut self, digests: &[Digest]) -> Result<Vec<Option<ApiKey>>, StoreError> {
+        self.run(|connection| match digests {
+            [] => Ok(Vec::new()),
+            [digest] => {
+                let by_digest = api_keys::table.filter(api_keys::digest.eq(digest.0.as_slice()));
+                let found: Option<ApiKeyRow> = by_digest.get_result(connection).optional()?;
+                Ok(vec![found.map(ApiKey::try_from).transpose()?])
+            }
+            many => {
+                let digests = many.iter().map(|digest| digest.0.to_vec()).collect();
+                let found: Vec<(i64, ApiKeyRow)> = FindByDigest { digests }.load(connection)?;
+                Ok(in_order(many.len(), found)?)
+            }
+        })
+    }
+
+    fn list(&mut self, merchant: MerchantId, after: Option<ApiKeyId>, size: usize) -> Result<Vec<ApiKey>, StoreError> {
+        self.run(|connection| {
+            let of_merchant = api_keys::table.filter(api_keys::merchant_id.eq(merchant.uuid()));
+            let page = of_merchant.order(api_keys::id).limit(limit(size));
+            let found: Vec<ApiKeyRow> = match after {
+                Some(after) => page.filter(api_keys::id.gt(after.uuid())).load(connection)?,
+                None => page.load(connection)?,
+            };
+            found.into_iter().map(|row| ApiKey::try_from(row).map_err(Fault::Store)).collect()
+        })
+    }
+
+    fn revoke(&mut self, id: ApiKeyId, now: Timestamp) -> Result<Option<ApiKey>, StoreError> {
+        self.run(|connection| {
+            let usable = api_keys::table.filter(api_keys::id.eq(id.uuid())).filter(api_keys::revoked_at.is_null());
+            diesel::update(usable).set(api_keys::revoked_at.eq(now.to_utc())).execute(connection)?;
+            let by_id = api_keys::table.filter(api_keys::id.eq(id.uuid()));
+            let found: Option<ApiKeyRow> = by_id.get_result(connection).optional()?;
+            Ok(found.map(ApiKey::try_from).transpose()?)
+        })
+    }
+}
+
+/// The unique indexes say this of the keys of one merchant; that two merchants never share one rests on how
+/// identifiers and secrets are made, and this look at it costs nothing that matters.
+fn refuse_known(connection: &mut PgConnection, key: &ApiKey) -> Result<(), Fault> {
+    let known = api_keys::table.filter(api_keys::id.eq(key.id.uuid()).or(api_keys::digest.eq(key.digest.0.as_slice())));
+    let is_known: bool = diesel::select(diesel::dsl::exists(known)).get_result(connection)?;
+    if is_known {
+        return Err(StoreError::Duplicate { index: "api_keys (id), (digest)".to_owned() }.into());
+    }
+    Ok(())
+}
+
+/// The keys with some digests, each with the place of its digest, from 1.
+struct FindByDigest {
+    digests: Vec<Vec<u8>>,
+}
+
+impl QueryFragment<Pg> for FindByDigest {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT wanted.place, ");
+        api_keys::all_columns.walk_ast(out.reborrow())?;
+        out.push_sql(" FROM unnest(");
+        out.push_bind_param::<Array<Binary>, _>(&self.digests)?;
+        out.push_sql(
+            ") WITH ORDINALITY AS wanted (digest, place) CROSS JOIN LATERAL (\
+             SELECT * FROM api_keys WHERE api_keys.digest = wanted.digest OFFSET 0) AS api_keys",
+        );
+        Ok(())
+    }
+}
+
+impl QueryId for FindByDigest {
+    type QueryId = Self;
+
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl Query for FindByDigest {
+    type SqlType = (BigInt, api_keys::SqlType);
+}
+
+impl RunQueryDsl<PgConnection> for FindByDigest {}
+
+#[derive(Queryable, Insertable)]
+#[diesel(table_name = api_keys)]
+struct ApiKeyRow {
+    merchant_id: Uuid,
+    id: Uuid,
+    environment: String,
+    name: Option<String>,
+    digest: Vec<u8>,
+    created_at: DateTime<Utc>,
+    expires_at: Option<DateTime<Utc>>,
+    revoked_at: Option<DateTime<Utc>>,
+}
+
+impl From<&ApiKey> for ApiKeyRow {
+    fn from(key: &ApiKey) -> Self {
+        Self {
+            merchant_id: key.tenant.merchant.uuid(),
+            id: key.id.uuid(),
+            environment: key.tenant.environment.as_str().to_owned(),
+            name: key.name.as_ref().map(|name| name.as_str().to_owned()),
+            digest: key.digest.0.to_vec(),
+            created_at: key.created_at.to_utc(),
+            expires_at: key.expires_at.map(Timestamp::to_utc),
+            revoked_at: key.revoked_at.map(Timestamp::to_utc),
+        }
+    }
+}
+
+impl TryFrom<ApiKeyRow> for ApiKey {
+    type Error = StoreError;
+
+    fn try_from(row: ApiKeyRow) -> Result<Self, StoreError> {
+        let corrupt = |column| StoreError::Corrupt { table: "api_keys", column, id: row.id };
+        let time =
+            |time: DateTime<Utc>, column| Timestamp::from_millis(time.timestamp_millis()).map_err(|_| corrupt(column));
+        Ok(Self {
+            id: ApiKeyId::new(row.id),
+            tenant: Tenant {
+                merchant: MerchantId::new(row.merchant_id),
+                environment: Environment::parse(&row.environment).map_err(|_| corrupt("environment"))?,
+            },
+            name: row.name.map(Name::parse).transpose().map_err(|_| corrupt("name"))?,
+            digest: Digest(row.digest.try_into().map_err(|_| corrupt("digest"))?),
+            created_at: time(row.created_at, "created_at")?,
+            expires_at: row.expires_at.map(|at| time(at, "expires_at")).transpose()?,
+            revoked_at: row.revoked_at.map(|at| time(at, "revoked_at")).transpose()?,
+        })
+    }
+}

@@ -1,0 +1,337 @@
+//! What the errors of PostgreSQL mean, and what may be told of them.
+
+use diesel::ConnectionError;
+use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
+use roster_application::ports::StoreError;
+
+/// What a call of the unit of work can meet.
+#[derive(Debug)]
+pub enum Fault {
+    /// A statement failed.
+    Query(Error),
+    /// A row could not be read, or a rule of the port was broken.
+    Store(StoreError),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Query(error)
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// What is told of an error: never its details, its hint or its context, which repeat the values of rows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Said(String);
+
+/// What a failed statement means for the unit of work, and for its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    /// A unique index refused a row.
+    Duplicate,
+    /// Somebody else was faster: the unit of work may run again at once (40001, 40P01).
+    LostRace,
+    /// The database gave up for now (55P03, 57014, 53…).
+    Busy,
+    /// The connection is of no more use (57P0…, 08…, or none is left).
+    Disconnected,
+    /// A defect.
+    Defect,
+}
+
+/// Whether a connection that met this error must not be used again.
+pub fn ends_connection(error: &Error) -> bool {
+    meaning(error) == Meaning::Disconnected
+}
+
+/// What the port says of a failed statement.
+pub fn store_error(error: &Error) -> StoreError {
+    match meaning(error) {
+        Meaning::Duplicate => StoreError::Duplicate { index: index(error) },
+        Meaning::LostRace => StoreError::lost_race(said(error)),
+        Meaning::Busy | Meaning::Disconnected => StoreError::unavailable(said(error)),
+        Meaning::Defect => StoreError::internal(said(error)),
+    }
+}
+
+/// What is told of a failed attempt to connect.
+pub fn said_connecting(error: &ConnectionError) -> Said {
+    match error {
+        ConnectionError::CouldntSetupConfiguration(error) => said(error),
+        other => Said(other.to_string().trim_end().to_owned()),
+    }
+}
+
+fn meaning(error: &Error) -> Meaning {
+    match error {
+        Error::DatabaseError(kind, information) => meaning_of_kind(*kind, information.message()),
+        Error::BrokenTransactionManager => Meaning::Disconnected,
+        Error::RollbackErrorOnCommit { rollback_error, commit_error } => match meaning(rollback_error) {
+            Meaning::Disconnected => Meaning::Disconnected,
+            _ => meaning(commit_error),
+        },
+        _ => Meaning::Defect,
+    }
+}
+
+fn meaning_of_kind(kind: DatabaseErrorKind, message: &str) -> Meaning {
+    match kind {
+        DatabaseErrorKind::UniqueViolation => Meaning::Duplicate,
+        DatabaseErrorKind::SerializationFailure => Meaning::LostRace,
+        // A server that only reads has been replaced by another one.
+        DatabaseErrorKind::ClosedConnection
+        | DatabaseErrorKind::UnableToSendCommand
+        | DatabaseErrorKind::ReadOnlyTransaction => Meaning::Disconnected,
+        DatabaseErrorKind::Unknown => meaning_of_message(message),
+        _ => Meaning::Defect,
+    }
+}
+
+/// diesel does not tell the SQLSTATE of these, so they are known by their text.
+fn meaning_of_message(message: &str) -> Meaning {
+    const LOST_RACES: [&str; 1] = ["deadlock detected"];
+    const BUSY: [&str; 8] = [
+        "canceling statement due to lock timeout",
+        "could not obtain lock on",
+        "canceling statement due to statement timeout",
+        "canceling statement due to user request",
+        "sorry, too many clients already",
+        "out of memory",
+        "out of shared memory",
+        "could not extend file",
+    ];
+    let starts = |texts: &[&str]| texts.iter().any(|text| message.starts_with(text));
+    if starts(&LOST_RACES) {
+        Meaning::LostRace
+    } else if starts(&BUSY) {
+        Meaning::Busy
+    } else {
+        Meaning::Defect
+    }
+}
+
+fn index(error: &Error) -> String {
+    match error {
+        Error::DatabaseError(_, information) => information.constraint_name().unwrap_or("(unnamed)").to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// What is told of a failed statement.
+pub fn said(error: &Error) -> Said {
+    Said(match error {
+        Error::DatabaseError(kind, information) => of_database(*kind, information.as_ref()),
+        Error::RollbackErrorOnCommit { commit_error, .. } => said(commit_error).0,
+        // Whatever could not be written or read may be in the text of the error.
+        Error::SerializationError(_) => "a value could not be written".to_owned(),
+        Error::DeserializationError(_) => "a value could not be read".to_owned(),
+        Error::InvalidCString(_) => "a text has a NUL".to_owned(),
+        other => other.to_string(),
+    })
+}
+
+/// The message, and the constraint it is about. Messages about constraints quote names; those of other errors may
+/// quote what was sent, so that what they quote is left out.
+fn of_database(kind: DatabaseErrorKind, information: &dyn DatabaseErrorInformation) -> String {
+    let message = information.message().trim_end();
+    match kind {
+        DatabaseErrorKind::Unknown => match information.constraint_name() {
+            Some(constraint) => format!("{} ({constraint})", without_quotes(message)),
+            None => without_quotes(message),
+        },
+        _ => message.to_owned(),
+    }
+}
+
+fn without_quotes(message: &str) -> String {
+    // Between the first quote and the last, as a value may have quotes of its own.
+    match (message.find('"'), message.rfind('"')) {
+        (Some(first), Some(last)) if first < last => format!("{}…{}", &message[..=first], &message[last..]),
+        (Some(first), _) => format!("{}…", &message[..first]),
+        _ => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Barrier};
+    use std::thread;
+
+    use diesel::connection::SimpleConnection as _;
+    use diesel::pg::PgConnection;
+    use diesel::prelude::*;
+    use roster_application::ports::Retry;
+    use roster_test_postgres::{Database, database};
+
+    use super::*;
+
+    /// A database with the table `people`, whose only row is about a secret.
+    fn people() -> Option<Database> {
+        let database = database()?;
+        run(&mut connect(&database), PEOPLE).expect("a table");
+        Some(database)
+    }
+
+    const PEOPLE: &str = "
+        CREATE TABLE people (name text NOT NULL UNIQUE, age integer CONSTRAINT adult CHECK (age > 17));
+        INSERT INTO people VALUES ('secret', 18), ('other', 18);";
+
+    fn connect(database: &Database) -> PgConnection {
+        PgConnection::establish(database.url()).expect("a connection")
+    }
+
+    fn run(connection: &mut PgConnection, statements: &str) -> QueryResult<()> {
+        connection.batch_execute(statements)
+    }
+
+    fn fail(connection: &mut PgConnection, statements: &str) -> Error {
+        run(connection, statements).expect_err("the statement fails")
+    }
+
+    fn retry(error: &Error) -> Option<Retry> {
+        match store_error(error) {
+            StoreError::Unavailable { retry, .. } => Some(retry),
+            _ => None,
+        }
+    }
+
+    /// Everything that a log could show of an error.
+    fn all_text(error: &StoreError) -> String {
+        let mut text = format!("{error:?} {error:#?} {error}");
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        text
+    }
+
+    #[test]
+    fn a_row_that_is_there_already_is_a_duplicate_and_named_by_its_index() {
+        let Some(database) = people() else { return };
+        let error = fail(&mut connect(&database), "INSERT INTO people VALUES ('secret', 20)");
+        let StoreError::Duplicate { index } = store_error(&error) else { panic!("{error:?}") };
+        assert_eq!(index, "people_name_key");
+    }
+
+    #[test]
+    fn a_serialization_failure_is_a_lost_race() {
+        let Some(database) = people() else { return };
+        let (mut one, mut other) = (connect(&database), connect(&database));
+        run(&mut one, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT * FROM people").expect("a snapshot");
+        run(&mut other, "UPDATE people SET age = 30").expect("an update");
+        let error = fail(&mut one, "UPDATE people SET age = 40");
+        assert_eq!((retry(&error), ends_connection(&error)), (Some(Retry::Now), false));
+    }
+
+    #[test]
+    fn a_deadlock_is_a_lost_race() {
+        let Some(database) = people() else { return };
+        let barrier = Arc::new(Barrier::new(2));
+        let threads = [("secret", "other"), ("other", "secret")].map(|(first, second)| {
+            let (mut connection, barrier) = (connect(&database), Arc::clone(&barrier));
+            thread::spawn(move || {
+                let update = |name| format!("UPDATE people SET age = age + 1 WHERE name = '{name}'");
+                run(&mut connection, &format!("BEGIN; {}", update(first))).expect("the first is free");
+                barrier.wait();
+                let result = run(&mut connection, &update(second));
+                run(&mut connection, "ROLLBACK").expect("a rollback");
+                result
+            })
+        });
+        let results = threads.map(|thread| thread.join().expect("the thread ends"));
+        let errors: Vec<&Error> = results.iter().filter_map(|result| result.as_ref().err()).collect();
+        assert_eq!(errors.iter().map(|error| retry(error)).collect::<Vec<_>>(), [Some(Retry::Now)]);
+        assert!(!ends_connection(errors[0]));
+    }
+
+    #[test]
+    fn what_takes_too_long_may_be_tried_later_on_the_same_connection() {
+        let Some(database) = people() else { return };
+        let (mut holder, mut waiter) = (connect(&database), connect(&database));
+        run(&mut holder, "BEGIN; LOCK TABLE people").expect("a lock");
+        for statement in [
+            "SET lock_timeout = '10ms'; UPDATE people SET age = 30",
+            "BEGIN; LOCK TABLE people NOWAIT",
+            "ROLLBACK; SELECT pg_cancel_backend(pg_backend_pid())",
+            "SET statement_timeout = '10ms'; SELECT pg_sleep(10)",
+        ] {
+            let error = fail(&mut waiter, statement);
+            assert_eq!((retry(&error), ends_connection(&error)), (Some(Retry::Later), false), "{statement}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_is_cut_off_is_not_used_again() {
+        let Some(database) = people() else { return };
+        let error = fail(&mut connect(&database), "SELECT pg_terminate_backend(pg_backend_pid())");
+        assert_eq!((retry(&error), ends_connection(&error)), (Some(Retry::Later), true));
+        // Cut off while nobody listens, which is found out by the next statement or one soon after.
+        let mut idle = connect(&database);
+        run(&mut idle, "SET idle_in_transaction_session_timeout = '10ms'; BEGIN").expect("a transaction");
+        let pause = || run(&mut connect(&database), "SELECT pg_sleep(0.05)").expect("another connection");
+        let next = || {
+            pause();
+            run(&mut idle, "SELECT 1").err()
+        };
+        let error = std::iter::repeat_with(next).take(100).flatten().next().expect("it is cut off");
+        assert_eq!((retry(&error), ends_connection(&error)), (Some(Retry::Later), true));
+        let error = fail(&mut idle, "SELECT 1");
+        assert_eq!((retry(&error), ends_connection(&error)), (Some(Retry::Later), true));
+    }
+
+    #[test]
+    fn a_server_that_only_reads_is_not_asked_again() {
+        let Some(database) = people() else { return };
+        let mut connection = connect(&database);
+        run(&mut connection, "SET default_transaction_read_only = on").expect("a setting");
+        let error = fail(&mut connection, "DELETE FROM people");
+        assert_eq!((retry(&error), ends_connection(&error)), (Some(Retry::Later), true));
+    }
+
+    #[test]
+    fn no_error_tells_what_a_row_holds() {
+        let Some(database) = people() else { return };
+        for statement in [
+            "INSERT INTO people VALUES ('secret', 20)",
+            "INSERT INTO people VALUES ('my secret', 7)",
+            "UPDATE people SET name = NULL WHERE name = 'secret'",
+            "SELECT 'secret'::uuid",
+            "SELECT 'secret'::json",
+            "SELECT 'my \"secret\" is'::integer",
+            "SELECT name::timestamptz FROM people",
+            "SELECT 'secret'::boolean FROM people",
+            "SELECT nonsense('secret')",
+            "CREATE UNIQUE INDEX ages ON people (age)",
+        ] {
+            let error = store_error(&fail(&mut connect(&database), statement));
+            let text = all_text(&error);
+            let told = text.replace("\\\"secret\\\"", "");
+            assert!(!told.contains("secret"), "{statement}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_defect_is_neither_a_lost_race_nor_a_reason_to_connect_anew() {
+        let Some(database) = people() else { return };
+        for statement in ["INSERT INTO people VALUES ('child', 7)", "SELECT 1 / 0", "SELECT * FROM nowhere"] {
+            let error = fail(&mut connect(&database), statement);
+            assert!(matches!(store_error(&error), StoreError::Internal { .. }), "{statement}");
+            assert!(!ends_connection(&error), "{statement}");
+        }
+    }
+
+    #[test]
+    fn what_a_message_quotes_is_left_out_however_it_is_quoted() {
+        assert_eq!(without_quotes(r#"invalid input for type uuid: "ada""#), r#"invalid input for type uuid: "…""#);
+        assert_eq!(without_quotes(r#"value "a" b" is out of range"#), r#"value "…" is out of range"#);
+        assert_eq!(without_quotes(r#"cut off: "ada"#), "cut off: …");
+        assert_eq!(without_quotes("deadlock detected"), "deadlock detected");
+    }
+}

@@ -1,0 +1,192 @@
+use chrono::{DateTime, Utc};
+use diesel::dsl::auto_type;
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{self, Array, BigInt, Text};
+use roster_application::ports::{StoreError, SubscriptionCursor, SubscriptionRepository};
+use roster_domain::{CustomerId, Name, PlanId, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp};
+use uuid::Uuid;
+
+use crate::error::Fault;
+use crate::rows::{in_order, limit};
+use crate::schema::subscriptions;
+use crate::unit_of_work::PostgresUnitOfWork;
+
+impl SubscriptionRepository for PostgresUnitOfWork<'_> {
+    fn find(
+        &mut self,
+        tenant: Tenant,
+        customer: CustomerId,
+        id: &SubscriptionId,
+    ) -> Result<Option<Subscription>, StoreError> {
+        self.run(|connection| {
+            let by_id = of(tenant, customer).filter(subscriptions::id.eq(id.as_str()));
+            let found: Option<SubscriptionRow> = by_id.get_result(connection).optional()?;
+            Ok(found.map(Subscription::try_from).transpose()?)
+        })
+    }
+
+    fn put(&mut self, tenant: Tenant, customer: CustomerId, subscription: &Subscription) -> Result<(), StoreError> {
+        let row = SubscriptionRow::new(tenant, customer, subscription);
+        self.run_write(|connection| {
+            diesel::insert_into(subscriptions::table)
+                .values(&row)
+                .on_conflict((
+                    subscriptions::merchant_id,
+                    subscriptions::environment,
+                    subscriptions::customer_id,
+                    subscriptions::id,
+                ))
+                .do_update()
+                .set(&row)
+                .execute(connection)?;
+            Ok(())
+        })
+    }
+
+    fn list(
+        &mut self,
+        tenant: Tenant,
+        customer: CustomerId,
+        after: Option<&SubscriptionCursor>,
+        size: usize,
+    ) -> Result<Vec<Subscription>, StoreError> {
+        self.run(|connection| {
+            let order = (subscriptions::started_at.desc(), subscriptions::id.desc());
+            let page = of(tenant, customer).order(order).limit(limit(size));
+            let found: Vec<SubscriptionRow> = match after {
+                Some(SubscriptionCursor { started_at, id }) => {
+                    let started_at = started_at.to_utc();
+                    let together = subscriptions::started_at.eq(started_at).and(subscriptions::id.lt(id.as_str()));
+                    page.filter(subscriptions::started_at.lt(started_at).or(together)).load(connection)?
+                }
+                None => page.load(connection)?,
+            };
+            found.into_iter().map(|row| Subscription::try_from(row).map_err(Fault::Store)).collect()
+        })
+    }
+
+    fn current(&mut self, tenant: Tenant, customers: &[CustomerId]) -> Result<Vec<Option<Subscription>>, StoreError> {
+        if customers.is_empty() {
+            return self.run(|_| Ok(Vec::new()));
+        }
+        self.run(|connection| {
+            let statement = FindCurrent {
+                merchant: tenant.merchant.uuid(),
+                environment: tenant.environment.as_str(),
+                customers: customers.iter().map(|id| id.uuid()).collect(),
+            };
+            let found: Vec<(i64, SubscriptionRow)> = statement.load(connection)?;
+            Ok(in_order(customers.len(), found)?)
+        })
+    }
+}
+
+/// The subscriptions of one customer.
+#[auto_type(no_type_alias)]
+fn of(tenant: Tenant, customer: CustomerId) -> _ {
+    let merchant: Uuid = tenant.merchant.uuid();
+    let environment: &'static str = tenant.environment.as_str();
+    let customer: Uuid = customer.uuid();
+    subscriptions::table
+        .filter(subscriptions::merchant_id.eq(merchant))
+        .filter(subscriptions::environment.eq(environment))
+        .filter(subscriptions::customer_id.eq(customer))
+}
+
+/// The active subscription that started last of each of some customers, with the place of the customer, from 1.
+struct FindCurrent {
+    merchant: Uuid,
+    environment: &'static str,
+    customers: Vec<Uuid>,
+}
+
+impl QueryFragment<Pg> for FindCurrent {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT wanted.place, ");
+        subscriptions::all_columns.walk_ast(out.reborrow())?;
+        out.push_sql(" FROM unnest(");
+        out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.customers)?;
+        out.push_sql(
+            ") WITH ORDINALITY AS wanted (customer_id, place) CROSS JOIN LATERAL (\
+             SELECT * FROM subscriptions WHERE merchant_id = ",
+        );
+        out.push_bind_param::<sql_types::Uuid, _>(&self.merchant)?;
+        out.push_sql(" AND environment = ");
+        out.push_bind_param::<Text, _>(self.environment)?;
+        // Of those that started together the one with the greatest id, so that the answer is the same each time.
+        out.push_sql(
+            " AND customer_id = wanted.customer_id AND status = 'active' \
+             ORDER BY started_at DESC, id DESC LIMIT 1) AS subscriptions",
+        );
+        Ok(())
+    }
+}
+
+impl QueryId for FindCurrent {
+    type QueryId = Self;
+
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl Query for FindCurrent {
+    type SqlType = (BigInt, subscriptions::SqlType);
+}
+
+impl RunQueryDsl<PgConnection> for FindCurrent {}
+
+#[derive(Queryable, Insertable, AsChangeset)]
+#[diesel(table_name = subscriptions, primary_key(merchant_id, environment, customer_id, id), treat_none_as_null = true)]
+struct SubscriptionRow {
+    merchant_id: Uuid,
+    environment: String,
+    customer_id: Uuid,
+    id: String,
+    plan_id: Option<String>,
+    name: Option<String>,
+    status: String,
+    started_at: DateTime<Utc>,
+    cancelled_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl SubscriptionRow {
+    fn new(tenant: Tenant, customer: CustomerId, subscription: &Subscription) -> Self {
+        Self {
+            merchant_id: tenant.merchant.uuid(),
+            environment: tenant.environment.as_str().to_owned(),
+            customer_id: customer.uuid(),
+            id: subscription.id.as_str().to_owned(),
+            plan_id: subscription.plan_id.as_ref().map(|id| id.as_str().to_owned()),
+            name: subscription.name.as_ref().map(|name| name.as_str().to_owned()),
+            status: subscription.status.as_str().to_owned(),
+            started_at: subscription.started_at.to_utc(),
+            cancelled_at: subscription.cancelled_at.map(Timestamp::to_utc),
+            created_at: subscription.created_at.to_utc(),
+            updated_at: subscription.updated_at.to_utc(),
+        }
+    }
+}
+
+impl TryFrom<SubscriptionRow> for Subscription {
+    type Error = StoreError;
+
+    fn try_from(row: SubscriptionRow) -> Result<Self, StoreError> {
+        // A subscription's own identifier is text, so the error names the customer.
+        let corrupt = |column| StoreError::Corrupt { table: "subscriptions", column, id: row.customer_id };
+        let time =
+            |time: DateTime<Utc>, column| Timestamp::from_millis(time.timestamp_millis()).map_err(|_| corrupt(column));
+        Ok(Self {
+            id: SubscriptionId::parse(row.id).map_err(|_| corrupt("id"))?,
+            plan_id: row.plan_id.map(PlanId::parse).transpose().map_err(|_| corrupt("plan_id"))?,
+            name: row.name.map(Name::parse).transpose().map_err(|_| corrupt("name"))?,
+            status: SubscriptionStatus::parse(&row.status).map_err(|_| corrupt("status"))?,
+            started_at: time(row.started_at, "started_at")?,
+            cancelled_at: row.cancelled_at.map(|at| time(at, "cancelled_at")).transpose()?,
+            created_at: time(row.created_at, "created_at")?,
+            updated_at: time(row.updated_at, "updated_at")?,
+        })
+    }
+}

@@ -1,0 +1,25 @@
+//! The store on PostgreSQL keeps the promise that every store keeps.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use roster_postgres::{Options, PostgresStore};
+use roster_store_contract::Subject;
+use roster_test_postgres::Template;
+
+static MIGRATED: Template = Template::new(|url| {
+    store(url).migrate().expect("the migrations apply");
+});
+
+fn store(url: &str) -> PostgresStore {
+    let options = Options { url: url.to_owned(), connections: 16, wait: Duration::from_secs(20) };
+    PostgresStore::connect(&options).expect("the options are usable")
+}
+
+/// An empty, migrated store; none where there is no server.
+fn empty_store() -> Option<Subject> {
+    let database = MIGRATED.database()?;
+    Some(Subject::guarded(Arc::new(store(database.url())), database))
+}
+
+roster_store_contract::store_contract_tests!(empty_store);

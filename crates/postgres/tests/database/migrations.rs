@@ -1,0 +1,80 @@
+//! Migrations apply once, however many instances start at once, and can be undone.
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::Duration;
+
+use diesel::connection::{Connection as _, SimpleConnection as _};
+use diesel::dsl::sql;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use roster_application::ports::StoreError;
+use roster_postgres::PostgresStore;
+use roster_test_postgres::{Cluster, ClusterOptions, database};
+
+use crate::MIGRATED;
+
+fn store(url: &str) -> PostgresStore {
+    crate::store(url, 1, Duration::from_secs(20))
+}
+
+/// The names of all migrations, oldest first.
+const ALL: [&str; 1] = ["00000000000001_initial"];
+
+fn tables(url: &str) -> Vec<String> {
+    let mut connection = PgConnection::establish(url).expect("a connection");
+    sql::<Text>("SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
+        .load(&mut connection)
+        .expect("the catalogue answers")
+}
+
+#[test]
+fn instances_that_start_at_once_apply_each_migration_once() {
+    let Some(database) = database() else { return };
+    let instances = 8;
+    let start = Barrier::new(instances);
+    let mut applied: Vec<String> = thread::scope(|scope| {
+        let migrate = || {
+            let store = store(database.url());
+            start.wait();
+            store.migrate().expect("the migrations apply")
+        };
+        let threads: Vec<_> = (0..instances).map(|_| scope.spawn(migrate)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("the thread ends")).collect()
+    });
+    applied.sort();
+    assert_eq!(applied, ALL);
+    assert_eq!(store(database.url()).pending_migrations().expect("an answer"), [""; 0]);
+}
+
+#[test]
+fn asking_what_is_missing_writes_nothing() {
+    let Some(database) = database() else { return };
+    assert_eq!(store(database.url()).pending_migrations().expect("an answer"), ALL);
+    assert_eq!(tables(database.url()), [""; 0]);
+}
+
+#[test]
+fn what_was_applied_can_be_undone() {
+    let Some(database) = MIGRATED.database() else { return };
+    let mut connection = PgConnection::establish(database.url()).expect("a connection");
+    let down = include_str!("../../../../migrations/postgres/00000000000001_initial/down.sql");
+    connection.batch_execute(down).expect("it is undone");
+    assert_eq!(tables(database.url()), ["__diesel_schema_migrations"]);
+}
+
+#[test]
+fn a_database_that_cannot_store_every_text_is_refused() {
+    let Some(cluster) = Cluster::create(ClusterOptions::default()) else { return };
+    let url = cluster.create_database();
+    let mut connection = PgConnection::establish(&url).expect("a connection");
+    connection
+        .batch_execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+        .expect("a database");
+    let (_, name) = url.split_once(":///").expect("a socket");
+    let name = name.split('?').next().unwrap_or_default();
+    let refused = store(&url.replace(name, "latin")).migrate();
+    let Err(StoreError::Internal { source }) = refused else { panic!("{refused:?}") };
+    assert_eq!(source.to_string(), "the database must have the encoding UTF8, not LATIN1");
+}

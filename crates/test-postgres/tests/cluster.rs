@@ -1,0 +1,116 @@
+//! A server of a test's own does what a test asks of it, and goes when the test goes.
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection as _;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use roster_test_postgres::{Cluster, ClusterOptions, Template, database};
+
+fn connect(url: &str) -> PgConnection {
+    PgConnection::establish(url).expect("a connection")
+}
+
+/// The folder in a URL of the form `…?host=FOLDER&…`.
+fn folder(url: &str) -> String {
+    let (_, rest) = url.split_once("host=").expect("a socket");
+    rest.split('&').next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn what_is_committed_survives_stop_and_crash() {
+    let Some(cluster) = Cluster::create(ClusterOptions::default()) else { return };
+    let url = cluster.create_database();
+    connect(&url).batch_execute("CREATE TABLE kept ()").expect("a table");
+    cluster.stop();
+    assert!(PgConnection::establish(&url).is_err());
+    cluster.start();
+    connect(&url).batch_execute("TABLE kept; CHECKPOINT").expect("the table is there");
+    cluster.crash();
+    assert!(PgConnection::establish(&url).is_err());
+    cluster.start();
+    connect(&url).batch_execute("TABLE kept").expect("the table is still there");
+}
+
+#[test]
+fn a_frozen_server_answers_once_it_is_thawed() {
+    let Some(cluster) = Cluster::create(ClusterOptions { tcp: true, durable: true }) else { return };
+    let url = cluster.create_database();
+    assert!(url.contains("@127.0.0.1:"), "{url}");
+    let mut connection = connect(&url);
+    cluster.freeze();
+    let (sender, answer) = mpsc::channel();
+    let asking = thread::spawn(move || sender.send(connection.batch_execute("SELECT 1").is_ok()));
+    assert_eq!(answer.recv_timeout(Duration::from_millis(200)), Err(mpsc::RecvTimeoutError::Timeout));
+    cluster.thaw();
+    assert_eq!(answer.recv_timeout(Duration::from_secs(10)), Ok(true));
+    asking.join().expect("the thread ends").expect("somebody listens");
+}
+
+#[test]
+fn a_dropped_cluster_leaves_nothing_even_if_it_was_frozen() {
+    let Some(cluster) = Cluster::create(ClusterOptions::default()) else { return };
+    let url = cluster.create_database();
+    let _connection = connect(&url);
+    cluster.freeze();
+    drop(cluster);
+    assert!(!Path::new(&folder(&url)).exists());
+}
+
+#[test]
+fn databases_are_strangers_to_each_other_and_go_when_dropped() {
+    let Some(one) = database() else { return };
+    let other = database().expect("there was a server a moment ago");
+    let _still_connected = connect(one.url());
+    connect(one.url()).batch_execute("CREATE TABLE mine ()").expect("a table");
+    assert!(connect(other.url()).batch_execute("TABLE mine").is_err());
+    let url = one.url().to_owned();
+    drop(one);
+    assert!(PgConnection::establish(&url).is_err());
+}
+
+#[test]
+fn each_copy_of_a_template_has_what_was_prepared() {
+    static FILLED: Template = Template::new(|url| {
+        connect(url).batch_execute("CREATE TABLE filled AS SELECT 1 AS one").expect("a table");
+    });
+    let threads: Vec<_> = (0..4).map(|_| thread::spawn(|| FILLED.database())).collect();
+    for thread in threads {
+        let Some(database) = thread.join().expect("a database") else { return };
+        connect(database.url()).batch_execute("INSERT INTO filled VALUES (2)").expect("the table is there");
+    }
+}
+
+/// Not a case of its own: [`the_end_of_the_process_ends_the_server`] runs it in a process that it kills.
+#[test]
+#[ignore = "it is run by another test"]
+fn a_process_that_is_killed() {
+    let Some(cluster) = Cluster::create(ClusterOptions::default()) else { return };
+    println!("{}", cluster.create_database());
+    thread::park_timeout(Duration::from_mins(1));
+}
+
+#[test]
+fn the_end_of_the_process_ends_the_server() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
+    let mut child = Command::new(std::env::current_exe().expect("our own path"))
+        .args(["--ignored", "--exact", "--nocapture", "a_process_that_is_killed"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("our own program runs");
+    let output = BufReader::new(child.stdout.take().expect("its output"));
+    let url = output.lines().map_while(Result::ok).find(|line| line.starts_with("postgresql:"));
+    child.kill().expect("it can be killed");
+    child.wait().expect("it ends");
+    let Some(url) = url else { return };
+    let end = Instant::now() + Duration::from_secs(30);
+    while Path::new(&folder(&url)).exists() {
+        assert!(Instant::now() < end, "the server outlived its process");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
