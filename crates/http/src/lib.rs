@@ -48,9 +48,9 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// How long requests in flight may take to finish once the service stops; whole seconds.
     pub shutdown_timeout: Duration,
-    /// Threads that work with the database; each holds at most one connection.
+    /// Threads that work with the database, at least five; each holds at most one connection.
     pub database_threads: usize,
-    /// Requests that may wait for one of those threads.
+    /// Requests of one kind that may wait for one of those threads.
     pub database_queue: usize,
     /// How long a request waits for the database, waiting for a thread included.
     pub database_deadline: Duration,

@@ -1,0 +1,209 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use roster_domain::{ApiKeyId, Environment, MerchantId, MerchantName, Name};
+
+/// The longest that a key may be valid, unless it is for ever: 100 years.
+const LONGEST_VALIDITY: Duration = Duration::from_hours(100 * 366 * 24);
+
+/// Roster keeps the customers of a billing platform's merchants.
+///
+/// One store, three HTTP surfaces: native under /v1, Lumen under /api, Lava under /lava/v1.
+#[derive(Debug, Parser)]
+#[command(
+    name = "roster",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "\
+Start with:
+  roster serve --demo",
+    after_long_help = "\
+Start with:
+  roster serve --demo                                       try it out, on a SQLite file
+  roster merchants create Acme                              or make a merchant …
+  roster keys create --merchant org_… --environment live    … and a key for it
+
+Configuration, later wins:
+  1. the built-in defaults; config/default.toml lists every key
+  2. the TOML file of --config FILE
+  3. the environment: http.bind is ROSTER__HTTP__BIND=127.0.0.1:8080
+  4. DATABASE_URL: sqlite://relative.db, sqlite:///absolute.db or postgres://user:password@host/name
+
+Results go to standard output, logs to standard error.
+Exit codes: 0 done, 1 failed, 2 wrong command line or configuration."
+)]
+pub struct Cli {
+    /// A TOML file with the settings that differ from the defaults
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Answer requests until told to stop
+    ///
+    /// SIGTERM or SIGINT (Ctrl-C) stops accepting, finishes the requests in flight and closes the database. A second
+    /// signal ends the process at once.
+    #[command(after_help = "\
+Examples:
+  roster serve
+  ROSTER__HTTP__BIND=0.0.0.0:8080 DATABASE_URL=postgres://roster:password@db/roster roster serve")]
+    Serve {
+        /// Make a demo merchant with a sandbox key if there is no merchant and the address is a loopback one, and
+        /// print requests to try
+        #[arg(long)]
+        demo: bool,
+    },
+
+    /// Bring the database's schema up to date
+    ///
+    /// Safe to run again, and by several instances at once.
+    #[command(after_help = "\
+The other commands do the same before they begin, unless database.migrate_on_start is false.
+
+Example:
+  DATABASE_URL=postgres://roster:password@db/roster roster migrate")]
+    Migrate,
+
+    /// Make and list merchants, who own customers
+    #[command(subcommand)]
+    Merchants(Merchants),
+
+    /// Make, list and revoke API keys
+    #[command(subcommand)]
+    Keys(Keys),
+}
+
+/// What can be done with merchants.
+#[derive(Debug, Subcommand)]
+pub enum Merchants {
+    /// Make a merchant
+    #[command(after_help = "\
+Examples:
+  roster merchants create Acme
+  roster merchants create 'Acme Inc.' --json")]
+    Create {
+        /// What it is called, 1 to 256 characters
+        #[arg(value_parser = |text: &str| MerchantName::parse(text))]
+        name: MerchantName,
+
+        #[command(flatten)]
+        form: Form,
+    },
+
+    /// List all merchants, the oldest first
+    List {
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+/// What can be done with API keys.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make an API key, and show it this once
+    #[command(after_help = "\
+Examples:
+  roster keys create --merchant org_… --environment sandbox
+  roster keys create --merchant org_… --environment live --name 'billing worker' --expires-in 90d --json")]
+    Create {
+        /// Whose customers it opens: the id that `roster merchants create` or `list` shows
+        #[arg(long, value_name = "ID", value_parser = MerchantId::parse)]
+        merchant: MerchantId,
+
+        /// Which of the merchant's customers it opens: real ones, or those for trying things out
+        #[arg(long, value_parser = environment())]
+        environment: Environment,
+
+        /// What to call it
+        #[arg(long, value_parser = |text: &str| Name::parse(text))]
+        name: Option<Name>,
+
+        /// For how long it is valid, such as 90d, 12h or 1year [default: for ever]
+        #[arg(long, value_name = "DURATION", value_parser = validity)]
+        expires_in: Option<Duration>,
+
+        #[command(flatten)]
+        form: Form,
+    },
+
+    /// List all keys of a merchant, the oldest first; never the keys themselves
+    List {
+        /// Whose keys
+        #[arg(long, value_name = "ID", value_parser = MerchantId::parse)]
+        merchant: MerchantId,
+
+        #[command(flatten)]
+        form: Form,
+    },
+
+    /// Revoke a key: from now on it opens nothing
+    ///
+    /// It cannot be taken back. Revoking a key again changes nothing.
+    Revoke {
+        /// The id that `roster keys create` or `list` shows: key_…
+        #[arg(value_parser = ApiKeyId::parse)]
+        id: ApiKeyId,
+
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+/// In which form a result is printed.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Form {
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn environment() -> impl TypedValueParser<Value = Environment> {
+    PossibleValuesParser::new(Environment::ALL.map(Environment::as_str)).try_map(|text| Environment::parse(&text))
+}
+
+fn validity(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| format!("{error}; write 90d, 12h or 1year"))?;
+    // What is stored counts milliseconds; anything shorter would be none at all.
+    if duration < Duration::from_millis(1) || duration > LONGEST_VALIDITY {
+        return Err("must be from 1ms to 100years".to_owned());
+    }
+    Ok(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_duration_has_a_unit_and_bounds() {
+        assert_eq!(validity("90d"), Ok(Duration::from_hours(90 * 24)));
+        assert!(validity("100years").is_ok());
+        for text in ["", "90", "0s", "999us", "101years", "-1d", "soon", "18446744073709551615y"] {
+            assert!(validity(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_file_may_stand_before_or_behind_the_command() {
+        for arguments in [["roster", "--config", "f", "migrate"], ["roster", "migrate", "--config", "f"]] {
+            let cli = Cli::try_parse_from(arguments).expect("a command line");
+            assert_eq!(cli.config, Some(PathBuf::from("f")));
+        }
+    }
+}

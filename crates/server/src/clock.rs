@@ -1,0 +1,31 @@
+//! The system's clock.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use roster_application::ports::Clock;
+use roster_domain::Timestamp;
+
+/// Tells the system's time.
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    /// # Panics
+    /// If the system's clock does not show a year from 1970 to 9999.
+    fn now(&self) -> Timestamp {
+        #[expect(clippy::disallowed_methods, reason = "this is the adapter of the port that everybody else uses")]
+        let now = SystemTime::now();
+        let elapsed = now.duration_since(UNIX_EPOCH).expect("the clock shows a time after 1970");
+        let millis = i64::try_from(elapsed.as_millis()).expect("the clock shows a time before the year 9999");
+        Timestamp::from_millis(millis).expect("the clock shows a time before the year 9999")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_shows_a_time_after_this_was_written() {
+        assert!(SystemClock.now() > Timestamp::parse("2026-11-01T00:00:00Z").expect("a time"));
+    }
+}

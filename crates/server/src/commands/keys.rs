@@ -1,0 +1,136 @@
+//! `roster keys`
+
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use roster_application::ports::Clock as _;
+use roster_application::{ApiKey, ApiKeyOrder, PageSize, Roster};
+use roster_domain::{ApiKeyId, MerchantId, Name, Tenant, Timestamp};
+use serde::Serialize;
+
+use crate::cli::{Form, Keys};
+use crate::clock::SystemClock;
+use crate::compose;
+use crate::config::Config;
+use crate::output::{self, List};
+
+/// Makes, lists or revokes keys.
+pub fn run(command: Keys, config: &Config) -> anyhow::Result<()> {
+    let roster = compose::open_up_to_date(&config.database)?.roster();
+    match command {
+        Keys::Create { merchant, environment, name, expires_in, form } => {
+            let expires_at = expires_in.map(end_of).transpose()?;
+            create(&roster, ApiKeyOrder { tenant: Tenant { merchant, environment }, name, expires_at }, form)
+        }
+        Keys::List { merchant, form } => list(&roster, merchant, form),
+        Keys::Revoke { id, form } => revoke(&roster, id, form),
+    }
+}
+
+fn end_of(validity: Duration) -> anyhow::Result<Timestamp> {
+    let end =
+        i64::try_from(validity.as_millis()).ok().and_then(|millis| SystemClock.now().as_millis().checked_add(millis));
+    Timestamp::from_millis(end.unwrap_or(i64::MAX)).context("--expires-in ends after the year 9999")
+}
+
+fn create(roster: &Roster, order: ApiKeyOrder, form: Form) -> anyhow::Result<()> {
+    let merchant = order.tenant.merchant;
+    let created = roster.create_api_key(order).with_context(|| format!("no key was made for {merchant}"))?;
+    let view = KeyView::from(&created.key);
+    if form.json {
+        return output::print_json(&CreatedView { key: created.secret.reveal(), stored: view });
+    }
+    let expiry = view.expires_at.as_deref().map_or(String::new(), |end| format!(", valid until {end}"));
+    output::print(&format!(
+        "{id}  {environment} key of {merchant}{expiry}\n\n  {secret}\n\n\
+         Keep it now: it is shown only this once and stored nowhere.\n",
+        id = view.id,
+        environment = view.environment,
+        secret = created.secret.reveal(),
+    ))
+}
+
+fn list(roster: &Roster, merchant: MerchantId, form: Form) -> anyhow::Result<()> {
+    let keys = all(roster, merchant)?;
+    if form.json {
+        return output::print_json(&List { data: keys.iter().map(KeyView::from).collect() });
+    }
+    if keys.is_empty() {
+        return output::print(&format!("{merchant} has no keys.\n"));
+    }
+    let now = SystemClock.now();
+    let row = |key: &ApiKey| {
+        [
+            key.id.to_string(),
+            key.tenant.environment.as_str().to_owned(),
+            key.created_at.to_string(),
+            state(key, now),
+            key.name.as_ref().map_or(String::new(), |name| name.as_str().to_owned()),
+        ]
+    };
+    let headings = ["ID", "ENVIRONMENT", "CREATED", "STATE", "NAME"];
+    output::print(&output::table(headings, &keys.iter().map(row).collect::<Vec<_>>()))
+}
+
+fn revoke(roster: &Roster, id: ApiKeyId, form: Form) -> anyhow::Result<()> {
+    let key = roster.revoke_api_key(id)?.ok_or_else(|| anyhow!("there is no key {id}"))?;
+    if form.json {
+        return output::print_json(&KeyView::from(&key));
+    }
+    let since = key.revoked_at.map_or(String::new(), |time| format!(" since {time}"));
+    output::print(&format!("{id} is revoked{since}.\n"))
+}
+
+fn all(roster: &Roster, merchant: MerchantId) -> anyhow::Result<Vec<ApiKey>> {
+    let mut all: Vec<ApiKey> = Vec::new();
+    loop {
+        let page = roster.list_api_keys(merchant, all.last().map(|key| key.id), PageSize::BULK)?;
+        all.extend(page.items);
+        if !page.has_more {
+            return Ok(all);
+        }
+    }
+}
+
+fn state(key: &ApiKey, now: Timestamp) -> String {
+    match (key.revoked_at, key.expires_at) {
+        (Some(time), _) => format!("revoked {time}"),
+        (None, Some(end)) if end <= now => format!("expired {end}"),
+        (None, Some(end)) => format!("valid until {end}"),
+        (None, None) => "valid".to_owned(),
+    }
+}
+
+/// A key that was made, as JSON; the only view that has the secret.
+#[derive(Serialize)]
+struct CreatedView<'a> {
+    key: &'a str,
+    #[serde(flatten)]
+    stored: KeyView<'a>,
+}
+
+/// A stored key as JSON.
+#[derive(Serialize)]
+struct KeyView<'a> {
+    id: String,
+    merchant_id: String,
+    environment: &'static str,
+    name: Option<&'a str>,
+    created_at: String,
+    expires_at: Option<String>,
+    revoked_at: Option<String>,
+}
+
+impl<'a> From<&'a ApiKey> for KeyView<'a> {
+    fn from(key: &'a ApiKey) -> Self {
+        Self {
+            id: key.id.to_string(),
+            merchant_id: key.tenant.merchant.to_string(),
+            environment: key.tenant.environment.as_str(),
+            name: key.name.as_ref().map(Name::as_str),
+            created_at: key.created_at.to_string(),
+            expires_at: key.expires_at.map(|time| time.to_string()),
+            revoked_at: key.revoked_at.map(|time| time.to_string()),
+        }
+    }
+}

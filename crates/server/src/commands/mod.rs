@@ -1,0 +1,22 @@
+//! One command per file.
+
+mod keys;
+mod merchants;
+mod migrate;
+mod serve;
+
+use crate::cli::Command;
+use crate::config::Config;
+
+/// Does what was asked.
+///
+/// # Errors
+/// What went wrong, for the person at the keyboard.
+pub fn run(command: Command, config: &Config) -> anyhow::Result<()> {
+    match command {
+        Command::Serve { demo } => serve::run(config, demo),
+        Command::Migrate => migrate::run(config),
+        Command::Merchants(command) => merchants::run(command, config),
+        Command::Keys(command) => keys::run(command, config),
+    }
+}

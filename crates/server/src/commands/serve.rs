@@ -1,0 +1,72 @@
+//! `roster serve`
+
+use std::num::NonZero;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::compose::{self, Database};
+use crate::config::{self, Config};
+use crate::demo::Demo;
+use crate::output;
+use crate::signals::Signals;
+
+/// How long the database may take to close. One that hangs must not keep the process.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// Serves until a signal says stop.
+pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
+    let signals = Signals::catch().context("signals cannot be caught")?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        bind = %config.http.bind,
+        database = %config.database.url,
+        "starting"
+    );
+    let database = compose::open_up_to_date(&config.database)?;
+    let roster = database.roster();
+    let demo = demo.then(|| Demo::prepare(&roster, config.http.bind)).transpose().context("the demo cannot be made")?;
+    let stop = signals.stop().context("signals cannot be caught")?;
+    let ready = |address| {
+        tracing::info!(%address, "listening");
+        if let Some(Err(error)) = demo.map(|demo| output::print(&demo.greeting(address))) {
+            tracing::warn!("{error:#}");
+        }
+    };
+    let served = roster_http::serve(&roster, &settings(config), ready, stop);
+    drop(roster);
+    close(database);
+    served.with_context(|| format!("{} cannot be served", config.http.bind))?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn settings(config: &Config) -> roster_http::Settings {
+    let config::Http { bind, workers, head_timeout, body_timeout, shutdown_timeout } = config.http;
+    let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+    roster_http::Settings {
+        bind,
+        workers: if workers == 0 { cores() } else { workers },
+        head_timeout,
+        body_timeout,
+        shutdown_timeout,
+        database_threads: config.database.connections.into(),
+        database_queue: config.database.queue,
+        database_deadline: config.database.deadline,
+    }
+}
+
+/// Closes the database, but waits for it no longer than [`CLOSING`].
+fn close(database: Database) {
+    let (closed, done) = mpsc::channel();
+    thread::spawn(move || {
+        drop(database);
+        // Where nobody waits any more, the process is ending.
+        let _ = closed.send(());
+    });
+    if done.recv_timeout(CLOSING).is_err() {
+        tracing::warn!("the database does not close; what was acknowledged is safe in it");
+    }
+}

@@ -1,0 +1,411 @@
+//! The configuration: what can be set, by which layers, and within which bounds.
+//!
+//! Later layers win: the built-in `config/default.toml`, the file of `--config`, the environment, `DATABASE_URL`. The
+//! defaults stand in that file alone, and what it does not name is refused, so it is the list of all keys as well.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::time::Duration;
+
+use config::{Value, ValueKind};
+
+use crate::database_url::DatabaseUrl;
+use crate::layers::{Faults, Layers};
+use crate::telemetry;
+
+/// Every key with its default and a comment; the first layer.
+pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
+
+/// What the program was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// How the service is reached.
+    pub http: Http,
+    /// Where everything is kept.
+    pub database: Database,
+    /// What is logged, and how.
+    pub log: Log,
+}
+
+/// `http.*`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// Where to listen.
+    pub bind: SocketAddr,
+    /// Threads that read requests; 0 is one for each core.
+    pub workers: usize,
+    /// How long a request may take to send its head.
+    pub head_timeout: Duration,
+    /// How long a request may take to send its body.
+    pub body_timeout: Duration,
+    /// How long requests in flight may take to finish.
+    pub shutdown_timeout: Duration,
+}
+
+/// `database.*`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Database {
+    /// Which, and where.
+    pub url: DatabaseUrl,
+    /// Connections, each with a thread of its own.
+    pub connections: u16,
+    /// Requests that may wait for one.
+    pub queue: usize,
+    /// How long a request waits in all.
+    pub deadline: Duration,
+    /// Whether a schema that is behind is brought up to date, or refused.
+    pub migrate_on_start: bool,
+}
+
+/// `log.*`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// A level, or a filter in tracing-subscriber's syntax; it parses.
+    pub level: String,
+    /// How it is written.
+    pub format: LogFormat,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Pretty on a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Pretty,
+    /// For machines, one object a line.
+    Json,
+}
+
+impl Config {
+    /// Lays `variables` (the environment) over `file` over the defaults, and reads the result.
+    ///
+    /// # Errors
+    /// [`Faults`], all at once: a wrong value, an unknown key, a file that cannot be read.
+    pub fn load(
+        file: Option<&Path>,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, Faults> {
+        let mut layers = Layers::over(DEFAULTS);
+        if let Some(path) = file {
+            layers.add_file(path);
+        }
+        layers.add_variables(variables);
+        let config = Self::read(&mut layers);
+        if let Err(rule) = config.database.url.check_built_in() {
+            layers.refuse("database.url", &rule);
+        }
+        layers.finish(config)
+    }
+
+    fn read(layers: &mut Layers) -> Self {
+        Self {
+            http: Http {
+                bind: layers.read("http.bind", address),
+                workers: layers.read("http.workers", number(0..=256)),
+                head_timeout: layers.read("http.head_timeout_ms", millis(100..=300_000)),
+                body_timeout: layers.read("http.body_timeout_ms", millis(100..=300_000)),
+                shutdown_timeout: layers.read("http.shutdown_timeout_ms", millis(1000..=600_000)),
+            },
+            database: Database {
+                url: layers.read("database.url", |value| DatabaseUrl::parse(text(value)?)),
+                connections: layers.read("database.connections", number(1..=256)),
+                queue: layers.read("database.queue", number(1..=65_536)),
+                deadline: layers.read("database.deadline_ms", millis(100..=60_000)),
+                migrate_on_start: layers.read("database.migrate_on_start", flag),
+            },
+            log: Log { level: layers.read("log.level", level), format: layers.read("log.format", format) },
+        }
+    }
+}
+
+fn text(value: &Value) -> Result<&str, String> {
+    match &value.kind {
+        ValueKind::String(text) => Ok(text),
+        _ => Err("must be a text".to_owned()),
+    }
+}
+
+fn address(value: &Value) -> Result<SocketAddr, String> {
+    let rule = "must be an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080";
+    text(value).ok().and_then(|text| text.parse().ok()).ok_or_else(|| rule.to_owned())
+}
+
+/// A whole number within `bounds`; the environment writes it as a text.
+fn number<T>(bounds: RangeInclusive<T>) -> impl Fn(&Value) -> Result<T, String>
+where
+    T: TryFrom<i64> + PartialOrd + std::fmt::Display,
+{
+    move |value| {
+        let number = match &value.kind {
+            ValueKind::I64(number) => Some(*number),
+            ValueKind::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        number
+            .and_then(|number| T::try_from(number).ok())
+            .filter(|number| bounds.contains(number))
+            .ok_or_else(|| format!("must be a whole number from {} to {}", bounds.start(), bounds.end()))
+    }
+}
+
+fn millis(bounds: RangeInclusive<u64>) -> impl Fn(&Value) -> Result<Duration, String> {
+    let number = number(bounds);
+    move |value| number(value).map(Duration::from_millis).map_err(|rule| format!("{rule} (milliseconds)"))
+}
+
+fn flag(value: &Value) -> Result<bool, String> {
+    let flag = match &value.kind {
+        ValueKind::Boolean(flag) => Some(*flag),
+        ValueKind::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    flag.ok_or_else(|| "must be true or false".to_owned())
+}
+
+fn level(value: &Value) -> Result<String, String> {
+    let level = text(value)?;
+    telemetry::check_level(level).map(|()| level.to_owned())
+}
+
+fn format(value: &Value) -> Result<LogFormat, String> {
+    match text(value).ok() {
+        Some("auto") => Ok(LogFormat::Auto),
+        Some("pretty") => Ok(LogFormat::Pretty),
+        Some("json") => Ok(LogFormat::Json),
+        _ => Err("must be auto, pretty or json".to_owned()),
+    }
+}
+
+// The default is a SQLite file, so that without SQLite not even the defaults load.
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    /// Loads a configuration of a file's text and of variables.
+    fn load(file: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+        let mut config = tempfile::NamedTempFile::new().expect("a temporary file");
+        config.write_all(file.as_bytes()).expect("a written file");
+        let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let loaded = Config::load(Some(config.path()), variables.collect::<Vec<_>>());
+        loaded.map_err(|faults| faults.to_string().replace(&config.path().display().to_string(), "FILE"))
+    }
+
+    fn faults(file: &str, variables: &[(&str, &str)]) -> String {
+        load(file, variables).expect_err("a fault")
+    }
+
+    /// What a key is set to by a file and by a variable, and how to see it.
+    type Sample = (&'static str, &'static str, &'static str, fn(&Config) -> String);
+
+    /// One for each key: a value for the file, another for the variable, and how the key shows.
+    const SAMPLES: &[Sample] = &[
+        ("http.bind", "\"[::1]:1\"", "127.0.0.1:2", |c| c.http.bind.to_string()),
+        ("http.workers", "3", "4", |c| c.http.workers.to_string()),
+        ("http.head_timeout_ms", "101", "102", |c| c.http.head_timeout.as_millis().to_string()),
+        ("http.body_timeout_ms", "103", "104", |c| c.http.body_timeout.as_millis().to_string()),
+        ("http.shutdown_timeout_ms", "1005", "1006", |c| c.http.shutdown_timeout.as_millis().to_string()),
+        ("database.url", "\"sqlite://a.db\"", "sqlite://b.db", |c| {
+            format!("sqlite://{}", &c.database.url.to_string()[7..])
+        }),
+        ("database.connections", "7", "9", |c| c.database.connections.to_string()),
+        ("database.queue", "10", "11", |c| c.database.queue.to_string()),
+        ("database.deadline_ms", "105", "106", |c| c.database.deadline.as_millis().to_string()),
+        ("database.migrate_on_start", "false", "true", |c| c.database.migrate_on_start.to_string()),
+        ("log.level", "\"debug\"", "warn", |c| c.log.level.clone()),
+        ("log.format", "\"json\"", "pretty", |c| format!("{:?}", c.log.format).to_lowercase()),
+    ];
+
+    fn as_file(key: &str, value: &str) -> String {
+        let (section, name) = key.split_once('.').expect("a section");
+        format!("[{section}]\n{name} = {value}\n")
+    }
+
+    fn as_variable(key: &str) -> String {
+        format!("ROSTER__{}", key.replace('.', "__").to_uppercase())
+    }
+
+    #[test]
+    fn the_defaults_are_the_documented_ones() {
+        let config = load("", &[]).expect("the defaults");
+        assert_eq!(
+            config,
+            Config {
+                http: Http {
+                    bind: ([127, 0, 0, 1], 8080).into(),
+                    workers: 0,
+                    head_timeout: Duration::from_secs(5),
+                    body_timeout: Duration::from_secs(10),
+                    shutdown_timeout: Duration::from_secs(30),
+                },
+                database: Database {
+                    url: DatabaseUrl::Sqlite("data/roster.db".into()),
+                    connections: 8,
+                    queue: 1024,
+                    deadline: Duration::from_secs(2),
+                    migrate_on_start: true,
+                },
+                log: Log { level: "info".to_owned(), format: LogFormat::Auto },
+            }
+        );
+    }
+
+    #[test]
+    fn every_key_of_the_defaults_is_sampled_here_and_has_a_comment() {
+        let layers = Layers::over(DEFAULTS);
+        let mut sampled: Vec<&str> = SAMPLES.iter().map(|(key, ..)| *key).collect();
+        sampled.sort_unstable();
+        assert_eq!(layers.keys(), sampled);
+        let lines: Vec<&str> = DEFAULTS.lines().collect();
+        for (above, line) in lines.iter().zip(&lines[1..]) {
+            assert!(!line.contains(" = ") || line.starts_with('#') || above.starts_with("# "), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_key_is_taken_from_the_file_and_the_environment_wins() {
+        for (key, in_file, in_variable, show) in SAMPLES {
+            let file = as_file(key, in_file);
+            let of_file = load(&file, &[]).expect(key);
+            assert_eq!(show(&of_file), in_file.trim_matches('"'), "{key}");
+            let of_both = load(&file, &[(&as_variable(key), in_variable)]).expect(key);
+            assert_eq!(show(&of_both), *in_variable, "{key}");
+        }
+    }
+
+    #[test]
+    fn database_url_wins_over_every_other_layer() {
+        let variables = [("DATABASE_URL", "sqlite:///c.db"), ("ROSTER__DATABASE__URL", "sqlite://b.db")];
+        let config = load("[database]\nurl = \"sqlite://a.db\"", &variables).expect("a configuration");
+        assert_eq!(config.database.url, DatabaseUrl::Sqlite("/c.db".into()));
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_key_where_it_came_from_and_what_is_allowed() {
+        for (key, value, rule) in [
+            ("http.bind", "localhost", "must be an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080"),
+            ("http.workers", "257", "must be a whole number from 0 to 256"),
+            ("http.head_timeout_ms", "99", "must be a whole number from 100 to 300000 (milliseconds)"),
+            ("http.body_timeout_ms", "5s", "must be a whole number from 100 to 300000 (milliseconds)"),
+            ("http.shutdown_timeout_ms", "600001", "must be a whole number from 1000 to 600000 (milliseconds)"),
+            ("database.url", "sqlite:x", "must be sqlite://relative.db"),
+            ("database.connections", "0", "must be a whole number from 1 to 256"),
+            ("database.queue", "-1", "must be a whole number from 1 to 65536"),
+            ("database.deadline_ms", "1e3", "must be a whole number from 100 to 60000 (milliseconds)"),
+            ("database.migrate_on_start", "yes", "must be true or false"),
+            ("log.level", "inof", "must be off, error, warn, info, debug, trace, or a filter"),
+            ("log.format", "xml", "must be auto, pretty or json"),
+        ] {
+            let variable = as_variable(key);
+            let shown =
+                if key == "database.url" { "(not shown, as it may hold a password)" } else { &format!("{value:?}") };
+            let told = faults("", &[(&variable, value)]);
+            let expected = format!("the configuration is wrong\n  {key} = {shown} (from {variable}): {rule}");
+            assert!(told.starts_with(&expected), "{told}\n{expected}");
+            assert!(faults(&as_file(key, "[]"), &[]).contains(&format!("{key} = ")), "{key}");
+        }
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once() {
+        let told = faults("[http]\nworkers = -1\nbnid = 1\n[log]\nformat = 3\n", &[("ROSTER__DATABASE__QUEUE", "")]);
+        assert_eq!(
+            told,
+            "the configuration is wrong
+  http.bnid (from FILE): no such key; http.bind is one
+  http.workers = -1 (from FILE): must be a whole number from 0 to 256
+  database.queue = \"\" (from ROSTER__DATABASE__QUEUE): must be a whole number from 1 to 65536
+  log.format = 3 (from FILE): must be auto, pretty or json"
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_and_the_nearest_one_named() {
+        let variables =
+            [("ROSTER__HTTP_BIND", "x"), ("ROSTER__", "x"), ("ROSTER__LOG", "x"), ("ROSTER__TLS__PORT", "x")];
+        assert_eq!(
+            faults("[http.bind]\nport = 1\n", &variables),
+            "the configuration is wrong
+  http.bind.port (from FILE): no such key
+  ROSTER__ (from ROSTER__): no such key
+  ROSTER__HTTP_BIND (from ROSTER__HTTP_BIND): no such key; ROSTER__HTTP__BIND is one
+  ROSTER__LOG (from ROSTER__LOG): a section, and no value
+  ROSTER__TLS__PORT (from ROSTER__TLS__PORT): no such key"
+        );
+        assert!(faults("http = 3", &[]).contains("http (from FILE): a section, and no value"));
+    }
+
+    #[test]
+    fn variables_of_others_are_none_of_our_business() {
+        assert!(load("", &[("ROSTER_REQUIRE_POSTGRES", "1"), ("PATH", "/bin"), ("roster__http__bind", "x")]).is_ok());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_variable_that_is_not_utf_8_is_refused() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let variables = vec![(OsString::from("DATABASE_URL"), OsString::from_vec(vec![0xff]))];
+        let told = Config::load(None, variables).expect_err("a fault").to_string();
+        assert_eq!(told, "the configuration is wrong\n  DATABASE_URL: must be UTF-8");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let told = Config::load(Some(Path::new("/nowhere/roster.toml")), Vec::new()).expect_err("a fault").to_string();
+        assert!(told.contains("/nowhere/roster.toml: cannot be read: No such file"), "{told}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_is_told_by_its_line_and_never_by_its_text() {
+        for line in
+            ["url = \"postgres://u:hunter@h", "url = postgres://u:hunter@h", "url = \"\\hunter\"", "hunter", "=hunter"]
+        {
+            let told = faults(&format!("[database]\n{line}\n"), &[]);
+            assert!(told.contains("FILE: TOML parse error at line 2, column ") && !told.contains("hunter"), "{told}");
+        }
+    }
+
+    #[test]
+    fn the_password_of_a_database_is_never_told() {
+        let urls = ["mysql://u:hunter@h", "postgres:u:hunter@h", "hunter", "://u:hunter@h"];
+        for url in urls {
+            for told in [
+                faults("", &[("DATABASE_URL", url)]),
+                faults("", &[("ROSTER__DATABASE__URL", url)]),
+                faults("", &[("ROSTER__DATABASE__URLS", url)]),
+                faults(&as_file("database.url", &format!("{url:?}")), &[]),
+                faults(&as_file("database.url", &format!("[{url:?}]")), &[]),
+                faults(&as_file("database.url", &format!("{{ password = {url:?} }}")), &[]),
+            ] {
+                assert!(told.contains("database.url") || told.contains("DATABASE__URL"), "{told}");
+                assert!(!told.contains("hunter"), "{told}");
+            }
+        }
+        let config = load("", &[("DATABASE_URL", "postgres://u:hunter@h/d")]);
+        assert!(!format!("{config:?}").contains("hunter"));
+    }
+
+    #[test]
+    fn a_database_that_was_not_built_in_is_refused_with_the_way_to_build_it() {
+        for (url, built_in, named) in [
+            (
+                "sqlite://a.db",
+                cfg!(feature = "sqlite"),
+                "SQLite; build one with it: cargo build --release --features sqlite",
+            ),
+            (
+                "postgres://h/d",
+                cfg!(feature = "postgres"),
+                "PostgreSQL; build one with it: cargo build --release --features postgres",
+            ),
+        ] {
+            let refusal = load("", &[("DATABASE_URL", url)]).err();
+            let expected = (!built_in).then(|| format!("this binary was built without {named}"));
+            assert_eq!(refusal.is_some(), expected.is_some(), "{refusal:?}");
+            assert!(refusal.unwrap_or_default().contains(&expected.unwrap_or_default()));
+        }
+    }
+}

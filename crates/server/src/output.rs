@@ -1,0 +1,56 @@
+//! Results, on standard output: text for people, or one JSON object.
+
+use std::io::{self, Write as _};
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+/// Prints text, and sees to it that it is out.
+///
+/// # Errors
+/// If nobody reads.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("the result cannot be written")
+}
+
+/// Prints one JSON object on one line.
+///
+/// # Errors
+/// If nobody reads.
+pub fn print_json(object: &impl Serialize) -> anyhow::Result<()> {
+    print(&format!("{}\n", serde_json::to_string(object)?))
+}
+
+/// A list as JSON.
+#[derive(Serialize)]
+pub struct List<T> {
+    /// Its items.
+    pub data: Vec<T>,
+}
+
+/// Aligns rows under their headings, two spaces apart.
+pub fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
+    let headings = headings.map(str::to_owned);
+    let lines = || std::iter::once(&headings).chain(rows);
+    let widths: [usize; N] =
+        std::array::from_fn(|column| lines().map(|line| line[column].chars().count()).max().unwrap_or(0));
+    let mut text = String::new();
+    for line in lines() {
+        let cells = line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [["1".to_owned(), "ö".to_owned(), "x".to_owned()], ["222".to_owned(), String::new(), String::new()]];
+        assert_eq!(table(["ID", "NAME", "END"], &rows), "ID   NAME  END\n1    ö     x\n222\n");
+    }
+}

@@ -1,0 +1,62 @@
+//! Being told to stop: the first SIGTERM or SIGINT asks, the second ends the process.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::{flag, iterator};
+use tokio::sync::oneshot;
+
+const STOPPING: [i32; 2] = [SIGTERM, SIGINT];
+
+/// What the process does with signals.
+///
+/// The second one is answered in the signal handler itself, so that nothing that is busy or stuck can delay it.
+pub struct Signals {
+    /// Whether the next signal ends the process.
+    next_one_ends: Arc<AtomicBool>,
+}
+
+impl Signals {
+    /// From now on a signal ends the process with 128 and its number, even where the system would ignore it, as it
+    /// does for the first process of a container.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn catch() -> io::Result<Self> {
+        let next_one_ends = Arc::new(AtomicBool::new(true));
+        for signal in STOPPING {
+            // In this order: a signal looks at the flag before it sets it.
+            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&next_one_ends))?;
+            flag::register(signal, Arc::clone(&next_one_ends))?;
+        }
+        Ok(Self { next_one_ends })
+    }
+
+    /// From now on the first signal makes the future ready, and the second ends the process.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn stop(&self) -> io::Result<impl Future<Output = ()> + 'static> {
+        let mut signals = iterator::Signals::new(STOPPING)?;
+        let (sender, receiver) = oneshot::channel();
+        self.next_one_ends.store(false, Ordering::SeqCst);
+        thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            if let Some(signal) = signals.forever().next() {
+                tracing::info!(
+                    signal,
+                    "stopping once the requests in flight are answered; another signal ends at once"
+                );
+                // Where nobody waits any more, the service is stopping by itself.
+                let _ = sender.send(());
+            }
+        })?;
+        Ok(async move {
+            // The sender is dropped only with the thread, which ends only with a signal.
+            let _ = receiver.await;
+        })
+    }
+}

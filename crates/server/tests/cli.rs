@@ -1,0 +1,212 @@
+//! Commands that end by themselves: their results, their messages and their exit codes.
+#![cfg(feature = "sqlite")]
+
+mod program;
+
+use program::Program;
+use serde_json::{Value, json};
+
+fn text<'a>(object: &'a Value, field: &str) -> &'a str {
+    object[field].as_str().unwrap_or_else(|| panic!("{field} is no text in {object}"))
+}
+
+fn merchant(program: &Program, name: &str) -> String {
+    text(&program.run(&["merchants", "create", name, "--json"]).expect_json(), "id").to_owned()
+}
+
+#[test]
+fn a_merchant_and_a_key_are_made_on_a_fresh_database_with_no_setting_at_all() {
+    let program = Program::new();
+    let merchant = merchant(&program, "Acme");
+    assert!(program.folder().join("data/roster.db").is_file());
+    let arguments = ["keys", "create", "--merchant", &merchant, "--environment", "live", "--json"];
+    let key = program.run(&arguments).expect_json();
+    assert!(text(&key, "key").starts_with("sk_live_"), "{key}");
+    assert!(text(&key, "id").starts_with("key_"), "{key}");
+}
+
+#[test]
+fn migrating_twice_is_as_good_as_once() {
+    let program = Program::new();
+    let first = program.run(&["migrate"]).expect_success();
+    assert!(first.contains("applied ") && first.ends_with("up to date: SQLite data/roster.db\n"), "{first}");
+    assert_eq!(program.run(&["migrate"]).expect_success(), "The schema is up to date: SQLite data/roster.db\n");
+}
+
+#[test]
+fn a_schema_that_is_behind_is_refused_where_nobody_may_migrate_but_by_command() {
+    let program = Program::new().with("ROSTER__DATABASE__MIGRATE_ON_START", "false");
+    for arguments in [&["merchants", "list"][..], &["keys", "revoke", "key_01kasf9sgre5psvqpgk4v6y7z0"], &["serve"]] {
+        let message = program.run(arguments).expect_failure(1);
+        assert!(message.contains("the schema is behind: run `roster migrate` (it lacks "), "{message}");
+    }
+    program.run(&["migrate"]).expect_success();
+    program.run(&["merchants", "list"]).expect_success();
+}
+
+#[test]
+fn merchants_are_listed_oldest_first() {
+    let program = Program::new();
+    assert!(program.run(&["merchants", "list"]).expect_success().contains("There are no merchants."));
+    assert_eq!(program.run(&["merchants", "list", "--json"]).expect_json(), json!({"data": []}));
+    let ids = ["Acme", "Müller & Söhne"].map(|name| merchant(&program, name));
+    let listed = program.run(&["merchants", "list", "--json"]).expect_json();
+    let shown: Vec<_> =
+        listed["data"].as_array().expect("a list").iter().map(|m| (text(m, "id"), text(m, "name"))).collect();
+    assert_eq!(shown, [(ids[0].as_str(), "Acme"), (ids[1].as_str(), "Müller & Söhne")]);
+    let table = program.run(&["merchants", "list"]).expect_success();
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[0].starts_with("ID ") && lines[1].starts_with(&ids[0]) && lines[2].ends_with("Müller & Söhne"));
+}
+
+#[test]
+fn a_key_is_shown_once_and_listed_without_its_secret() {
+    let program = Program::new();
+    let merchant = merchant(&program, "Acme");
+    let create = ["keys", "create", "--merchant", &merchant, "--environment", "sandbox", "--name", "worker"];
+    let shown = program.run(&create).expect_success();
+    let secret = shown.lines().map(str::trim).find(|line| line.starts_with("sk_test_")).expect("a key").to_owned();
+    assert!(shown.contains("shown only this once"), "{shown}");
+    for arguments in
+        [&["keys", "list", "--merchant", &merchant][..], &["keys", "list", "--merchant", &merchant, "--json"]]
+    {
+        let listed = program.run(arguments).expect_success();
+        assert!(listed.contains("worker") && listed.contains("sandbox") && !listed.contains(&secret), "{listed}");
+    }
+}
+
+#[test]
+fn a_key_expires_when_it_was_told_to() {
+    let program = Program::new();
+    let merchant = merchant(&program, "Acme");
+    let create = ["keys", "create", "--merchant", &merchant, "--environment", "live", "--json", "--expires-in", "90d"];
+    let key = program.run(&create).expect_json();
+    let time = |field| roster_domain::Timestamp::parse(text(&key, field)).expect("a time").as_millis();
+    let validity = time("expires_at") - time("created_at");
+    // The end is reckoned a moment before the beginning is taken.
+    assert!((90 * 86_400_000 - 60_000..=90 * 86_400_000).contains(&validity), "{key}");
+    assert_eq!(key["merchant_id"], json!(merchant));
+}
+
+#[test]
+fn a_revoked_key_stays_revoked_since_the_first_time() {
+    let program = Program::new();
+    let merchant = merchant(&program, "Acme");
+    let create = ["keys", "create", "--merchant", &merchant, "--environment", "live", "--json"];
+    let key = program.run(&create).expect_json();
+    assert_eq!(key["revoked_at"], Value::Null);
+    let revoke = ["keys", "revoke", text(&key, "id"), "--json"];
+    let revoked = program.run(&revoke).expect_json();
+    assert_eq!((text(&revoked, "id"), revoked.get("key")), (text(&key, "id"), None));
+    assert!(revoked["revoked_at"].is_string(), "{revoked}");
+    assert_eq!(program.run(&revoke).expect_json(), revoked);
+    let listed = program.run(&["keys", "list", "--merchant", &merchant]).expect_success();
+    assert!(listed.contains(&format!("revoked {}", text(&revoked, "revoked_at"))), "{listed}");
+}
+
+#[test]
+fn what_is_not_there_is_a_failure_that_names_it() {
+    let program = Program::new();
+    let nobody = "org_01kasf9sgre5psvqpgk4v6y7z0";
+    let message = program.run(&["keys", "create", "--merchant", nobody, "--environment", "live"]).expect_failure(1);
+    assert_eq!(message, format!("roster: no key was made for {nobody}: there is no such merchant\n"));
+    let message = program.run(&["keys", "revoke", "key_01kasf9sgre5psvqpgk4v6y7z0"]).expect_failure(1);
+    assert_eq!(message, "roster: there is no key key_01kasf9sgre5psvqpgk4v6y7z0\n");
+}
+
+#[test]
+fn a_wrong_command_line_exits_with_2_and_touches_nothing() {
+    let program = Program::new();
+    let id = "org_01kasf9sgre5psvqpgk4v6y7z0";
+    for arguments in [
+        &["serv"][..],
+        &["merchants", "create"],
+        &["merchants", "create", ""],
+        &["keys", "list", "--merchant", "acme"],
+        &["keys", "create", "--merchant", id],
+        &["keys", "create", "--merchant", id, "--environment", "prod"],
+        &["keys", "create", "--merchant", id, "--environment", "live", "--expires-in", "90"],
+        &["keys", "revoke", id],
+    ] {
+        program.run(arguments).expect_failure(2);
+    }
+    assert!(!program.folder().join("data").exists());
+}
+
+#[test]
+fn a_wrong_configuration_exits_with_2_and_touches_nothing() {
+    let program = Program::new().with("ROSTER__HTTP__WORKERS", "many").with("ROSTER__HTTP__PORT", "80");
+    std::fs::write(program.folder().join("roster.toml"), "[log]\nlevel = \"loud\"\n").expect("a file");
+    for command in [&["serve"][..], &["migrate"], &["merchants", "list"]] {
+        let message = program.run(&[&["--config", "roster.toml"], command].concat()).expect_failure(2);
+        for part in ["http.workers = \"many\" (from ROSTER__HTTP__WORKERS)", "ROSTER__HTTP__PORT", "(from roster.toml)"]
+        {
+            assert!(message.contains(part), "{part} in {message}");
+        }
+    }
+    assert!(!program.folder().join("data").exists());
+}
+
+#[test]
+fn a_file_and_database_url_say_which_database() {
+    let program = Program::new();
+    std::fs::write(program.folder().join("roster.toml"), "[database]\nurl = \"sqlite://by-file.db\"\n")
+        .expect("a file");
+    program.run(&["--config", "roster.toml", "migrate"]).expect_success();
+    let absolute = program.folder().join("deep/er/by-url.db");
+    let program = program.with("DATABASE_URL", &format!("sqlite://{}", absolute.display()));
+    program.run(&["--config", "roster.toml", "migrate"]).expect_success();
+    assert!(program.folder().join("by-file.db").is_file() && absolute.is_file());
+}
+
+#[test]
+fn a_database_that_cannot_be_opened_is_a_failure_that_names_it() {
+    let program = Program::new().with("DATABASE_URL", "sqlite://a-file/roster.db");
+    std::fs::write(program.folder().join("a-file"), "").expect("a file");
+    let message = program.run(&["migrate"]).expect_failure(1);
+    assert!(message.starts_with("roster: SQLite a-file/roster.db cannot be opened: "), "{message}");
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn a_password_is_never_told_whatever_is_wrong_with_its_url() {
+    for (url, code) in [
+        ("postgres://roster:hunter@127.0.0.1:1/roster", 1),
+        ("postgres://roster:hun/hunter@127.0.0.1/roster", 2),
+        ("postgres://roster:hun@hunter@127.0.0.1/roster", 2),
+        ("postgres://roster:hun%hunter@127.0.0.1/roster", 2),
+        ("postgres://roster:hunter%00@127.0.0.1/roster", 2),
+        ("postgres://roster:hunter@[::1/roster", 2),
+        ("postgres://roster:hunter@[::1]x/roster", 2),
+        ("postgres://roster:hunter@127.0.0.1:70000/roster", 2),
+        ("postgres://roster:hunter@127.0.0.1:1/roster?x", 2),
+        ("mysql://roster:hunter@127.0.0.1/roster", 2),
+    ] {
+        for command in [&["migrate"][..], &["serve"]] {
+            let message = Program::new().with("DATABASE_URL", url).run(command).expect_failure(code);
+            assert!(!message.contains("hunter"), "{message}");
+            assert!(code == 1 || message.contains("database.url"), "{message}");
+        }
+    }
+}
+
+#[test]
+fn every_command_has_help_that_says_what_it_is_for() {
+    let program = Program::new();
+    for command in [
+        &[][..],
+        &["serve"],
+        &["migrate"],
+        &["merchants"],
+        &["merchants", "create"],
+        &["merchants", "list"],
+        &["keys"],
+        &["keys", "create"],
+        &["keys", "list"],
+        &["keys", "revoke"],
+    ] {
+        let help = program.run(&[command, &["--help"]].concat()).expect_success();
+        assert!(help.contains("Usage: roster") && help.contains("--config <FILE>"), "{help}");
+    }
+    assert_eq!(program.run(&["--version"]).expect_success(), format!("roster {}\n", env!("CARGO_PKG_VERSION")));
+}
