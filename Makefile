@@ -1,0 +1,47 @@
+# Roster's everyday commands. `make` alone lists them.
+
+# What only PostgreSQL needs, OpenSSL above all, takes minutes to build: `make run` builds it only when it is asked for.
+ifneq (,$(filter postgres://% postgresql://%,$(value DATABASE_URL)))
+run: TOOLS := cc perl
+else
+run: FEATURES := --no-default-features --features sqlite
+run: TOOLS := cc
+endif
+
+# The Debian packages that the tools in TOOLS come from, if the machine lacks them. The tests start a PostgreSQL server
+# of their own from the installed binaries; the service that the package may start is not used.
+TOOLS := cc perl postgresql
+lacking-cc = $(if $(shell command -v cc),,gcc libc6-dev)
+lacking-perl = $(if $(shell perl -MFindBin -MIPC::Cmd -e 'print 1' 2>/dev/null),,perl)
+lacking-postgresql = $(if $(wildcard /usr/lib/postgresql/*/bin/initdb)$(shell command -v initdb),,postgresql)
+PACKAGES = $(strip $(foreach tool,$(TOOLS),$(lacking-$(tool))))
+TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
+SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
+
+.PHONY: help run test lint build clean-data tools
+
+help: ## List the commands
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
+
+run: tools ## Build, migrate and serve on 127.0.0.1:8080, with data/roster.db or the PostgreSQL of DATABASE_URL
+	@exec cargo run --release $(FEATURES) -- serve --demo
+
+test: tools ## Run every test, on every store; installs PostgreSQL if it lacks
+	cargo test --workspace --doc
+	ROSTER_REQUIRE_POSTGRES=1 ROSTER_BINARY='$(TARGET)/debug/roster' cargo test --workspace --all-targets
+
+lint: tools ## Check the formatting, the lints and the documentation
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --package roster-server --no-default-features --features sqlite --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items
+
+build: tools ## Build target/release/roster, with both databases
+	cargo build --release
+
+clean-data: ## Delete data/, the SQLite file of `make run`
+	rm -rf data
+
+tools:
+	$(if $(PACKAGES),$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive \
+		apt-get install --yes --no-install-recommends $(PACKAGES))

@@ -1,0 +1,168 @@
+//! A database of its own for every test.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use roster_test_postgres::{Cluster, ClusterOptions, Template};
+use tempfile::TempDir;
+
+use crate::app::Tenants;
+use crate::program::roster;
+
+/// Which database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A file.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        })
+    }
+}
+
+/// One database, which is gone when this is dropped.
+#[derive(Debug)]
+pub struct Database {
+    kind: Kind,
+    url: String,
+    tenants: Option<Tenants>,
+    _keeper: Keeper,
+}
+
+/// Whatever removes the database.
+#[derive(Debug)]
+#[expect(dead_code, reason = "they are kept to be dropped")]
+enum Keeper {
+    Folder(TempDir),
+    Server(roster_test_postgres::Database),
+    Cluster,
+}
+
+impl Database {
+    /// A database with nothing in it, not even tables. `None` if there is no server for it.
+    ///
+    /// # Panics
+    /// If there is no place for it.
+    #[must_use]
+    pub fn empty(kind: Kind) -> Option<Self> {
+        println!("on an empty {kind}");
+        match kind {
+            Kind::Sqlite => {
+                let folder = TempDir::new().expect("a temporary folder");
+                let url = sqlite_url(folder.path());
+                Some(Self { kind, url, tenants: None, _keeper: Keeper::Folder(folder) })
+            }
+            Kind::Postgres => {
+                let server = roster_test_postgres::database()?;
+                Some(Self { kind, url: server.url().to_owned(), tenants: None, _keeper: Keeper::Server(server) })
+            }
+        }
+    }
+
+    /// A database that is migrated and holds [`Tenants`]. `None` if there is no server for it.
+    #[must_use]
+    pub fn prepared(kind: Kind) -> Option<Self> {
+        println!("on {kind}");
+        match kind {
+            Kind::Sqlite => Some(prepared_sqlite()),
+            Kind::Postgres => prepared_postgres(),
+        }
+    }
+
+    /// A prepared database on a PostgreSQL server of the test's own, to stop, kill and freeze. `None` if there is none.
+    #[must_use]
+    pub fn on_own_server() -> Option<(Self, Cluster)> {
+        let cluster = Cluster::create(ClusterOptions { durable: true, tcp: false })?;
+        let url = cluster.create_database();
+        let tenants = Some(Tenants::create(&url));
+        Some((Self { kind: Kind::Postgres, url, tenants, _keeper: Keeper::Cluster }, cluster))
+    }
+
+    /// Another database of the same kind, with nothing in it.
+    ///
+    /// # Panics
+    /// If there is no place for it.
+    #[must_use]
+    pub fn into_empty(self) -> Self {
+        Self::empty(self.kind).expect("what was there a moment ago")
+    }
+
+    /// Which database it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What the program is told to find it.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The merchants and keys in it.
+    ///
+    /// # Panics
+    /// If it was made empty.
+    #[must_use]
+    pub fn tenants(&self) -> &Tenants {
+        self.tenants.as_ref().expect("a prepared database")
+    }
+}
+
+const FILE: &str = "roster.db";
+
+fn sqlite_url(folder: &Path) -> String {
+    format!("sqlite://{}", folder.join(FILE).display())
+}
+
+/// One of the files of an SQLite database.
+struct File {
+    name: String,
+    bytes: Vec<u8>,
+}
+
+/// Made once per process and copied for each test: making it takes seven runs of the program.
+fn prepared_sqlite() -> Database {
+    static MADE: OnceLock<(Vec<File>, Tenants)> = OnceLock::new();
+    let (files, tenants) = MADE.get_or_init(|| {
+        let folder = TempDir::new().expect("a temporary folder");
+        let tenants = Tenants::create(&sqlite_url(folder.path()));
+        let files = fs::read_dir(folder.path()).expect("the folder").map(|entry| {
+            let entry = entry.expect("a file");
+            let name = entry.file_name().into_string().expect("the file's name");
+            File { name, bytes: fs::read(entry.path()).expect("the file") }
+        });
+        (files.collect(), tenants)
+    });
+    let folder = TempDir::new().expect("a temporary folder");
+    for File { name, bytes } in files {
+        fs::write(folder.path().join(name), bytes).expect("a copy");
+    }
+    let url = sqlite_url(folder.path());
+    Database { kind: Kind::Sqlite, url, tenants: Some(tenants.clone()), _keeper: Keeper::Folder(folder) }
+}
+
+fn prepared_postgres() -> Option<Database> {
+    static TENANTS: OnceLock<Tenants> = OnceLock::new();
+    static TEMPLATE: Template = Template::new(|url| {
+        TENANTS.set(Tenants::create(url)).expect("a template is prepared once");
+    });
+    let server = TEMPLATE.database()?;
+    let tenants = TENANTS.get().cloned();
+    Some(Database { kind: Kind::Postgres, url: server.url().to_owned(), tenants, _keeper: Keeper::Server(server) })
+}
+
+/// Migrates the database with `url` by the program's own command.
+pub(crate) fn migrate(url: &str) {
+    let finished = roster(url, &[], &["migrate"]);
+    assert!(finished.status.success(), "roster migrate: {finished:?}");
+}

@@ -1,0 +1,181 @@
+//! The Lava surface, where its page leaves something open.
+
+use roster_tests::client::Surface;
+use roster_tests::{Answer, App, Database, on_both_databases};
+use serde_json::{Value, json};
+
+use crate::routes::assert_error;
+
+on_both_databases! {
+    everything_is_optional,
+    a_reference_makes_creation_idempotent_and_changes_nothing,
+    e_mail_addresses_need_not_be_unique,
+    an_address_in_use_on_lumen_is_free_here_and_the_other_way_round_it_is_not,
+    identifier_and_reference_are_interchangeable,
+    the_digits_of_an_identifier_are_read_in_any_case,
+    an_identifier_of_the_other_environment_or_of_no_form_is_404,
+    the_reserved_prefix_is_refused,
+    a_change_is_partial_null_clears_and_metadata_is_replaced_as_a_whole,
+    a_reference_in_use_cannot_be_taken_by_a_change,
+    the_first_word_of_a_name_is_the_first_name,
+    fields_of_other_services_are_ignored,
+}
+
+fn everything_is_optional(database: Database) {
+    let app = App::start(database);
+    let created = app.lava().post("/customers", "{}").expect(201);
+    let customer = created.json();
+    assert_eq!(customer["reference_id"], Value::Null);
+    assert_eq!(customer["contact"], json!({"phone": null, "email": null, "first_name": null, "last_name": null}));
+    assert_eq!(customer["subscription"], Value::Null);
+    assert_eq!(customer["metadata"], json!({}));
+    assert!(created.text_at("/customer_id").starts_with("con_live_"));
+    assert_eq!(app.lava().get(&path(&created)).expect(200).body, created.body);
+    assert_eq!(customer.as_object().map(serde_json::Map::len), Some(6), "{created:?}");
+}
+
+fn a_reference_makes_creation_idempotent_and_changes_nothing(database: Database) {
+    let app = App::start(database);
+    let lava = app.lava();
+    let created = lava.post("/customers", json!({"reference_id": "r", "name": "Jane Smith"})).expect(201);
+    let other =
+        json!({"reference_id": "r", "name": "Somebody Else", "email": "else@example.com", "metadata": {"a": 1}});
+    assert_eq!(lava.post("/customers", other).expect(200).body, created.body);
+    lava.delete("/customers/r").is(200);
+    let again = lava.post("/customers", json!({"reference_id": "r"})).expect(201);
+    assert_ne!(again.text_at("/customer_id"), created.text_at("/customer_id"));
+}
+
+fn e_mail_addresses_need_not_be_unique(database: Database) {
+    let app = App::start(database);
+    let lava = app.lava();
+    lava.post("/customers", json!({"email": "jane@example.com"})).is(201);
+    lava.post("/customers", json!({"email": "jane@example.com"})).is(201);
+    let other = lava.post("/customers", json!({"email": "june@example.com"})).expect(201);
+    lava.patch(&path(&other), json!({"email": "jane@example.com"})).is(200);
+}
+
+fn an_address_in_use_on_lumen_is_free_here_and_the_other_way_round_it_is_not(database: Database) {
+    let app = App::start(database);
+    app.lumen().post("/customers", json!({"email": "ada@example.com"})).is(201);
+    app.lava().post("/customers", json!({"email": "ada@example.com"})).is(201);
+    app.lava().post("/customers", json!({"email": "eda@example.com"})).is(201);
+    app.lumen().post("/customers", json!({"email": "eda@example.com"})).is(409);
+}
+
+fn identifier_and_reference_are_interchangeable(database: Database) {
+    let app = App::start(database);
+    let lava = app.lava();
+    let created = lava.post("/customers", json!({"reference_id": "r", "name": "Jane"})).expect(201);
+    assert_eq!(lava.get("/customers/r").expect(200).body, created.body);
+    assert_eq!(lava.get(&path(&created)).expect(200).body, created.body);
+    let by_reference = lava.patch("/customers/r", json!({"name": "June"})).expect(200);
+    assert_eq!(by_reference.text_at("/contact/first_name"), "June");
+    let by_id = lava.patch(&path(&created), json!({"reference_id": "s"})).expect(200);
+    assert_eq!(by_id.text_at("/reference_id"), "s");
+    lava.get("/customers/r").is(404);
+    assert_eq!(lava.get("/customers/s/subscription").expect(200).text(), r#"{"subscription":null}"#);
+    assert_eq!(lava.delete("/customers/s").expect(200).text(), r#"{"success":true}"#);
+    assert_error(Surface::Lava, &lava.get(&path(&created)), 404);
+    assert_error(Surface::Lava, &lava.delete("/customers/s"), 404);
+}
+
+fn the_digits_of_an_identifier_are_read_in_any_case(database: Database) {
+    let app = App::start(database);
+    let created = app.lava().post("/customers", "{}").expect(201);
+    let id = created.text_at("/customer_id");
+    let digits = id.strip_prefix("con_live_").expect("a live id");
+    assert_eq!(digits, digits.to_uppercase());
+    let mixed: String =
+        digits.chars().enumerate().map(|(place, c)| if place % 2 == 0 { c.to_ascii_lowercase() } else { c }).collect();
+    for digits in [digits.to_owned(), digits.to_lowercase(), mixed] {
+        assert_eq!(app.lava().get(&format!("/customers/con_live_{digits}")).expect(200).body, created.body);
+    }
+}
+
+fn an_identifier_of_the_other_environment_or_of_no_form_is_404(database: Database) {
+    let app = App::start(database);
+    let created = app.lava().post("/customers", json!({"reference_id": "r"})).expect(201);
+    let id = created.text_at("/customer_id");
+    let digits = id.strip_prefix("con_live_").expect("a live id");
+    for id in [
+        format!("con_test_{digits}"),
+        format!("con_{digits}"),
+        digits.to_owned(),
+        "con_live_".to_owned(),
+        "con_live_1".to_owned(),
+        format!("con_live_{digits}0"),
+        format!("cus_{}", digits.to_lowercase()),
+        "R".to_owned(),
+    ] {
+        assert_error(Surface::Lava, &app.lava().get(&format!("/customers/{id}")), 404);
+    }
+}
+
+fn the_reserved_prefix_is_refused(database: Database) {
+    let app = App::start(database);
+    let created = app.lava().post("/customers", "{}").expect(201);
+    assert_error(Surface::Lava, &app.lava().post("/customers", json!({"reference_id": "con_x"})), 400);
+    assert_error(Surface::Lava, &app.lava().patch(&path(&created), json!({"reference_id": "con_x"})), 400);
+}
+
+fn a_change_is_partial_null_clears_and_metadata_is_replaced_as_a_whole(database: Database) {
+    let app = App::start(database);
+    let lava = app.lava();
+    let created = lava
+        .post(
+            "/customers",
+            json!({
+                "reference_id": "r", "name": "Jane Smith", "email": "jane@example.com", "phone": "+14155552671",
+                "metadata": {"a": 1, "b": {"c": 2}},
+            }),
+        )
+        .expect(201);
+    let path = path(&created);
+    let kept = lava.patch(&path, json!({"metadata": {"b": {"d": 3}}})).expect(200).json();
+    assert_eq!(kept["metadata"], json!({"b": {"d": 3}}));
+    assert_eq!(kept["contact"], created.json()["contact"]);
+    let cleared = lava
+        .patch(
+            &path,
+            json!({
+                "reference_id": null, "name": null, "email": null, "phone": null, "metadata": null,
+            }),
+        )
+        .expect(200)
+        .json();
+    assert_eq!(cleared["reference_id"], Value::Null);
+    assert_eq!(cleared["contact"], json!({"phone": null, "email": null, "first_name": null, "last_name": null}));
+    assert_eq!(cleared["metadata"], json!({}));
+}
+
+fn a_reference_in_use_cannot_be_taken_by_a_change(database: Database) {
+    let app = App::start(database);
+    app.lava().post("/customers", json!({"reference_id": "r"})).is(201);
+    let other = app.lava().post("/customers", json!({"reference_id": "s"})).expect(201);
+    assert_error(Surface::Lava, &app.lava().patch(&path(&other), json!({"reference_id": "r"})), 409);
+    app.lava().get("/customers/s").is(200);
+}
+
+fn the_first_word_of_a_name_is_the_first_name(database: Database) {
+    let app = App::start(database);
+    for (name, first, last) in [
+        ("Jane Smith", json!("Jane"), json!("Smith")),
+        ("Jane", json!("Jane"), Value::Null),
+        ("Jane van der Berg", json!("Jane"), json!("van der Berg")),
+        ("李 小龍", json!("李"), json!("小龍")),
+    ] {
+        let contact = app.lava().post("/customers", json!({"name": name})).expect(201).json()["contact"].clone();
+        assert_eq!((&contact["first_name"], &contact["last_name"]), (&first, &last), "{name}");
+    }
+}
+
+fn fields_of_other_services_are_ignored(database: Database) {
+    let app = App::start(database);
+    let created = app.lava().post("/customers", json!({"checkout": {"a": [1]}, "tax_id": 7})).expect(201);
+    app.lava().patch(&path(&created), json!({"balance": "7"})).is(200);
+}
+
+fn path(created: &Answer) -> String {
+    format!("/customers/{}", created.text_at("/customer_id"))
+}

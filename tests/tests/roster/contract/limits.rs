@@ -1,0 +1,186 @@
+//! The bounds of every value, from the last that is taken to the first that is not.
+
+use roster_tests::client::Surface;
+use roster_tests::{Answer, App, Database, on_both_databases};
+use serde_json::{Value, json};
+
+on_both_databases! {
+    texts_may_be_as_long_as_promised_and_no_longer,
+    an_external_id_is_not_empty,
+    phone_numbers_are_e_164,
+    countries_are_read_in_any_case_and_shown_in_upper_case,
+    e_mail_addresses_are_judged_alike_everywhere,
+    white_space_around_an_address_is_cut_off,
+}
+
+fn texts_may_be_as_long_as_promised_and_no_longer(database: Database) {
+    let app = App::start(database);
+    for (surface, field, max) in [
+        (Surface::Native, "name", 256),
+        (Surface::Native, "external_id", 256),
+        (Surface::Native, "tax_id", 64),
+        (Surface::Native, "billing_address.line1", 256),
+        (Surface::Native, "billing_address.line2", 256),
+        (Surface::Native, "billing_address.city", 256),
+        (Surface::Native, "billing_address.state", 256),
+        (Surface::Native, "billing_address.postal_code", 32),
+        (Surface::Lumen, "name", 256),
+        (Surface::Lumen, "userId", 256),
+        (Surface::Lumen, "taxId", 64),
+        (Surface::Lumen, "billingAddressLine1", 256),
+        (Surface::Lumen, "billingAddressLine2", 256),
+        (Surface::Lumen, "billingCity", 256),
+        (Surface::Lumen, "billingPostalCode", 32),
+        (Surface::Lava, "name", 255),
+        (Surface::Lava, "reference_id", 255),
+    ] {
+        // Characters count, not bytes.
+        for unit in ["x", "é", "😀"] {
+            let longest = create(&app, surface, field, &json!(unit.repeat(max)));
+            assert_eq!(longest.status, 201, "{field}: {longest:?}");
+            discard(&app, surface, &longest);
+            refused(&create(&app, surface, field, &json!(unit.repeat(max + 1))), surface, field);
+        }
+    }
+}
+
+fn an_external_id_is_not_empty(database: Database) {
+    let app = App::start(database);
+    for (surface, field) in
+        [(Surface::Native, "external_id"), (Surface::Lumen, "userId"), (Surface::Lava, "reference_id")]
+    {
+        refused(&create(&app, surface, field, &json!("")), surface, field);
+    }
+}
+
+fn phone_numbers_are_e_164(database: Database) {
+    let app = App::start(database);
+    for surface in [Surface::Native, Surface::Lava] {
+        for phone in ["+12", "+14155552671", "+123456789012345"] {
+            let created = create(&app, surface, "phone", &json!(phone)).expect(201);
+            discard(&app, surface, &created);
+        }
+        for phone in [
+            "",
+            "+",
+            "+1",
+            "14155552671",
+            "+0123456",
+            "+1234567890123456",
+            "+1 415",
+            "+1-415",
+            "+１２３",
+            "+12\u{200b}",
+        ] {
+            refused(&create(&app, surface, "phone", &json!(phone)), surface, phone);
+        }
+    }
+}
+
+fn countries_are_read_in_any_case_and_shown_in_upper_case(database: Database) {
+    let app = App::start(database);
+    for (given, shown) in [
+        ("US", "US"),
+        ("us", "US"),
+        ("dE", "DE"),
+        ("gb", "GB"),
+        ("xk", ""),
+        ("uk", ""),
+        ("USA", ""),
+        ("", ""),
+        ("ZZ", ""),
+        ("U", ""),
+        ("ＵＳ", ""),
+    ] {
+        for (surface, field, pointer) in [
+            (Surface::Native, "billing_address.country", "/billing_address/country"),
+            (Surface::Lumen, "billingCountry", "/customer/billingCountry"),
+        ] {
+            let answer = create(&app, surface, field, &json!(given));
+            if shown.is_empty() {
+                refused(&answer, surface, given);
+            } else {
+                assert_eq!(answer.clone().expect(201).text_at(pointer), shown);
+                discard(&app, surface, &answer);
+            }
+        }
+    }
+}
+
+fn e_mail_addresses_are_judged_alike_everywhere(database: Database) {
+    let app = App::start(database);
+    let longest =
+        format!("{}@{}.example.com", "a".repeat(64), ["b".repeat(59), "c".repeat(59), "d".repeat(57)].join("."));
+    assert_eq!(longest.len(), 254);
+    let too_long = longest.replace("d.example", "dd.example");
+    for surface in Surface::ALL {
+        for email in
+            [longest.as_str(), "a+b@example.com", "o'brien@example.co.uk", "ada@bücher.example", "用户@例え.jp"]
+        {
+            let created = create(&app, surface, "email", &json!(email)).expect(201);
+            discard(&app, surface, &created);
+        }
+        for email in [
+            too_long.as_str(),
+            "ada",
+            "ada@",
+            "@example.com",
+            "ada@localhost",
+            "a..b@example.com",
+            ".a@example.com",
+            "a@b@example.com",
+            "a b@example.com",
+            "\"ada\"@example.com",
+            "ada@[127.0.0.1]",
+            "ada@127.0.0.1",
+            "ada@example.com.",
+            "ada@-example.com",
+            "ada@exa_mple.com",
+            "a\u{200b}da@example.com",
+            "Ada <ada@example.com>",
+            "a\u{202e}da@example.com",
+        ] {
+            refused(&create(&app, surface, "email", &json!(email)), surface, email);
+        }
+    }
+}
+
+fn white_space_around_an_address_is_cut_off(database: Database) {
+    let app = App::start(database);
+    for surface in Surface::ALL {
+        let created = create(&app, surface, "email", &json!("  Ada@Example.com  ")).expect(201);
+        let pointer = match surface {
+            Surface::Native => "/email",
+            Surface::Lumen => "/customer/email",
+            Surface::Lava => "/contact/email",
+        };
+        assert_eq!(created.text_at(pointer), "Ada@Example.com");
+        discard(&app, surface, &created);
+    }
+}
+
+/// Tries to create a customer with `field` (a dot stands before a part of it) and nothing else that is remarkable.
+fn create(app: &App, surface: Surface, field: &str, value: &Value) -> Answer {
+    let mut body = json!({"email": "limits@example.com"});
+    match field.split_once('.') {
+        Some((outer, inner)) => body[outer] = json!({inner: value}),
+        None => body[field] = value.clone(),
+    }
+    app.surface(surface).post("/customers", body)
+}
+
+fn refused(answer: &Answer, surface: Surface, what: &str) {
+    let status = if surface == Surface::Native { 422 } else { 400 };
+    assert_eq!(answer.status, status, "{what}: {answer:?}");
+}
+
+/// Deletes what was created, so that the next may have its identifiers.
+fn discard(app: &App, surface: Surface, created: &Answer) {
+    let id = match surface {
+        Surface::Native => created.text_at("/id"),
+        Surface::Lumen => created.text_at("/customer/id"),
+        Surface::Lava => created.text_at("/customer_id"),
+    };
+    let answer = app.surface(surface).delete(&format!("/customers/{id}"));
+    assert!(answer.status < 300, "{answer:?}");
+}

@@ -1,0 +1,156 @@
+//! Lumen's list is answered whole, however long it is, and however slowly it is read.
+
+use std::thread;
+
+use roster_tests::raw::{self, Connection};
+use roster_tests::{App, Database, on_both_databases};
+use serde_json::{Value, json};
+
+const CUSTOMERS: usize = 200_000;
+const MEMORY: u64 = 32 << 20;
+
+/// A busy machine may take its time over a page; how long a request waits is judged elsewhere.
+const PATIENT: (&str, &str) = ("ROSTER__DATABASE__DEADLINE_MS", "20000");
+
+on_both_databases! {
+    two_hundred_thousand_customers_are_listed_in_32_mebibytes,
+    whoever_reads_slowly_or_goes_away_holds_nobody_up,
+    a_customer_changed_meanwhile_is_listed_once,
+}
+
+fn two_hundred_thousand_customers_are_listed_in_32_mebibytes(database: Database) {
+    roster_tests::bulk::load_customers(&database, CUSTOMERS);
+    let app = App::start_with(database, &[PATIENT]);
+    // What the first requests need is not what the list costs.
+    app.lumen().with_key(&app.tenants().theirs.live).get("/customers").is(200);
+    let before = app.memory().resident();
+    app.memory().forget_peak();
+
+    let mut list = open_list(&app);
+    let mut elements = Elements::default();
+    while let Some(chunk) = list.chunk().expect("the list goes on") {
+        elements.read(&chunk);
+    }
+    elements.assert_complete(CUSTOMERS);
+    let grown = app.memory().peak().saturating_sub(before);
+    assert!(grown < MEMORY, "the service grew by {grown} bytes");
+}
+
+fn whoever_reads_slowly_or_goes_away_holds_nobody_up(database: Database) {
+    // Far more than all the buffers between the service and its client hold.
+    roster_tests::bulk::load_customers(&database, 40_000);
+    // One connection to the database: it would be enough if one slow reader held it.
+    let app = App::start_with(database, &[("ROSTER__DATABASE__CONNECTIONS", "1"), PATIENT]);
+    let mut slow: Vec<_> = (0..3).map(|_| open_list(&app)).collect();
+    for list in &mut slow {
+        list.chunk().expect("the list begins").expect("a first chunk");
+    }
+    assert_serves(&app, "slow");
+    // One hangs up, the others read to the end.
+    slow.truncate(2);
+    assert_serves(&app, "gone");
+    thread::scope(|scope| {
+        for mut list in slow {
+            scope.spawn(move || while list.chunk().expect("the list goes on").is_some() {});
+        }
+    });
+    assert_serves(&app, "done");
+}
+
+fn a_customer_changed_meanwhile_is_listed_once(database: Database) {
+    roster_tests::bulk::load_customers(&database, 20_000);
+    let app = App::start_with(database, &[PATIENT]);
+    let mut list = open_list(&app);
+    let first = list.chunk().expect("the list begins").expect("a first chunk");
+    for number in 0..20 {
+        let id = app.native().get(&format!("/customers/external/bulk-{}", 1 + number * 1_000)).text_at("/id");
+        app.native().patch(&format!("/customers/{id}"), json!({"name": "Changed"})).is(200);
+    }
+    let mut elements = Elements::default();
+    elements.read(&first);
+    while let Some(chunk) = list.chunk().expect("the list goes on") {
+        elements.read(&chunk);
+    }
+    elements.assert_complete(20_000);
+}
+
+/// Asks for the list and reads the head of the answer.
+fn open_list(app: &App) -> Connection {
+    let authorization = format!("Bearer {}", app.tenants().ours.live);
+    let mut connection = Connection::open(app.address()).expect("a service that listens");
+    let request = raw::request("GET", "/api/customers", &[("authorization", &authorization)], b"");
+    connection.send(&request).expect("a service that reads");
+    let head = connection.head().expect("an answer").expect("an answer").expect(200);
+    assert_eq!(head.header("transfer-encoding"), Some("chunked"), "{head:?}");
+    connection
+}
+
+fn assert_serves(app: &App, name: &str) {
+    for number in 0..10 {
+        app.lumen().post("/customers", json!({"email": format!("{name}-{number}@example.com")})).is(201);
+        app.native().get("/customers?limit=1").is(200);
+    }
+}
+
+/// Takes `{"customers":[…]}` apart as it comes, keeping one element at a time.
+#[derive(Default)]
+struct Elements {
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+    frame: Vec<u8>,
+    element: Vec<u8>,
+    count: usize,
+    last_number: Option<usize>,
+}
+
+impl Elements {
+    fn read(&mut self, chunk: &[u8]) {
+        for &byte in chunk {
+            // Two levels are the frame, what is deeper is an element.
+            let outside = self.depth < 3 && !matches!((self.depth, byte), (2, b'{'));
+            if outside {
+                self.frame.push(byte);
+            } else {
+                self.element.push(byte);
+            }
+            if self.in_string {
+                self.in_string = self.escaped || byte != b'"';
+                self.escaped = !self.escaped && byte == b'\\';
+                continue;
+            }
+            match byte {
+                b'"' => self.in_string = true,
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' => {
+                    self.depth -= 1;
+                    if !outside && self.depth == 2 {
+                        self.finish_element();
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn finish_element(&mut self) {
+        // Parsing all of them would take longer than everything else.
+        if self.count.is_multiple_of(1_000) {
+            let element: Value = serde_json::from_slice(&self.element).expect("an element is JSON");
+            let user = element["userId"].as_str().expect("an element has a userId").to_owned();
+            let number: usize = user.trim_start_matches("bulk-").parse().expect("a number");
+            assert_eq!(element["email"], format!("bulk-{number}@example.com"));
+            // Between two looks a thousand went by, in whichever order.
+            let distance = self.last_number.replace(number).map(|last| last.abs_diff(number));
+            assert!(distance.is_none_or(|distance| distance == 1_000), "{distance:?} customers between two looks");
+        }
+        self.count += 1;
+        self.element.clear();
+    }
+
+    fn assert_complete(&self, count: usize) {
+        let frame = String::from_utf8_lossy(&self.frame);
+        assert_eq!((self.count, self.depth, self.element.len()), (count, 0, 0), "{}", frame.len());
+        assert_eq!(frame, format!("{{\"customers\":[{}]}}", ",".repeat(count - 1)));
+    }
+}
