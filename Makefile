@@ -1,6 +1,7 @@
 # Roster's everyday commands. `make` alone lists them.
 
-# What only PostgreSQL needs, OpenSSL above all, takes minutes to build: `make run` builds it only when it is asked for.
+# What only PostgreSQL needs, OpenSSL above all, takes minutes to build: `make run` builds it only when it is asked for,
+# and without optimisation, so that the first answer comes soon. `make build` makes what is to be deployed.
 ifneq (,$(filter postgres://% postgresql://%,$(value DATABASE_URL)))
 run: TOOLS := cc perl
 else
@@ -24,7 +25,7 @@ help: ## List the commands
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
 
 run: tools ## Build, migrate and serve on 127.0.0.1:8080, with data/roster.db or the PostgreSQL of DATABASE_URL
-	@exec cargo run --release $(FEATURES) -- serve --demo
+	@exec cargo run $(FEATURES) -- serve --demo
 
 test: tools ## Run every test, on every store; installs PostgreSQL if it lacks
 	cargo test --workspace --doc
