@@ -5,7 +5,7 @@ use crate::{Rule, TextError, text};
 /// The identifier a customer has in the merchant's own system, 1 to 256 characters.
 ///
 /// Unique among the live customers of a tenant. It may hold `/`, `:`, `%` and any script, but may not start with
-/// `con_`, so that it can stand wherever a Lava customer id can (`seeds: lava`).
+/// `con_`, so that it can stand wherever a Lava customer id can (the vendor's API page).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExternalId(String);
 
