@@ -3,9 +3,9 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Binary};
-use roster_application::ports::{ApiKeyRepository, StoreError};
+use roster_application::ports::{ApiKeyRecord, ApiKeyRepository, StoreError};
 use roster_application::{ApiKey, Digest};
-use roster_domain::{ApiKeyId, Environment, MerchantId, Name, Tenant, Timestamp};
+use roster_domain::{ApiKeyId, MerchantId, Timestamp};
 use uuid::Uuid;
 
 use crate::error::Fault;
@@ -135,20 +135,15 @@ impl TryFrom<ApiKeyRow> for ApiKey {
     type Error = StoreError;
 
     fn try_from(row: ApiKeyRow) -> Result<Self, StoreError> {
-        let corrupt = |column| StoreError::Corrupt { table: "api_keys", column, id: row.id };
-        let time =
-            |time: DateTime<Utc>, column| Timestamp::from_millis(time.timestamp_millis()).map_err(|_| corrupt(column));
-        Ok(Self {
-            id: ApiKeyId::new(row.id),
-            tenant: Tenant {
-                merchant: MerchantId::new(row.merchant_id),
-                environment: Environment::parse(&row.environment).map_err(|_| corrupt("environment"))?,
-            },
-            name: row.name.map(Name::parse).transpose().map_err(|_| corrupt("name"))?,
-            digest: Digest(row.digest.try_into().map_err(|_| corrupt("digest"))?),
-            created_at: time(row.created_at, "created_at")?,
-            expires_at: row.expires_at.map(|at| time(at, "expires_at")).transpose()?,
-            revoked_at: row.revoked_at.map(|at| time(at, "revoked_at")).transpose()?,
+        Self::try_from(ApiKeyRecord {
+            merchant_id: row.merchant_id,
+            id: row.id,
+            environment: row.environment,
+            name: row.name,
+            digest: row.digest,
+            created_at: row.created_at.timestamp_millis(),
+            expires_at: row.expires_at.map(|time| time.timestamp_millis()),
+            revoked_at: row.revoked_at.map(|time| time.timestamp_millis()),
         })
     }
 }

@@ -4,8 +4,8 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{self, Array, BigInt, Text};
-use roster_application::ports::{StoreError, SubscriptionCursor, SubscriptionRepository};
-use roster_domain::{CustomerId, Name, PlanId, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp};
+use roster_application::ports::{StoreError, SubscriptionCursor, SubscriptionRecord, SubscriptionRepository};
+use roster_domain::{CustomerId, Subscription, SubscriptionId, Tenant, Timestamp};
 use uuid::Uuid;
 
 use crate::error::Fault;
@@ -174,19 +174,16 @@ impl TryFrom<SubscriptionRow> for Subscription {
     type Error = StoreError;
 
     fn try_from(row: SubscriptionRow) -> Result<Self, StoreError> {
-        // A subscription's own identifier is text, so the error names the customer.
-        let corrupt = |column| StoreError::Corrupt { table: "subscriptions", column, id: row.customer_id };
-        let time =
-            |time: DateTime<Utc>, column| Timestamp::from_millis(time.timestamp_millis()).map_err(|_| corrupt(column));
-        Ok(Self {
-            id: SubscriptionId::parse(row.id).map_err(|_| corrupt("id"))?,
-            plan_id: row.plan_id.map(PlanId::parse).transpose().map_err(|_| corrupt("plan_id"))?,
-            name: row.name.map(Name::parse).transpose().map_err(|_| corrupt("name"))?,
-            status: SubscriptionStatus::parse(&row.status).map_err(|_| corrupt("status"))?,
-            started_at: time(row.started_at, "started_at")?,
-            cancelled_at: row.cancelled_at.map(|at| time(at, "cancelled_at")).transpose()?,
-            created_at: time(row.created_at, "created_at")?,
-            updated_at: time(row.updated_at, "updated_at")?,
+        Self::try_from(SubscriptionRecord {
+            customer_id: row.customer_id,
+            id: row.id,
+            plan_id: row.plan_id,
+            name: row.name,
+            status: row.status,
+            started_at: row.started_at.timestamp_millis(),
+            cancelled_at: row.cancelled_at.map(|time| time.timestamp_millis()),
+            created_at: row.created_at.timestamp_millis(),
+            updated_at: row.updated_at.timestamp_millis(),
         })
     }
 }

@@ -1,7 +1,7 @@
 use diesel::prelude::*;
-use roster_application::ports::{ApiKeyRepository, StoreError};
+use roster_application::ports::{ApiKeyRecord, ApiKeyRepository, StoreError};
 use roster_application::{ApiKey, Digest};
-use roster_domain::{ApiKeyId, Environment, MerchantId, Name, Tenant, Timestamp};
+use roster_domain::{ApiKeyId, MerchantId, Timestamp};
 
 use crate::error::Fault;
 use crate::rows::{Id, Time, limit};
@@ -92,19 +92,15 @@ impl TryFrom<ApiKeyRow> for ApiKey {
     type Error = StoreError;
 
     fn try_from(row: ApiKeyRow) -> Result<Self, StoreError> {
-        let corrupt = |column| StoreError::Corrupt { table: "api_keys", column, id: row.id.0 };
-        let time = |time: Time, column| Timestamp::try_from(time).map_err(|_| corrupt(column));
-        Ok(Self {
-            id: ApiKeyId::new(row.id.0),
-            tenant: Tenant {
-                merchant: MerchantId::new(row.merchant_id.0),
-                environment: Environment::parse(&row.environment).map_err(|_| corrupt("environment"))?,
-            },
-            name: row.name.map(Name::parse).transpose().map_err(|_| corrupt("name"))?,
-            digest: Digest(row.digest.try_into().map_err(|_| corrupt("digest"))?),
-            created_at: time(row.created_at, "created_at")?,
-            expires_at: row.expires_at.map(|at| time(at, "expires_at")).transpose()?,
-            revoked_at: row.revoked_at.map(|at| time(at, "revoked_at")).transpose()?,
+        Self::try_from(ApiKeyRecord {
+            merchant_id: row.merchant_id.0,
+            id: row.id.0,
+            environment: row.environment,
+            name: row.name,
+            digest: row.digest,
+            created_at: row.created_at.as_millis(),
+            expires_at: row.expires_at.map(Time::as_millis),
+            revoked_at: row.revoked_at.map(Time::as_millis),
         })
     }
 }

@@ -1,7 +1,7 @@
 use diesel::dsl::auto_type;
 use diesel::prelude::*;
-use roster_application::ports::{StoreError, SubscriptionCursor, SubscriptionRepository};
-use roster_domain::{CustomerId, Name, PlanId, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp};
+use roster_application::ports::{StoreError, SubscriptionCursor, SubscriptionRecord, SubscriptionRepository};
+use roster_domain::{CustomerId, Subscription, SubscriptionId, SubscriptionStatus, Tenant};
 
 use crate::error::Fault;
 use crate::rows::{Id, Time, limit};
@@ -125,18 +125,16 @@ impl TryFrom<SubscriptionRow> for Subscription {
     type Error = StoreError;
 
     fn try_from(row: SubscriptionRow) -> Result<Self, StoreError> {
-        // A subscription's own identifier is text, so the error names the customer.
-        let corrupt = |column| StoreError::Corrupt { table: "subscriptions", column, id: row.customer_id.0 };
-        let time = |time: Time, column| Timestamp::try_from(time).map_err(|_| corrupt(column));
-        Ok(Self {
-            id: SubscriptionId::parse(row.id).map_err(|_| corrupt("id"))?,
-            plan_id: row.plan_id.map(PlanId::parse).transpose().map_err(|_| corrupt("plan_id"))?,
-            name: row.name.map(Name::parse).transpose().map_err(|_| corrupt("name"))?,
-            status: SubscriptionStatus::parse(&row.status).map_err(|_| corrupt("status"))?,
-            started_at: time(row.started_at, "started_at")?,
-            cancelled_at: row.cancelled_at.map(|at| time(at, "cancelled_at")).transpose()?,
-            created_at: time(row.created_at, "created_at")?,
-            updated_at: time(row.updated_at, "updated_at")?,
+        Self::try_from(SubscriptionRecord {
+            customer_id: row.customer_id.0,
+            id: row.id,
+            plan_id: row.plan_id,
+            name: row.name,
+            status: row.status,
+            started_at: row.started_at.as_millis(),
+            cancelled_at: row.cancelled_at.map(Time::as_millis),
+            created_at: row.created_at.as_millis(),
+            updated_at: row.updated_at.as_millis(),
         })
     }
 }

@@ -9,11 +9,11 @@ mod merchants;
 mod store;
 mod subscriptions;
 
-pub use api_keys::ApiKeyRepository;
+pub use api_keys::{ApiKeyRecord, ApiKeyRepository};
 pub use clock::Clock;
 pub use customers::{Claims, CustomerKey, CustomerRecord, CustomerRef, CustomerRepository, Inserted, Taken};
 pub use entropy::{Entropy, EntropyError};
 pub use ids::Ids;
 pub use merchants::MerchantRepository;
 pub use store::{Retry, Store, StoreError, TRIES, UnitOfWork, Verdict, Work, rerun_lost_races};
-pub use subscriptions::{SubscriptionCursor, SubscriptionRepository};
+pub use subscriptions::{SubscriptionCursor, SubscriptionRecord, SubscriptionRepository};

@@ -1,4 +1,5 @@
-use roster_domain::{CustomerId, Subscription, SubscriptionId, Tenant, Timestamp};
+use roster_domain::{CustomerId, Name, PlanId, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp};
+use uuid::Uuid;
 
 use super::StoreError;
 
@@ -48,4 +49,45 @@ pub trait SubscriptionRepository {
     /// # Errors
     /// [`StoreError`]
     fn current(&mut self, tenant: Tenant, customers: &[CustomerId]) -> Result<Vec<Option<Subscription>>, StoreError>;
+}
+
+/// What is read of a subscription's row, in types that every database has.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "they are the columns, named as what they hold")]
+pub struct SubscriptionRecord {
+    pub customer_id: Uuid,
+    pub id: String,
+    pub plan_id: Option<String>,
+    pub name: Option<String>,
+    pub status: String,
+    /// Milliseconds since 1970.
+    pub started_at: i64,
+    /// Milliseconds since 1970.
+    pub cancelled_at: Option<i64>,
+    /// Milliseconds since 1970.
+    pub created_at: i64,
+    /// Milliseconds since 1970.
+    pub updated_at: i64,
+}
+
+impl TryFrom<SubscriptionRecord> for Subscription {
+    type Error = StoreError;
+
+    /// # Errors
+    /// [`StoreError::Corrupt`], naming the column, if the row was not written by this service.
+    fn try_from(record: SubscriptionRecord) -> Result<Self, StoreError> {
+        // A subscription's own identifier is text, so the error names the customer.
+        let corrupt = |column| StoreError::Corrupt { table: "subscriptions", column, id: record.customer_id };
+        let time = |millis, column| Timestamp::from_millis(millis).map_err(|_| corrupt(column));
+        Ok(Self {
+            id: SubscriptionId::parse(record.id).map_err(|_| corrupt("id"))?,
+            plan_id: record.plan_id.map(PlanId::parse).transpose().map_err(|_| corrupt("plan_id"))?,
+            name: record.name.map(Name::parse).transpose().map_err(|_| corrupt("name"))?,
+            status: SubscriptionStatus::parse(&record.status).map_err(|_| corrupt("status"))?,
+            started_at: time(record.started_at, "started_at")?,
+            cancelled_at: record.cancelled_at.map(|millis| time(millis, "cancelled_at")).transpose()?,
+            created_at: time(record.created_at, "created_at")?,
+            updated_at: time(record.updated_at, "updated_at")?,
+        })
+    }
 }
