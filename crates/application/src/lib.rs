@@ -10,6 +10,7 @@ pub mod json;
 pub mod page;
 pub mod ports;
 pub mod principal;
+pub mod scope;
 mod use_cases;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 pub use api_key::{ApiKey, ApiKeySecret, Digest};
 pub use page::{Page, PageSize};
 pub use principal::Principal;
+pub use scope::{Scope, Scopes};
 pub use use_cases::authenticate::AuthenticateError;
 pub use use_cases::change_customer::ChangeError;
 pub use use_cases::create_api_key::{ApiKeyOrder, CreateApiKeyError, CreatedApiKey};

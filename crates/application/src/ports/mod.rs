@@ -8,6 +8,7 @@ mod ids;
 mod merchants;
 mod store;
 mod subscriptions;
+mod tokens;
 
 pub use api_keys::{ApiKeyRecord, ApiKeyRepository};
 pub use clock::Clock;
@@ -17,3 +18,4 @@ pub use ids::Ids;
 pub use merchants::MerchantRepository;
 pub use store::{Retry, Store, StoreError, TRIES, UnitOfWork, Verdict, Work, rerun_lost_races};
 pub use subscriptions::{SubscriptionCursor, SubscriptionRecord, SubscriptionRepository};
+pub use tokens::{TokenClaims, TokenError, TokenVerifier};

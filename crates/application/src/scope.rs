@@ -1,0 +1,166 @@
+//! Scopes: what a credential lets its holder do.
+
+use std::fmt;
+
+/// One thing that a credential may let its holder do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// `customers:read`: see customers and their subscriptions.
+    ReadCustomers,
+    /// `customers:write`: register, change and delete customers, and see those that this gives back.
+    WriteCustomers,
+    /// `customers:allow_duplicate_email`: let a customer have an address that another one has.
+    AllowDuplicateEmail,
+    /// `subscriptions:write`: tell of customers' subscriptions.
+    WriteSubscriptions,
+    /// `keys:manage`: make, list, rotate and revoke API keys.
+    ManageKeys,
+}
+
+impl Scope {
+    /// Every scope, in the order in which a list of them is written.
+    pub const ALL: [Self; 5] = [
+        Self::ReadCustomers,
+        Self::WriteCustomers,
+        Self::AllowDuplicateEmail,
+        Self::WriteSubscriptions,
+        Self::ManageKeys,
+    ];
+
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadCustomers => "customers:read",
+            Self::WriteCustomers => "customers:write",
+            Self::AllowDuplicateEmail => "customers:allow_duplicate_email",
+            Self::WriteSubscriptions => "subscriptions:write",
+            Self::ManageKeys => "keys:manage",
+        }
+    }
+
+    /// Reads what [`Scope::as_str`] writes. `None` for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == text)
+    }
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A set of scopes.
+///
+/// Its text form is that of OAuth 2.0 (RFC 6749 §3.3): the names with a space between them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Scopes(u8);
+
+impl Scopes {
+    /// No scope.
+    pub const NONE: Self = Self(0);
+
+    /// What a key gets that is made without saying: everything but [`Scope::ManageKeys`].
+    pub const DEFAULT: Self = Self(
+        Scope::ReadCustomers.bit()
+            | Scope::WriteCustomers.bit()
+            | Scope::AllowDuplicateEmail.bit()
+            | Scope::WriteSubscriptions.bit(),
+    );
+
+    /// Whether `scope` is one of them.
+    #[must_use]
+    pub const fn contain(self, scope: Scope) -> bool {
+        self.0 & scope.bit() != 0
+    }
+
+    /// They, in the order of [`Scope::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Scope> {
+        Scope::ALL.into_iter().filter(move |scope| self.contain(*scope))
+    }
+
+    /// The first of them that `others` lack.
+    #[must_use]
+    pub fn first_beyond(self, others: Self) -> Option<Scope> {
+        self.iter().find(|scope| !others.contain(*scope))
+    }
+
+    /// Reads the text form. `None` if it names what is no scope.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        text.split_ascii_whitespace().map(Scope::parse).collect()
+    }
+
+    /// Reads the text form, passing over what is no scope of this service: a token may name those of others, too.
+    #[must_use]
+    pub fn parse_known(text: &str) -> Self {
+        text.split_ascii_whitespace().filter_map(Scope::parse).collect()
+    }
+}
+
+impl FromIterator<Scope> for Scopes {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        Self(scopes.into_iter().fold(0, |bits, scope| bits | scope.bit()))
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, scope) in self.iter().enumerate() {
+            if place > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(scope.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_read_back_as_they_were_written() {
+        for bits in 0..1 << Scope::ALL.len() {
+            let scopes = Scopes(bits);
+            assert_eq!(Scopes::parse(&scopes.to_string()), Some(scopes));
+            assert_eq!(scopes.iter().collect::<Scopes>(), scopes);
+        }
+    }
+
+    #[test]
+    fn what_is_no_scope_is_refused_or_passed_over() {
+        for text in ["customers", "customers:read,customers:write", "Customers:read", "customers:read admin"] {
+            assert_eq!(Scopes::parse(text), None, "{text}");
+        }
+        assert_eq!(Scopes::parse_known("openid customers:read").to_string(), "customers:read");
+        assert_eq!(Scopes::parse("  keys:manage \n customers:read "), Some(Scopes(0b1_0001)));
+    }
+
+    #[test]
+    fn by_default_a_key_may_do_everything_but_manage_keys() {
+        let others = Scope::ALL.into_iter().filter(|scope| *scope != Scope::ManageKeys);
+        assert_eq!(Scopes::DEFAULT, others.collect());
+    }
+
+    #[test]
+    fn what_others_lack_is_named() {
+        let two: Scopes = [Scope::ReadCustomers, Scope::ManageKeys].into_iter().collect();
+        assert_eq!(two.first_beyond(Scopes::DEFAULT), Some(Scope::ManageKeys));
+        assert_eq!(two.first_beyond(two), None);
+        assert_eq!(Scopes::NONE.first_beyond(Scopes::NONE), None);
+    }
+}
