@@ -5,6 +5,7 @@ use std::fmt;
 use roster_domain::{ApiKeyId, Environment, Name, Tenant, Timestamp};
 use sha2::{Digest as _, Sha256};
 
+use crate::Scopes;
 use crate::ports::{Entropy, EntropyError};
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -107,12 +108,16 @@ pub struct ApiKey {
     pub tenant: Tenant,
     /// What its owner calls it.
     pub name: Option<Name>,
+    /// What it lets its holder do.
+    pub scopes: Scopes,
     /// What it is looked up by.
     pub digest: Digest,
     /// When it was made.
     pub created_at: Timestamp,
     /// From when on it is refused.
     pub expires_at: Option<Timestamp>,
+    /// When it was last used, to about [`USE_INTERVAL`](crate::ports::USE_INTERVAL).
+    pub last_used_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
 }

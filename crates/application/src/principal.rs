@@ -2,14 +2,19 @@
 
 use roster_domain::{ApiKeyId, Tenant};
 
-/// Who calls, and for which tenant.
+use crate::Scopes;
+
+/// Who calls, for which tenant, and what they may do.
 ///
-/// It is made by [`Roster::authenticate`](crate::Roster::authenticate) from a credential and from nothing else, and is
-/// the only source of a [`Tenant`] on any surface. Other kinds of credential, and what a caller may do, belong here.
+/// It is made from a credential, by [`Roster::recognise`](crate::Roster::recognise) or
+/// [`Roster::authenticate`](crate::Roster::authenticate), and from nothing else, and is the only source of a [`Tenant`] on
+/// any surface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Principal {
     /// Whose customers the caller works with.
     pub tenant: Tenant,
-    /// The key that was shown.
-    pub api_key: ApiKeyId,
+    /// What the caller may do.
+    pub scopes: Scopes,
+    /// The key that was shown; `None` for a token.
+    pub api_key: Option<ApiKeyId>,
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use roster_domain::Rule;
+
 /// One thing that a credential may let its holder do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
@@ -39,14 +41,27 @@ impl Scope {
         }
     }
 
-    /// Reads what [`Scope::as_str`] writes. `None` for anything else.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scope| scope.as_str() == text)
+    /// Reads what [`Scope::as_str`] writes.
+    ///
+    /// # Errors
+    /// [`ScopeError`] for anything else.
+    pub fn parse(text: &str) -> Result<Self, ScopeError> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or(ScopeError)
     }
 
     const fn bit(self) -> u8 {
         1 << self as u8
+    }
+}
+
+/// Not a scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be {}", Scope::ALL.map(Scope::as_str).join(", "))]
+pub struct ScopeError;
+
+impl Rule for ScopeError {
+    fn code(&self) -> &'static str {
+        "unknown_scope"
     }
 }
 
@@ -65,6 +80,9 @@ pub struct Scopes(u8);
 impl Scopes {
     /// No scope.
     pub const NONE: Self = Self(0);
+
+    /// Every scope: what whoever runs the service may give away.
+    pub const ALL: Self = Self(Self::DEFAULT.0 | Scope::ManageKeys.bit());
 
     /// What a key gets that is made without saying: everything but [`Scope::ManageKeys`].
     pub const DEFAULT: Self = Self(
@@ -94,13 +112,13 @@ impl Scopes {
     /// Reads the text form. `None` if it names what is no scope.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        text.split_ascii_whitespace().map(Scope::parse).collect()
+        text.split_ascii_whitespace().map(Scope::parse).collect::<Result<_, _>>().ok()
     }
 
     /// Reads the text form, passing over what is no scope of this service: a token may name those of others, too.
     #[must_use]
     pub fn parse_known(text: &str) -> Self {
-        text.split_ascii_whitespace().filter_map(Scope::parse).collect()
+        text.split_ascii_whitespace().filter_map(|name| Scope::parse(name).ok()).collect()
     }
 }
 
@@ -154,6 +172,7 @@ mod tests {
     fn by_default_a_key_may_do_everything_but_manage_keys() {
         let others = Scope::ALL.into_iter().filter(|scope| *scope != Scope::ManageKeys);
         assert_eq!(Scopes::DEFAULT, others.collect());
+        assert_eq!(Scopes::ALL, Scope::ALL.into_iter().collect());
     }
 
     #[test]

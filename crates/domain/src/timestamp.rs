@@ -1,6 +1,7 @@
 //! Points in time, to the millisecond.
 
 use std::fmt;
+use std::time::Duration;
 
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 
@@ -23,6 +24,10 @@ impl Rule for TimestampError {
     }
 }
 
+/// The first millisecond of the year 0000 and the last of the year 9999.
+const FIRST: DateTime<Utc> = DateTime::from_timestamp_millis(-62_167_219_200_000).expect("a time");
+const LAST: DateTime<Utc> = DateTime::from_timestamp_millis(253_402_300_799_999).expect("a time");
+
 impl Timestamp {
     /// Makes it from milliseconds since 1970-01-01T00:00:00Z.
     ///
@@ -37,6 +42,26 @@ impl Timestamp {
     #[must_use]
     pub fn as_millis(self) -> i64 {
         self.0.timestamp_millis()
+    }
+
+    /// The time so much later, or the last there is; what is finer than a millisecond is cut off.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self::from_millis(self.as_millis().saturating_add(millis)).unwrap_or(Self(LAST))
+    }
+
+    /// The time so much earlier, or the first there is; what is finer than a millisecond is cut off.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self::from_millis(self.as_millis().saturating_sub(millis)).unwrap_or(Self(FIRST))
+    }
+
+    /// How long after `earlier` it is: nothing if it is not.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.as_millis() - earlier.as_millis()).unwrap_or(0))
     }
 
     /// The time as chrono has it.
@@ -79,6 +104,17 @@ mod tests {
             assert_eq!(Timestamp::parse(text), Err(TimestampError), "{text}");
         }
         assert_eq!(Timestamp::from_millis(i64::MAX), Err(TimestampError));
+    }
+
+    #[test]
+    fn time_goes_no_further_than_the_years_0000_to_9999() {
+        let time = Timestamp::parse("2025-01-15T12:00:00Z").expect("a time");
+        assert_eq!(time.plus(Duration::from_millis(1)).to_string(), "2025-01-15T12:00:00.001Z");
+        assert_eq!(time.minus(Duration::from_hours(12)).to_string(), "2025-01-15T00:00:00.000Z");
+        assert_eq!(time.plus(Duration::MAX).to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(time.minus(Duration::MAX).to_string(), "0000-01-01T00:00:00.000Z");
+        assert_eq!(time.plus(Duration::from_secs(9)).since(time), Duration::from_secs(9));
+        assert_eq!(time.since(time.plus(Duration::from_secs(9))), Duration::ZERO);
     }
 
     proptest! {

@@ -9,7 +9,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpRequest, web};
 use futures_util::StreamExt as _;
 use roster_application::json;
-use roster_domain::Json;
+use roster_domain::{Json, Object};
 
 use crate::failure::BodyFailure;
 
@@ -59,6 +59,12 @@ pub(crate) fn read(request: &HttpRequest) -> Result<Json, BodyFailure> {
         return Err(BodyFailure::MediaType);
     }
     json::read(&body).map_err(BodyFailure::Json)
+}
+
+/// Reads the body as one JSON value, and no body as an empty object.
+pub(crate) fn read_optional(request: &HttpRequest) -> Result<Json, BodyFailure> {
+    let is_empty = matches!(request.extensions().get(), Some(Received(Ok(body))) if body.is_empty());
+    if is_empty { Ok(Json::Object(Object::default())) } else { read(request) }
 }
 
 async fn collect(mut payload: Payload) -> Result<Vec<u8>, BodyFailure> {

@@ -6,7 +6,8 @@ use std::fmt;
 use roster_application::json::{JsonError, Pointer};
 use roster_application::ports::{Retry, StoreError, Taken};
 use roster_application::{
-    AuthenticateError, ChangeError, DeleteError, ListSubscriptionsError, RecordSubscriptionError, RegisterError,
+    AuthenticateError, ChangeError, CreateApiKeyError, DeleteError, ListSubscriptionsError, RecordSubscriptionError,
+    RegisterError, RotateApiKeyError, Scope,
 };
 use roster_domain::{CustomerId, Rule};
 
@@ -17,6 +18,8 @@ use crate::core::NotDone;
 pub(crate) enum Failure {
     /// No credential, or one that opens nothing.
     Unauthorized,
+    /// The credential is good, but lacks this scope.
+    MissingScope(Scope),
     /// No such path.
     UnknownPath,
     /// The path has other methods: these.
@@ -33,6 +36,10 @@ pub(crate) enum Failure {
     EmailTaken(CustomerId),
     /// The external identifier is in use by this customer.
     ExternalIdTaken(CustomerId),
+    /// The tenant has no API key with that identifier.
+    KeyNotFound,
+    /// The API key is revoked or has expired.
+    KeyEnded,
     /// The database could not be asked in time. A write may have happened.
     Unavailable,
     /// A defect of ours.
@@ -161,6 +168,38 @@ impl From<RecordSubscriptionError> for Failure {
         match error {
             RecordSubscriptionError::NotFound => Self::NotFound,
             RecordSubscriptionError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CreateApiKeyError> for Failure {
+    fn from(error: CreateApiKeyError) -> Self {
+        match error {
+            CreateApiKeyError::BeyondScope(scope) => Self::MissingScope(scope),
+            CreateApiKeyError::Expired => Self::Invalid(vec![Fault {
+                place: Place::Body(Pointer::default().key("expires_at")),
+                code: "not_in_the_future",
+                detail: "must be in the future".to_owned(),
+            }]),
+            // The merchant of a token that was known a moment ago is gone.
+            CreateApiKeyError::UnknownMerchant => Self::Unauthorized,
+            CreateApiKeyError::Entropy(error) => {
+                tracing::error!(%error, "no key could be made");
+                Self::Internal
+            }
+            CreateApiKeyError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RotateApiKeyError> for Failure {
+    fn from(error: RotateApiKeyError) -> Self {
+        match error {
+            RotateApiKeyError::NotFound => Self::KeyNotFound,
+            RotateApiKeyError::Ended => Self::KeyEnded,
+            RotateApiKeyError::BeyondScope(scope) => Self::MissingScope(scope),
+            RotateApiKeyError::Create(error) => error.into(),
+            RotateApiKeyError::Store(error) => error.into(),
         }
     }
 }

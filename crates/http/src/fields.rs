@@ -1,5 +1,7 @@
 //! Reading the fields of a body, one by one, and collecting every rule that they break.
 
+use std::ops::RangeInclusive;
+
 use roster_application::json::Pointer;
 use roster_domain::{Edit, Json, Object, Rule};
 
@@ -46,6 +48,46 @@ impl Fields {
                 Err(rule) => self.broken(key, &rule),
             },
             Some(_) => self.mistyped(key, "an object"),
+        }
+    }
+
+    /// A field that is a list of texts, each read by `parse`.
+    pub(crate) fn texts<T, E: Rule>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, E>) -> Edit<Vec<T>> {
+        let items = match self.object.take(key) {
+            None => return Edit::Keep,
+            Some(Json::Null) => return Edit::Clear,
+            Some(Json::Array(items)) => items,
+            Some(_) => return self.mistyped(key, "a list of strings"),
+        };
+        let mut read = Vec::new();
+        for (place, item) in items.into_iter().enumerate() {
+            let at = self.at.key(key).index(place);
+            match item {
+                Json::String(text) => match parse(&text) {
+                    Ok(value) => read.push(value),
+                    Err(rule) => self.faults.push(Fault::new(Place::Body(at), &rule)),
+                },
+                _ => self.faults.push(wrong_type(at, "a string")),
+            }
+        }
+        Edit::Set(read)
+    }
+
+    /// A field that is a whole number within `bounds`.
+    pub(crate) fn number(&mut self, key: &str, bounds: RangeInclusive<u64>) -> Edit<u64> {
+        let number = match self.object.take(key) {
+            None => return Edit::Keep,
+            Some(Json::Null) => return Edit::Clear,
+            Some(Json::Number(number)) => number,
+            Some(_) => return self.mistyped(key, "a number"),
+        };
+        match number.as_str().parse().ok().filter(|number| bounds.contains(number)) {
+            Some(number) => Edit::Set(number),
+            None => {
+                let detail = format!("must be a whole number from {} to {}", bounds.start(), bounds.end());
+                self.faults.push(Fault { place: Place::Body(self.at.key(key)), code: "out_of_range", detail });
+                Edit::Keep
+            }
         }
     }
 
@@ -129,6 +171,33 @@ mod tests {
             Err(Failure::Invalid(faults)) => faults.iter().map(|fault| (fault.place.to_string(), fault.code)).collect(),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn each_item_of_a_list_is_read_and_each_fault_in_it_is_placed() {
+        let mut fields = fields(r#"{"b":null,"c":["Ada",1,"\u0000"],"d":"Ada","e":[]}"#);
+        let parse = |text: &str| Name::parse(text);
+        assert_eq!(fields.texts("a", parse), Edit::Keep);
+        assert_eq!(fields.texts("b", parse), Edit::Clear);
+        assert_eq!(fields.texts("e", parse), Edit::Set(Vec::new()));
+        let _faulty = (fields.texts("c", parse), fields.texts("d", parse));
+        let found: Vec<_> = faults(fields.finish(())).into_iter().map(|(place, _)| place).collect();
+        assert_eq!(found, ["c/1", "c/2", "d"]);
+    }
+
+    #[test]
+    fn a_number_is_whole_and_within_its_bounds() {
+        let mut fields = fields(r#"{"b":null,"c":7,"d":8,"e":-1,"f":1.5,"g":1e0,"h":"7","i":99999999999999999999}"#);
+        assert_eq!(fields.number("a", 0..=7), Edit::Keep);
+        assert_eq!(fields.number("b", 0..=7), Edit::Clear);
+        assert_eq!(fields.number("c", 0..=7), Edit::Set(7));
+        for key in ["d", "e", "f", "g", "h", "i"] {
+            assert_eq!(fields.number(key, 0..=7), Edit::Keep);
+        }
+        let codes: Vec<_> = faults(fields.finish(())).into_iter().map(|(_, code)| code).collect();
+        let mut expected = vec!["out_of_range"; 6];
+        expected[4] = "wrong_type";
+        assert_eq!(codes, expected);
     }
 
     #[test]

@@ -38,7 +38,7 @@ mod tests {
     use actix_web::test::{TestRequest, call_service, init_service, read_body};
     use actix_web::{App, rt, web};
     use roster_application::json::{JsonError, MAX_LEVELS, Pointer};
-    use roster_application::{ApiKeyOrder, PageSize, Roster};
+    use roster_application::{ApiKeyOrder, MAX_OVERLAP, PageSize, Roster, Scope, Scopes};
     use roster_domain::{
         AddressPart, Country, CustomerId, Email, Environment, ExternalId, MerchantName, Metadata, Name, PlanId,
         PostalCode, SubscriptionId, TaxId, Tenant,
@@ -234,7 +234,7 @@ mod tests {
     fn every_answer_names_its_headers() {
         for document in documents() {
             let of_its_own = |status| match status {
-                "401" => "WWW-Authenticate",
+                "401" | "403" => "WWW-Authenticate",
                 "503" => "Retry-After",
                 _ => "X-Request-Id",
             };
@@ -256,11 +256,13 @@ mod tests {
     #[test]
     fn every_limit_is_the_one_that_is_enforced() {
         let page = PageSize::MAX.get();
+        let overlap = usize::try_from(MAX_OVERLAP.as_secs()).expect("a number of seconds");
         let common = [("headers/RequestId/schema/maxLength", MAX_REQUEST_ID_BYTES)];
         let native = [
             ("parameters/ExternalId/schema/maxLength", ExternalId::MAX),
             ("parameters/Limit/schema/maximum", page),
             ("schemas/AddressPart/maxLength", AddressPart::MAX),
+            ("schemas/ApiKeyPage/properties/data/maxItems", page),
             ("schemas/Customer/properties/email/maxLength", Email::MAX_BYTES),
             ("schemas/CustomerPage/properties/data/maxItems", page),
             ("schemas/Email/maxLength", Email::MAX_BYTES),
@@ -268,6 +270,7 @@ mod tests {
             ("schemas/Name/maxLength", Name::MAX),
             ("schemas/PlanId/maxLength", PlanId::MAX),
             ("schemas/PostalCode/maxLength", PostalCode::MAX),
+            ("schemas/RotateApiKey/properties/overlap_seconds/maximum", overlap),
             ("schemas/SubscriptionId/maxLength", SubscriptionId::MAX),
             ("schemas/SubscriptionPage/properties/data/maxItems", page),
             ("schemas/TaxId/maxLength", TaxId::MAX),
@@ -369,7 +372,14 @@ mod tests {
     #[test]
     fn only_the_native_surface_refuses_what_it_does_not_know() {
         let [native, lumen, lava] = documents();
-        for name in ["CreateCustomer", "UpdateCustomer", "BillingAddressFields", "SubscriptionReport"] {
+        for name in [
+            "CreateCustomer",
+            "UpdateCustomer",
+            "BillingAddressFields",
+            "SubscriptionReport",
+            "CreateApiKey",
+            "RotateApiKey",
+        ] {
             assert_eq!(native.json["components"]["schemas"][name]["additionalProperties"], false, "{name}");
         }
         for document in [lumen, lava] {
@@ -388,6 +398,7 @@ mod tests {
         let mut codes = BTreeSet::new();
         for (failure, schema) in [
             (Failure::Unauthorized, "Problem"),
+            (Failure::MissingScope(Scope::ReadCustomers), "MissingScopeProblem"),
             (Failure::UnknownPath, "Problem"),
             (Failure::MethodNotAllowed("GET".to_owned()), "Problem"),
             (Failure::Body(BodyFailure::TooLarge), "Problem"),
@@ -401,6 +412,8 @@ mod tests {
             (Failure::NotFound, "Problem"),
             (Failure::EmailTaken(customer), "TakenProblem"),
             (Failure::ExternalIdTaken(customer), "TakenProblem"),
+            (Failure::KeyNotFound, "Problem"),
+            (Failure::KeyEnded, "Problem"),
             (Failure::Unavailable, "Problem"),
             (Failure::Internal, "Problem"),
         ] {
@@ -427,7 +440,8 @@ mod tests {
         );
         let merchant = roster.create_merchant(MerchantName::parse("A merchant").expect("a name")).expect("a merchant");
         let tenant = Tenant { merchant: merchant.id, environment: Environment::Sandbox };
-        let key = roster.create_api_key(ApiKeyOrder { tenant, name: None, expires_at: None }).expect("a key");
+        let order = ApiKeyOrder { tenant, name: None, scopes: Scopes::ALL, expires_at: None };
+        let key = roster.create_api_key(order, Scopes::ALL).expect("a key");
         let credential = format!("Bearer {}", key.secret.reveal());
         let core = Core::start(&roster, 1, 16, Duration::from_secs(10)).expect("a thread");
         let answers = rt::System::new().block_on(async {
@@ -498,6 +512,43 @@ mod tests {
             document.check_fields(schema, answer, &Pointer::default());
         }
         assert_eq!(answers[6].1["subscription"]["status"], "active");
+    }
+
+    #[test]
+    fn api_keys_have_the_documented_fields() {
+        let [native, ..] = documents();
+        let keys = || "/v1/api_keys".to_owned();
+        let (_, made) = call(vec![(Method::POST, keys(), json!({}))]).remove(0);
+        let rotate = format!("/v1/api_keys/{}/rotate", made["id"].as_str().expect("an id"));
+        let order = json!({ "name": "ci", "scopes": ["customers:read"], "expires_at": "2099-01-01T00:00:00Z" });
+        let answers = call(vec![
+            (Method::POST, keys(), json!({})),
+            (Method::POST, keys(), order),
+            (Method::POST, rotate, json!({ "overlap_seconds": 60 })),
+            (Method::GET, keys(), json!({})),
+        ]);
+        for ((status, answer), schema) in answers.iter().zip(["ApiKey", "ApiKey", "ApiKey", "ApiKeyPage"]) {
+            assert!(status.is_success(), "{schema}: {status} {answer}");
+            native.check_fields(&native.json["components"]["schemas"][schema], answer, &Pointer::default());
+        }
+        assert!(answers[..3].iter().all(|(_, made)| made["key"].is_string()));
+        let listed = answers[3].1["data"].as_array().expect("a list");
+        assert!(listed.len() == 4 && listed.iter().all(|key| key.get("key").is_none()), "{listed:?}");
+    }
+
+    #[test]
+    fn every_operation_needs_a_scope_that_there_is() {
+        let [native, ..] = documents();
+        let scopes = json!(Scope::ALL.map(Scope::as_str));
+        assert_eq!(native.json["components"]["schemas"]["Scope"]["enum"], scopes);
+        for document in documents() {
+            for Operation { method, path, json } in document.operations() {
+                let needed = &json["security"];
+                let is_scope = || Scope::parse(needed[0]["bearer"][0].as_str().unwrap_or_default()).is_ok();
+                let is_open = path == "/openapi.json" && *needed == json!([]);
+                assert!(is_open || is_scope(), "{method} {}{path}: {needed}", document.base);
+            }
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
+use roster_application::Scope;
 use roster_domain::Object;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -47,4 +48,13 @@ pub(crate) fn allow(response: &mut HttpResponse, methods: &str) {
 /// Says which kind of credential is wanted (RFC 9110 §11.6.1).
 pub(crate) fn authenticate(response: &mut HttpResponse) {
     response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+}
+
+/// Says which scope the credential lacks (RFC 6750 §3.1).
+pub(crate) fn missing_scope(response: &mut HttpResponse, scope: Scope) {
+    if let Ok(lacking) =
+        header::HeaderValue::try_from(format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""))
+    {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, lacking);
+    }
 }

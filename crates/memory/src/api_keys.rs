@@ -2,10 +2,11 @@
 
 use std::ops::Bound;
 
-use roster_application::ports::{ApiKeyRepository, StoreError};
+use roster_application::ports::{ApiKeyRepository, ApiKeyUse, StoreError};
 use roster_application::{ApiKey, Digest};
-use roster_domain::{ApiKeyId, MerchantId, Timestamp};
+use roster_domain::{ApiKeyId, Tenant};
 
+use crate::store::Rows;
 use crate::unit_of_work::MemoryUnitOfWork;
 
 impl ApiKeyRepository for MemoryUnitOfWork<'_> {
@@ -31,19 +32,46 @@ impl ApiKeyRepository for MemoryUnitOfWork<'_> {
         })
     }
 
-    fn list(&mut self, merchant: MerchantId, after: Option<ApiKeyId>, limit: usize) -> Result<Vec<ApiKey>, StoreError> {
+    fn tenant_of(&mut self, id: ApiKeyId) -> Result<Option<Tenant>, StoreError> {
+        self.call(|rows| Ok(rows.api_keys.get(&id).map(|key| key.tenant)))
+    }
+
+    fn list(&mut self, tenant: Tenant, after: Option<ApiKeyId>, limit: usize) -> Result<Vec<ApiKey>, StoreError> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.call(|rows| {
             let keys = rows.api_keys.range((start, Bound::Unbounded)).map(|(_, key)| key);
-            Ok(keys.filter(|key| key.tenant.merchant == merchant).take(limit).cloned().collect())
+            Ok(keys.filter(|key| key.tenant == tenant).take(limit).cloned().collect())
         })
     }
 
-    fn revoke(&mut self, id: ApiKeyId, now: Timestamp) -> Result<Option<ApiKey>, StoreError> {
+    fn lock(&mut self, tenant: Tenant, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+        self.call(|rows| Ok(rows.api_key(tenant, id).cloned()))
+    }
+
+    fn update(&mut self, key: &ApiKey) -> Result<(), StoreError> {
         self.call(|rows| {
-            let Some(key) = rows.api_keys.get_mut(&id) else { return Ok(None) };
-            key.revoked_at.get_or_insert(now);
-            Ok(Some(key.clone()))
+            if let Some(stored) = rows.api_key(key.tenant, key.id) {
+                (stored.expires_at, stored.revoked_at) = (key.expires_at, key.revoked_at);
+            }
+            Ok(())
         })
+    }
+
+    fn record_uses(&mut self, uses: &[ApiKeyUse]) -> Result<(), StoreError> {
+        self.call(|rows| {
+            for key_use in uses {
+                let Some(key) = rows.api_key(key_use.tenant, key_use.id) else { continue };
+                if key.last_used_at.is_none_or(|last| last <= key_use.covered_after()) {
+                    key.last_used_at = Some(key_use.at);
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Rows {
+    fn api_key(&mut self, tenant: Tenant, id: ApiKeyId) -> Option<&mut ApiKey> {
+        self.api_keys.get_mut(&id).filter(|key| key.tenant == tenant)
     }
 }

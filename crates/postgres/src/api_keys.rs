@@ -1,11 +1,12 @@
 use chrono::{DateTime, Utc};
+use diesel::dsl::auto_type;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Binary};
-use roster_application::ports::{ApiKeyRecord, ApiKeyRepository, StoreError};
+use roster_application::ports::{ApiKeyRecord, ApiKeyRepository, ApiKeyUse, StoreError};
 use roster_application::{ApiKey, Digest};
-use roster_domain::{ApiKeyId, MerchantId, Timestamp};
+use roster_domain::{ApiKeyId, Tenant, Timestamp};
 use uuid::Uuid;
 
 use crate::error::Fault;
@@ -38,10 +39,17 @@ impl ApiKeyRepository for PostgresUnitOfWork<'_> {
         })
     }
 
-    fn list(&mut self, merchant: MerchantId, after: Option<ApiKeyId>, size: usize) -> Result<Vec<ApiKey>, StoreError> {
+    fn tenant_of(&mut self, id: ApiKeyId) -> Result<Option<Tenant>, StoreError> {
         self.run(|connection| {
-            let of_merchant = api_keys::table.filter(api_keys::merchant_id.eq(merchant.uuid()));
-            let page = of_merchant.order(api_keys::id).limit(limit(size));
+            let by_id = api_keys::table.filter(api_keys::id.eq(id.uuid()));
+            let found: Option<ApiKeyRow> = by_id.get_result(connection).optional()?;
+            Ok(found.map(ApiKey::try_from).transpose()?.map(|key| key.tenant))
+        })
+    }
+
+    fn list(&mut self, tenant: Tenant, after: Option<ApiKeyId>, size: usize) -> Result<Vec<ApiKey>, StoreError> {
+        self.run(|connection| {
+            let page = of_tenant(tenant).order(api_keys::id).limit(limit(size));
             let found: Vec<ApiKeyRow> = match after {
                 Some(after) => page.filter(api_keys::id.gt(after.uuid())).load(connection)?,
                 None => page.load(connection)?,
@@ -50,15 +58,48 @@ impl ApiKeyRepository for PostgresUnitOfWork<'_> {
         })
     }
 
-    fn revoke(&mut self, id: ApiKeyId, now: Timestamp) -> Result<Option<ApiKey>, StoreError> {
+    fn lock(&mut self, tenant: Tenant, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
         self.run(|connection| {
-            let usable = api_keys::table.filter(api_keys::id.eq(id.uuid())).filter(api_keys::revoked_at.is_null());
-            diesel::update(usable).set(api_keys::revoked_at.eq(now.to_utc())).execute(connection)?;
-            let by_id = api_keys::table.filter(api_keys::id.eq(id.uuid()));
-            let found: Option<ApiKeyRow> = by_id.get_result(connection).optional()?;
+            let by_id = of_tenant(tenant).filter(api_keys::id.eq(id.uuid()));
+            let found: Option<ApiKeyRow> = by_id.for_no_key_update().get_result(connection).optional()?;
             Ok(found.map(ApiKey::try_from).transpose()?)
         })
     }
+
+    fn update(&mut self, key: &ApiKey) -> Result<(), StoreError> {
+        self.run(|connection| {
+            diesel::update(of_tenant(key.tenant).filter(api_keys::id.eq(key.id.uuid())))
+                .set((
+                    api_keys::expires_at.eq(key.expires_at.map(Timestamp::to_utc)),
+                    api_keys::revoked_at.eq(key.revoked_at.map(Timestamp::to_utc)),
+                ))
+                .execute(connection)?;
+            Ok(())
+        })
+    }
+
+    fn record_uses(&mut self, uses: &[ApiKeyUse]) -> Result<(), StoreError> {
+        for key_use in uses {
+            self.run_write(|connection| {
+                let covered = key_use.covered_after().to_utc();
+                let is_due = api_keys::last_used_at.is_null().or(api_keys::last_used_at.le(covered));
+                diesel::update(of_tenant(key_use.tenant).filter(api_keys::id.eq(key_use.id.uuid())).filter(is_due))
+                    .set(api_keys::last_used_at.eq(key_use.at.to_utc()))
+                    .execute(connection)?;
+                Ok(())
+            })?;
+        }
+        // An empty list is checked, too: what is spent stays spent.
+        self.run(|_| Ok(()))
+    }
+}
+
+/// The keys of `tenant`.
+#[auto_type(no_type_alias)]
+fn of_tenant(tenant: Tenant) -> _ {
+    let merchant: Uuid = tenant.merchant.uuid();
+    let environment: &'static str = tenant.environment.as_str();
+    api_keys::table.filter(api_keys::merchant_id.eq(merchant)).filter(api_keys::environment.eq(environment))
 }
 
 /// The unique indexes say this of the keys of one merchant; that two merchants never share one rests on how
@@ -110,9 +151,11 @@ struct ApiKeyRow {
     id: Uuid,
     environment: String,
     name: Option<String>,
+    scopes: String,
     digest: Vec<u8>,
     created_at: DateTime<Utc>,
     expires_at: Option<DateTime<Utc>>,
+    last_used_at: Option<DateTime<Utc>>,
     revoked_at: Option<DateTime<Utc>>,
 }
 
@@ -123,9 +166,11 @@ impl From<&ApiKey> for ApiKeyRow {
             id: key.id.uuid(),
             environment: key.tenant.environment.as_str().to_owned(),
             name: key.name.as_ref().map(|name| name.as_str().to_owned()),
+            scopes: key.scopes.to_string(),
             digest: key.digest.0.to_vec(),
             created_at: key.created_at.to_utc(),
             expires_at: key.expires_at.map(Timestamp::to_utc),
+            last_used_at: key.last_used_at.map(Timestamp::to_utc),
             revoked_at: key.revoked_at.map(Timestamp::to_utc),
         }
     }
@@ -140,9 +185,11 @@ impl TryFrom<ApiKeyRow> for ApiKey {
             id: row.id,
             environment: row.environment,
             name: row.name,
+            scopes: row.scopes,
             digest: row.digest,
             created_at: row.created_at.timestamp_millis(),
             expires_at: row.expires_at.map(|time| time.timestamp_millis()),
+            last_used_at: row.last_used_at.map(|time| time.timestamp_millis()),
             revoked_at: row.revoked_at.map(|time| time.timestamp_millis()),
         })
     }

@@ -14,9 +14,11 @@ diesel::table! {
         id -> Uuid,
         environment -> Text,
         name -> Nullable<Text>,
+        scopes -> Text,
         digest -> Bytea,
         created_at -> Timestamptz,
         expires_at -> Nullable<Timestamptz>,
+        last_used_at -> Nullable<Timestamptz>,
         revoked_at -> Nullable<Timestamptz>,
     }
 }

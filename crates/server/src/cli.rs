@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use roster_application::{MAX_OVERLAP, Scope};
 use roster_domain::{ApiKeyId, Environment, MerchantId, MerchantName, Name};
 
 /// The longest that a key may be valid, unless it is for ever: 100 years.
@@ -78,7 +79,7 @@ Example:
     #[command(subcommand)]
     Merchants(Merchants),
 
-    /// Make, list and revoke API keys
+    /// Make, list, rotate and revoke API keys
     #[command(subcommand)]
     Keys(Keys),
 }
@@ -128,6 +129,10 @@ Examples:
         #[arg(long, value_parser = |text: &str| Name::parse(text))]
         name: Option<Name>,
 
+        /// What it lets its holder do; may be given several times [default: everything but keys:manage]
+        #[arg(long = "scope", value_name = "SCOPE", value_parser = scope())]
+        scopes: Vec<Scope>,
+
         /// For how long it is valid, such as 90d, 12h or 1year [default: for ever]
         #[arg(long, value_name = "DURATION", value_parser = validity)]
         expires_in: Option<Duration>,
@@ -146,9 +151,30 @@ Examples:
         form: Form,
     },
 
+    /// Make a key in the place of another, which lives on for a while
+    ///
+    /// The new key has the name and the scopes of the old one and, from now on, as long a life.
+    #[command(after_help = "\
+Examples:
+  roster keys rotate key_… --overlap 24h
+  roster keys rotate key_… --overlap 0s      the old key is refused at once, or as good as")]
+    Rotate {
+        /// The id that `roster keys create` or `list` shows: key_…
+        #[arg(value_parser = ApiKeyId::parse)]
+        id: ApiKeyId,
+
+        /// How long the old key lives on beside the new one, at most 30 days, such as 24h or 0s
+        #[arg(long, value_name = "DURATION", value_parser = overlap, default_value = "24h")]
+        overlap: Duration,
+
+        #[command(flatten)]
+        form: Form,
+    },
+
     /// Revoke a key: from now on it opens nothing
     ///
-    /// It cannot be taken back. Revoking a key again changes nothing.
+    /// A running service may take it for as long as auth.key_cache_ms says. It cannot be taken back. Revoking a key again
+    /// changes nothing.
     Revoke {
         /// The id that `roster keys create` or `list` shows: key_…
         #[arg(value_parser = ApiKeyId::parse)]
@@ -169,6 +195,18 @@ pub struct Form {
 
 fn environment() -> impl TypedValueParser<Value = Environment> {
     PossibleValuesParser::new(Environment::ALL.map(Environment::as_str)).try_map(|text| Environment::parse(&text))
+}
+
+fn scope() -> impl TypedValueParser<Value = Scope> {
+    PossibleValuesParser::new(Scope::ALL.map(Scope::as_str)).try_map(|text| Scope::parse(&text))
+}
+
+fn overlap(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| format!("{error}; write 24h, 30m or 0s"))?;
+    if duration > MAX_OVERLAP {
+        return Err(format!("must be at most {}", humantime::format_duration(MAX_OVERLAP)));
+    }
+    Ok(duration)
 }
 
 fn validity(text: &str) -> Result<Duration, String> {
@@ -196,6 +234,16 @@ mod tests {
         assert!(validity("100years").is_ok());
         for text in ["", "90", "0s", "999us", "101years", "-1d", "soon", "18446744073709551615y"] {
             assert!(validity(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_overlap_is_at_most_thirty_days() {
+        assert_eq!(overlap("24h"), Ok(Duration::from_hours(24)));
+        assert_eq!(overlap("0s"), Ok(Duration::ZERO));
+        assert!(overlap("30d").is_ok());
+        for text in ["", "24", "31d", "-1h"] {
+            assert!(overlap(text).is_err(), "{text}");
         }
     }
 

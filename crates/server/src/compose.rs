@@ -90,7 +90,7 @@ impl Database {
         }
     }
 
-    /// The service over this store, with the system's clock and randomness.
+    /// The service over this store, with the system's clock and randomness, as the command line uses it.
     pub fn roster(&self) -> Roster {
         Roster::new(self.store(), Arc::new(SystemClock), Arc::new(UuidV7::default()), Arc::new(SystemEntropy))
     }

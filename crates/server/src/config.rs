@@ -25,6 +25,8 @@ pub struct Config {
     pub http: Http,
     /// Where everything is kept.
     pub database: Database,
+    /// Who is let in.
+    pub auth: Auth,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -57,6 +59,13 @@ pub struct Database {
     pub deadline: Duration,
     /// Whether a schema that is behind is brought up to date, or refused.
     pub migrate_on_start: bool,
+}
+
+/// `auth.*`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Auth {
+    /// How long a key that was looked up is known.
+    pub key_cache: Duration,
 }
 
 /// `log.*`
@@ -116,6 +125,7 @@ impl Config {
                 deadline: layers.read("database.deadline_ms", millis(100..=60_000)),
                 migrate_on_start: layers.read("database.migrate_on_start", flag),
             },
+            auth: Auth { key_cache: layers.read("auth.key_cache_ms", millis(0..=60_000)) },
             log: Log { level: layers.read("log.level", level), format: layers.read("log.format", format) },
         }
     }
@@ -215,6 +225,7 @@ mod tests {
         ("database.queue", "10", "11", |c| c.database.queue.to_string()),
         ("database.deadline_ms", "105", "106", |c| c.database.deadline.as_millis().to_string()),
         ("database.migrate_on_start", "false", "true", |c| c.database.migrate_on_start.to_string()),
+        ("auth.key_cache_ms", "0", "107", |c| c.auth.key_cache.as_millis().to_string()),
         ("log.level", "\"debug\"", "warn", |c| c.log.level.clone()),
         ("log.format", "\"json\"", "pretty", |c| format!("{:?}", c.log.format).to_lowercase()),
     ];
@@ -248,6 +259,7 @@ mod tests {
                     deadline: Duration::from_secs(2),
                     migrate_on_start: true,
                 },
+                auth: Auth { key_cache: Duration::from_secs(5) },
                 log: Log { level: "info".to_owned(), format: LogFormat::Auto },
             }
         );
@@ -296,6 +308,7 @@ mod tests {
             ("database.queue", "-1", "must be a whole number from 1 to 65536"),
             ("database.deadline_ms", "1e3", "must be a whole number from 100 to 60000 (milliseconds)"),
             ("database.migrate_on_start", "yes", "must be true or false"),
+            ("auth.key_cache_ms", "60001", "must be a whole number from 0 to 60000 (milliseconds)"),
             ("log.level", "inof", "must be off, error, warn, info, debug, trace, or a filter"),
             ("log.format", "xml", "must be auto, pretty or json"),
         ] {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use roster_application::{ApiKeyOrder, ApiKeySecret, PageSize, Roster};
+use roster_application::{ApiKeyOrder, ApiKeySecret, PageSize, Roster, Scopes};
 use roster_domain::{Environment, MerchantId, MerchantName, Name, Tenant};
 
 /// What there is to try the service with.
@@ -28,11 +28,13 @@ impl Demo {
             return Ok(Self::NotLoopback);
         }
         let merchant = roster.create_merchant(MerchantName::parse("Demo")?)?.id;
-        let created = roster.create_api_key(ApiKeyOrder {
+        let order = ApiKeyOrder {
             tenant: Tenant { merchant, environment: Environment::Sandbox },
             name: Some(Name::parse("demo")?),
+            scopes: Scopes::DEFAULT,
             expires_at: None,
-        })?;
+        };
+        let created = roster.create_api_key(order, Scopes::ALL)?;
         Ok(Self::Made(created.secret))
     }
 

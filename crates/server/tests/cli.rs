@@ -105,6 +105,44 @@ fn a_revoked_key_stays_revoked_since_the_first_time() {
 }
 
 #[test]
+fn a_key_has_the_scopes_that_were_asked_for_or_everything_but_managing_keys() {
+    let program = Program::new();
+    let merchant = merchant(&program, "Acme");
+    let create = |more: &[&str]| {
+        let create = ["keys", "create", "--merchant", &merchant, "--environment", "live", "--json"];
+        program.run(&[&create, more].concat()).expect_json()["scopes"].clone()
+    };
+    let default = ["customers:read", "customers:write", "customers:allow_duplicate_email", "subscriptions:write"];
+    assert_eq!(create(&[]), json!(default));
+    let asked_for = ["--scope", "keys:manage", "--scope", "customers:read", "--scope", "customers:read"];
+    assert_eq!(create(&asked_for), json!(["customers:read", "keys:manage"]));
+    let listed = program.run(&["keys", "list", "--merchant", &merchant]).expect_success();
+    assert!(listed.contains("  never      customers:read keys:manage"), "{listed}");
+}
+
+#[test]
+fn a_rotated_key_lives_on_beside_the_new_one() {
+    let program = Program::new();
+    let merchant = merchant(&program, "Acme");
+    let create = ["keys", "create", "--merchant", &merchant, "--environment", "sandbox", "--name", "ci", "--json"];
+    let old = program.run(&[&create[..], &["--scope", "customers:read"]].concat()).expect_json();
+    let new = program.run(&["keys", "rotate", text(&old, "id"), "--overlap", "2h", "--json"]).expect_json();
+    assert_ne!(new["key"], old["key"]);
+    for field in ["merchant_id", "environment", "name", "scopes", "expires_at"] {
+        assert_eq!(new[field], old[field], "{field}");
+    }
+    let listed = program.run(&["keys", "list", "--merchant", &merchant, "--json"]).expect_json();
+    let time = |text: &Value| roster_domain::Timestamp::parse(text.as_str().expect("a time")).expect("a time");
+    let overlap = time(&listed["data"][0]["expires_at"]).since(time(&new["created_at"]));
+    assert_eq!(overlap, std::time::Duration::from_hours(2));
+    assert!(program.run(&["keys", "rotate", text(&new, "id")]).expect_success().contains("sk_test_"));
+    program.run(&["keys", "revoke", text(&old, "id")]).expect_success();
+    let message = program.run(&["keys", "rotate", text(&old, "id")]).expect_failure(1);
+    let id = text(&old, "id");
+    assert_eq!(message, format!("roster: no key was made in the place of {id}: the key is revoked or has expired\n"));
+}
+
+#[test]
 fn what_is_not_there_is_a_failure_that_names_it() {
     let program = Program::new();
     let nobody = "org_01kasf9sgre5psvqpgk4v6y7z0";
@@ -126,6 +164,9 @@ fn a_wrong_command_line_exits_with_2_and_touches_nothing() {
         &["keys", "create", "--merchant", id],
         &["keys", "create", "--merchant", id, "--environment", "prod"],
         &["keys", "create", "--merchant", id, "--environment", "live", "--expires-in", "90"],
+        &["keys", "create", "--merchant", id, "--environment", "live", "--scope", "customers"],
+        &["keys", "rotate", "key_01kasf9sgre5psvqpgk4v6y7z0", "--overlap", "31d"],
+        &["keys", "rotate", id],
         &["keys", "revoke", id],
     ] {
         program.run(arguments).expect_failure(2);
@@ -203,6 +244,7 @@ fn every_command_has_help_that_says_what_it_is_for() {
         &["keys"],
         &["keys", "create"],
         &["keys", "list"],
+        &["keys", "rotate"],
         &["keys", "revoke"],
     ] {
         let help = program.run(&[command, &["--help"]].concat()).expect_success();

@@ -1,7 +1,8 @@
+use diesel::dsl::auto_type;
 use diesel::prelude::*;
-use roster_application::ports::{ApiKeyRecord, ApiKeyRepository, StoreError};
+use roster_application::ports::{ApiKeyRecord, ApiKeyRepository, ApiKeyUse, StoreError};
 use roster_application::{ApiKey, Digest};
-use roster_domain::{ApiKeyId, MerchantId, Timestamp};
+use roster_domain::{ApiKeyId, Tenant};
 
 use crate::error::Fault;
 use crate::rows::{Id, Time, limit};
@@ -25,10 +26,17 @@ impl ApiKeyRepository for SqliteUnitOfWork<'_> {
         })
     }
 
-    fn list(&mut self, merchant: MerchantId, after: Option<ApiKeyId>, size: usize) -> Result<Vec<ApiKey>, StoreError> {
+    fn tenant_of(&mut self, id: ApiKeyId) -> Result<Option<Tenant>, StoreError> {
         self.run(|connection| {
-            let of_merchant = api_keys::table.filter(api_keys::merchant_id.eq(Id(merchant.uuid())));
-            let page = of_merchant.order(api_keys::id).limit(limit(size));
+            let by_id = api_keys::table.filter(api_keys::id.eq(Id(id.uuid())));
+            let found: Option<ApiKeyRow> = by_id.get_result(connection).optional()?;
+            Ok(found.map(ApiKey::try_from).transpose()?.map(|key| key.tenant))
+        })
+    }
+
+    fn list(&mut self, tenant: Tenant, after: Option<ApiKeyId>, size: usize) -> Result<Vec<ApiKey>, StoreError> {
+        self.run(|connection| {
+            let page = of_tenant(tenant).order(api_keys::id).limit(limit(size));
             let found: Vec<ApiKeyRow> = match after {
                 Some(after) => page.filter(api_keys::id.gt(Id(after.uuid()))).load(connection)?,
                 None => page.load(connection)?,
@@ -37,15 +45,47 @@ impl ApiKeyRepository for SqliteUnitOfWork<'_> {
         })
     }
 
-    fn revoke(&mut self, id: ApiKeyId, now: Timestamp) -> Result<Option<ApiKey>, StoreError> {
-        self.run_write(|connection| {
-            let by_id = api_keys::table.filter(api_keys::id.eq(Id(id.uuid())));
-            let usable = by_id.filter(api_keys::revoked_at.is_null());
-            diesel::update(usable).set(api_keys::revoked_at.eq(Time::from(now))).execute(connection)?;
+    // A transaction has the write lock from its beginning on, so that finding is locking.
+    fn lock(&mut self, tenant: Tenant, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+        self.run(|connection| {
+            let by_id = of_tenant(tenant).filter(api_keys::id.eq(Id(id.uuid())));
             let found: Option<ApiKeyRow> = by_id.get_result(connection).optional()?;
             Ok(found.map(ApiKey::try_from).transpose()?)
         })
     }
+
+    fn update(&mut self, key: &ApiKey) -> Result<(), StoreError> {
+        self.run_write(|connection| {
+            diesel::update(of_tenant(key.tenant).filter(api_keys::id.eq(Id(key.id.uuid()))))
+                .set((
+                    api_keys::expires_at.eq(key.expires_at.map(Time::from)),
+                    api_keys::revoked_at.eq(key.revoked_at.map(Time::from)),
+                ))
+                .execute(connection)?;
+            Ok(())
+        })
+    }
+
+    fn record_uses(&mut self, uses: &[ApiKeyUse]) -> Result<(), StoreError> {
+        self.run_write(|connection| {
+            for key_use in uses {
+                let covered = Time::from(key_use.covered_after());
+                let is_due = api_keys::last_used_at.is_null().or(api_keys::last_used_at.le(covered));
+                diesel::update(of_tenant(key_use.tenant).filter(api_keys::id.eq(Id(key_use.id.uuid()))).filter(is_due))
+                    .set(api_keys::last_used_at.eq(Time::from(key_use.at)))
+                    .execute(connection)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The keys of `tenant`.
+#[auto_type(no_type_alias)]
+fn of_tenant(tenant: Tenant) -> _ {
+    let merchant: Id = Id(tenant.merchant.uuid());
+    let environment: &'static str = tenant.environment.as_str();
+    api_keys::table.filter(api_keys::merchant_id.eq(merchant)).filter(api_keys::environment.eq(environment))
 }
 
 /// The unique indexes say this of the keys of one merchant; that two merchants never share one rests on how
@@ -67,9 +107,11 @@ struct ApiKeyRow {
     id: Id,
     environment: String,
     name: Option<String>,
+    scopes: String,
     digest: Vec<u8>,
     created_at: Time,
     expires_at: Option<Time>,
+    last_used_at: Option<Time>,
     revoked_at: Option<Time>,
 }
 
@@ -80,9 +122,11 @@ impl From<&ApiKey> for ApiKeyRow {
             id: Id(key.id.uuid()),
             environment: key.tenant.environment.as_str().to_owned(),
             name: key.name.as_ref().map(|name| name.as_str().to_owned()),
+            scopes: key.scopes.to_string(),
             digest: key.digest.0.to_vec(),
             created_at: key.created_at.into(),
             expires_at: key.expires_at.map(Time::from),
+            last_used_at: key.last_used_at.map(Time::from),
             revoked_at: key.revoked_at.map(Time::from),
         }
     }
@@ -97,9 +141,11 @@ impl TryFrom<ApiKeyRow> for ApiKey {
             id: row.id.0,
             environment: row.environment,
             name: row.name,
+            scopes: row.scopes,
             digest: row.digest,
             created_at: row.created_at.as_millis(),
             expires_at: row.expires_at.map(Time::as_millis),
+            last_used_at: row.last_used_at.map(Time::as_millis),
             revoked_at: row.revoked_at.map(Time::as_millis),
         })
     }

@@ -12,9 +12,11 @@ diesel::table! {
         id -> Binary,
         environment -> Text,
         name -> Nullable<Text>,
+        scopes -> Text,
         digest -> Binary,
         created_at -> BigInt,
         expires_at -> Nullable<BigInt>,
+        last_used_at -> Nullable<BigInt>,
         revoked_at -> Nullable<BigInt>,
     }
 }

@@ -6,9 +6,9 @@ use diesel::connection::InstrumentationEvent;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use roster_application::ports::{
-    Claims, CustomerKey, CustomerRef, StoreError, SubscriptionCursor, UnitOfWork, Verdict,
+    ApiKeyUse, Claims, CustomerKey, CustomerRef, StoreError, SubscriptionCursor, UnitOfWork, Verdict,
 };
-use roster_application::{ApiKey, Digest};
+use roster_application::{ApiKey, Digest, Scopes};
 use roster_domain::{
     ApiKeyId, Customer, CustomerId, Email, EmailUse, Environment, ExternalId, Merchant, MerchantId, MerchantName,
     Profile, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp,
@@ -116,16 +116,21 @@ fn call_api_keys(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
         id: ApiKeyId::new(Uuid::nil()),
         tenant: tenant(),
         name: None,
+        scopes: Scopes::DEFAULT,
         digest: Digest([0; 32]),
         created_at: now(),
         expires_at: None,
+        last_used_at: None,
         revoked_at: None,
     };
     unit_of_work.api_keys().insert(&key)?;
     unit_of_work.api_keys().find(&[key.digest, key.digest])?;
-    unit_of_work.api_keys().list(key.tenant.merchant, None, 10)?;
-    unit_of_work.api_keys().list(key.tenant.merchant, Some(key.id), 10)?;
-    unit_of_work.api_keys().revoke(key.id, now())?;
+    unit_of_work.api_keys().tenant_of(key.id)?;
+    unit_of_work.api_keys().list(key.tenant, None, 10)?;
+    unit_of_work.api_keys().list(key.tenant, Some(key.id), 10)?;
+    unit_of_work.api_keys().lock(key.tenant, key.id)?;
+    unit_of_work.api_keys().update(&key)?;
+    unit_of_work.api_keys().record_uses(&[ApiKeyUse { tenant: key.tenant, id: key.id, at: now() }])?;
     Ok(())
 }
 

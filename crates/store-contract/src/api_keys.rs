@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use roster_application::ports::{Store, StoreError};
-use roster_application::{ApiKey, Digest};
-use roster_domain::{ApiKeyId, MerchantId, Tenant, Timestamp};
+use roster_application::ports::{ApiKeyUse, Store, StoreError};
+use roster_application::{ApiKey, Digest, Scope, Scopes};
+use roster_domain::{ApiKeyId, Tenant, Timestamp};
 
 use crate::actions::{insert_api_key, new_tenant, start, walk};
 use crate::samples::{at, name, other_environment};
@@ -14,13 +14,16 @@ pub fn a_key_comes_back_as_it_was_made(store: &Arc<dyn Store>) {
     let least = samples.api_key(tenant);
     let all_set = ApiKey {
         name: Some(name("Ada's \"key\" \\ 名前 😀")),
+        scopes: Scope::ALL.into_iter().collect(),
         created_at: at(1),
         expires_at: Some(at(2)),
+        last_used_at: Some(at(4)),
         revoked_at: Some(at(3)),
         ..samples.api_key(other_environment(tenant))
     };
     let extreme = ApiKey {
         name: Some(name("")),
+        scopes: Scopes::NONE,
         digest: Digest([0; 32]),
         created_at: Timestamp::parse("0000-01-01T00:00:00Z").expect("a time"),
         expires_at: Timestamp::parse("9999-12-31T23:59:59.999Z").ok(),
@@ -69,7 +72,7 @@ pub fn a_key_s_id_and_digest_are_taken_once(store: &Arc<dyn Store>) {
         assert!(matches!(refused, Err(StoreError::Duplicate { .. })), "{refused:?}");
     }
     assert_eq!(find(store, &[first.digest]), [Some(first)]);
-    assert_eq!(list(store, elsewhere.merchant, None, 10), []);
+    assert_eq!(list(store, elsewhere, None, 10), []);
 }
 
 pub fn a_key_of_no_merchant_is_refused(store: &Arc<dyn Store>) {
@@ -80,59 +83,118 @@ pub fn a_key_of_no_merchant_is_refused(store: &Arc<dyn Store>) {
     assert_eq!(find(store, &[key.digest]), [None]);
 }
 
-pub fn pages_of_keys_stand_oldest_first_and_make_up_a_merchant_s_list(store: &Arc<dyn Store>) {
+pub fn pages_of_keys_stand_oldest_first_and_make_up_a_tenant_s_list(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
     let elsewhere = new_tenant(store, &samples);
     let mut keys = Vec::new();
     for _ in 0..4 {
         keys.push(samples.api_key(tenant));
-        keys.push(ApiKey { revoked_at: Some(at(1)), ..samples.api_key(other_environment(tenant)) });
-        insert_api_key(store, &samples.api_key(elsewhere)).expect("a new key");
+        keys.push(ApiKey { revoked_at: Some(at(1)), ..samples.api_key(tenant) });
+        for other in [elsewhere, other_environment(tenant)] {
+            insert_api_key(store, &samples.api_key(other)).expect("a new key");
+        }
     }
     for key in keys.iter().rev() {
         insert_api_key(store, key).expect("a new key");
     }
     for limit in [1, 3, 8, 9] {
-        let seen = walk(limit, |last: Option<&ApiKey>| list(store, tenant.merchant, last.map(|key| key.id), limit));
+        let seen = walk(limit, |last: Option<&ApiKey>| list(store, tenant, last.map(|key| key.id), limit));
         assert_eq!(seen, keys, "limit {limit}");
     }
 }
 
-pub fn the_list_of_a_merchant_without_keys_is_empty(store: &Arc<dyn Store>) {
+pub fn the_list_of_a_tenant_without_keys_is_empty(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
     let without = new_tenant(store, &samples);
     insert_api_key(store, &samples.api_key(tenant)).expect("a new key");
-    assert_eq!(list(store, without.merchant, None, 10), []);
-    assert_eq!(list(store, samples.merchant().id, None, 10), []);
+    let unknown = Tenant { merchant: samples.merchant().id, ..tenant };
+    for nobody in [without, unknown, other_environment(tenant)] {
+        assert_eq!(list(store, nobody, None, 10), []);
+    }
 }
 
-pub fn revoking_a_key_again_keeps_the_first_time(store: &Arc<dyn Store>) {
+pub fn whose_a_key_is_can_be_asked_by_its_id_alone(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
+    let elsewhere = other_environment(new_tenant(store, &samples));
+    for tenant in [tenant, elsewhere] {
+        let key = samples.api_key(tenant);
+        insert_api_key(store, &key).expect("a new key");
+        assert_eq!(tenant_of(store, key.id), Some(tenant));
+    }
+    assert_eq!(tenant_of(store, samples.api_key(tenant).id), None);
+}
+
+pub fn only_its_own_tenant_locks_a_key(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let elsewhere = new_tenant(store, &samples);
+    let key = samples.api_key(tenant);
+    insert_api_key(store, &key).expect("a new key");
+    assert_eq!(lock(store, tenant, key.id), Some(key.clone()));
+    for other in [elsewhere, other_environment(tenant)] {
+        assert_eq!(lock(store, other, key.id), None);
+    }
+    assert_eq!(lock(store, tenant, samples.api_key(tenant).id), None);
+}
+
+pub fn an_update_writes_the_end_of_one_key_and_nothing_else(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let elsewhere = new_tenant(store, &samples);
     let key = ApiKey { name: Some(name("ci")), expires_at: Some(at(9)), ..samples.api_key(tenant) };
     let other = samples.api_key(tenant);
     for key in [&key, &other] {
         insert_api_key(store, key).expect("a new key");
     }
-    let revoked = ApiKey { revoked_at: Some(at(5)), ..key.clone() };
-    assert_eq!(revoke(store, key.id, at(5)), Some(revoked.clone()));
-    assert_eq!(revoke(store, key.id, at(6)), Some(revoked.clone()));
-    assert_eq!(revoke(store, key.id, at(4)), Some(revoked.clone()));
-    assert_eq!(find(store, &[key.digest, other.digest]), [Some(revoked), Some(other)]);
+    let ended = ApiKey { expires_at: Some(at(7)), revoked_at: Some(at(5)), ..key.clone() };
+    update(store, &ApiKey { name: None, scopes: Scopes::NONE, last_used_at: Some(at(1)), ..ended.clone() });
+    assert_eq!(find(store, &[key.digest, other.digest]), [Some(ended.clone()), Some(other.clone())]);
+    // Nothing happens to the key of another tenant.
+    for stranger in [elsewhere, other_environment(tenant)] {
+        update(store, &ApiKey { tenant: stranger, expires_at: None, revoked_at: None, ..ended.clone() });
+    }
+    assert_eq!(find(store, &[key.digest, other.digest]), [Some(ended), Some(other)]);
 }
 
-pub fn an_unknown_key_is_not_revoked(store: &Arc<dyn Store>) {
+pub fn a_use_is_written_once_a_minute(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
-    assert_eq!(revoke(store, samples.api_key(tenant).id, at(1)), None);
+    let elsewhere = other_environment(tenant);
+    let [key, unused] = [(); 2].map(|()| samples.api_key(tenant));
+    for key in [&key, &unused] {
+        insert_api_key(store, key).expect("a new key");
+    }
+    let last_used = |millis| {
+        let at = at(millis);
+        let missing = ApiKeyUse { tenant, id: samples.api_key(tenant).id, at };
+        let uses = [missing, ApiKeyUse { tenant, id: key.id, at }, ApiKeyUse { tenant: elsewhere, id: unused.id, at }];
+        store.direct(|uow| uow.api_keys().record_uses(&uses)).expect("uses that are written");
+        find(store, &[key.digest]).remove(0).expect("the key").last_used_at
+    };
+    for (millis, written) in [(5, 5), (6, 5), (60_004, 5), (60_005, 60_005), (7, 60_005), (999_999, 999_999)] {
+        assert_eq!(last_used(millis), Some(at(written)), "used at {millis}");
+    }
+    assert_eq!(find(store, &[unused.digest]), [Some(unused)]);
 }
 
 fn find(store: &Arc<dyn Store>, digests: &[Digest]) -> Vec<Option<ApiKey>> {
     store.direct(|uow| uow.api_keys().find(digests)).expect("an answer")
 }
 
-fn list(store: &Arc<dyn Store>, merchant: MerchantId, after: Option<ApiKeyId>, limit: usize) -> Vec<ApiKey> {
-    store.direct(|uow| uow.api_keys().list(merchant, after, limit)).expect("a page")
+fn list(store: &Arc<dyn Store>, tenant: Tenant, after: Option<ApiKeyId>, limit: usize) -> Vec<ApiKey> {
+    store.direct(|uow| uow.api_keys().list(tenant, after, limit)).expect("a page")
 }
 
-fn revoke(store: &Arc<dyn Store>, id: ApiKeyId, now: Timestamp) -> Option<ApiKey> {
-    store.direct(|uow| uow.api_keys().revoke(id, now)).expect("an answer")
+fn tenant_of(store: &Arc<dyn Store>, id: ApiKeyId) -> Option<Tenant> {
+    store.direct(|uow| uow.api_keys().tenant_of(id)).expect("an answer")
+}
+
+fn lock(store: &Arc<dyn Store>, tenant: Tenant, id: ApiKeyId) -> Option<ApiKey> {
+    store.transaction(|uow| uow.api_keys().lock(tenant, id)).expect("an answer")
+}
+
+/// Locks a key and writes `key` in its place, as a revocation does.
+fn update(store: &Arc<dyn Store>, key: &ApiKey) {
+    let written = store.transaction(|uow| {
+        uow.api_keys().lock(key.tenant, key.id)?;
+        uow.api_keys().update(key)
+    });
+    written.expect("a key that is written");
 }

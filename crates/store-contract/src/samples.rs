@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use roster_application::{ApiKey, Digest};
+use roster_application::{ApiKey, Digest, Scopes};
 use roster_domain::{
     ApiKeyId, Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, ExternalId, Merchant, MerchantId,
     MerchantName, Name, Profile, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp,
@@ -60,7 +60,17 @@ impl Samples {
         let mut digest = [0xff; 32];
         digest[..16].copy_from_slice(&id.uuid().as_u128().reverse_bits().to_be_bytes());
         let digest = Digest(digest);
-        ApiKey { id, tenant, name: None, digest, created_at: at(0), expires_at: None, revoked_at: None }
+        ApiKey {
+            id,
+            tenant,
+            name: None,
+            scopes: Scopes::DEFAULT,
+            digest,
+            created_at: at(0),
+            expires_at: None,
+            last_used_at: None,
+            revoked_at: None,
+        }
     }
 }
 

@@ -124,10 +124,12 @@ macro_rules! __contract_table {
                 three_hundred_digests_are_answered_at_once
                 a_key_s_id_and_digest_are_taken_once
                 a_key_of_no_merchant_is_refused
-                pages_of_keys_stand_oldest_first_and_make_up_a_merchant_s_list
-                the_list_of_a_merchant_without_keys_is_empty
-                revoking_a_key_again_keeps_the_first_time
-                an_unknown_key_is_not_revoked
+                pages_of_keys_stand_oldest_first_and_make_up_a_tenant_s_list
+                the_list_of_a_tenant_without_keys_is_empty
+                whose_a_key_is_can_be_asked_by_its_id_alone
+                only_its_own_tenant_locks_a_key
+                an_update_writes_the_end_of_one_key_and_nothing_else
+                a_use_is_written_once_a_minute
             }
             transactions {
                 the_store_gives_a_sign_of_life

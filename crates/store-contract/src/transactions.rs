@@ -365,7 +365,10 @@ impl Everything {
         let api_keys = uow.api_keys();
         assert!(api_keys.insert(&self.key).is_err());
         assert!(api_keys.find(&[Digest([0; 32])]).is_err());
-        assert!(api_keys.list(tenant.merchant, None, 1).is_err());
-        assert!(api_keys.revoke(self.key.id, at(0)).is_err());
+        assert!(api_keys.tenant_of(self.key.id).is_err());
+        assert!(api_keys.list(tenant, None, 1).is_err());
+        assert!(api_keys.lock(tenant, self.key.id).is_err());
+        assert!(api_keys.update(&self.key).is_err());
+        assert!(api_keys.record_uses(&[]).is_err());
     }
 }

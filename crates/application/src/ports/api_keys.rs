@@ -1,8 +1,10 @@
+use std::time::Duration;
+
 use roster_domain::{ApiKeyId, Environment, MerchantId, Name, Tenant, Timestamp};
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::{ApiKey, Digest};
+use crate::{ApiKey, Digest, Scopes};
 
 /// The API keys.
 pub trait ApiKeyRepository {
@@ -18,17 +20,60 @@ pub trait ApiKeyRepository {
     /// [`StoreError`]
     fn find(&mut self, digests: &[Digest]) -> Result<Vec<Option<ApiKey>>, StoreError>;
 
-    /// At most `limit` keys of `merchant` behind `after`, the oldest first, usable or not.
+    /// Whose key that is, usable or not: for whoever runs the service and knows a key by its id alone. `None` if there is
+    /// no such key.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn list(&mut self, merchant: MerchantId, after: Option<ApiKeyId>, limit: usize) -> Result<Vec<ApiKey>, StoreError>;
+    fn tenant_of(&mut self, id: ApiKeyId) -> Result<Option<Tenant>, StoreError>;
 
-    /// Revokes a key from `now` on, unless it was revoked before, and returns it. `None` if there is no such key.
+    /// At most `limit` keys of `tenant` behind `after`, the oldest first, usable or not.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn revoke(&mut self, id: ApiKeyId, now: Timestamp) -> Result<Option<ApiKey>, StoreError>;
+    fn list(&mut self, tenant: Tenant, after: Option<ApiKeyId>, limit: usize) -> Result<Vec<ApiKey>, StoreError>;
+
+    /// Finds a key, usable or not, and keeps every other writer from it until the transaction ends.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn lock(&mut self, tenant: Tenant, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError>;
+
+    /// Writes when a key that was [locked](ApiKeyRepository::lock) in this transaction expires, and when it was revoked;
+    /// nothing else about a key ever changes.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn update(&mut self, key: &ApiKey) -> Result<(), StoreError>;
+
+    /// Writes that keys were used, each unless a use less than [`USE_INTERVAL`] before that one, or a later one, is
+    /// written already. Keys that are not there are passed over.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn record_uses(&mut self, uses: &[ApiKeyUse]) -> Result<(), StoreError>;
+}
+
+/// How long the uses of a key after a written one go unwritten: a minute.
+pub const USE_INTERVAL: Duration = Duration::from_mins(1);
+
+/// That a key was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApiKeyUse {
+    /// Whose key it is.
+    pub tenant: Tenant,
+    /// Which it is.
+    pub id: ApiKeyId,
+    /// When it was used.
+    pub at: Timestamp,
+}
+
+impl ApiKeyUse {
+    /// A use that is written keeps this one from being written if it is later than this.
+    #[must_use]
+    pub fn covered_after(&self) -> Timestamp {
+        self.at.minus(USE_INTERVAL)
+    }
 }
 
 /// What is read of a key's row, in types that every database has.
@@ -39,11 +84,15 @@ pub struct ApiKeyRecord {
     pub id: Uuid,
     pub environment: String,
     pub name: Option<String>,
+    /// The names of the scopes, with a space between them.
+    pub scopes: String,
     pub digest: Vec<u8>,
     /// Milliseconds since 1970.
     pub created_at: i64,
     /// Milliseconds since 1970.
     pub expires_at: Option<i64>,
+    /// Milliseconds since 1970.
+    pub last_used_at: Option<i64>,
     /// Milliseconds since 1970.
     pub revoked_at: Option<i64>,
 }
@@ -63,9 +112,11 @@ impl TryFrom<ApiKeyRecord> for ApiKey {
                 environment: Environment::parse(&record.environment).map_err(|_| corrupt("environment"))?,
             },
             name: record.name.map(Name::parse).transpose().map_err(|_| corrupt("name"))?,
+            scopes: Scopes::parse(&record.scopes).ok_or_else(|| corrupt("scopes"))?,
             digest: Digest(record.digest.try_into().map_err(|_| corrupt("digest"))?),
             created_at: time(record.created_at, "created_at")?,
             expires_at: record.expires_at.map(|millis| time(millis, "expires_at")).transpose()?,
+            last_used_at: record.last_used_at.map(|millis| time(millis, "last_used_at")).transpose()?,
             revoked_at: record.revoked_at.map(|millis| time(millis, "revoked_at")).transpose()?,
         })
     }

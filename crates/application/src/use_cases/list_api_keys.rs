@@ -1,20 +1,20 @@
-use roster_domain::{ApiKeyId, MerchantId};
+use roster_domain::{ApiKeyId, Tenant};
 
 use crate::ports::StoreError;
 use crate::{ApiKey, Page, PageSize, Roster};
 
 impl Roster {
-    /// A page of a merchant's keys, the oldest first, behind `after`, usable or not.
+    /// A page of a tenant's keys, the oldest first, behind `after`, usable or not.
     ///
     /// # Errors
     /// [`StoreError`]
     pub fn list_api_keys(
         &self,
-        merchant: MerchantId,
+        tenant: Tenant,
         after: Option<ApiKeyId>,
         size: PageSize,
     ) -> Result<Page<ApiKey>, StoreError> {
-        let keys = self.store.direct(|uow| uow.api_keys().list(merchant, after, size.get() + 1))?;
+        let keys = self.store.direct(|uow| uow.api_keys().list(tenant, after, size.get() + 1))?;
         Ok(Page::cut(keys, size))
     }
 }

@@ -12,6 +12,8 @@ pub(crate) mod list_api_keys;
 pub(crate) mod list_customers;
 pub(crate) mod list_merchants;
 pub(crate) mod list_subscriptions;
+pub(crate) mod record_api_key_uses;
 pub(crate) mod record_subscription;
 pub(crate) mod register_customers;
 pub(crate) mod revoke_api_key;
+pub(crate) mod rotate_api_key;

@@ -1,15 +1,33 @@
-use roster_domain::ApiKeyId;
+use roster_domain::{ApiKeyId, Tenant};
 
 use crate::ports::StoreError;
 use crate::{ApiKey, Roster};
 
 impl Roster {
-    /// Revokes a key: it opens nothing from now on. Revoking it again changes nothing. `None` if there is no such key.
+    /// Revokes a key: this process refuses it at once, and every other as soon as it has forgotten that it knew it.
+    /// Revoking it again changes nothing. `None` if the tenant has no such key.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn revoke_api_key(&self, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+    pub fn revoke_api_key(&self, tenant: Tenant, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
         let now = self.clock.now();
-        self.store.direct(|uow| uow.api_keys().revoke(id, now))
+        let revoked = self.store.transaction(|uow| {
+            let Some(key) = uow.api_keys().lock(tenant, id)? else { return Ok(None) };
+            let key = ApiKey { revoked_at: key.revoked_at.or(Some(now)), ..key };
+            uow.api_keys().update(&key)?;
+            Ok::<_, StoreError>(Some(key))
+        })?;
+        if let Some(key) = &revoked {
+            self.known.forget_key(&key.digest);
+        }
+        Ok(revoked)
+    }
+
+    /// Whose key that is, usable or not. `None` if there is no such key. For whoever runs the service, never for callers.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn tenant_of_api_key(&self, id: ApiKeyId) -> Result<Option<Tenant>, StoreError> {
+        self.store.direct(|uow| uow.api_keys().tenant_of(id))
     }
 }

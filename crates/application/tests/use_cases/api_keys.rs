@@ -1,15 +1,23 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use roster_application::ports::{Entropy, EntropyError};
-use roster_application::{ApiKeyOrder, ApiKeySecret, CreateApiKeyError, PageSize, Roster};
+use roster_application::{
+    ApiKeyOrder, ApiKeySecret, CreateApiKeyError, MAX_OVERLAP, PageSize, Roster, RotateApiKeyError, Scope, Scopes,
+};
 use roster_domain::{Environment, MerchantId, Tenant};
 use roster_memory::{CountingEntropy, CountingIds, FixedClock};
 use uuid::Uuid;
 
 use crate::service::{Service, name, sandbox, time};
 
+/// What the command line may do.
+const ALL: Scopes = Scopes::ALL;
+
+const HOUR: Duration = Duration::from_hours(1);
+
 fn order(tenant: Tenant) -> ApiKeyOrder {
-    ApiKeyOrder { tenant, name: None, expires_at: None }
+    ApiKeyOrder { tenant, name: None, scopes: Scopes::DEFAULT, expires_at: None }
 }
 
 #[test]
@@ -17,12 +25,12 @@ fn a_key_is_stored_without_its_secret() {
     let service = Service::start();
     let end = time("2025-02-01T00:00:00Z");
     let order = ApiKeyOrder { name: Some(name("ci")), expires_at: Some(end), ..order(service.tenant) };
-    let made = service.roster.create_api_key(order).expect("a new key");
+    let made = service.roster.create_api_key(order, ALL).expect("a new key");
     assert_eq!(made.key.digest, made.secret.digest());
     assert_eq!((made.key.tenant, made.key.name.clone()), (service.tenant, Some(name("ci"))));
     assert_eq!((made.key.expires_at, made.key.revoked_at), (Some(end), None));
     assert_eq!(made.key.created_at, time("2025-01-15T12:00:00Z"));
-    let listed = service.roster.list_api_keys(service.tenant.merchant, None, PageSize::DEFAULT).expect("a page");
+    let listed = service.roster.list_api_keys(service.tenant, None, PageSize::DEFAULT).expect("a page");
     assert_eq!(listed.items, [made.key]);
 }
 
@@ -30,7 +38,7 @@ fn a_key_is_stored_without_its_secret() {
 fn a_key_says_which_environment_it_opens() {
     let service = Service::start();
     for (tenant, start) in [(service.tenant, "sk_live_"), (sandbox(service.tenant), "sk_test_")] {
-        let made = service.roster.create_api_key(order(tenant)).expect("a new key");
+        let made = service.roster.create_api_key(order(tenant), ALL).expect("a new key");
         assert!(made.secret.reveal().starts_with(start));
     }
 }
@@ -39,10 +47,21 @@ fn a_key_says_which_environment_it_opens() {
 fn an_order_of_an_unknown_merchant_makes_no_key() {
     let service = Service::start();
     let merchant = MerchantId::new(Uuid::from_u128(1));
-    let refused = service.roster.create_api_key(order(Tenant { merchant, ..service.tenant }));
+    let refused = service.roster.create_api_key(order(Tenant { merchant, ..service.tenant }), ALL);
     assert!(matches!(refused, Err(CreateApiKeyError::UnknownMerchant)), "{refused:?}");
-    let listed = service.roster.list_api_keys(merchant, None, PageSize::DEFAULT).expect("a page");
+    let listed =
+        service.roster.list_api_keys(Tenant { merchant, ..service.tenant }, None, PageSize::DEFAULT).expect("a page");
     assert_eq!(listed.items, []);
+}
+
+#[test]
+fn no_key_is_made_that_has_expired_already() {
+    let service = Service::start();
+    for past in ["2025-01-15T12:00:00Z", "2025-01-15T11:59:59.999Z"] {
+        let order = ApiKeyOrder { expires_at: Some(time(past)), ..order(service.tenant) };
+        let refused = service.roster.create_api_key(order, ALL);
+        assert!(matches!(refused, Err(CreateApiKeyError::Expired)), "{refused:?}");
+    }
 }
 
 /// A system without randomness.
@@ -59,27 +78,27 @@ fn without_randomness_there_is_no_key() {
     let Service { store, tenant, .. } = Service::start();
     let clock = Arc::new(FixedClock::default());
     let roster = Roster::new(store, clock, Arc::new(CountingIds::default()), Arc::new(NoEntropy));
-    let refused = roster.create_api_key(order(tenant));
+    let refused = roster.create_api_key(order(tenant), ALL);
     assert!(matches!(refused, Err(CreateApiKeyError::Entropy(EntropyError))), "{refused:?}");
-    assert_eq!(roster.list_api_keys(tenant.merchant, None, PageSize::DEFAULT).expect("a page").items, []);
+    assert_eq!(roster.list_api_keys(tenant, None, PageSize::DEFAULT).expect("a page").items, []);
 }
 
 #[test]
 fn a_store_that_is_out_of_order_makes_no_key() {
     let service = Service::start();
     service.store.break_down();
-    let refused = service.roster.create_api_key(order(service.tenant));
+    let refused = service.roster.create_api_key(order(service.tenant), ALL);
     assert!(matches!(refused, Err(CreateApiKeyError::Store(_))), "{refused:?}");
 }
 
 #[test]
 fn pages_of_keys_stand_oldest_first() {
     let service = Service::start();
-    let [a, b, c] = [service.tenant, sandbox(service.tenant), service.tenant]
-        .map(|tenant| service.roster.create_api_key(order(tenant)).expect("a new key").key);
+    let [a, _, b, c] = [service.tenant, sandbox(service.tenant), service.tenant, service.tenant]
+        .map(|tenant| service.roster.create_api_key(order(tenant), ALL).expect("a new key").key);
     let list = |after| {
         let two = PageSize::new(2).expect("1 to 100");
-        service.roster.list_api_keys(service.tenant.merchant, after, two).expect("a page")
+        service.roster.list_api_keys(service.tenant, after, two).expect("a page")
     };
     let (first, second) = (list(None), list(Some(b.id)));
     assert_eq!((first.items, first.has_more), (vec![a, b], true));
@@ -89,19 +108,99 @@ fn pages_of_keys_stand_oldest_first() {
 #[test]
 fn a_key_is_revoked_once() {
     let service = Service::start();
-    let made = service.roster.create_api_key(order(service.tenant)).expect("a new key");
+    let made = service.roster.create_api_key(order(service.tenant), ALL).expect("a new key");
     service.clock.set(time("2025-01-16T00:00:00Z"));
-    let first = service.roster.revoke_api_key(made.key.id).expect("an answer").expect("a key that is there");
+    let first =
+        service.roster.revoke_api_key(service.tenant, made.key.id).expect("an answer").expect("a key that is there");
     assert_eq!(first.revoked_at, Some(time("2025-01-16T00:00:00Z")));
     service.clock.set(time("2025-01-17T00:00:00Z"));
-    assert_eq!(service.roster.revoke_api_key(made.key.id).expect("an answer"), Some(first));
+    assert_eq!(service.roster.revoke_api_key(service.tenant, made.key.id).expect("an answer"), Some(first));
 }
 
 #[test]
 fn an_unknown_key_is_not_revoked() {
     let service = Service::start();
     let unknown = roster_domain::ApiKeyId::new(Uuid::from_u128(1));
-    assert_eq!(service.roster.revoke_api_key(unknown).expect("an answer"), None);
+    assert_eq!(service.roster.revoke_api_key(service.tenant, unknown).expect("an answer"), None);
+}
+
+#[test]
+fn nobody_revokes_or_rotates_the_key_of_another_tenant() {
+    let service = Service::start();
+    let made = service.roster.create_api_key(order(service.tenant), ALL).expect("a new key");
+    for stranger in [sandbox(service.tenant), service.another_tenant()] {
+        assert_eq!(service.roster.revoke_api_key(stranger, made.key.id).expect("an answer"), None);
+        let refused = service.roster.rotate_api_key(stranger, made.key.id, HOUR, ALL);
+        assert!(matches!(refused, Err(RotateApiKeyError::NotFound)), "{refused:?}");
+    }
+    let listed = service.roster.list_api_keys(service.tenant, None, PageSize::DEFAULT).expect("a page");
+    assert_eq!(listed.items, [made.key.clone()]);
+    assert_eq!(service.roster.tenant_of_api_key(made.key.id).expect("an answer"), Some(service.tenant));
+}
+
+#[test]
+fn nobody_gives_away_a_scope_that_they_lack() {
+    let service = Service::start();
+    let granted: Scopes = [Scope::ReadCustomers, Scope::ManageKeys].into_iter().collect();
+    let refused = service.roster.create_api_key(order(service.tenant), granted);
+    assert!(matches!(refused, Err(CreateApiKeyError::BeyondScope(Scope::WriteCustomers))), "{refused:?}");
+    let stronger = service.roster.create_api_key(order(service.tenant), ALL).expect("a new key").key;
+    let refused = service.roster.rotate_api_key(service.tenant, stronger.id, HOUR, granted);
+    assert!(matches!(refused, Err(RotateApiKeyError::BeyondScope(Scope::WriteCustomers))), "{refused:?}");
+    let weaker = ApiKeyOrder { scopes: granted, ..order(service.tenant) };
+    let weaker = service.roster.create_api_key(weaker, granted).expect("a new key").key;
+    assert!(service.roster.rotate_api_key(service.tenant, weaker.id, HOUR, granted).is_ok());
+    let listed = service.roster.list_api_keys(service.tenant, None, PageSize::DEFAULT).expect("a page");
+    assert_eq!((listed.items.len(), &listed.items[0]), (3, &stronger));
+}
+
+#[test]
+fn a_rotated_key_lives_on_for_the_overlap_and_the_new_one_as_long_as_it_would_have() {
+    let service = Service::start();
+    let ends = Some(time("2025-01-25T12:00:00Z"));
+    let scopes: Scopes = [Scope::ReadCustomers].into_iter().collect();
+    let lasting = ApiKeyOrder { name: Some(name("ci")), scopes, expires_at: ends, ..order(service.tenant) };
+    let old = service.roster.create_api_key(lasting, ALL).expect("a new key").key;
+    service.clock.set(time("2025-01-16T00:00:00Z"));
+    let new = service.roster.rotate_api_key(service.tenant, old.id, 24 * HOUR, ALL).expect("a new key");
+    assert_ne!((new.key.id, new.key.digest), (old.id, old.digest));
+    assert_eq!((new.key.name.clone(), new.key.scopes, new.key.tenant), (Some(name("ci")), scopes, service.tenant));
+    assert_eq!(new.key.created_at, time("2025-01-16T00:00:00Z"));
+    assert_eq!(new.key.expires_at, Some(time("2025-01-26T00:00:00Z")));
+    assert_eq!(new.secret.digest(), new.key.digest);
+    let listed = service.roster.list_api_keys(service.tenant, None, PageSize::DEFAULT).expect("a page").items;
+    let old = roster_application::ApiKey { expires_at: Some(time("2025-01-17T00:00:00Z")), ..old };
+    assert_eq!(listed, [old, new.key]);
+}
+
+#[test]
+fn an_overlap_goes_no_further_than_the_old_key_or_thirty_days() {
+    let service = Service::start();
+    let rotated = |expires_at, overlap| {
+        let old = ApiKeyOrder { expires_at, ..order(service.tenant) };
+        let old = service.roster.create_api_key(old, ALL).expect("a new key").key;
+        service.roster.rotate_api_key(service.tenant, old.id, overlap, ALL).expect("a new key");
+        let listed = service.roster.list_api_keys(service.tenant, None, PageSize::DEFAULT).expect("a page").items;
+        listed.into_iter().find(|key| key.id == old.id).and_then(|key| key.expires_at)
+    };
+    let soon = Some(time("2025-01-15T12:30:00Z"));
+    assert_eq!(rotated(soon, HOUR), soon);
+    assert_eq!(rotated(None, Duration::ZERO), Some(time("2025-01-15T12:00:00Z")));
+    assert_eq!(rotated(None, MAX_OVERLAP + HOUR), Some(time("2025-02-14T12:00:00Z")));
+}
+
+#[test]
+fn nothing_comes_into_the_place_of_a_key_that_has_ended() {
+    let service = Service::start();
+    let expired = ApiKeyOrder { expires_at: Some(time("2025-01-15T12:00:01Z")), ..order(service.tenant) };
+    let expired = service.roster.create_api_key(expired, ALL).expect("a new key").key;
+    let revoked = service.roster.create_api_key(order(service.tenant), ALL).expect("a new key").key;
+    service.roster.revoke_api_key(service.tenant, revoked.id).expect("an answer").expect("a key that is there");
+    service.clock.set(time("2025-01-15T12:00:01Z"));
+    for ended in [expired.id, revoked.id] {
+        let refused = service.roster.rotate_api_key(service.tenant, ended, HOUR, ALL);
+        assert!(matches!(refused, Err(RotateApiKeyError::Ended)), "{refused:?}");
+    }
 }
 
 fn secret(environment: Environment) -> ApiKeySecret {

@@ -1,21 +1,33 @@
-use roster_application::ports::Entropy;
-use roster_application::{ApiKeyOrder, ApiKeySecret, AuthenticateError, CreatedApiKey, Principal};
-use roster_domain::{Environment, Tenant, Timestamp};
+use std::sync::Arc;
+use std::time::Duration;
+
+use roster_application::ports::{TokenClaims, TokenError, TokenVerifier};
+use roster_application::{
+    ApiKeyOrder, ApiKeySecret, AuthenticateError, CreatedApiKey, PageSize, Presented, Principal, Recognition, Roster,
+    Scope, Scopes,
+};
+use roster_domain::{Environment, MerchantId, Tenant, Timestamp};
 use roster_memory::CountingEntropy;
+use uuid::Uuid;
 
 use crate::service::{Service, sandbox, time};
 
 fn key(service: &Service, tenant: Tenant, expires_at: Option<Timestamp>) -> CreatedApiKey {
-    service.roster.create_api_key(ApiKeyOrder { tenant, name: None, expires_at }).expect("a new key")
+    let order = ApiKeyOrder { tenant, name: None, scopes: Scopes::DEFAULT, expires_at };
+    service.roster.create_api_key(order, Scopes::ALL).expect("a new key")
 }
 
-fn authenticate(service: &Service, presented: &str) -> Result<Principal, AuthenticateError> {
-    let secret = ApiKeySecret::parse(presented).ok_or(AuthenticateError::Refused)?;
-    service.roster.authenticate(&[secret]).pop().expect("one result for one")
+/// Finds out who shows a credential as a surface does.
+fn authenticate(roster: &Roster, credential: &str) -> Result<Principal, AuthenticateError> {
+    match roster.recognise(credential) {
+        Recognition::Principal(principal) => Ok(principal),
+        Recognition::LookUp(presented) => roster.authenticate(&[presented]).pop().expect("one result for one"),
+        Recognition::FetchKeys | Recognition::Refused => Err(AuthenticateError::Refused),
+    }
 }
 
-fn is_refused(service: &Service, presented: &str) -> bool {
-    matches!(authenticate(service, presented), Err(AuthenticateError::Refused))
+fn is_refused(service: &Service, credential: &str) -> bool {
+    matches!(authenticate(&service.roster, credential), Err(AuthenticateError::Refused))
 }
 
 #[test]
@@ -23,18 +35,20 @@ fn a_key_opens_the_tenant_it_was_made_for() {
     let service = Service::start();
     for tenant in [service.tenant, sandbox(service.tenant), service.another_tenant()] {
         let made = key(&service, tenant, None);
-        let principal = authenticate(&service, made.secret.reveal()).expect("a good key");
-        assert_eq!(principal, Principal { tenant, api_key: made.key.id });
+        let principal = authenticate(&service.roster, made.secret.reveal()).expect("a good key");
+        assert_eq!(principal, Principal { tenant, scopes: Scopes::DEFAULT, api_key: Some(made.key.id) });
     }
 }
 
 #[test]
-fn a_key_that_nobody_made_is_refused() {
+fn a_key_that_nobody_made_is_refused_and_asked_for_each_time() {
     let service = Service::start();
-    let entropy = CountingEntropy::default();
-    entropy.fill(&mut [0; 99]).expect("endless entropy");
-    let unknown = ApiKeySecret::generate(Environment::Live, &entropy).expect("endless entropy");
-    assert!(is_refused(&service, unknown.reveal()));
+    let unknown = ApiKeySecret::generate(Environment::Live, &CountingEntropy::default()).expect("endless entropy");
+    let before = service.store.runs();
+    for count in 1..4 {
+        assert!(is_refused(&service, unknown.reveal()));
+        assert_eq!(service.store.runs(), before + count);
+    }
 }
 
 #[test]
@@ -45,7 +59,7 @@ fn a_malformed_key_is_refused_without_asking_the_store() {
     let elsewhere = good.reveal().replace("sk_live_", "sk_test_");
     let before = service.store.runs();
     for malformed in ["", "x", "sk_live_", &mistyped, &elsewhere, &format!("{} ", good.reveal()), &good.reveal()[1..]] {
-        assert!(is_refused(&service, malformed), "{malformed:?}");
+        assert_eq!(service.roster.recognise(malformed), Recognition::Refused, "{malformed:?}");
     }
     assert_eq!(service.store.runs(), before);
     assert!(!is_refused(&service, good.reveal()));
@@ -53,11 +67,60 @@ fn a_malformed_key_is_refused_without_asking_the_store() {
 }
 
 #[test]
-fn a_revoked_key_is_refused_from_that_moment_on() {
+fn a_key_that_was_looked_up_is_known_for_a_while() {
+    let service = Service::start();
+    let made = key(&service, service.tenant, None);
+    let credential = made.secret.reveal();
+    assert_eq!(service.roster.recognise(credential), Recognition::LookUp(Presented::ApiKey(made.key.digest)));
+    let principal = authenticate(&service.roster, credential).expect("a good key");
+    let before = service.store.runs();
+    assert_eq!(service.roster.recognise(credential), Recognition::Principal(principal));
+    assert_eq!(service.store.runs(), before);
+    let forgetful = service.roster.clone().with_key_lifetime(Duration::ZERO);
+    for _ in 0..2 {
+        assert_eq!(forgetful.recognise(credential), Recognition::LookUp(Presented::ApiKey(made.key.digest)));
+        assert_eq!(authenticate(&forgetful, credential).ok(), Some(principal));
+    }
+}
+
+#[test]
+fn a_key_that_another_process_revoked_is_known_no_longer_than_its_lifetime() {
+    let service = Service::start();
+    let made = key(&service, service.tenant, None);
+    let lifetime = Duration::from_millis(50);
+    let here = service.roster.clone().with_key_lifetime(lifetime);
+    assert!(authenticate(&here, made.secret.reveal()).is_ok());
+    service.roster.revoke_api_key(service.tenant, made.key.id).expect("an answer").expect("a key that is there");
+    let revoked = std::time::Instant::now();
+    while authenticate(&here, made.secret.reveal()).is_ok() {
+        assert!(revoked.elapsed() < lifetime + Duration::from_secs(20), "it is known for ever");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_flood_of_unknown_keys_drives_out_no_good_one() {
+    let service = Service::start();
+    let made = key(&service, service.tenant, None);
+    // So long that the flood is over before.
+    let roster = service.roster.clone().with_key_lifetime(Duration::from_hours(1));
+    assert!(authenticate(&roster, made.secret.reveal()).is_ok());
+    let entropy = CountingEntropy::default();
+    for _ in 0..20_000 {
+        let unknown = ApiKeySecret::generate(Environment::Live, &entropy).expect("endless entropy");
+        if unknown != made.secret {
+            assert!(authenticate(&roster, unknown.reveal()).is_err());
+        }
+    }
+    assert!(matches!(roster.recognise(made.secret.reveal()), Recognition::Principal(_)));
+}
+
+#[test]
+fn a_key_is_refused_from_the_moment_on_that_it_is_revoked() {
     let service = Service::start();
     let [revoked, other] = [(); 2].map(|()| key(&service, service.tenant, None));
     assert!(!is_refused(&service, revoked.secret.reveal()));
-    service.roster.revoke_api_key(revoked.key.id).expect("an answer").expect("a key that is there");
+    service.roster.revoke_api_key(service.tenant, revoked.key.id).expect("an answer").expect("a key that is there");
     assert!(is_refused(&service, revoked.secret.reveal()));
     assert!(!is_refused(&service, other.secret.reveal()));
 }
@@ -69,8 +132,44 @@ fn a_key_is_refused_from_the_very_moment_it_expires_at() {
     let made = key(&service, service.tenant, Some(end));
     service.clock.set(time("2025-01-31T23:59:59.999Z"));
     assert!(!is_refused(&service, made.secret.reveal()));
+    // It is known by now, and refused all the same.
     service.clock.set(end);
     assert!(is_refused(&service, made.secret.reveal()));
+}
+
+#[test]
+fn a_key_that_was_rotated_without_overlap_is_refused_at_once() {
+    let service = Service::start();
+    let old = key(&service, service.tenant, None);
+    assert!(!is_refused(&service, old.secret.reveal()));
+    let rotated = service.roster.rotate_api_key(service.tenant, old.key.id, Duration::ZERO, Scopes::ALL);
+    assert!(is_refused(&service, old.secret.reveal()));
+    assert!(!is_refused(&service, rotated.expect("a new key").secret.reveal()));
+}
+
+#[test]
+fn the_use_of_a_key_is_written_once_a_minute_and_not_by_the_request() {
+    let service = Service::start();
+    let made = key(&service, service.tenant, None);
+    let last_used = || {
+        service.roster.record_api_key_uses().expect("uses that are written");
+        let listed = service.roster.list_api_keys(service.tenant, None, PageSize::DEFAULT).expect("a page");
+        listed.items[0].last_used_at.map(|time| time.to_string())
+    };
+    assert_eq!(last_used(), None);
+    for (now, written) in [
+        ("2025-01-15T12:00:01.000Z", "2025-01-15T12:00:01.000Z"),
+        ("2025-01-15T12:01:00.999Z", "2025-01-15T12:00:01.000Z"),
+        ("2025-01-15T12:01:01.000Z", "2025-01-15T12:01:01.000Z"),
+    ] {
+        service.clock.set(time(now));
+        assert!(!is_refused(&service, made.secret.reveal()));
+        assert_eq!(last_used().as_deref(), Some(written), "at {now}");
+    }
+    let before = service.store.runs();
+    assert!(!is_refused(&service, made.secret.reveal()));
+    service.roster.record_api_key_uses().expect("nothing to write");
+    assert_eq!(service.store.runs(), before);
 }
 
 #[test]
@@ -78,6 +177,67 @@ fn a_store_that_is_out_of_order_is_no_refusal() {
     let service = Service::start();
     let made = key(&service, service.tenant, None);
     service.store.break_down();
-    let result = authenticate(&service, made.secret.reveal());
+    let result = authenticate(&service.roster, made.secret.reveal());
     assert!(matches!(result, Err(AuthenticateError::Store(_))), "{result:?}");
+}
+
+/// Takes tokens that are the name of a merchant, and does not know the keys of others.
+struct NamedMerchant;
+
+impl TokenVerifier for NamedMerchant {
+    fn verify(&self, token: &str, _: Timestamp) -> Result<TokenClaims, TokenError> {
+        if token == "unknown key" {
+            return Err(TokenError::UnknownKey);
+        }
+        let merchant = MerchantId::parse(token).map_err(|_| TokenError::Refused)?;
+        let scopes = [Scope::ReadCustomers].into_iter().collect();
+        Ok(TokenClaims { tenant: Tenant { merchant, environment: Environment::Sandbox }, scopes })
+    }
+
+    fn fetch_keys(&self, _: &str) {}
+}
+
+#[test]
+fn a_token_opens_what_it_says_if_there_is_such_a_merchant() {
+    let service = Service::start();
+    let roster = service.roster.clone().with_tokens(Arc::new(NamedMerchant));
+    let token = service.tenant.merchant.to_string();
+    let scopes = [Scope::ReadCustomers].into_iter().collect();
+    let principal = Principal { tenant: sandbox(service.tenant), scopes, api_key: None };
+    assert!(matches!(roster.recognise(&token), Recognition::LookUp(Presented::Token(_))));
+    assert_eq!(authenticate(&roster, &token).ok(), Some(principal));
+    assert_eq!(roster.recognise(&token), Recognition::Principal(principal));
+    let nobody = MerchantId::new(Uuid::from_u128(7)).to_string();
+    assert!(matches!(authenticate(&roster, &nobody), Err(AuthenticateError::Refused)));
+    assert_eq!(roster.recognise("x"), Recognition::Refused);
+    assert_eq!(roster.recognise("unknown key"), Recognition::FetchKeys);
+}
+
+#[test]
+fn keys_and_tokens_that_are_looked_up_together_get_their_own_answers() {
+    let service = Service::start();
+    let roster = service.roster.clone().with_tokens(Arc::new(NamedMerchant));
+    let made = key(&service, service.tenant, None);
+    let unknown = ApiKeySecret::generate(Environment::Sandbox, &CountingEntropy::default()).expect("endless entropy");
+    let credentials = [
+        service.tenant.merchant.to_string(),
+        made.secret.reveal().to_owned(),
+        MerchantId::new(Uuid::from_u128(7)).to_string(),
+        unknown.reveal().to_owned(),
+        service.another_tenant().merchant.to_string(),
+    ];
+    let presented = credentials.map(|credential| match roster.recognise(&credential) {
+        Recognition::LookUp(presented) => presented,
+        other => panic!("{other:?}"),
+    });
+    let keys: Vec<_> = roster.authenticate(&presented).into_iter().map(|found| found.ok().map(|p| p.api_key)).collect();
+    assert_eq!(keys, [Some(None), Some(Some(made.key.id)), None, None, Some(None)]);
+}
+
+#[test]
+fn without_an_issuer_a_token_is_refused_and_costs_nothing() {
+    let service = Service::start();
+    let before = service.store.runs();
+    assert_eq!(service.roster.recognise(&service.tenant.merchant.to_string()), Recognition::Refused);
+    assert_eq!(service.store.runs(), before);
 }

@@ -6,14 +6,15 @@
 
 mod batch;
 
+use std::convert::Infallible;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use roster_application::ports::{CustomerKey, StoreError};
-use roster_application::{ApiKeySecret, AuthenticateError, Principal, RegisterError, Registration, Roster};
+use roster_application::{AuthenticateError, Presented, Principal, Recognition, RegisterError, Registration, Roster};
 use roster_domain::Customer;
 use tokio::sync::oneshot;
 
@@ -52,8 +53,16 @@ pub(crate) struct Handle {
     credentials: Sender<Waiting<Authenticate>>,
     finds: Sender<Waiting<FindCustomers>>,
     registrations: Sender<Waiting<RegisterCustomers>>,
+    /// Those who wait for keys of an issuer of tokens, which keeps nobody else waiting.
+    fetches: Sender<Job>,
+    /// Nothing is sent here: the end of it is the end of the thread that writes the uses of keys.
+    _uses: Sender<Infallible>,
+    roster: Roster,
     deadline: Duration,
 }
+
+/// How long uses of keys may wait to be written.
+const USES_PAUSE: Duration = Duration::from_secs(1);
 
 /// How many threads the lines have together, beside those for everything else.
 ///
@@ -70,7 +79,11 @@ impl Core {
         let credentials = line(&mut started, "credentials", 1, queue, roster, batch::serve)?;
         let finds = line(&mut started, "finds", 2, queue, roster, batch::serve)?;
         let registrations = line(&mut started, "registrations", 1, queue, roster, batch::serve)?;
-        Ok(Self { handle: Handle { jobs, credentials, finds, registrations, deadline }, threads: started })
+        let fetches = line(&mut started, "token-keys", 1, queue, roster, run_jobs)?;
+        let uses = line(&mut started, "key-uses", 1, 1, roster, record_uses)?;
+        let roster = roster.clone();
+        let handle = Handle { jobs, credentials, finds, registrations, fetches, _uses: uses, roster, deadline };
+        Ok(Self { handle, threads: started })
     }
 
     /// The way to the threads.
@@ -133,9 +146,30 @@ fn run_jobs(roster: &Roster, waiting: &Receiver<Job>) {
     }
 }
 
+/// Writes the uses of keys now and then, and once more at the end.
+fn record_uses(roster: &Roster, end: &Receiver<Infallible>) {
+    loop {
+        let ended = end.recv_timeout(USES_PAUSE) == Err(RecvTimeoutError::Disconnected);
+        if let Err(error) = roster.record_api_key_uses() {
+            tracing::warn!(%error, "when keys were last used is not written");
+        }
+        if ended {
+            return;
+        }
+    }
+}
+
 impl Handle {
     /// Runs `work` on one of the threads and waits for its result.
     pub(crate) async fn run<T, F>(&self, work: F) -> Result<T, NotDone>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Roster) -> T + Send + 'static,
+    {
+        self.run_in(&self.jobs, work).await
+    }
+
+    async fn run_in<T, F>(&self, line: &Sender<Job>, work: F) -> Result<T, NotDone>
     where
         T: Send + 'static,
         F: FnOnce(&Roster) -> T + Send + 'static,
@@ -151,16 +185,27 @@ impl Handle {
             // Whoever waited may have left meanwhile; what was done is done all the same.
             let _gone = answer.send(result);
         });
-        send(&self.jobs, Job { work, until: Instant::now() + self.deadline })?;
+        send(line, Job { work, until: Instant::now() + self.deadline })?;
         wait(self.deadline, answered).await
+    }
+
+    /// Says what is known of a credential, at once.
+    pub(crate) fn recognise(&self, credential: &str) -> Recognition {
+        self.roster.recognise(credential)
+    }
+
+    /// Has the issuer of a token asked for its keys.
+    pub(crate) async fn fetch_token_keys(&self, token: &str) -> Result<(), NotDone> {
+        let token = token.to_owned();
+        self.run_in(&self.fetches, move |roster| roster.fetch_token_keys(&token)).await
     }
 
     /// Finds out who calls.
     pub(crate) async fn authenticate(
         &self,
-        key: ApiKeySecret,
+        presented: Presented,
     ) -> Result<Result<Principal, AuthenticateError>, NotDone> {
-        batch::run(&self.credentials, self.deadline, key).await
+        batch::run(&self.credentials, self.deadline, presented).await
     }
 
     /// Finds a live customer.
@@ -184,11 +229,11 @@ impl Handle {
 struct Authenticate;
 
 impl Batch for Authenticate {
-    type Input = ApiKeySecret;
+    type Input = Presented;
     type Output = Result<Principal, AuthenticateError>;
 
-    fn run(roster: &Roster, keys: Vec<ApiKeySecret>) -> Vec<Self::Output> {
-        roster.authenticate(&keys)
+    fn run(roster: &Roster, presented: Vec<Presented>) -> Vec<Self::Output> {
+        roster.authenticate(&presented)
     }
 }
 

@@ -128,9 +128,9 @@ pub(super) struct Success {
 }
 
 /// Reads the body of `POST /lava/v1/customers`, in which everything is optional.
-pub(super) fn read_registration(tenant: Tenant, body: Json) -> Result<Registration, Failure> {
+pub(super) fn read_registration(tenant: Tenant, email_use: EmailUse, body: Json) -> Result<Registration, Failure> {
     let mut fields = Fields::of_body(body)?;
-    let edit = read_customer(&mut fields);
+    let edit = read_customer(&mut fields, email_use);
     let metadata = match edit.metadata {
         MetadataEdit::Replace(metadata) => metadata,
         MetadataEdit::Keep | MetadataEdit::Merge(_) => Metadata::default(),
@@ -143,19 +143,20 @@ pub(super) fn read_registration(tenant: Tenant, body: Json) -> Result<Registrati
         metadata,
         ..Profile::default()
     };
-    fields.finish(Registration { tenant, profile, email_use: edit.email_use })
+    fields.finish(Registration { tenant, profile, email_use })
 }
 
 /// Reads the body of `PATCH /lava/v1/customers/{customer_id}`: what is left out is kept, `null` clears, metadata is
 /// replaced as a whole.
-pub(super) fn read_edit(body: Json) -> Result<CustomerEdit, Failure> {
+pub(super) fn read_edit(email_use: EmailUse, body: Json) -> Result<CustomerEdit, Failure> {
     let mut fields = Fields::of_body(body)?;
-    let edit = read_customer(&mut fields);
+    let edit = read_customer(&mut fields, email_use);
     fields.finish(edit)
 }
 
-/// Reads the fields of this vendor; others are none of ours. E-mail addresses need not be unique here.
-fn read_customer(fields: &mut Fields) -> CustomerEdit {
+/// Reads the fields of this vendor; others are none of ours. E-mail addresses need not be unique here, as far as the
+/// caller may let customers share them.
+fn read_customer(fields: &mut Fields, email_use: EmailUse) -> CustomerEdit {
     CustomerEdit {
         external_id: fields.text("reference_id", |text| {
             at_most(&text).map_err(ExternalIdError::from)?;
@@ -166,7 +167,7 @@ fn read_customer(fields: &mut Fields) -> CustomerEdit {
             Name::parse(text)
         }),
         email: fields.text("email", |text| Email::parse(&text)),
-        email_use: EmailUse::Shared,
+        email_use,
         phone: fields.text("phone", Phone::parse),
         metadata: match fields.object("metadata", Metadata::new) {
             Edit::Keep => MetadataEdit::Keep,

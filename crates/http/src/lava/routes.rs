@@ -2,13 +2,13 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
-use roster_application::ports::{CustomerKey, StoreError, Taken};
-use roster_application::{RegisterError, Roster};
+use roster_application::ports::{CustomerKey, Taken};
+use roster_application::{RegisterError, Scope};
 use roster_domain::{Customer, Subscription, Tenant};
 
 use super::dto::{self, CustomerView, PageView, SubscriptionEnvelope, SubscriptionView, Success};
 use super::error::{Error, answer};
-use crate::auth::Caller;
+use crate::caller::{Caller, ReadCustomers, WriteCustomers};
 use crate::failure::Failure;
 use crate::query::{self, PageQuery, Unknown};
 use crate::respond::json;
@@ -24,27 +24,24 @@ pub(crate) fn surface() -> Surface {
         .resource("/openapi.json", vec![openapi::show(openapi::LAVA)])
 }
 
-/// A customer, and the active subscription that started last.
-type Shown = (Customer, Option<Subscription>);
-
 async fn create(request: HttpRequest) -> Result<HttpResponse, Error> {
-    let caller = Caller::of(&request).await?;
+    let caller = Caller::<WriteCustomers>::of(&request).await?;
     let body = body::read(&request).map_err(Failure::from)?;
-    let registration = dto::read_registration(caller.tenant(), body)?;
+    let registration = dto::read_registration(caller.tenant(), caller.widest_email_use(), body)?;
     match caller.register_customer(registration).await? {
-        Ok(customer) => Ok(answer_with(StatusCode::CREATED, &(customer, None))),
+        Ok(customer) => Ok(answer_with(StatusCode::CREATED, &customer, None)),
         // A `reference_id` is an idempotency key: whoever comes second gets the customer that is there, unchanged.
         Err(RegisterError::Taken(Taken { external_id: Some(customer), .. })) => {
-            let shown = caller.run(move |roster| with_subscription(roster, *customer)).await?.map_err(Failure::from)?;
-            Ok(answer_with(StatusCode::OK, &shown))
+            let subscription = caller.current_subscription(customer.id()).await?;
+            Ok(answer_with(StatusCode::OK, &customer, subscription.as_ref()))
         }
-        Err(error) => Err(Failure::of_register(error, Failure::email_first).into()),
+        Err(error) => Err(Failure::of_register(error, taken).into()),
     }
 }
 
 async fn show(request: HttpRequest) -> Result<HttpResponse, Error> {
-    let shown = find(&request).await?;
-    Ok(answer_with(StatusCode::OK, &shown))
+    let (customer, subscription) = find(&request).await?;
+    Ok(answer_with(StatusCode::OK, &customer, subscription.as_ref()))
 }
 
 async fn show_subscription(request: HttpRequest) -> Result<HttpResponse, Error> {
@@ -53,58 +50,51 @@ async fn show_subscription(request: HttpRequest) -> Result<HttpResponse, Error> 
     Ok(json(StatusCode::OK, &SubscriptionEnvelope { subscription }))
 }
 
-async fn find(request: &HttpRequest) -> Result<Shown, Failure> {
-    let caller = Caller::of(request).await?;
+async fn find(request: &HttpRequest) -> Result<(Customer, Option<Subscription>), Failure> {
+    let caller = Caller::<ReadCustomers>::of(request).await?;
     let key = key(request, caller.tenant())?;
     let customer = caller.find_customer(key).await?;
-    Ok(caller.run(move |roster| with_subscription(roster, customer)).await??)
+    let subscription = caller.current_subscription(customer.id()).await?;
+    Ok((customer, subscription))
 }
 
 async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
-    let caller = Caller::of(&request).await?;
+    let caller = Caller::<ReadCustomers>::of(&request).await?;
     let PageQuery { size, cursor } = PageQuery::read(&request, Unknown::Ignore, query::parse_cursor)?;
-    let tenant = caller.tenant();
-    let read = move |roster: &Roster| {
-        let page = roster.list_customers(tenant, cursor, size)?;
-        let customers: Vec<_> = page.items.iter().map(Customer::id).collect();
-        let subscriptions = roster.current_subscriptions(tenant, &customers)?;
-        Ok::<_, StoreError>((page, subscriptions))
-    };
-    let (page, subscriptions) = caller.run(read).await?.map_err(Failure::from)?;
-    let shown = page.items.iter().zip(&subscriptions);
+    let page = caller.list_subscribers(cursor, size).await?;
+    let shown = page.items.iter();
     let data = shown.map(|(customer, subscription)| CustomerView::of(customer, subscription.as_ref())).collect();
-    let next = page.items.last().filter(|_| page.has_more).map(|last| query::cursor_behind(last.id()));
+    let next = page.items.last().filter(|_| page.has_more).map(|(last, _)| query::cursor_behind(last.id()));
     Ok(json(StatusCode::OK, &PageView { data, has_more: page.has_more, next_cursor: next }))
 }
 
 async fn change(request: HttpRequest) -> Result<HttpResponse, Error> {
-    let caller = Caller::of(&request).await?;
+    let caller = Caller::<WriteCustomers>::of(&request).await?;
     let key = key(&request, caller.tenant())?;
     let body = body::read(&request).map_err(Failure::from)?;
-    let edit = dto::read_edit(body)?;
-    let change = move |roster: &Roster| {
-        let customer = roster
-            .change_customer(&key, &edit)
-            .map_err(|error| Failure::of_change(error, Failure::external_id_first))?;
-        Ok::<_, Failure>(with_subscription(roster, customer)?)
-    };
-    Ok(answer_with(StatusCode::OK, &caller.run(change).await??))
+    let edit = dto::read_edit(caller.widest_email_use(), body)?;
+    let customer = caller.change_customer(key, edit).await?.map_err(|error| Failure::of_change(error, taken))?;
+    let subscription = caller.current_subscription(customer.id()).await?;
+    Ok(answer_with(StatusCode::OK, &customer, subscription.as_ref()))
 }
 
 async fn remove(request: HttpRequest) -> Result<HttpResponse, Error> {
-    let caller = Caller::of(&request).await?;
+    let caller = Caller::<WriteCustomers>::of(&request).await?;
     let key = key(&request, caller.tenant())?;
-    caller.run(move |roster| roster.delete_customer(&key)).await?.map_err(Failure::from)?;
+    caller.delete_customer(key).await?.map_err(Failure::from)?;
     Ok(json(StatusCode::OK, &Success { success: true }))
 }
 
-fn with_subscription(roster: &Roster, customer: Customer) -> Result<Shown, StoreError> {
-    let subscription = roster.current_subscriptions(customer.tenant(), &[customer.id()])?.pop().flatten();
-    Ok((customer, subscription))
+/// Customers share addresses here, unless their caller lacks the scope for it.
+fn taken(taken: Taken) -> Failure {
+    match taken.external_id {
+        Some(customer) => Failure::ExternalIdTaken(customer.id()),
+        None => Failure::MissingScope(Scope::AllowDuplicateEmail),
+    }
 }
 
-fn answer_with(status: StatusCode, (customer, subscription): &Shown) -> HttpResponse {
-    json(status, &CustomerView::of(customer, subscription.as_ref()))
+fn answer_with(status: StatusCode, customer: &Customer, subscription: Option<&Subscription>) -> HttpResponse {
+    json(status, &CustomerView::of(customer, subscription))
 }
 
 fn key(request: &HttpRequest, tenant: Tenant) -> Result<CustomerKey, Failure> {

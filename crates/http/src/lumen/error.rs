@@ -76,6 +76,12 @@ fn answer_to(operation: Operation, failure: &Failure) -> HttpResponse {
             respond::authenticate(&mut response);
             response
         }
+        Failure::MissingScope(scope) => {
+            let mut response =
+                error(StatusCode::FORBIDDEN, &format!("Forbidden: the credential lacks the scope {scope}"));
+            respond::missing_scope(&mut response, *scope);
+            response
+        }
         Failure::UnknownPath => error(StatusCode::NOT_FOUND, "Not found"),
         Failure::MethodNotAllowed(methods) => {
             let mut response = error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
@@ -96,6 +102,9 @@ fn answer_to(operation: Operation, failure: &Failure) -> HttpResponse {
             },
         ),
         Failure::ExternalIdTaken(_) => error(StatusCode::CONFLICT, "A customer with this userId already exists"),
+        // Keys are managed on the native surface alone.
+        Failure::KeyNotFound => error(StatusCode::NOT_FOUND, "Not found"),
+        Failure::KeyEnded => error(StatusCode::CONFLICT, "Conflict"),
         Failure::Unavailable => {
             let mut response = error(StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable");
             respond::retry_after(&mut response);

@@ -10,7 +10,7 @@ use roster_domain::{Customer, CustomerId, Tenant};
 
 use super::dto::{self, CustomerView, Envelope, Success};
 use super::error::{Error, Operation, answer};
-use crate::auth::Caller;
+use crate::caller::{Caller, ReadCustomers, WriteCustomers};
 use crate::failure::Failure;
 use crate::respond::json;
 use crate::routing::{Surface, delete, get, post};
@@ -26,7 +26,7 @@ pub(crate) fn surface() -> Surface {
 
 async fn create(request: HttpRequest) -> Result<HttpResponse, Error> {
     let create = async {
-        let caller = Caller::of(&request).await?;
+        let caller = Caller::<WriteCustomers>::of(&request).await?;
         let registration = dto::read_registration(caller.tenant(), body::read(&request)?)?;
         let registered = caller.register_customer(registration).await?;
         registered.map_err(|error| Failure::of_register(error, Failure::email_first))
@@ -37,7 +37,7 @@ async fn create(request: HttpRequest) -> Result<HttpResponse, Error> {
 
 async fn show(request: HttpRequest) -> Result<HttpResponse, Error> {
     let show = async {
-        let caller = Caller::of(&request).await?;
+        let caller = Caller::<ReadCustomers>::of(&request).await?;
         let key = key(&request, caller.tenant())?;
         caller.find_customer(key).await
     };
@@ -47,10 +47,10 @@ async fn show(request: HttpRequest) -> Result<HttpResponse, Error> {
 
 async fn update(request: HttpRequest) -> Result<HttpResponse, Error> {
     let update = async {
-        let caller = Caller::of(&request).await?;
+        let caller = Caller::<WriteCustomers>::of(&request).await?;
         let key = key(&request, caller.tenant())?;
         let edit = dto::read_edit(body::read(&request)?)?;
-        let changed = caller.run(move |roster| roster.change_customer(&key, &edit)).await?;
+        let changed = caller.change_customer(key, edit).await?;
         changed.map_err(|error| Failure::of_change(error, Failure::email_first))
     };
     let customer = update.await.map_err(Operation::Update.failed())?;
@@ -59,9 +59,9 @@ async fn update(request: HttpRequest) -> Result<HttpResponse, Error> {
 
 async fn remove(request: HttpRequest) -> Result<HttpResponse, Error> {
     let remove = async {
-        let caller = Caller::of(&request).await?;
+        let caller = Caller::<WriteCustomers>::of(&request).await?;
         let key = key(&request, caller.tenant())?;
-        caller.run(move |roster| roster.delete_customer(&key)).await?.map_err(Failure::from)
+        caller.delete_customer(key).await?.map_err(Failure::from)
     };
     remove.await.map_err(Operation::Delete.failed())?;
     Ok(json(StatusCode::OK, &Success { success: true }))
@@ -71,19 +71,14 @@ async fn remove(request: HttpRequest) -> Result<HttpResponse, Error> {
 /// while a slow client reads.
 async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
     let begin = async {
-        let caller = Caller::of(&request).await?;
+        let caller = Caller::<ReadCustomers>::of(&request).await?;
         // The first page is read before the status is sent, so that an outage is a 503 and not half an answer.
-        let first = next_page(&caller, None).await?;
+        let first = caller.list_customers(None, PageSize::BULK).await?;
         Ok((caller, first))
     };
     let (caller, first) = begin.await.map_err(Operation::Read.failed())?;
     let body = all_customers(caller, first);
     Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).streaming(body))
-}
-
-async fn next_page(caller: &Caller, before: Option<CustomerId>) -> Result<Page<Customer>, Failure> {
-    let tenant = caller.tenant();
-    Ok(caller.run(move |roster| roster.list_customers(tenant, before, PageSize::BULK)).await??)
 }
 
 /// Where the writing of a list stands.
@@ -97,12 +92,15 @@ enum Progress {
 }
 
 /// A failure on the way ends the connection without the closing bracket: no client takes half a list for a whole one.
-fn all_customers(caller: Caller, first: Page<Customer>) -> impl Stream<Item = Result<Bytes, Error>> {
+fn all_customers(caller: Caller<ReadCustomers>, first: Page<Customer>) -> impl Stream<Item = Result<Bytes, Error>> {
     let start = (caller, Progress::Page(first), &br#"{"customers":["#[..]);
     stream::try_unfold(start, |(caller, progress, lead)| async move {
         let page = match progress {
             Progress::Page(page) => page,
-            Progress::Behind(last) => next_page(&caller, Some(last)).await.map_err(Operation::Read.failed())?,
+            Progress::Behind(last) => {
+                let next = caller.list_customers(Some(last), PageSize::BULK).await;
+                next.map_err(Operation::Read.failed())?
+            }
             Progress::Done => return Ok(None),
         };
         let mut chunk = lead.to_vec();

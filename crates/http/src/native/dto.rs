@@ -1,11 +1,15 @@
 //! What the native surface reads and writes.
 
+use std::time::Duration;
+
 use roster_application::ports::SubscriptionCursor;
-use roster_application::{Registration, SubscriptionReport};
+use roster_application::{
+    ApiKey, ApiKeyOrder, CreatedApiKey, DEFAULT_OVERLAP, MAX_OVERLAP, Registration, Scope, Scopes, SubscriptionReport,
+};
 use roster_domain::{
-    Address, AddressEdit, AddressPart, Country, Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, ExternalId,
-    Json, Metadata, MetadataEdit, Name, Object, Phone, PlanId, PostalCode, Profile, Subscription, SubscriptionId,
-    SubscriptionStatus, TaxId, Tenant, Timestamp,
+    Address, AddressEdit, AddressPart, ApiKeyId, Country, Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse,
+    ExternalId, Json, Metadata, MetadataEdit, Name, Object, Phone, PlanId, PostalCode, Profile, Subscription,
+    SubscriptionId, SubscriptionStatus, TaxId, Tenant, Timestamp,
 };
 use serde::Serialize;
 
@@ -109,6 +113,48 @@ impl<'a> SubscriptionView<'a> {
     }
 }
 
+/// An API key as this surface shows it: never its secret, but for the one time when it was made.
+#[derive(Serialize)]
+pub(super) struct ApiKeyView<'a> {
+    #[serde(serialize_with = "respond::text")]
+    id: ApiKeyId,
+    #[serde(serialize_with = "respond::text")]
+    org_id: roster_domain::MerchantId,
+    environment: &'static str,
+    name: Option<&'a str>,
+    scopes: Vec<&'static str>,
+    created_at: String,
+    expires_at: Option<String>,
+    last_used_at: Option<String>,
+    revoked_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+}
+
+impl<'a> From<&'a ApiKey> for ApiKeyView<'a> {
+    fn from(key: &'a ApiKey) -> Self {
+        let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        Self {
+            id: key.id,
+            org_id: key.tenant.merchant,
+            environment: key.tenant.environment.as_str(),
+            name: key.name.as_ref().map(Name::as_str),
+            scopes: key.scopes.iter().map(Scope::as_str).collect(),
+            created_at: key.created_at.to_string(),
+            expires_at: time(key.expires_at),
+            last_used_at: time(key.last_used_at),
+            revoked_at: time(key.revoked_at),
+            key: None,
+        }
+    }
+}
+
+impl<'a> From<&'a CreatedApiKey> for ApiKeyView<'a> {
+    fn from(created: &'a CreatedApiKey) -> Self {
+        Self { key: Some(created.secret.reveal()), ..Self::from(&created.key) }
+    }
+}
+
 /// A page of a list.
 #[derive(Serialize)]
 pub(super) struct PageView<T> {
@@ -200,6 +246,25 @@ pub(super) fn read_report(id: SubscriptionId, body: Json) -> Result<Subscription
     fields.refuse_the_rest();
     let status = status.unwrap_or(SubscriptionStatus::Active);
     fields.finish(SubscriptionReport { id, plan_id, name, status, started_at, cancelled_at })
+}
+
+/// Reads the body of `POST /v1/api_keys`.
+pub(super) fn read_api_key_order(tenant: Tenant, body: Json) -> Result<ApiKeyOrder, Failure> {
+    let mut fields = Fields::of_body(body)?;
+    let name = fields.text("name", Name::parse).into_option();
+    let scopes = fields.texts("scopes", Scope::parse).into_option();
+    let expires_at = fields.text("expires_at", |text| Timestamp::parse(&text)).into_option();
+    fields.refuse_the_rest();
+    let scopes = scopes.map_or(Scopes::DEFAULT, |scopes| scopes.into_iter().collect());
+    fields.finish(ApiKeyOrder { tenant, name, scopes, expires_at })
+}
+
+/// Reads the body of `POST /v1/api_keys/{id}/rotate`: for how long the old key lives on.
+pub(super) fn read_overlap(body: Json) -> Result<Duration, Failure> {
+    let mut fields = Fields::of_body(body)?;
+    let seconds = fields.number("overlap_seconds", 0..=MAX_OVERLAP.as_secs()).into_option();
+    fields.refuse_the_rest();
+    fields.finish(seconds.map_or(DEFAULT_OVERLAP, Duration::from_secs))
 }
 
 /// The cursor behind a subscription: when it started, a dot, and its name.

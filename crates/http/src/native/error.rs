@@ -25,6 +25,8 @@ struct Problem {
     code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     customer_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ProblemFault>,
 }
@@ -57,9 +59,17 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
             let mut response = problem(
                 StatusCode::UNAUTHORIZED,
                 "unauthorized",
-                "A valid API key is needed: Authorization: Bearer sk_…",
+                "A valid API key or token is needed: Authorization: Bearer …",
             );
             respond::authenticate(&mut response);
+            response
+        }
+        Failure::MissingScope(scope) => {
+            let detail = format!("The credential lacks the scope {scope}.");
+            let mut content = content(StatusCode::FORBIDDEN, "missing_scope", detail);
+            content.scope = Some(scope.as_str());
+            let mut response = write(&content);
+            respond::missing_scope(&mut response, *scope);
             response
         }
         Failure::UnknownPath => problem(StatusCode::NOT_FOUND, "unknown_path", "There is nothing at this path."),
@@ -97,6 +107,12 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
             content.customer_id = Some(customer.to_string());
             write(&content)
         }
+        Failure::KeyNotFound => problem(StatusCode::NOT_FOUND, "key_not_found", "There is no such API key."),
+        Failure::KeyEnded => problem(
+            StatusCode::CONFLICT,
+            "key_ended",
+            "The API key is revoked or has expired, and nothing can come into its place.",
+        ),
         Failure::Unavailable => {
             let mut response = problem(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -150,6 +166,7 @@ fn content(status: StatusCode, code: &'static str, detail: impl Into<String>) ->
         detail: detail.into(),
         code,
         customer_id: None,
+        scope: None,
         errors: Vec::new(),
     }
 }

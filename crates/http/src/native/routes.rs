@@ -4,11 +4,11 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse};
 use roster_application::Recorded;
 use roster_application::ports::{CustomerKey, CustomerRef};
-use roster_domain::{Customer, CustomerId, ExternalId, SubscriptionId, Tenant};
+use roster_domain::{ApiKeyId, Customer, CustomerId, ExternalId, SubscriptionId, Tenant};
 
-use super::dto::{self, CustomerView, PageView, SubscriptionView};
+use super::dto::{self, ApiKeyView, CustomerView, PageView, SubscriptionView};
 use super::error::{Error, answer};
-use crate::auth::Caller;
+use crate::caller::{Caller, ManageKeys, ReadCustomers, WriteCustomers, WriteSubscriptions};
 use crate::failure::{Failure, Fault, Place};
 use crate::query::{self, PageQuery, Unknown};
 use crate::respond::json;
@@ -23,11 +23,14 @@ pub(crate) fn surface() -> Surface {
         .resource("/customers/{id}", vec![get(show), patch(change), delete(remove)])
         .resource("/customers/{id}/subscriptions", vec![get(list_subscriptions)])
         .resource("/customers/{id}/subscriptions/{subscription_id}", vec![put(record_subscription)])
+        .resource("/api_keys", vec![get(list_api_keys), post(create_api_key)])
+        .resource("/api_keys/{id}", vec![delete(revoke_api_key)])
+        .resource("/api_keys/{id}/rotate", vec![post(rotate_api_key)])
         .resource("/openapi.json", vec![openapi::show(openapi::NATIVE)])
 }
 
 async fn create(request: HttpRequest) -> Result<HttpResponse, Error> {
-    let caller = Caller::of(&request).await?;
+    let caller = Caller::<WriteCustomers>::of(&request).await?;
     let body = body::read(&request).map_err(Failure::from)?;
     let registration = dto::read_registration(caller.tenant(), body)?;
     let customer = caller
@@ -42,13 +45,13 @@ async fn create(request: HttpRequest) -> Result<HttpResponse, Error> {
 }
 
 async fn show(request: HttpRequest) -> Result<HttpResponse, Error> {
-    let caller = Caller::of(&request).await?;
+    let caller = Caller::<ReadCustomers>::of(&request).await?;
     let key = key(&request, caller.tenant())?;
     Ok(found(&caller.find_customer(key).await?))
 }
 
 async fn show_by_external_id(request: HttpRequest) -> Result<HttpResponse, Error> {
-    let caller = Caller::of(&request).await?;
+    let caller = Caller::<ReadCustomers>::of(&request).await?;
     let external_id = path::segment(&request, "external_id").ok_or(Failure::NotFound)?;
     let external_id = ExternalId::parse(external_id).map_err(|_| Failure::NotFound)?;
     let key = CustomerKey { tenant: caller.tenant(), customer: CustomerRef::ExternalId(external_id) };
@@ -56,42 +59,41 @@ async fn show_by_external_id(request: HttpRequest) -> Result<HttpResponse, Error
 }
 
 async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
-    let caller = Caller::of(&request).await?;
+    let caller = Caller::<ReadCustomers>::of(&request).await?;
     let PageQuery { size, cursor } = PageQuery::read(&request, Unknown::Refuse, query::parse_cursor)?;
-    let tenant = caller.tenant();
-    let page = caller.run(move |roster| roster.list_customers(tenant, cursor, size)).await?.map_err(Failure::from)?;
+    let page = caller.list_customers(cursor, size).await?;
     let next = page.items.last().filter(|_| page.has_more).map(|last| query::cursor_behind(last.id()));
     let data = page.items.iter().map(CustomerView::from).collect();
     Ok(json(StatusCode::OK, &PageView { data, has_more: page.has_more, next_cursor: next }))
 }
 
 async fn change(request: HttpRequest) -> Result<HttpResponse, Error> {
-    let caller = Caller::of(&request).await?;
+    let caller = Caller::<WriteCustomers>::of(&request).await?;
     let key = key(&request, caller.tenant())?;
     let body = body::read(&request).map_err(Failure::from)?;
     let edit = dto::read_edit(body)?;
     let customer = caller
-        .run(move |roster| roster.change_customer(&key, &edit))
+        .change_customer(key, edit)
         .await?
         .map_err(|error| Failure::of_change(error, Failure::external_id_first))?;
     Ok(found(&customer))
 }
 
 async fn remove(request: HttpRequest) -> Result<HttpResponse, Error> {
-    let caller = Caller::of(&request).await?;
+    let caller = Caller::<WriteCustomers>::of(&request).await?;
     let key = key(&request, caller.tenant())?;
-    caller.run(move |roster| roster.delete_customer(&key)).await?.map_err(Failure::from)?;
+    caller.delete_customer(key).await?.map_err(Failure::from)?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 async fn record_subscription(request: HttpRequest) -> Result<HttpResponse, Error> {
-    let caller = Caller::of(&request).await?;
+    let caller = Caller::<WriteSubscriptions>::of(&request).await?;
     let customer = customer_id(&request)?;
     let id = subscription_id(&request)?;
     let body = body::read(&request).map_err(Failure::from)?;
     let report = dto::read_report(id, body)?;
     let key = CustomerKey { tenant: caller.tenant(), customer: CustomerRef::Id(customer) };
-    let recorded = caller.run(move |roster| roster.record_subscription(&key, &report)).await?.map_err(Failure::from)?;
+    let recorded = caller.record_subscription(key, report).await?.map_err(Failure::from)?;
     let (status, subscription) = match &recorded {
         Recorded::New(subscription) => (StatusCode::CREATED, subscription),
         Recorded::Replaced(subscription) => (StatusCode::OK, subscription),
@@ -100,17 +102,45 @@ async fn record_subscription(request: HttpRequest) -> Result<HttpResponse, Error
 }
 
 async fn list_subscriptions(request: HttpRequest) -> Result<HttpResponse, Error> {
-    let caller = Caller::of(&request).await?;
+    let caller = Caller::<ReadCustomers>::of(&request).await?;
     let customer = customer_id(&request)?;
     let PageQuery { size, cursor } = PageQuery::read(&request, Unknown::Refuse, dto::parse_cursor)?;
     let key = CustomerKey { tenant: caller.tenant(), customer: CustomerRef::Id(customer) };
-    let page = caller
-        .run(move |roster| roster.list_subscriptions(&key, cursor.as_ref(), size))
-        .await?
-        .map_err(Failure::from)?;
+    let page = caller.list_subscriptions(key, cursor, size).await?.map_err(Failure::from)?;
     let next = page.items.last().filter(|_| page.has_more).map(dto::cursor_behind);
     let data = page.items.iter().map(|subscription| SubscriptionView::of(customer, subscription)).collect();
     Ok(json(StatusCode::OK, &PageView { data, has_more: page.has_more, next_cursor: next }))
+}
+
+async fn create_api_key(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<ManageKeys>::of(&request).await?;
+    let body = body::read_optional(&request).map_err(Failure::from)?;
+    let order = dto::read_api_key_order(caller.tenant(), body)?;
+    let created = caller.create_api_key(order).await?.map_err(Failure::from)?;
+    Ok(json(StatusCode::CREATED, &ApiKeyView::from(&created)))
+}
+
+async fn list_api_keys(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<ManageKeys>::of(&request).await?;
+    let PageQuery { size, cursor } = PageQuery::read(&request, Unknown::Refuse, ApiKeyId::from_suffix)?;
+    let page = caller.list_api_keys(cursor, size).await?;
+    let next = page.items.last().filter(|_| page.has_more).map(|last| last.id.suffix());
+    let data = page.items.iter().map(ApiKeyView::from).collect();
+    Ok(json(StatusCode::OK, &PageView { data, has_more: page.has_more, next_cursor: next }))
+}
+
+async fn revoke_api_key(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<ManageKeys>::of(&request).await?;
+    caller.revoke_api_key(api_key_id(&request)?).await?.ok_or(Failure::KeyNotFound)?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn rotate_api_key(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<ManageKeys>::of(&request).await?;
+    let id = api_key_id(&request)?;
+    let overlap = dto::read_overlap(body::read_optional(&request).map_err(Failure::from)?)?;
+    let created = caller.rotate_api_key(id, overlap).await?.map_err(Failure::from)?;
+    Ok(json(StatusCode::CREATED, &ApiKeyView::from(&created)))
 }
 
 fn found(customer: &Customer) -> HttpResponse {
@@ -124,6 +154,11 @@ fn key(request: &HttpRequest, tenant: Tenant) -> Result<CustomerKey, Failure> {
 fn customer_id(request: &HttpRequest) -> Result<CustomerId, Failure> {
     let id = path::segment(request, "id").ok_or(Failure::MalformedId)?;
     CustomerId::parse(&id).map_err(|_| Failure::MalformedId)
+}
+
+fn api_key_id(request: &HttpRequest) -> Result<ApiKeyId, Failure> {
+    let id = path::segment(request, "id").ok_or(Failure::KeyNotFound)?;
+    ApiKeyId::parse(&id).map_err(|_| Failure::KeyNotFound)
 }
 
 fn subscription_id(request: &HttpRequest) -> Result<SubscriptionId, Failure> {

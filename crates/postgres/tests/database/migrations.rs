@@ -20,7 +20,7 @@ fn store(url: &str) -> PostgresStore {
 }
 
 /// The names of all migrations, oldest first.
-const ALL: [&str; 1] = ["00000000000001_initial"];
+const ALL: [&str; 2] = ["00000000000001_initial", "00000000000002_key_scopes"];
 
 fn tables(url: &str) -> Vec<String> {
     let mut connection = PgConnection::establish(url).expect("a connection");
@@ -59,8 +59,12 @@ fn asking_what_is_missing_writes_nothing() {
 fn what_was_applied_can_be_undone() {
     let Some(database) = MIGRATED.database() else { return };
     let mut connection = PgConnection::establish(database.url()).expect("a connection");
-    let down = include_str!("../../../../migrations/postgres/00000000000001_initial/down.sql");
-    connection.batch_execute(down).expect("it is undone");
+    for down in [
+        include_str!("../../../../migrations/postgres/00000000000002_key_scopes/down.sql"),
+        include_str!("../../../../migrations/postgres/00000000000001_initial/down.sql"),
+    ] {
+        connection.batch_execute(down).expect("it is undone");
+    }
     assert_eq!(tables(database.url()), ["__diesel_schema_migrations"]);
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use roster_application::ports::Clock as _;
-use roster_application::{ApiKey, ApiKeyOrder, PageSize, Roster};
-use roster_domain::{ApiKeyId, MerchantId, Name, Tenant, Timestamp};
+use roster_application::{ApiKey, ApiKeyOrder, CreatedApiKey, PageSize, Roster, Scope, Scopes};
+use roster_domain::{ApiKeyId, Environment, MerchantId, Name, Tenant, Timestamp};
 use serde::Serialize;
 
 use crate::cli::{Form, Keys};
@@ -14,15 +14,18 @@ use crate::compose;
 use crate::config::Config;
 use crate::output::{self, List};
 
-/// Makes, lists or revokes keys.
+/// Makes, lists, rotates or revokes keys.
 pub fn run(command: Keys, config: &Config) -> anyhow::Result<()> {
     let roster = compose::open_up_to_date(&config.database)?.roster();
     match command {
-        Keys::Create { merchant, environment, name, expires_in, form } => {
+        Keys::Create { merchant, environment, name, scopes, expires_in, form } => {
+            let tenant = Tenant { merchant, environment };
+            let scopes = if scopes.is_empty() { Scopes::DEFAULT } else { scopes.into_iter().collect() };
             let expires_at = expires_in.map(end_of).transpose()?;
-            create(&roster, ApiKeyOrder { tenant: Tenant { merchant, environment }, name, expires_at }, form)
+            create(&roster, ApiKeyOrder { tenant, name, scopes, expires_at }, form)
         }
         Keys::List { merchant, form } => list(&roster, merchant, form),
+        Keys::Rotate { id, overlap, form } => rotate(&roster, id, overlap, form),
         Keys::Revoke { id, form } => revoke(&roster, id, form),
     }
 }
@@ -35,7 +38,21 @@ fn end_of(validity: Duration) -> anyhow::Result<Timestamp> {
 
 fn create(roster: &Roster, order: ApiKeyOrder, form: Form) -> anyhow::Result<()> {
     let merchant = order.tenant.merchant;
-    let created = roster.create_api_key(order).with_context(|| format!("no key was made for {merchant}"))?;
+    // Whoever may run this command may do everything.
+    let created =
+        roster.create_api_key(order, Scopes::ALL).with_context(|| format!("no key was made for {merchant}"))?;
+    print_created(&created, form)
+}
+
+fn rotate(roster: &Roster, id: ApiKeyId, overlap: Duration, form: Form) -> anyhow::Result<()> {
+    let tenant = tenant_of(roster, id)?;
+    let created = roster
+        .rotate_api_key(tenant, id, overlap, Scopes::ALL)
+        .with_context(|| format!("no key was made in the place of {id}"))?;
+    print_created(&created, form)
+}
+
+fn print_created(created: &CreatedApiKey, form: Form) -> anyhow::Result<()> {
     let view = KeyView::from(&created.key);
     if form.json {
         return output::print_json(&CreatedView { key: created.secret.reveal(), stored: view });
@@ -46,6 +63,7 @@ fn create(roster: &Roster, order: ApiKeyOrder, form: Form) -> anyhow::Result<()>
          Keep it now: it is shown only this once and stored nowhere.\n",
         id = view.id,
         environment = view.environment,
+        merchant = view.merchant_id,
         secret = created.secret.reveal(),
     ))
 }
@@ -65,15 +83,17 @@ fn list(roster: &Roster, merchant: MerchantId, form: Form) -> anyhow::Result<()>
             key.tenant.environment.as_str().to_owned(),
             key.created_at.to_string(),
             state(key, now),
+            key.last_used_at.map_or("never".to_owned(), |time| time.to_string()),
+            key.scopes.to_string(),
             key.name.as_ref().map_or(String::new(), |name| name.as_str().to_owned()),
         ]
     };
-    let headings = ["ID", "ENVIRONMENT", "CREATED", "STATE", "NAME"];
+    let headings = ["ID", "ENVIRONMENT", "CREATED", "STATE", "LAST USED", "SCOPES", "NAME"];
     output::print(&output::table(headings, &keys.iter().map(row).collect::<Vec<_>>()))
 }
 
 fn revoke(roster: &Roster, id: ApiKeyId, form: Form) -> anyhow::Result<()> {
-    let key = roster.revoke_api_key(id)?.ok_or_else(|| anyhow!("there is no key {id}"))?;
+    let key = roster.revoke_api_key(tenant_of(roster, id)?, id)?.ok_or_else(|| unknown(id))?;
     if form.json {
         return output::print_json(&KeyView::from(&key));
     }
@@ -81,10 +101,28 @@ fn revoke(roster: &Roster, id: ApiKeyId, form: Form) -> anyhow::Result<()> {
     output::print(&format!("{id} is revoked{since}.\n"))
 }
 
+fn tenant_of(roster: &Roster, id: ApiKeyId) -> anyhow::Result<Tenant> {
+    roster.tenant_of_api_key(id)?.ok_or_else(|| unknown(id))
+}
+
+fn unknown(id: ApiKeyId) -> anyhow::Error {
+    anyhow!("there is no key {id}")
+}
+
+/// The keys of both environments, the oldest first.
 fn all(roster: &Roster, merchant: MerchantId) -> anyhow::Result<Vec<ApiKey>> {
+    let mut all = Vec::new();
+    for environment in Environment::ALL {
+        all.append(&mut all_of(roster, Tenant { merchant, environment })?);
+    }
+    all.sort_by_key(|key| key.id);
+    Ok(all)
+}
+
+fn all_of(roster: &Roster, tenant: Tenant) -> anyhow::Result<Vec<ApiKey>> {
     let mut all: Vec<ApiKey> = Vec::new();
     loop {
-        let page = roster.list_api_keys(merchant, all.last().map(|key| key.id), PageSize::BULK)?;
+        let page = roster.list_api_keys(tenant, all.last().map(|key| key.id), PageSize::BULK)?;
         all.extend(page.items);
         if !page.has_more {
             return Ok(all);
@@ -116,8 +154,10 @@ struct KeyView<'a> {
     merchant_id: String,
     environment: &'static str,
     name: Option<&'a str>,
+    scopes: Vec<&'static str>,
     created_at: String,
     expires_at: Option<String>,
+    last_used_at: Option<String>,
     revoked_at: Option<String>,
 }
 
@@ -128,8 +168,10 @@ impl<'a> From<&'a ApiKey> for KeyView<'a> {
             merchant_id: key.tenant.merchant.to_string(),
             environment: key.tenant.environment.as_str(),
             name: key.name.as_ref().map(Name::as_str),
+            scopes: key.scopes.iter().map(Scope::as_str).collect(),
             created_at: key.created_at.to_string(),
             expires_at: key.expires_at.map(|time| time.to_string()),
+            last_used_at: key.last_used_at.map(|time| time.to_string()),
             revoked_at: key.revoked_at.map(|time| time.to_string()),
         }
     }

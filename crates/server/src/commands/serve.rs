@@ -26,7 +26,7 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
         "starting"
     );
     let database = compose::open_up_to_date(&config.database)?;
-    let roster = database.roster();
+    let roster = database.roster().with_key_lifetime(config.auth.key_cache);
     let demo = demo.then(|| Demo::prepare(&roster, config.http.bind)).transpose().context("the demo cannot be made")?;
     let stop = signals.stop().context("signals cannot be caught")?;
     let ready = |address| {

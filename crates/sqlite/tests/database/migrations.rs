@@ -14,7 +14,7 @@ use roster_sqlite::{Options, SqliteStore};
 use crate::samples::{open, open_migrated, options, raw};
 
 /// The names of all migrations, oldest first.
-const ALL: [&str; 1] = ["00000000000001_initial"];
+const ALL: [&str; 2] = ["00000000000001_initial", "00000000000002_key_scopes"];
 
 fn tables(connection: &mut SqliteConnection) -> Vec<String> {
     let names = sql::<Text>("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name");
@@ -78,7 +78,11 @@ fn what_was_applied_can_be_undone() {
     let path = folder.path().join("roster.db");
     drop(open_migrated(&path));
     let mut connection = raw(&path);
-    let down = include_str!("../../../../migrations/sqlite/00000000000001_initial/down.sql");
-    connection.batch_execute(down).expect("it is undone");
+    for down in [
+        include_str!("../../../../migrations/sqlite/00000000000002_key_scopes/down.sql"),
+        include_str!("../../../../migrations/sqlite/00000000000001_initial/down.sql"),
+    ] {
+        connection.batch_execute(down).expect("it is undone");
+    }
     assert_eq!(tables(&mut connection), ["__diesel_schema_migrations"]);
 }

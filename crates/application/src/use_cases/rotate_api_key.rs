@@ -1,0 +1,77 @@
+use std::time::Duration;
+
+use roster_domain::{ApiKeyId, Tenant};
+
+use super::create_api_key::{ApiKeyOrder, CreateApiKeyError};
+use crate::ports::StoreError;
+use crate::{ApiKey, CreatedApiKey, Roster, Scope, Scopes};
+
+/// The longest that a key may live on beside the one in its place: 30 days.
+pub const MAX_OVERLAP: Duration = Duration::from_hours(30 * 24);
+
+/// How long a key lives on beside the one in its place if nobody says: a day.
+pub const DEFAULT_OVERLAP: Duration = Duration::from_hours(24);
+
+/// Why a key was not rotated.
+#[derive(Debug, thiserror::Error)]
+pub enum RotateApiKeyError {
+    /// The tenant has no such key.
+    #[error("there is no such key")]
+    NotFound,
+    /// It is revoked or has expired, and nothing can come into its place.
+    #[error("the key is revoked or has expired")]
+    Ended,
+    /// It has a scope that whoever rotates it lacks, and would gain with the new secret.
+    #[error("the key has the scope {0}, which is not yours to give")]
+    BeyondScope(Scope),
+    /// No secret could be made for the new key.
+    #[error("no key could be made in its place")]
+    Create(#[source] CreateApiKeyError),
+    /// The store failed.
+    #[error("the key could not be rotated")]
+    Store(#[from] StoreError),
+}
+
+impl Roster {
+    /// Makes a key in the place of another: with its name, its scopes and, from now on, as long a life. The old one lives
+    /// on for `overlap`, at most [`MAX_OVERLAP`], or until its own end.
+    ///
+    /// `granted` is what whoever rotates it may do.
+    ///
+    /// # Errors
+    /// [`RotateApiKeyError`]; nothing has changed then.
+    pub fn rotate_api_key(
+        &self,
+        tenant: Tenant,
+        id: ApiKeyId,
+        overlap: Duration,
+        granted: Scopes,
+    ) -> Result<CreatedApiKey, RotateApiKeyError> {
+        let now = self.clock.now();
+        let end = now.plus(overlap.min(MAX_OVERLAP));
+        let order = ApiKeyOrder { tenant, name: None, scopes: Scopes::NONE, expires_at: None };
+        let fresh = self.new_api_key(order).map_err(RotateApiKeyError::Create)?;
+        let (new, old) = self.store.transaction(|uow| {
+            let keys = uow.api_keys();
+            let old = keys.lock(tenant, id)?.ok_or(RotateApiKeyError::NotFound)?;
+            if !old.is_usable(now) {
+                return Err(RotateApiKeyError::Ended);
+            }
+            if let Some(scope) = old.scopes.first_beyond(granted) {
+                return Err(RotateApiKeyError::BeyondScope(scope));
+            }
+            let new = ApiKey {
+                name: old.name.clone(),
+                scopes: old.scopes,
+                expires_at: old.expires_at.map(|expiry| now.plus(expiry.since(old.created_at))),
+                ..fresh.key.clone()
+            };
+            let old = ApiKey { expires_at: Some(old.expires_at.map_or(end, |expiry| expiry.min(end))), ..old };
+            keys.insert(&new)?;
+            keys.update(&old)?;
+            Ok((new, old))
+        })?;
+        self.known.forget_key(&old.digest);
+        Ok(CreatedApiKey { key: new, secret: fresh.secret })
+    }
+}
