@@ -81,14 +81,12 @@ impl Fields {
             Some(Json::Number(number)) => number,
             Some(_) => return self.mistyped(key, "a number"),
         };
-        match number.as_str().parse().ok().filter(|number| bounds.contains(number)) {
-            Some(number) => Edit::Set(number),
-            None => {
-                let detail = format!("must be a whole number from {} to {}", bounds.start(), bounds.end());
-                self.faults.push(Fault { place: Place::Body(self.at.key(key)), code: "out_of_range", detail });
-                Edit::Keep
-            }
+        if let Some(number) = number.as_str().parse().ok().filter(|number| bounds.contains(number)) {
+            return Edit::Set(number);
         }
+        let detail = format!("must be a whole number from {} to {}", bounds.start(), bounds.end());
+        self.faults.push(Fault { place: Place::Body(self.at.key(key)), code: "out_of_range", detail });
+        Edit::Keep
     }
 
     /// An object field, whose own fields are read by `read`.

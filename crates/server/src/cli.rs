@@ -173,8 +173,8 @@ Examples:
 
     /// Revoke a key: from now on it opens nothing
     ///
-    /// A running service may take it for as long as auth.key_cache_ms says. It cannot be taken back. Revoking a key again
-    /// changes nothing.
+    /// A running service may take it for some seconds more: the key cache of its configuration says how many. It cannot be
+    /// taken back. Revoking a key again changes nothing.
     Revoke {
         /// The id that `roster keys create` or `list` shows: key_…
         #[arg(value_parser = ApiKeyId::parse)]

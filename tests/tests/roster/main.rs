@@ -3,10 +3,12 @@
 mod contract;
 mod durability;
 mod isolation;
+mod keys;
 mod outage;
 mod process;
 mod races;
 mod robustness;
 mod routes;
+mod scopes;
 mod seeds;
 mod streaming;

@@ -134,8 +134,9 @@ fn nobody_revokes_or_rotates_the_key_of_another_tenant() {
         assert!(matches!(refused, Err(RotateApiKeyError::NotFound)), "{refused:?}");
     }
     let listed = service.roster.list_api_keys(service.tenant, None, PageSize::DEFAULT).expect("a page");
-    assert_eq!(listed.items, [made.key.clone()]);
-    assert_eq!(service.roster.tenant_of_api_key(made.key.id).expect("an answer"), Some(service.tenant));
+    let id = made.key.id;
+    assert_eq!(listed.items, [made.key]);
+    assert_eq!(service.roster.tenant_of_api_key(id).expect("an answer"), Some(service.tenant));
 }
 
 #[test]

@@ -33,7 +33,8 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
             respond::missing_scope(&mut response, *scope);
             response
         }
-        Failure::UnknownPath => error(StatusCode::NOT_FOUND, "Not found"),
+        // Keys are managed on the native surface alone.
+        Failure::UnknownPath | Failure::KeyNotFound => error(StatusCode::NOT_FOUND, "Not found"),
         Failure::MethodNotAllowed(methods) => {
             let mut response = error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
             respond::allow(&mut response, methods);
@@ -44,8 +45,6 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         Failure::MalformedId | Failure::NotFound => error(StatusCode::NOT_FOUND, "Customer not found"),
         Failure::EmailTaken(_) => error(StatusCode::CONFLICT, "A customer with this email already exists"),
         Failure::ExternalIdTaken(_) => error(StatusCode::CONFLICT, "A customer with this reference_id already exists"),
-        // Keys are managed on the native surface alone.
-        Failure::KeyNotFound => error(StatusCode::NOT_FOUND, "Not found"),
         Failure::KeyEnded => error(StatusCode::CONFLICT, "Conflict"),
         Failure::Unavailable => {
             let mut response = error(StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable");

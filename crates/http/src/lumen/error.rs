@@ -82,7 +82,8 @@ fn answer_to(operation: Operation, failure: &Failure) -> HttpResponse {
             respond::missing_scope(&mut response, *scope);
             response
         }
-        Failure::UnknownPath => error(StatusCode::NOT_FOUND, "Not found"),
+        // Keys are managed on the native surface alone.
+        Failure::UnknownPath | Failure::KeyNotFound => error(StatusCode::NOT_FOUND, "Not found"),
         Failure::MethodNotAllowed(methods) => {
             let mut response = error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
             respond::allow(&mut response, methods);
@@ -102,8 +103,6 @@ fn answer_to(operation: Operation, failure: &Failure) -> HttpResponse {
             },
         ),
         Failure::ExternalIdTaken(_) => error(StatusCode::CONFLICT, "A customer with this userId already exists"),
-        // Keys are managed on the native surface alone.
-        Failure::KeyNotFound => error(StatusCode::NOT_FOUND, "Not found"),
         Failure::KeyEnded => error(StatusCode::CONFLICT, "Conflict"),
         Failure::Unavailable => {
             let mut response = error(StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable");
