@@ -14,6 +14,8 @@ use actix_web::{Error, HttpMessage as _};
 use roster_domain::Tenant;
 use tracing::Instrument as _;
 
+use crate::limits;
+
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The most bytes of a caller's own request identifier.
@@ -42,6 +44,7 @@ pub(crate) async fn record<B: MessageBody>(
         environment = tenant.map(|tenant| tenant.environment.as_str()),
     );
     response.headers_mut().insert(REQUEST_ID.clone(), request_id);
+    limits::show(&mut response);
     Ok(response)
 }
 

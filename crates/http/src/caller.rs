@@ -7,7 +7,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use actix_web::{HttpMessage as _, HttpRequest};
+use actix_web::{HttpMessage as _, HttpRequest, web};
 use roster_application::ports::{CustomerKey, StoreError, SubscriptionCursor};
 use roster_application::{
     ApiKey, ApiKeyOrder, ChangeError, CreateApiKeyError, CreatedApiKey, DeleteError, ListSubscriptionsError, Page,
@@ -19,6 +19,7 @@ use roster_domain::{ApiKeyId, Customer, CustomerEdit, CustomerId, EmailUse, Subs
 use crate::auth;
 use crate::core::Handle;
 use crate::failure::Failure;
+use crate::limits::RateLimits;
 
 /// A scope, as the type of the callers who have it.
 pub(crate) trait Permission {
@@ -58,10 +59,14 @@ pub(crate) struct Caller<P> {
 }
 
 impl<P: Permission> Caller<P> {
-    /// Authenticates the request, and refuses whoever lacks the scope.
+    /// Authenticates the request, and refuses whoever calls too often or lacks the scope.
     pub(crate) async fn of(request: &HttpRequest) -> Result<Self, Failure> {
         let principal = auth::authenticate(request).await?;
         request.extensions_mut().insert(principal.tenant);
+        let rates = request.app_data::<web::Data<RateLimits>>().ok_or(Failure::Internal)?;
+        let (allowance, verdict) = rates.count(&principal);
+        request.extensions_mut().insert(allowance);
+        verdict.map_err(Failure::TooManyRequests)?;
         let caller = Self { principal, core: auth::core(request)?.clone(), permission: PhantomData };
         caller.require(P::SCOPE)?;
         Ok(caller)

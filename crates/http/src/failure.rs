@@ -12,12 +12,15 @@ use roster_application::{
 use roster_domain::{CustomerId, Rule};
 
 use crate::core::NotDone;
+use crate::limits::Limit;
 
 /// What went wrong. Each surface has one total `match` from here to its answers.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// No credential, or one that opens nothing.
     Unauthorized,
+    /// The credential is good, but this limit on requests is reached.
+    TooManyRequests(Limit),
     /// The credential is good, but lacks this scope.
     MissingScope(Scope),
     /// No such path.

@@ -3,7 +3,7 @@
 //! [`native`], [`lumen`] and [`lava`] each hold one contract, in files of the same names: `routes` (paths and handlers),
 //! `dto` (what is read and written) and `error` (one total `match` from [`Failure`](failure::Failure) to answers). None
 //! knows another. What they share stands beside them: [`body`] and [`fields`] read requests strictly, [`auth`] finds out
-//! who calls, [`caller`] what they may do, and [`core`] is the one place where async requests meet the synchronous
+//! who calls, [`limits`] how often they may, [`caller`] what they may do, and [`core`] is the one place where async requests meet the synchronous
 //! service. [`openapi`] shows what each surface promises.
 //!
 //! This crate knows actix-web, and neither diesel nor which store is used.
@@ -17,6 +17,7 @@ pub(crate) mod failure;
 pub(crate) mod fields;
 pub(crate) mod health;
 pub(crate) mod lava;
+pub(crate) mod limits;
 pub(crate) mod lumen;
 pub(crate) mod native;
 pub(crate) mod openapi;
@@ -34,6 +35,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use roster_application::Roster;
 
+pub use limits::Quotas;
 pub use routing::{Route, routes};
 
 /// How the service is reached over HTTP.
@@ -49,6 +51,10 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// How long requests in flight may take to finish once the service stops; whole seconds.
     pub shutdown_timeout: Duration,
+    /// How many requests a second keys and merchants may make of live customers.
+    pub live: Quotas,
+    /// How many of sandbox customers.
+    pub sandbox: Quotas,
     /// Threads that work with the database, at least five; each holds at most one connection.
     pub database_threads: usize,
     /// Requests of one kind that may wait for one of those threads.
@@ -73,12 +79,14 @@ pub fn serve(
     let core =
         core::Core::start(roster, settings.database_threads, settings.database_queue, settings.database_deadline)?;
     let limits = body::Limits { timeout: settings.body_timeout };
+    let rates = web::Data::new(limits::RateLimits::new(settings.live, settings.sandbox));
     let running = core.handle();
     let served = actix_web::rt::System::new().block_on(async move {
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(web::Data::new(running.clone()))
                 .app_data(web::Data::new(limits))
+                .app_data(rates.clone())
                 .configure(routing::configure)
                 .wrap(from_fn(body::receive))
                 .wrap(from_fn(access_log::record))

@@ -29,6 +29,7 @@ pub(crate) fn show(document: &'static str) -> Endpoint {
 mod tests {
     use super::*;
     use std::collections::{BTreeMap, BTreeSet};
+    use std::num::NonZeroU32;
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -51,6 +52,7 @@ mod tests {
     use crate::core::Core;
     use crate::failure::{BodyFailure, Failure, Fault, Place};
     use crate::lava::MAX_CHARACTERS;
+    use crate::limits::{Limit, Quotas, RateLimits};
     use crate::{native, routing};
 
     /// A document, and the base of the surface that it describes.
@@ -235,7 +237,7 @@ mod tests {
         for document in documents() {
             let of_its_own = |status| match status {
                 "401" | "403" => "WWW-Authenticate",
-                "503" => "Retry-After",
+                "429" | "503" => "Retry-After",
                 _ => "X-Request-Id",
             };
             for Operation { method, path, json } in document.operations() {
@@ -398,6 +400,7 @@ mod tests {
         let mut codes = BTreeSet::new();
         for (failure, schema) in [
             (Failure::Unauthorized, "Problem"),
+            (Failure::TooManyRequests(Limit::Key), "Problem"),
             (Failure::MissingScope(Scope::ReadCustomers), "MissingScopeProblem"),
             (Failure::UnknownPath, "Problem"),
             (Failure::MethodNotAllowed("GET".to_owned()), "Problem"),
@@ -446,7 +449,10 @@ mod tests {
         let core = Core::start(&roster, 1, 16, Duration::from_secs(10)).expect("a thread");
         let answers = rt::System::new().block_on(async {
             let limits = body::Limits { timeout: Duration::from_secs(10) };
-            let app = App::new().app_data(web::Data::new(core.handle())).app_data(web::Data::new(limits));
+            let quotas = Quotas { key: NonZeroU32::MAX, merchant: NonZeroU32::MAX };
+            let rates = web::Data::new(RateLimits::new(quotas, quotas));
+            let app =
+                App::new().app_data(web::Data::new(core.handle())).app_data(web::Data::new(limits)).app_data(rates);
             let app = init_service(app.configure(routing::configure).wrap(from_fn(body::receive))).await;
             let mut answers = Vec::new();
             for (method, path, body) in requests {

@@ -5,11 +5,13 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
 use config::{Value, ValueKind};
+use roster_http::Quotas;
 
 use crate::database_url::DatabaseUrl;
 use crate::layers::{Faults, Layers};
@@ -27,6 +29,8 @@ pub struct Config {
     pub database: Database,
     /// Who is let in.
     pub auth: Auth,
+    /// How often they may call.
+    pub limits: Limits,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -66,6 +70,15 @@ pub struct Database {
 pub struct Auth {
     /// How long a key that was looked up is known.
     pub key_cache: Duration,
+}
+
+/// `limits.*`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests a second of live customers.
+    pub live: Quotas,
+    /// Requests a second of sandbox customers.
+    pub sandbox: Quotas,
 }
 
 /// `log.*`
@@ -126,6 +139,16 @@ impl Config {
                 migrate_on_start: layers.read("database.migrate_on_start", flag),
             },
             auth: Auth { key_cache: layers.read("auth.key_cache_ms", millis(0..=60_000)) },
+            limits: Limits {
+                live: Quotas {
+                    key: layers.read("limits.live_key_per_second", per_second),
+                    merchant: layers.read("limits.live_merchant_per_second", per_second),
+                },
+                sandbox: Quotas {
+                    key: layers.read("limits.sandbox_key_per_second", per_second),
+                    merchant: layers.read("limits.sandbox_merchant_per_second", per_second),
+                },
+            },
             log: Log { level: layers.read("log.level", level), format: layers.read("log.format", format) },
         }
     }
@@ -164,6 +187,11 @@ where
 fn millis(bounds: RangeInclusive<u64>) -> impl Fn(&Value) -> Result<Duration, String> {
     let number = number(bounds);
     move |value| number(value).map(Duration::from_millis).map_err(|rule| format!("{rule} (milliseconds)"))
+}
+
+fn per_second(value: &Value) -> Result<NonZeroU32, String> {
+    let number = number(1..=1_000_000_u32)(value).map_err(|rule| format!("{rule} (requests a second)"))?;
+    NonZeroU32::new(number).ok_or_else(|| "must not be 0".to_owned())
 }
 
 fn flag(value: &Value) -> Result<bool, String> {
@@ -226,6 +254,10 @@ mod tests {
         ("database.deadline_ms", "105", "106", |c| c.database.deadline.as_millis().to_string()),
         ("database.migrate_on_start", "false", "true", |c| c.database.migrate_on_start.to_string()),
         ("auth.key_cache_ms", "0", "107", |c| c.auth.key_cache.as_millis().to_string()),
+        ("limits.live_key_per_second", "11", "12", |c| c.limits.live.key.to_string()),
+        ("limits.live_merchant_per_second", "13", "14", |c| c.limits.live.merchant.to_string()),
+        ("limits.sandbox_key_per_second", "15", "16", |c| c.limits.sandbox.key.to_string()),
+        ("limits.sandbox_merchant_per_second", "17", "18", |c| c.limits.sandbox.merchant.to_string()),
         ("log.level", "\"debug\"", "warn", |c| c.log.level.clone()),
         ("log.format", "\"json\"", "pretty", |c| format!("{:?}", c.log.format).to_lowercase()),
     ];
@@ -237,6 +269,11 @@ mod tests {
 
     fn as_variable(key: &str) -> String {
         format!("ROSTER__{}", key.replace('.', "__").to_uppercase())
+    }
+
+    fn quotas(key: u32, merchant: u32) -> Quotas {
+        let number = |number| NonZeroU32::new(number).expect("not zero");
+        Quotas { key: number(key), merchant: number(merchant) }
     }
 
     #[test]
@@ -260,6 +297,7 @@ mod tests {
                     migrate_on_start: true,
                 },
                 auth: Auth { key_cache: Duration::from_secs(5) },
+                limits: Limits { live: quotas(5000, 10_000), sandbox: quotas(500, 1000) },
                 log: Log { level: "info".to_owned(), format: LogFormat::Auto },
             }
         );
@@ -309,6 +347,18 @@ mod tests {
             ("database.deadline_ms", "1e3", "must be a whole number from 100 to 60000 (milliseconds)"),
             ("database.migrate_on_start", "yes", "must be true or false"),
             ("auth.key_cache_ms", "60001", "must be a whole number from 0 to 60000 (milliseconds)"),
+            ("limits.live_key_per_second", "0", "must be a whole number from 1 to 1000000 (requests a second)"),
+            (
+                "limits.live_merchant_per_second",
+                "1000001",
+                "must be a whole number from 1 to 1000000 (requests a second)",
+            ),
+            ("limits.sandbox_key_per_second", "-1", "must be a whole number from 1 to 1000000 (requests a second)"),
+            (
+                "limits.sandbox_merchant_per_second",
+                "many",
+                "must be a whole number from 1 to 1000000 (requests a second)",
+            ),
             ("log.level", "inof", "must be off, error, warn, info, debug, trace, or a filter"),
             ("log.format", "xml", "must be auto, pretty or json"),
         ] {

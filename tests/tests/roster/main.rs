@@ -7,6 +7,7 @@ mod keys;
 mod outage;
 mod process;
 mod races;
+mod rates;
 mod robustness;
 mod routes;
 mod scopes;

@@ -27,6 +27,12 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
             respond::authenticate(&mut response);
             response
         }
+        Failure::TooManyRequests(limit) => {
+            let message = format!("Too many requests: the limit of the {} is reached", limit.as_str());
+            let mut response = error(StatusCode::TOO_MANY_REQUESTS, &message);
+            respond::retry_after(&mut response);
+            response
+        }
         Failure::MissingScope(scope) => {
             let mut response =
                 error(StatusCode::FORBIDDEN, &format!("Forbidden: the credential lacks the scope {scope}"));

@@ -76,6 +76,12 @@ fn answer_to(operation: Operation, failure: &Failure) -> HttpResponse {
             respond::authenticate(&mut response);
             response
         }
+        Failure::TooManyRequests(limit) => {
+            let message = format!("Too many requests: the limit of the {} is reached", limit.as_str());
+            let mut response = error(StatusCode::TOO_MANY_REQUESTS, &message);
+            respond::retry_after(&mut response);
+            response
+        }
         Failure::MissingScope(scope) => {
             let mut response =
                 error(StatusCode::FORBIDDEN, &format!("Forbidden: the credential lacks the scope {scope}"));

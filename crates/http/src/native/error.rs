@@ -64,6 +64,12 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
             respond::authenticate(&mut response);
             response
         }
+        Failure::TooManyRequests(limit) => {
+            let detail = format!("The limit on requests of this {} is reached.", limit.as_str());
+            let mut response = problem(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
+            respond::retry_after(&mut response);
+            response
+        }
         Failure::MissingScope(scope) => {
             let detail = format!("The credential lacks the scope {scope}.");
             let mut content = content(StatusCode::FORBIDDEN, "missing_scope", detail);

@@ -5,4 +5,4 @@ mod error;
 mod routes;
 
 pub(crate) use error::{Error, answer};
-pub(crate) use routes::surface;
+pub(crate) use routes::{BASE, surface};

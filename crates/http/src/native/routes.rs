@@ -15,9 +15,12 @@ use crate::respond::json;
 use crate::routing::{Surface, delete, get, patch, post, put};
 use crate::{body, openapi, path};
 
+/// What every path of this surface starts with.
+pub(crate) const BASE: &str = "/v1";
+
 /// The native surface.
 pub(crate) fn surface() -> Surface {
-    Surface::new("/v1", answer)
+    Surface::new(BASE, answer)
         .resource("/customers", vec![get(list), post(create)])
         .resource("/customers/external/{external_id}", vec![get(show_by_external_id)])
         .resource("/customers/{id}", vec![get(show), patch(change), delete(remove)])

@@ -52,6 +52,8 @@ fn settings(config: &Config) -> roster_http::Settings {
         head_timeout,
         body_timeout,
         shutdown_timeout,
+        live: config.limits.live,
+        sandbox: config.limits.sandbox,
         database_threads: config.database.connections.into(),
         database_queue: config.database.queue,
         database_deadline: config.database.deadline,
