@@ -11,7 +11,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _};
-use roster_domain::Tenant;
+use roster_application::Principal;
 use tracing::Instrument as _;
 
 use crate::limits;
@@ -32,7 +32,8 @@ pub(crate) async fn record<B: MessageBody>(
     let printed = request_id.to_str().unwrap_or_default();
     let span = tracing::info_span!("request", request_id = printed);
     let mut response = next.call(request).instrument(span).await?;
-    let tenant = response.request().extensions().get::<Tenant>().copied();
+    let principal = response.request().extensions().get::<Principal>().copied();
+    let (tenant, api_key) = (principal.map(|who| who.tenant), principal.and_then(|who| who.api_key));
     tracing::info!(
         target: "roster::request",
         method = %response.request().method(),
@@ -42,6 +43,7 @@ pub(crate) async fn record<B: MessageBody>(
         request_id = printed,
         merchant = tenant.map(|tenant| tracing::field::display(tenant.merchant)),
         environment = tenant.map(|tenant| tenant.environment.as_str()),
+        api_key = api_key.map(tracing::field::display),
     );
     response.headers_mut().insert(REQUEST_ID.clone(), request_id);
     limits::show(&mut response);

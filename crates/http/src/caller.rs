@@ -62,7 +62,7 @@ impl<P: Permission> Caller<P> {
     /// Authenticates the request, and refuses whoever calls too often or lacks the scope.
     pub(crate) async fn of(request: &HttpRequest) -> Result<Self, Failure> {
         let principal = auth::authenticate(request).await?;
-        request.extensions_mut().insert(principal.tenant);
+        request.extensions_mut().insert(principal);
         let rates = request.app_data::<web::Data<RateLimits>>().ok_or(Failure::Internal)?;
         let (allowance, verdict) = rates.count(&principal);
         request.extensions_mut().insert(allowance);

@@ -97,6 +97,7 @@ fn every_request_is_one_line_of_json_that_names_nobody(database: Database) {
         assert_eq!(field(&line, "status"), status, "{line}");
         assert_eq!(field(&line, "merchant"), app.tenants().ours.id, "{line}");
         assert_eq!(field(&line, "environment"), "live", "{line}");
+        assert!(field(&line, "api_key").as_str().is_some_and(|id| id.starts_with("key_")), "{line}");
         assert!(field(&line, "duration_us").is_u64(), "{line}");
     }
     let unauthorized = app.native().without_key();
