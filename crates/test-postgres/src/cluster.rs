@@ -1,5 +1,5 @@
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt as _;
@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::database::Server;
 use crate::installation::{Account, Installation, say_skipped};
 use crate::process;
+use crate::statements;
 
 /// The port of a server that listens on none: it stands in the name of the socket, whose folder is the server's own.
 const SOCKET_PORT: u16 = 5432;
@@ -29,6 +30,7 @@ pub struct ClusterOptions {
 /// Dropping it stops the server and removes its files. So does the end of the test process, however that comes.
 pub struct Cluster {
     folder: PathBuf,
+    log: PathBuf,
     tcp_port: Option<u16>,
     running: Mutex<Running>,
 }
@@ -71,12 +73,14 @@ impl Cluster {
         initialise(installation, account, folder.path())?;
         let tcp_port = if options.tcp { Some(free_port()?) } else { None };
         let command = server_command(installation, folder.path(), options, tcp_port);
-        let mut guardian = guardian(account, folder.path(), command)?;
+        let log = statements::log_of(folder.path())?;
+        let mut guardian = guardian(account, folder.path(), &log, command)?;
         let (orders, answers) = (guardian.stdin.take(), guardian.stdout.take().map(BufReader::new));
         // From here on the guardian removes the folder.
         let folder = folder.keep();
         let answers = answers.ok_or_else(|| io::Error::other("the guardian has no standard output"))?;
-        let cluster = Self { folder, tcp_port, running: Mutex::new(Running { guardian, orders, answers, server: 0 }) };
+        let cluster =
+            Self { folder, log, tcp_port, running: Mutex::new(Running { guardian, orders, answers, server: 0 }) };
         cluster.start();
         Ok(cluster)
     }
@@ -165,8 +169,10 @@ impl Cluster {
         line(0) == server.to_string() && line(7) == "ready"
     }
 
+    /// The last that the server said.
     fn log(&self) -> String {
-        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+        let log = fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&log[log.len().saturating_sub(10_000)..]).into_owned()
     }
 }
 
@@ -242,13 +248,14 @@ fn server_command(
         settings.extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off"]);
         settings.extend(["wal_level=minimal", "max_wal_senders=0"]);
     }
+    settings.extend(statements::settings());
     for setting in settings {
         command.extend(["-c".into(), setting.into()]);
     }
     command
 }
 
-fn guardian(account: Option<Account>, folder: &Path, server: Vec<OsString>) -> io::Result<Child> {
+fn guardian(account: Option<Account>, folder: &Path, log: &Path, server: Vec<OsString>) -> io::Result<Child> {
     let mut command = Command::new("sh");
     command
         .args(["-c", include_str!("guardian.sh"), "guardian"])
@@ -258,6 +265,8 @@ fn guardian(account: Option<Account>, folder: &Path, server: Vec<OsString>) -> i
         .env("LC_ALL", "C")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        // Opened here and handed down: the account of the server may not be let into the folder of the log.
+        .stderr(OpenOptions::new().create(true).append(true).open(log)?)
         // A group of its own: an interrupt from the terminal ends the tests, and only then the server.
         .process_group(0);
     if let Some(account) = account {

@@ -2,12 +2,12 @@
 # of the input is the one thing that every end of a process brings about, abort() and kill -9 included.
 #
 # $1: the folder of the server, to be removed. The rest: the command. Each line of input starts it once more; each
-# time its process id is printed.
+# time its process id is printed. What the server says goes where the standard error goes.
 folder=$1
 shift
 server=
 while read -r _; do
-    "$@" >>"$folder/log" 2>&1 &
+    "$@" >&2 &
     server=$!
     echo "$server"
 done

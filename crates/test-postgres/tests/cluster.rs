@@ -1,6 +1,8 @@
 //! A server of a test's own does what a test asks of it, and goes when the test goes.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,7 +10,8 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection as _;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use roster_test_postgres::{Cluster, ClusterOptions, Template, database};
+use diesel::sql_types::Text;
+use roster_test_postgres::{Cluster, ClusterOptions, Template, database, read_statements};
 
 fn connect(url: &str) -> PgConnection {
     PgConnection::establish(url).expect("a connection")
@@ -84,6 +87,49 @@ fn each_copy_of_a_template_has_what_was_prepared() {
     }
 }
 
+/// Not a case of its own: [`statements_are_logged_where_that_is_asked_for`] runs it.
+#[test]
+#[ignore = "it is run by another test"]
+fn a_process_that_logs_statements() {
+    let Some(cluster) = Cluster::create(ClusterOptions::default()) else { return };
+    let url = cluster.create_database();
+    println!("{url}");
+    let mut connection = connect(&format!("{url}&application_name=one"));
+    diesel::sql_query("SELECT\n$1 -- a line\n").bind::<Text, _>("secret").execute(&mut connection).expect("an answer");
+    cluster.crash();
+    cluster.start();
+    connect(&url).batch_execute("SET jit = off; SELECT 2").expect("an answer");
+}
+
+#[test]
+fn statements_are_logged_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let logs = folder.path().join("logs");
+    let output = ourselves("a_process_that_logs_statements")
+        .env("ROSTER_STATEMENT_LOG", &logs)
+        .output()
+        .expect("our own program runs");
+    if !String::from_utf8_lossy(&output.stdout).contains("postgresql:") {
+        return;
+    }
+    let mut statements = Vec::new();
+    read_statements(&logs, |statement| statements.push((statement.application, statement.sql))).expect("the logs");
+    for (application, sql) in [("one", "SELECT\n$1 -- a line\n"), ("[unknown]", "SET jit = off; SELECT 2")] {
+        assert!(statements.contains(&(application.to_owned(), sql.to_owned())), "{statements:#?}");
+    }
+    for log in std::fs::read_dir(&logs).expect("the logs") {
+        let text = std::fs::read_to_string(log.expect("a log").path()).expect("a log");
+        assert!(!text.contains("secret"), "{text}");
+    }
+}
+
+/// A process of our own program that runs `case`, one that is ignored otherwise.
+fn ourselves(case: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("our own path"));
+    command.args(["--ignored", "--exact", "--nocapture", case]);
+    command
+}
+
 /// Not a case of its own: [`the_end_of_the_process_ends_the_server`] runs it in a process that it kills.
 #[test]
 #[ignore = "it is run by another test"]
@@ -95,14 +141,7 @@ fn a_process_that_is_killed() {
 
 #[test]
 fn the_end_of_the_process_ends_the_server() {
-    use std::io::{BufRead as _, BufReader};
-    use std::process::{Command, Stdio};
-
-    let mut child = Command::new(std::env::current_exe().expect("our own path"))
-        .args(["--ignored", "--exact", "--nocapture", "a_process_that_is_killed"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("our own program runs");
+    let mut child = ourselves("a_process_that_is_killed").stdout(Stdio::piped()).spawn().expect("our own program runs");
     let output = BufReader::new(child.stdout.take().expect("its output"));
     let url = output.lines().map_while(Result::ok).find(|line| line.starts_with("postgresql:"));
     child.kill().expect("it can be killed");
