@@ -1,24 +1,24 @@
 use chrono::{DateTime, Utc};
-use diesel::dsl::auto_type;
+use diesel::dsl::exists;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Binary};
-use roster_application::ports::{ApiKeyRecord, ApiKeyRepository, ApiKeyUse, StoreError};
+use roster_application::ports::{ApiKeyRecord, ApiKeyRepository, ApiKeyUse, StoreError, api_key_tenant};
 use roster_application::{ApiKey, Digest};
 use roster_domain::{ApiKeyId, Tenant, Timestamp};
 use uuid::Uuid;
 
 use crate::error::Fault;
 use crate::rows::{in_order, limit};
-use crate::schema::api_keys;
+use crate::schema::{api_key_by_digest, api_keys, api_keys_of, insert_into_api_keys, tenant_of_api_key};
 use crate::unit_of_work::PostgresUnitOfWork;
 
 impl ApiKeyRepository for PostgresUnitOfWork<'_> {
     fn insert(&mut self, key: &ApiKey) -> Result<(), StoreError> {
         self.run(|connection| {
             refuse_known(connection, key)?;
-            diesel::insert_into(api_keys::table).values(ApiKeyRow::from(key)).execute(connection)?;
+            insert_into_api_keys().values(ApiKeyRow::from(key)).execute(connection)?;
             Ok(())
         })
     }
@@ -27,7 +27,7 @@ impl ApiKeyRepository for PostgresUnitOfWork<'_> {
         self.run(|connection| match digests {
             [] => Ok(Vec::new()),
             [digest] => {
-                let by_digest = api_keys::table.filter(api_keys::digest.eq(digest.0.as_slice()));
+                let by_digest = api_key_by_digest(digest);
                 let found: Option<ApiKeyRow> = by_digest.get_result(connection).optional()?;
                 Ok(vec![found.map(ApiKey::try_from).transpose()?])
             }
@@ -41,15 +41,15 @@ impl ApiKeyRepository for PostgresUnitOfWork<'_> {
 
     fn tenant_of(&mut self, id: ApiKeyId) -> Result<Option<Tenant>, StoreError> {
         self.run(|connection| {
-            let by_id = api_keys::table.filter(api_keys::id.eq(id.uuid()));
-            let found: Option<ApiKeyRow> = by_id.get_result(connection).optional()?;
-            Ok(found.map(ApiKey::try_from).transpose()?.map(|key| key.tenant))
+            let found: Option<(Uuid, String)> = tenant_of_api_key(id).get_result(connection).optional()?;
+            let tenant = found.map(|(merchant, environment)| api_key_tenant(id.uuid(), merchant, &environment));
+            Ok(tenant.transpose()?)
         })
     }
 
     fn list(&mut self, tenant: Tenant, after: Option<ApiKeyId>, size: usize) -> Result<Vec<ApiKey>, StoreError> {
         self.run(|connection| {
-            let page = of_tenant(tenant).order(api_keys::id).limit(limit(size));
+            let page = api_keys_of(tenant).order(api_keys::id).limit(limit(size));
             let found: Vec<ApiKeyRow> = match after {
                 Some(after) => page.filter(api_keys::id.gt(after.uuid())).load(connection)?,
                 None => page.load(connection)?,
@@ -60,7 +60,7 @@ impl ApiKeyRepository for PostgresUnitOfWork<'_> {
 
     fn lock(&mut self, tenant: Tenant, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
         self.run(|connection| {
-            let by_id = of_tenant(tenant).filter(api_keys::id.eq(id.uuid()));
+            let by_id = api_keys_of(tenant).filter(api_keys::id.eq(id.uuid()));
             let found: Option<ApiKeyRow> = by_id.for_no_key_update().get_result(connection).optional()?;
             Ok(found.map(ApiKey::try_from).transpose()?)
         })
@@ -68,7 +68,7 @@ impl ApiKeyRepository for PostgresUnitOfWork<'_> {
 
     fn update(&mut self, key: &ApiKey) -> Result<(), StoreError> {
         self.run(|connection| {
-            diesel::update(of_tenant(key.tenant).filter(api_keys::id.eq(key.id.uuid())))
+            diesel::update(api_keys_of(key.tenant).filter(api_keys::id.eq(key.id.uuid())))
                 .set((
                     api_keys::expires_at.eq(key.expires_at.map(Timestamp::to_utc)),
                     api_keys::revoked_at.eq(key.revoked_at.map(Timestamp::to_utc)),
@@ -83,7 +83,7 @@ impl ApiKeyRepository for PostgresUnitOfWork<'_> {
             self.run_write(|connection| {
                 let covered = key_use.covered_after().to_utc();
                 let is_due = api_keys::last_used_at.is_null().or(api_keys::last_used_at.le(covered));
-                diesel::update(of_tenant(key_use.tenant).filter(api_keys::id.eq(key_use.id.uuid())).filter(is_due))
+                diesel::update(api_keys_of(key_use.tenant).filter(api_keys::id.eq(key_use.id.uuid())).filter(is_due))
                     .set(api_keys::last_used_at.eq(key_use.at.to_utc()))
                     .execute(connection)?;
                 Ok(())
@@ -94,19 +94,11 @@ impl ApiKeyRepository for PostgresUnitOfWork<'_> {
     }
 }
 
-/// The keys of `tenant`.
-#[auto_type(no_type_alias)]
-fn of_tenant(tenant: Tenant) -> _ {
-    let merchant: Uuid = tenant.merchant.uuid();
-    let environment: &'static str = tenant.environment.as_str();
-    api_keys::table.filter(api_keys::merchant_id.eq(merchant)).filter(api_keys::environment.eq(environment))
-}
-
 /// The unique indexes say this of the keys of one merchant; that two merchants never share one rests on how
 /// identifiers and secrets are made, and this look at it costs nothing that matters.
 fn refuse_known(connection: &mut PgConnection, key: &ApiKey) -> Result<(), Fault> {
-    let known = api_keys::table.filter(api_keys::id.eq(key.id.uuid()).or(api_keys::digest.eq(key.digest.0.as_slice())));
-    let is_known: bool = diesel::select(diesel::dsl::exists(known)).get_result(connection)?;
+    let has_digest = exists(api_key_by_digest(&key.digest));
+    let is_known: bool = diesel::select(exists(tenant_of_api_key(key.id)).or(has_digest)).get_result(connection)?;
     if is_known {
         return Err(StoreError::Duplicate { index: "api_keys (id), (digest)".to_owned() }.into());
     }

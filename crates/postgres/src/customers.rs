@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::error::Fault;
 use crate::rows::{in_order, limit};
-use crate::schema::customers;
+use crate::schema::{customers, customers_of};
 use crate::unit_of_work::PostgresUnitOfWork;
 
 impl CustomerRepository for PostgresUnitOfWork<'_> {
@@ -110,26 +110,17 @@ diesel::define_sql_function! {
 /// The live customers of `tenant`.
 #[auto_type(no_type_alias)]
 fn live(tenant: Tenant) -> _ {
-    let merchant: Uuid = tenant.merchant.uuid();
-    let environment: &'static str = tenant.environment.as_str();
-    customers::table
-        .filter(customers::merchant_id.eq(merchant))
-        .filter(customers::environment.eq(environment))
-        .filter(customers::deleted_at.is_null())
+    let of_tenant: customers_of = customers_of(tenant);
+    of_tenant.filter(customers::deleted_at.is_null())
 }
 
 /// The live customer of `tenant` with our identifier `id`.
 #[auto_type(no_type_alias)]
 fn live_by_id(tenant: Tenant, id: CustomerId) -> _ {
-    let merchant: Uuid = tenant.merchant.uuid();
-    let environment: &'static str = tenant.environment.as_str();
+    let of_tenant: customers_of = customers_of(tenant);
     let id: Uuid = id.uuid();
-    customers::table
-        .filter(customers::merchant_id.eq(merchant))
-        .filter(customers::environment.eq(environment))
-        .filter(customers::id.eq(id))
-        // See `LIVES`.
-        .filter(num_nulls(customers::deleted_at).eq(1_i32))
+    // See `LIVES`.
+    of_tenant.filter(customers::id.eq(id)).filter(num_nulls(customers::deleted_at).eq(1_i32))
 }
 
 fn find_one(connection: &mut PgConnection, key: &CustomerKey) -> Result<Option<Customer>, Fault> {

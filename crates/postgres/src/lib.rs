@@ -4,8 +4,9 @@
 //! and decides nothing about customers: it turns them into rows and back. `roster-sqlite` is its twin, file for file;
 //! both keep the promise that `roster-store-contract` writes down as test cases.
 //!
-//! Every statement on customers and subscriptions names its tenant. The hot ones take arrays, so that one statement
-//! serves any number of callers, and are types with a name of their own, because diesel keeps only those prepared.
+//! Every statement on a tenant's table names its tenant: `schema.rs` hands out no such table without. The hot ones take
+//! arrays, so that one statement serves any number of callers, and are types with a name of their own, because diesel
+//! keeps only those prepared.
 //!
 //! Read `store.rs` first, then `customers.rs`, whose statements decide races; the schema stands in
 //! `migrations/postgres`.

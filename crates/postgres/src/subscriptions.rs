@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::error::Fault;
 use crate::rows::{in_order, limit};
-use crate::schema::subscriptions;
+use crate::schema::{insert_into_subscriptions, subscriptions, subscriptions_of};
 use crate::unit_of_work::PostgresUnitOfWork;
 
 impl SubscriptionRepository for PostgresUnitOfWork<'_> {
@@ -30,7 +30,7 @@ impl SubscriptionRepository for PostgresUnitOfWork<'_> {
     fn put(&mut self, tenant: Tenant, customer: CustomerId, subscription: &Subscription) -> Result<(), StoreError> {
         let row = SubscriptionRow::new(tenant, customer, subscription);
         self.run_write(|connection| {
-            diesel::insert_into(subscriptions::table)
+            insert_into_subscriptions()
                 .values(&row)
                 .on_conflict((
                     subscriptions::merchant_id,
@@ -86,13 +86,9 @@ impl SubscriptionRepository for PostgresUnitOfWork<'_> {
 /// The subscriptions of one customer.
 #[auto_type(no_type_alias)]
 fn of(tenant: Tenant, customer: CustomerId) -> _ {
-    let merchant: Uuid = tenant.merchant.uuid();
-    let environment: &'static str = tenant.environment.as_str();
+    let of_tenant: subscriptions_of = subscriptions_of(tenant);
     let customer: Uuid = customer.uuid();
-    subscriptions::table
-        .filter(subscriptions::merchant_id.eq(merchant))
-        .filter(subscriptions::environment.eq(environment))
-        .filter(subscriptions::customer_id.eq(customer))
+    of_tenant.filter(subscriptions::customer_id.eq(customer))
 }
 
 /// The active subscription that started last of each of some customers, with the place of the customer, from 1.

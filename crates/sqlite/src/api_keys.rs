@@ -1,26 +1,26 @@
-use diesel::dsl::auto_type;
+use diesel::dsl::exists;
 use diesel::prelude::*;
-use roster_application::ports::{ApiKeyRecord, ApiKeyRepository, ApiKeyUse, StoreError};
+use roster_application::ports::{ApiKeyRecord, ApiKeyRepository, ApiKeyUse, StoreError, api_key_tenant};
 use roster_application::{ApiKey, Digest};
 use roster_domain::{ApiKeyId, Tenant};
 
 use crate::error::Fault;
 use crate::rows::{Id, Time, limit};
-use crate::schema::api_keys;
+use crate::schema::{api_key_by_digest, api_keys, api_keys_of, insert_into_api_keys, tenant_of_api_key};
 use crate::unit_of_work::SqliteUnitOfWork;
 
 impl ApiKeyRepository for SqliteUnitOfWork<'_> {
     fn insert(&mut self, key: &ApiKey) -> Result<(), StoreError> {
         self.run_write(|connection| {
             refuse_known(connection, key)?;
-            diesel::insert_into(api_keys::table).values(ApiKeyRow::from(key)).execute(connection)?;
+            insert_into_api_keys().values(ApiKeyRow::from(key)).execute(connection)?;
             Ok(())
         })
     }
 
     fn find(&mut self, digests: &[Digest]) -> Result<Vec<Option<ApiKey>>, StoreError> {
         self.run_each(digests, |connection, digest| {
-            let by_digest = api_keys::table.filter(api_keys::digest.eq(digest.0.as_slice()));
+            let by_digest = api_key_by_digest(digest);
             let found: Option<ApiKeyRow> = by_digest.get_result(connection).optional()?;
             Ok(found.map(ApiKey::try_from).transpose()?)
         })
@@ -28,15 +28,15 @@ impl ApiKeyRepository for SqliteUnitOfWork<'_> {
 
     fn tenant_of(&mut self, id: ApiKeyId) -> Result<Option<Tenant>, StoreError> {
         self.run(|connection| {
-            let by_id = api_keys::table.filter(api_keys::id.eq(Id(id.uuid())));
-            let found: Option<ApiKeyRow> = by_id.get_result(connection).optional()?;
-            Ok(found.map(ApiKey::try_from).transpose()?.map(|key| key.tenant))
+            let found: Option<(Id, String)> = tenant_of_api_key(id).get_result(connection).optional()?;
+            let tenant = found.map(|(merchant, environment)| api_key_tenant(id.uuid(), merchant.0, &environment));
+            Ok(tenant.transpose()?)
         })
     }
 
     fn list(&mut self, tenant: Tenant, after: Option<ApiKeyId>, size: usize) -> Result<Vec<ApiKey>, StoreError> {
         self.run(|connection| {
-            let page = of_tenant(tenant).order(api_keys::id).limit(limit(size));
+            let page = api_keys_of(tenant).order(api_keys::id).limit(limit(size));
             let found: Vec<ApiKeyRow> = match after {
                 Some(after) => page.filter(api_keys::id.gt(Id(after.uuid()))).load(connection)?,
                 None => page.load(connection)?,
@@ -48,7 +48,7 @@ impl ApiKeyRepository for SqliteUnitOfWork<'_> {
     // A transaction has the write lock from its beginning on, so that finding is locking.
     fn lock(&mut self, tenant: Tenant, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
         self.run(|connection| {
-            let by_id = of_tenant(tenant).filter(api_keys::id.eq(Id(id.uuid())));
+            let by_id = api_keys_of(tenant).filter(api_keys::id.eq(Id(id.uuid())));
             let found: Option<ApiKeyRow> = by_id.get_result(connection).optional()?;
             Ok(found.map(ApiKey::try_from).transpose()?)
         })
@@ -56,7 +56,7 @@ impl ApiKeyRepository for SqliteUnitOfWork<'_> {
 
     fn update(&mut self, key: &ApiKey) -> Result<(), StoreError> {
         self.run_write(|connection| {
-            diesel::update(of_tenant(key.tenant).filter(api_keys::id.eq(Id(key.id.uuid()))))
+            diesel::update(api_keys_of(key.tenant).filter(api_keys::id.eq(Id(key.id.uuid()))))
                 .set((
                     api_keys::expires_at.eq(key.expires_at.map(Time::from)),
                     api_keys::revoked_at.eq(key.revoked_at.map(Time::from)),
@@ -71,29 +71,22 @@ impl ApiKeyRepository for SqliteUnitOfWork<'_> {
             for key_use in uses {
                 let covered = Time::from(key_use.covered_after());
                 let is_due = api_keys::last_used_at.is_null().or(api_keys::last_used_at.le(covered));
-                diesel::update(of_tenant(key_use.tenant).filter(api_keys::id.eq(Id(key_use.id.uuid()))).filter(is_due))
-                    .set(api_keys::last_used_at.eq(Time::from(key_use.at)))
-                    .execute(connection)?;
+                diesel::update(
+                    api_keys_of(key_use.tenant).filter(api_keys::id.eq(Id(key_use.id.uuid()))).filter(is_due),
+                )
+                .set(api_keys::last_used_at.eq(Time::from(key_use.at)))
+                .execute(connection)?;
             }
             Ok(())
         })
     }
 }
 
-/// The keys of `tenant`.
-#[auto_type(no_type_alias)]
-fn of_tenant(tenant: Tenant) -> _ {
-    let merchant: Id = Id(tenant.merchant.uuid());
-    let environment: &'static str = tenant.environment.as_str();
-    api_keys::table.filter(api_keys::merchant_id.eq(merchant)).filter(api_keys::environment.eq(environment))
-}
-
 /// The unique indexes say this of the keys of one merchant; that two merchants never share one rests on how
 /// identifiers and secrets are made, and this look at it costs nothing that matters.
 fn refuse_known(connection: &mut SqliteConnection, key: &ApiKey) -> Result<(), Fault> {
-    let known =
-        api_keys::table.filter(api_keys::id.eq(Id(key.id.uuid())).or(api_keys::digest.eq(key.digest.0.as_slice())));
-    let is_known: bool = diesel::select(diesel::dsl::exists(known)).get_result(connection)?;
+    let has_digest = exists(api_key_by_digest(&key.digest));
+    let is_known: bool = diesel::select(exists(tenant_of_api_key(key.id)).or(has_digest)).get_result(connection)?;
     if is_known {
         return Err(StoreError::Duplicate { index: "api_keys (id), (digest)".to_owned() }.into());
     }

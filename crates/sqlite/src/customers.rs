@@ -10,7 +10,7 @@ use roster_domain::{Customer, CustomerId, ExternalId, Tenant};
 
 use crate::error::Fault;
 use crate::rows::{Id, Time, limit};
-use crate::schema::customers;
+use crate::schema::{customers, customers_of};
 use crate::unit_of_work::SqliteUnitOfWork;
 
 impl CustomerRepository for SqliteUnitOfWork<'_> {
@@ -71,12 +71,8 @@ impl CustomerRepository for SqliteUnitOfWork<'_> {
 /// The live customers of `tenant`.
 #[auto_type(no_type_alias)]
 fn live(tenant: Tenant) -> _ {
-    let merchant: Id = Id(tenant.merchant.uuid());
-    let environment: &'static str = tenant.environment.as_str();
-    customers::table
-        .filter(customers::merchant_id.eq(merchant))
-        .filter(customers::environment.eq(environment))
-        .filter(customers::deleted_at.is_null())
+    let of_tenant: customers_of = customers_of(tenant);
+    of_tenant.filter(customers::deleted_at.is_null())
 }
 
 fn find_one(connection: &mut SqliteConnection, key: &CustomerKey) -> Result<Option<Customer>, Fault> {

@@ -8,9 +8,9 @@
 //! line for that one, between processes for the file's write lock, and readers for nobody. A commit is on the disk
 //! before it is acknowledged.
 //!
-//! Every statement on customers and subscriptions names its tenant. Those that run for every request are types with a
-//! name of their own or fixed expressions, because diesel keeps only those prepared; and they bind no `LIMIT`, at which
-//! SQLite would prepare them anew each time.
+//! Every statement on a tenant's table names its tenant: `schema.rs` hands out no such table without. Those that run for
+//! every request are types with a name of their own or fixed expressions, because diesel keeps only those prepared; and
+//! they bind no `LIMIT`, at which SQLite would prepare them anew each time.
 //!
 //! Read `store.rs` first, then `unit_of_work.rs`, which says when a transaction begins, and `customers.rs`, whose
 //! statements decide races; the schema stands in `migrations/sqlite`.

@@ -5,7 +5,7 @@ use roster_domain::{CustomerId, Subscription, SubscriptionId, SubscriptionStatus
 
 use crate::error::Fault;
 use crate::rows::{Id, Time, limit};
-use crate::schema::subscriptions;
+use crate::schema::{insert_into_subscriptions, subscriptions, subscriptions_of};
 use crate::unit_of_work::SqliteUnitOfWork;
 
 impl SubscriptionRepository for SqliteUnitOfWork<'_> {
@@ -25,7 +25,7 @@ impl SubscriptionRepository for SqliteUnitOfWork<'_> {
     fn put(&mut self, tenant: Tenant, customer: CustomerId, subscription: &Subscription) -> Result<(), StoreError> {
         let row = SubscriptionRow::new(tenant, customer, subscription);
         self.run_write(|connection| {
-            diesel::insert_into(subscriptions::table)
+            insert_into_subscriptions()
                 .values(&row)
                 .on_conflict((
                     subscriptions::merchant_id,
@@ -78,13 +78,9 @@ impl SubscriptionRepository for SqliteUnitOfWork<'_> {
 /// The subscriptions of one customer.
 #[auto_type(no_type_alias)]
 fn of(tenant: Tenant, customer: CustomerId) -> _ {
-    let merchant: Id = Id(tenant.merchant.uuid());
-    let environment: &'static str = tenant.environment.as_str();
+    let of_tenant: subscriptions_of = subscriptions_of(tenant);
     let customer: Id = Id(customer.uuid());
-    subscriptions::table
-        .filter(subscriptions::merchant_id.eq(merchant))
-        .filter(subscriptions::environment.eq(environment))
-        .filter(subscriptions::customer_id.eq(customer))
+    of_tenant.filter(subscriptions::customer_id.eq(customer))
 }
 
 #[derive(Queryable, Insertable, AsChangeset)]

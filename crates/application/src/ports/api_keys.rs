@@ -97,6 +97,16 @@ pub struct ApiKeyRecord {
     pub revoked_at: Option<i64>,
 }
 
+/// The tenant in the row of the key `id`.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] if the row was not written by this service.
+pub fn api_key_tenant(id: Uuid, merchant_id: Uuid, environment: &str) -> Result<Tenant, StoreError> {
+    let corrupt = |_| StoreError::Corrupt { table: "api_keys", column: "environment", id };
+    let environment = Environment::parse(environment).map_err(corrupt)?;
+    Ok(Tenant { merchant: MerchantId::new(merchant_id), environment })
+}
+
 impl TryFrom<ApiKeyRecord> for ApiKey {
     type Error = StoreError;
 
@@ -107,10 +117,7 @@ impl TryFrom<ApiKeyRecord> for ApiKey {
         let time = |millis, column| Timestamp::from_millis(millis).map_err(|_| corrupt(column));
         Ok(Self {
             id: ApiKeyId::new(record.id),
-            tenant: Tenant {
-                merchant: MerchantId::new(record.merchant_id),
-                environment: Environment::parse(&record.environment).map_err(|_| corrupt("environment"))?,
-            },
+            tenant: api_key_tenant(record.id, record.merchant_id, &record.environment)?,
             name: record.name.map(Name::parse).transpose().map_err(|_| corrupt("name"))?,
             scopes: Scopes::parse(&record.scopes).ok_or_else(|| corrupt("scopes"))?,
             digest: Digest(record.digest.try_into().map_err(|_| corrupt("digest"))?),

@@ -10,7 +10,7 @@ mod store;
 mod subscriptions;
 mod tokens;
 
-pub use api_keys::{ApiKeyRecord, ApiKeyRepository, ApiKeyUse, USE_INTERVAL};
+pub use api_keys::{ApiKeyRecord, ApiKeyRepository, ApiKeyUse, USE_INTERVAL, api_key_tenant};
 pub use clock::Clock;
 pub use customers::{Claims, CustomerKey, CustomerRecord, CustomerRef, CustomerRepository, Inserted, Taken};
 pub use entropy::{Entropy, EntropyError};
