@@ -17,6 +17,7 @@ lacking-perl = $(if $(shell perl -MFindBin -MIPC::Cmd -e 'print 1' 2>/dev/null),
 lacking-postgresql = $(if $(wildcard /usr/lib/postgresql/*/bin/initdb)$(shell command -v initdb),,postgresql)
 PACKAGES = $(strip $(foreach tool,$(TOOLS),$(lacking-$(tool))))
 TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
+STATEMENTS = $(TARGET)/statements
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: help run test lint build clean-data tools
@@ -29,7 +30,10 @@ run: tools ## Build, migrate and serve on 127.0.0.1:8080, with data/roster.db or
 
 test: tools ## Run every test, on every store; installs PostgreSQL if it lacks
 	cargo test --workspace --doc
-	ROSTER_REQUIRE_POSTGRES=1 ROSTER_BINARY='$(TARGET)/debug/roster' cargo test --workspace --all-targets
+	rm -rf '$(STATEMENTS)'
+	ROSTER_REQUIRE_POSTGRES=1 ROSTER_BINARY='$(TARGET)/debug/roster' ROSTER_STATEMENT_LOG='$(STATEMENTS)' \
+		cargo test --workspace --all-targets
+	ROSTER_STATEMENT_LOG='$(STATEMENTS)' cargo test --workspace --test statements -- --ignored
 
 lint: tools ## Check the formatting, the lints and the documentation
 	cargo fmt --all --check
