@@ -18,6 +18,7 @@ pub mod lines;
 pub mod process;
 pub mod program;
 pub mod raw;
+pub mod rows;
 
 pub use app::App;
 pub use client::{Answer, Caller};

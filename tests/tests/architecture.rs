@@ -152,6 +152,25 @@ fn the_surfaces_have_files_of_the_same_names() {
 }
 
 #[test]
+fn no_path_is_served_that_is_not_in_the_routing_table() {
+    let mut read = 0;
+    let mut broken = Vec::new();
+    for file in rust_files(&root().join("crates/http/src")).iter().filter(|file| !file.ends_with("routing.rs")) {
+        let source = fs::read_to_string(file).expect("a source file");
+        // Tests may serve what they like.
+        let program = source.split("#[cfg(test)]").next().unwrap_or_default();
+        read += program.matches("routing::configure").count();
+        for way in ["web::resource(", "web::scope(", ".service(", ".route(", ".default_service("] {
+            if program.contains(way) {
+                broken.push(format!("{} says {way}", file.display()));
+            }
+        }
+    }
+    assert_eq!(read, 1, "the table is served once");
+    assert_eq!(broken, Vec::<String>::new());
+}
+
+#[test]
 fn the_architecture_document_names_nothing_that_is_gone() {
     let text = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).expect("docs/ARCHITECTURE.md");
     let top: BTreeSet<String> = fs::read_dir(root())

@@ -9,7 +9,7 @@ use roster_tests::deadline::until;
 use roster_tests::{Answer, App, Database};
 use serde_json::json;
 
-use crate::routes::{ROUTES, Target, assert_error};
+use crate::routes::{Route, Target, assert_error};
 
 /// What the service is told, and how much longer an answer may take on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -49,14 +49,14 @@ fn outage(strike: fn(&Cluster), mend: fn(&Cluster)) {
         nothing_trickles(&app, &target, round);
     }
     let logs = app.logs();
-    assert!(logs.len() > ROUTES.len(), "no logs to search: {logs:#?}");
+    assert!(logs.len() > Route::of_customers().count(), "no logs to search: {logs:#?}");
     assert!(logs.iter().all(|line| !line.contains("example.com")), "{logs:#?}");
 }
 
 fn everything_is_503_in_time(app: &App, victim: &Target) {
     // At once from many threads: waiting requests must not add up behind the first.
     thread::scope(|scope| {
-        for route in ROUTES {
+        for route in Route::of_customers() {
             scope.spawn(move || {
                 let started = Instant::now();
                 let answer = route.call(&app.surface(route.surface), victim);

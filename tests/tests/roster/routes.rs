@@ -1,61 +1,108 @@
-//! Every path and method of the contract, for the tests that try all of them.
+//! Every path and method that the program has, for the tests that try all of them.
+
+use std::collections::BTreeSet;
 
 use roster_tests::client::{Caller, Surface, encode};
 use roster_tests::{Answer, App, Database, on_both_databases};
 use serde_json::{Value, json};
 
-/// A path and method of the contract.
+/// A path and method of a surface.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Route {
     pub(crate) surface: Surface,
     pub(crate) method: &'static str,
-    /// The path below the surface's own, with `{id}`, `{external_id}` and `{subscription_id}` in it.
+    /// The path below the surface's own. What stands in braces is replaced, and need not be called as the program calls
+    /// it: a path that takes names of two kinds has two rows.
     pub(crate) path: &'static str,
+    /// The scopes that a credential needs for it. None: no credential is asked for.
+    pub(crate) scopes: &'static [&'static str],
     /// A body that it takes.
     pub(crate) body: Option<&'static str>,
     /// What it answers if all is well.
     pub(crate) status: u16,
+    /// Whether it answers in pages, and takes a cursor.
+    pub(crate) in_pages: bool,
 }
 
-const CREATE_NATIVE: &str = r#"{"email":"route@example.com"}"#;
-const REPORT: &str = r#"{"plan_id":"pro","name":"Pro","status":"active","started_at":"2025-01-15T12:00:00Z"}"#;
-const RENAME: &str = r#"{"name":"Renamed"}"#;
+const READ: &[&str] = &["customers:read"];
+const WRITE: &[&str] = &["customers:write"];
+const SHARE: &[&str] = &["customers:write", "customers:allow_duplicate_email"];
+const REPORT: &[&str] = &["subscriptions:write"];
+const KEYS: &[&str] = &["keys:manage"];
 
-/// All of them.
+/// Every scope that there is.
+pub(crate) const SCOPES: [&str; 5] =
+    ["customers:read", "customers:write", "customers:allow_duplicate_email", "subscriptions:write", "keys:manage"];
+
+const NEW: &str = r#"{"email":"route@example.com"}"#;
+const NEW_SHARING: &str = r#"{"email":"route@example.com","allow_duplicate_email":true}"#;
+const LUMEN_SHARING: &str = r#"{"email":"route@example.com","dangerouslyAllowSameEmailForDifferentCustomers":true}"#;
+const SUBSCRIPTION: &str = r#"{"plan_id":"pro","name":"Pro","status":"active","started_at":"2025-01-15T12:00:00Z"}"#;
+const RENAME: &str = r#"{"name":"Renamed"}"#;
+const KEY: &str = r#"{"name":"route","scopes":["keys:manage"]}"#;
+const OVERLAP: &str = r#"{"overlap_seconds":60}"#;
+
+/// All of them, but for [`HEALTH`].
 pub(crate) const ROUTES: &[Route] = &[
-    route(Surface::Native, "POST", "/customers", Some(CREATE_NATIVE), 201),
-    route(Surface::Native, "GET", "/customers", None, 200),
-    route(Surface::Native, "GET", "/customers/{id}", None, 200),
-    route(Surface::Native, "GET", "/customers/external/{external_id}", None, 200),
-    route(Surface::Native, "PATCH", "/customers/{id}", Some(RENAME), 200),
-    route(Surface::Native, "PUT", "/customers/{id}/subscriptions/{subscription_id}", Some(REPORT), 201),
-    route(Surface::Native, "GET", "/customers/{id}/subscriptions", None, 200),
-    route(Surface::Native, "DELETE", "/customers/{id}", None, 204),
-    route(Surface::Lumen, "GET", "/customers", None, 200),
-    route(Surface::Lumen, "POST", "/customers", Some(CREATE_NATIVE), 201),
-    route(Surface::Lumen, "GET", "/customers/{id}", None, 200),
-    route(Surface::Lumen, "POST", "/customers/{id}", Some(RENAME), 200),
-    route(Surface::Lumen, "DELETE", "/customers/{id}", None, 200),
-    route(Surface::Lava, "POST", "/customers", Some(CREATE_NATIVE), 201),
-    route(Surface::Lava, "GET", "/customers", None, 200),
-    route(Surface::Lava, "GET", "/customers/{id}", None, 200),
-    route(Surface::Lava, "GET", "/customers/{external_id}", None, 200),
-    route(Surface::Lava, "PATCH", "/customers/{id}", Some(RENAME), 200),
-    route(Surface::Lava, "PATCH", "/customers/{external_id}", Some(RENAME), 200),
-    route(Surface::Lava, "GET", "/customers/{id}/subscription", None, 200),
-    route(Surface::Lava, "GET", "/customers/{external_id}/subscription", None, 200),
-    route(Surface::Lava, "DELETE", "/customers/{id}", None, 200),
-    route(Surface::Lava, "DELETE", "/customers/{external_id}", None, 200),
+    native("POST", "/customers", WRITE, 201).with(NEW),
+    native("POST", "/customers", SHARE, 201).with(NEW_SHARING),
+    native("GET", "/customers", READ, 200).in_pages(),
+    native("GET", "/customers/{id}", READ, 200),
+    native("GET", "/customers/external/{external_id}", READ, 200),
+    native("PATCH", "/customers/{id}", WRITE, 200).with(RENAME),
+    native("PATCH", "/customers/{id}", SHARE, 200).with(NEW_SHARING),
+    native("PUT", "/customers/{id}/subscriptions/{subscription_id}", REPORT, 200).with(SUBSCRIPTION),
+    native("GET", "/customers/{id}/subscriptions", READ, 200).in_pages(),
+    native("DELETE", "/customers/{id}", WRITE, 204),
+    native("GET", "/api_keys", KEYS, 200).in_pages(),
+    native("POST", "/api_keys", KEYS, 201).with(KEY),
+    native("POST", "/api_keys/{key_id}/rotate", KEYS, 201).with(OVERLAP),
+    native("DELETE", "/api_keys/{key_id}", KEYS, 204),
+    native("GET", "/openapi.json", &[], 200),
+    lumen("GET", "/customers", READ, 200),
+    lumen("POST", "/customers", WRITE, 201).with(NEW),
+    lumen("POST", "/customers", SHARE, 201).with(LUMEN_SHARING),
+    lumen("GET", "/customers/{id}", READ, 200),
+    lumen("POST", "/customers/{id}", WRITE, 200).with(RENAME),
+    lumen("POST", "/customers/{id}", SHARE, 200).with(LUMEN_SHARING),
+    lumen("DELETE", "/customers/{id}", WRITE, 200),
+    lumen("GET", "/openapi.json", &[], 200),
+    lava("POST", "/customers", WRITE, 201).with(NEW),
+    lava("GET", "/customers", READ, 200).in_pages(),
+    lava("GET", "/customers/{id}", READ, 200),
+    lava("GET", "/customers/{external_id}", READ, 200),
+    lava("PATCH", "/customers/{id}", WRITE, 200).with(RENAME),
+    lava("PATCH", "/customers/{external_id}", WRITE, 200).with(RENAME),
+    lava("GET", "/customers/{id}/subscription", READ, 200),
+    lava("GET", "/customers/{external_id}/subscription", READ, 200),
+    lava("DELETE", "/customers/{id}", WRITE, 200),
+    lava("DELETE", "/customers/{external_id}", WRITE, 200),
+    lava("GET", "/openapi.json", &[], 200),
 ];
+
+/// The paths that belong to no surface: to be gotten, by anybody.
+pub(crate) const HEALTH: [&str; 2] = ["/livez", "/readyz"];
+
+const fn native(method: &'static str, path: &'static str, scopes: &'static [&'static str], status: u16) -> Route {
+    route(Surface::Native, method, path, scopes, status)
+}
+
+const fn lumen(method: &'static str, path: &'static str, scopes: &'static [&'static str], status: u16) -> Route {
+    route(Surface::Lumen, method, path, scopes, status)
+}
+
+const fn lava(method: &'static str, path: &'static str, scopes: &'static [&'static str], status: u16) -> Route {
+    route(Surface::Lava, method, path, scopes, status)
+}
 
 const fn route(
     surface: Surface,
     method: &'static str,
     path: &'static str,
-    body: Option<&'static str>,
+    scopes: &'static [&'static str],
     status: u16,
 ) -> Route {
-    Route { surface, method, path, body, status }
+    Route { surface, method, path, scopes, body: None, status, in_pages: false }
 }
 
 /// Whom a path is about.
@@ -88,27 +135,70 @@ impl Target {
 }
 
 impl Route {
-    /// Whether the path names a customer.
-    pub(crate) fn names_a_customer(&self) -> bool {
-        self.path.contains("id}")
+    const fn with(self, body: &'static str) -> Self {
+        Self { body: Some(body), ..self }
+    }
+
+    const fn in_pages(self) -> Self {
+        Self { in_pages: true, ..self }
+    }
+
+    /// The routes that ask for a credential.
+    pub(crate) fn guarded() -> impl Iterator<Item = &'static Self> {
+        ROUTES.iter().filter(|route| !route.scopes.is_empty())
+    }
+
+    /// The routes to customers and what belongs to them.
+    pub(crate) fn of_customers() -> impl Iterator<Item = &'static Self> {
+        ROUTES.iter().filter(|route| route.path.starts_with("/customers"))
+    }
+
+    /// The names in the path that are to be replaced.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.path.split('{').skip(1).filter_map(|part| part.split('}').next())
+    }
+
+    /// The path below the surface's own, with `value` of each name instead of it.
+    pub(crate) fn fill(&self, value: impl Fn(&str) -> String) -> String {
+        self.names().fold(self.path.to_owned(), |path, name| path.replace(&format!("{{{name}}}"), &value(name)))
     }
 
     /// The path below the surface's own for `target`.
     pub(crate) fn path_for(&self, target: &Target) -> String {
-        self.path
-            .replace("{id}", &target.id(self.surface))
-            .replace("{external_id}", &encode(&target.external_id))
-            .replace("{subscription_id}", "sub_1")
+        self.fill(|name| self.value_for(name, target))
+    }
+
+    /// What stands in the path for `name` if it is about `target`.
+    pub(crate) fn value_for(&self, name: &str, target: &Target) -> String {
+        match name {
+            "id" => target.id(self.surface),
+            "external_id" => encode(&target.external_id),
+            "subscription_id" => "sub_1".to_owned(),
+            // Any key: a target is a customer.
+            "key_id" => format!("key_{}", target.suffix),
+            _ => panic!("{self:?}: what is {name}?"),
+        }
     }
 
     /// Calls it.
     pub(crate) fn call(&self, caller: &Caller, target: &Target) -> Answer {
-        let request = caller.request(self.method, &self.path_for(target));
+        self.call_at(caller, &self.path_for(target))
+    }
+
+    /// Calls it at a path that was filled.
+    pub(crate) fn call_at(&self, caller: &Caller, path: &str) -> Answer {
+        let request = caller.request(self.method, path);
         match self.body {
             Some(body) => request.json(body),
             None => request,
         }
         .send()
+    }
+
+    /// As its document describes it.
+    fn described(&self) -> Described {
+        let shape = format!("{} {}{}", self.method, self.surface.base(), self.fill(|_| String::new()));
+        (shape, self.scopes.first().map(|&scope| scope.to_owned()), self.in_pages)
     }
 }
 
@@ -132,23 +222,48 @@ pub(crate) fn assert_error(surface: Surface, answer: &Answer, status: u16) {
 }
 
 on_both_databases! {
-    every_route_is_served,
+    the_table_has_every_route_of_the_running_program_and_no_other,
     another_method_is_405_and_says_which_there_are,
     an_unknown_path_is_404_in_the_format_of_its_surface,
 }
 
-fn every_route_is_served(database: Database) {
+/// The program tells its routes in the documents that it serves. That these leave out nothing but [`HEALTH`] is held
+/// against the router itself where they stand, in `crates/http`.
+fn the_table_has_every_route_of_the_running_program_and_no_other(database: Database) {
     let app = App::start(database);
-    for (number, route) in ROUTES.iter().enumerate() {
-        // Each on a customer of its own: some of them delete it.
-        let target = Target::create(&app.native(), "con_live_", &format!("route-{number}"));
-        let answer = route.call(&app.surface(route.surface), &target);
-        assert_eq!(answer.status, route.status, "{route:?}: {answer:?}");
-        for made in app.native().get("/customers").json()["data"].as_array().expect("a list") {
-            let id = made["id"].as_str().expect("an id");
-            app.native().delete(&format!("/customers/{id}")).is(204);
+    let mut served = BTreeSet::new();
+    for surface in Surface::ALL {
+        let document = app.surface(surface).without_key().get("/openapi.json").expect(200).json();
+        for (path, item) in document["paths"].as_object().expect("paths") {
+            for (method, operation) in item.as_object().expect("methods").iter().filter(|(key, _)| *key != "parameters")
+            {
+                served.insert(described(surface, path, method, operation));
+            }
         }
     }
+    let table: BTreeSet<_> = ROUTES.iter().map(Route::described).collect();
+    let nothing = Vec::<&Described>::new();
+    assert_eq!(served.difference(&table).collect::<Vec<_>>(), nothing, "served, and not in the table");
+    assert_eq!(table.difference(&served).collect::<Vec<_>>(), nothing, "in the table, and not served");
+    for path in HEALTH {
+        app.root().get(path).is(200);
+    }
+}
+
+/// What a document says of a route: the method and the path, whatever the names in it; the first scope that it needs; and
+/// whether it takes a cursor.
+type Described = (String, Option<String>, bool);
+
+fn described(surface: Surface, path: &str, method: &str, operation: &Value) -> Described {
+    let path: String = path.split('{').map(|part| part.split_once('}').map_or(part, |(_, rest)| rest)).collect();
+    let shape = format!("{} {}{path}", method.to_uppercase(), surface.base());
+    let scope = operation.pointer("/security/0/bearer/0").and_then(Value::as_str).map(str::to_owned);
+    let takes_cursor = operation["parameters"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|parameter| parameter["name"] == "cursor" || parameter["$ref"] == "#/components/parameters/Cursor");
+    (shape, scope, takes_cursor)
 }
 
 fn another_method_is_405_and_says_which_there_are(database: Database) {
@@ -156,11 +271,9 @@ fn another_method_is_405_and_says_which_there_are(database: Database) {
     let target = Target::create(&app.native(), "con_live_", "routes");
     for route in ROUTES {
         let path = route.path_for(&target);
-        let offered: Vec<_> = ROUTES
-            .iter()
-            .filter(|other| other.surface == route.surface && other.path_for(&target) == path)
-            .map(|other| other.method)
-            .collect();
+        let same_path = |other: &&Route| other.surface == route.surface && other.path_for(&target) == path;
+        let offered: BTreeSet<_> = ROUTES.iter().filter(same_path).map(|other| other.method).collect();
+        let offered: Vec<_> = offered.into_iter().collect();
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"] {
             if offered.contains(&method) {
                 continue;
@@ -169,9 +282,7 @@ fn another_method_is_405_and_says_which_there_are(database: Database) {
             assert_error(route.surface, &answer, 405);
             let allow = answer.header("allow").unwrap_or_default();
             let mut allowed: Vec<_> = allow.split(',').map(str::trim).filter(|name| *name != "HEAD").collect();
-            let mut offered = offered.clone();
             allowed.sort_unstable();
-            offered.sort_unstable();
             assert_eq!(allowed, offered, "{method} {path}");
         }
     }

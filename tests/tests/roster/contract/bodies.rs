@@ -3,7 +3,7 @@
 use roster_tests::client::Surface;
 use roster_tests::{App, Database, on_both_databases};
 
-use crate::routes::{ROUTES, Route, Target, assert_error};
+use crate::routes::{Route, Target, assert_error};
 
 const MAX_BYTES: usize = 65_536;
 
@@ -19,7 +19,7 @@ on_both_databases! {
 fn a_body_of_64_kibibytes_is_taken_and_one_byte_more_is_413(database: Database) {
     let app = App::start(database);
     let target = Target::create(&app.native(), "con_live_", "target");
-    for route in ROUTES.iter().filter(|route| route.body.is_some()) {
+    for route in Route::of_customers().filter(|route| route.body.is_some()) {
         let body = route.body.expect("a body");
         let padded = |length: usize| format!("{body}{}", " ".repeat(length - body.len()));
         let caller = app.surface(route.surface);
@@ -35,7 +35,7 @@ fn a_body_of_64_kibibytes_is_taken_and_one_byte_more_is_413(database: Database) 
 fn what_is_no_json_is_400(database: Database) {
     let app = App::start(database);
     let target = Target::create(&app.native(), "con_live_", "target");
-    for route in ROUTES.iter().filter(|route| route.body.is_some()) {
+    for route in Route::of_customers().filter(|route| route.body.is_some()) {
         for body in [
             "",
             " ",
@@ -56,7 +56,7 @@ fn what_is_no_json_is_400(database: Database) {
 fn json_that_is_no_object_is_refused(database: Database) {
     let app = App::start(database);
     let target = Target::create(&app.native(), "con_live_", "target");
-    for route in ROUTES.iter().filter(|route| route.body.is_some()) {
+    for route in Route::of_customers().filter(|route| route.body.is_some()) {
         for body in ["null", "[]", "[{}]", "\"{}\"", "1", "true"] {
             let answer = app.surface(route.surface).request(route.method, &route.path_for(&target)).json(body).send();
             let status = if route.surface == Surface::Native { 422 } else { 400 };
@@ -73,7 +73,7 @@ fn a_body_is_json_or_nothing(database: Database) {
         let request = caller.request(route.method, &route.path_for(&target)).header("content-type", content_type);
         request.json(route.body.expect("a body")).send()
     };
-    for route in ROUTES.iter().filter(|route| route.body.is_some() && route.names_a_customer()) {
+    for route in Route::of_customers().filter(|route| route.body.is_some() && route.names().next().is_some()) {
         for content_type in
             ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application", "json"]
         {
@@ -88,7 +88,7 @@ fn a_body_is_json_or_nothing(database: Database) {
 
 fn a_content_type_without_a_body_is_harmless(database: Database) {
     let app = App::start(database);
-    for (number, route) in ROUTES.iter().filter(|route| route.body.is_none()).enumerate() {
+    for (number, route) in Route::of_customers().filter(|route| route.body.is_none()).enumerate() {
         let target = Target::create(&app.native(), "con_live_", &format!("target-{number}"));
         let content_types = if route.method == "DELETE" {
             ["application/json"].as_slice()
