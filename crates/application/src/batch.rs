@@ -1,13 +1,25 @@
 //! Serving many with one call, and none of them at the cost of another.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::ports::{Retry, StoreError};
 
 /// Serves `items` with one call of `serve`, or one by one if that failed for a reason that may lie in one of them: a row
-/// that cannot be read is the fault of nobody else. A store that is not available is not asked again for each.
-pub(crate) fn serve_together<I, O>(
+/// that cannot be read, or that makes the store panic, is the fault of nobody else. A store that is not available is not
+/// asked again for each.
+///
+/// `serve` gives one output for each item, in their order. It may be called again with what it has served already.
+pub fn serve_together<I, O>(
     items: &[I],
     serve: impl Fn(&[I]) -> Result<Vec<O>, StoreError>,
 ) -> Vec<Result<O, StoreError>> {
+    // A store that unwinds has undone what it did, so that nothing is left half-changed.
+    let serve = |some: &[I]| {
+        let served = catch_unwind(AssertUnwindSafe(|| serve(some)));
+        let outputs = served.unwrap_or_else(|_| Err(StoreError::internal("the store panicked")))?;
+        let is_whole = outputs.len() == some.len();
+        if is_whole { Ok(outputs) } else { Err(StoreError::internal("the store lost count of a batch")) }
+    };
     let serve_one = |item| {
         let mut outputs = serve(std::slice::from_ref(item))?;
         outputs.pop().ok_or_else(|| StoreError::internal("a batch of one has no result"))
@@ -33,12 +45,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn only_who_spoils_a_batch_is_told_so(items in prop::collection::vec(0u8..8, 0..20)) {
-            let serve = |items: &[u8]| {
-                if items.contains(&0) { Err(spoilt()) } else { Ok(items.iter().map(|item| item * 2).collect()) }
+        fn only_who_spoils_a_batch_is_told_so(items in prop::collection::vec(0u8..12, 0..20)) {
+            let serve = |items: &[u8]| match items.iter().find(|item| **item < 3) {
+                Some(0) => Err(spoilt()),
+                Some(1) => panic!("on purpose"),
+                Some(_) => Ok(Vec::new()),
+                None => Ok(items.iter().map(|item| item * 2).collect()),
             };
             let results: Vec<_> = serve_together(&items, serve).into_iter().map(Result::ok).collect();
-            let expected: Vec<_> = items.iter().map(|item| (*item != 0).then_some(item * 2)).collect();
+            let expected: Vec<_> = items.iter().map(|item| (*item >= 3).then_some(item * 2)).collect();
             prop_assert_eq!(results, expected);
         }
     }

@@ -5,7 +5,7 @@
 //! [`ports`], one file each; what a store promises is written down as test cases in `roster-store-contract`.
 
 pub mod api_key;
-mod batch;
+pub mod batch;
 pub mod json;
 mod known_credentials;
 pub mod page;
