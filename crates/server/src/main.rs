@@ -13,7 +13,9 @@ mod database_url;
 mod demo;
 mod entropy;
 mod ids;
+mod json_lines;
 mod layers;
+mod log_buffer;
 mod output;
 mod signals;
 mod telemetry;
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
 
 fn run(cli: cli::Cli) -> anyhow::Result<()> {
     let config = config::Config::load(cli.config.as_deref(), std::env::vars_os())?;
-    telemetry::start(&config.log)?;
+    // Dropped, the last lines are written before anything else is said.
+    let _log = telemetry::start(&config.log)?;
     commands::run(cli.command, &config)
 }

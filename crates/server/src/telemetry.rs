@@ -2,10 +2,12 @@
 
 use std::io::{self, IsTerminal as _};
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
+use crate::json_lines::{JsonLines, JsonPairs};
+use crate::log_buffer::{LogBuffer, LogGuard};
 
 /// The levels, least first.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -13,20 +15,22 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// Dependencies whose `info` is of no use here; they are held at `warn`, unless the filter names them.
 const NOISY: [&str; 4] = ["actix_server", "actix_http", "mio", "r2d2"];
 
-/// Sends every log line of the process to standard error from now on.
+/// Sends every log line of the process to standard error from now on, until the guard is dropped.
 ///
 /// # Errors
 /// If it was done before.
-pub fn start(log: &Log) -> anyhow::Result<()> {
+pub fn start(log: &Log) -> anyhow::Result<LogGuard> {
     let terminal = io::stderr().is_terminal();
     let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let builder = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter(&log.level));
+    let (buffer, guard) = LogBuffer::start(io::stderr()).context("the log cannot be started")?;
+    let builder = tracing_subscriber::fmt().with_writer(buffer).with_env_filter(filter(&log.level));
     let started = match log.format {
-        LogFormat::Auto if !terminal => builder.json().flatten_event(true).with_span_list(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).try_init(),
+        LogFormat::Auto if !terminal => builder.fmt_fields(JsonPairs).event_format(JsonLines).try_init(),
+        LogFormat::Json => builder.fmt_fields(JsonPairs).event_format(JsonLines).try_init(),
         LogFormat::Auto | LogFormat::Pretty => builder.with_ansi(colours).try_init(),
     };
-    started.map_err(|error| anyhow!(error).context("the log cannot be started"))
+    started.map_err(|error| anyhow!(error).context("the log cannot be started"))?;
+    Ok(guard)
 }
 
 /// Checks a level or a filter; the error is the rule that it broke.
