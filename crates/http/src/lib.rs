@@ -35,6 +35,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use roster_application::Roster;
 
+pub use core::ShortReads;
 pub use limits::Quotas;
 pub use routing::{Route, routes};
 
@@ -55,12 +56,14 @@ pub struct Settings {
     pub live: Quotas,
     /// How many of sandbox customers.
     pub sandbox: Quotas,
-    /// Threads that work with the database, at least five; each holds at most one connection.
+    /// Threads that work with the database, at least four; each holds at most one connection.
     pub database_threads: usize,
     /// Requests of one kind that may wait for one of those threads.
     pub database_queue: usize,
     /// How long a request waits for the database, waiting for a thread included.
     pub database_deadline: Duration,
+    /// Where short reads of the database are done.
+    pub short_reads: ShortReads,
 }
 
 /// Serves until `stop` is ready, then accepts no more, finishes what is in flight, and returns. Blocks the calling
@@ -76,8 +79,13 @@ pub fn serve(
     ready: impl FnOnce(SocketAddr),
     stop: impl Future<Output = ()> + 'static,
 ) -> io::Result<()> {
-    let core =
-        core::Core::start(roster, settings.database_threads, settings.database_queue, settings.database_deadline)?;
+    let core = core::Core::start(
+        roster,
+        settings.database_threads,
+        settings.database_queue,
+        settings.database_deadline,
+        settings.short_reads,
+    )?;
     let limits = body::Limits { timeout: settings.body_timeout };
     let rates = web::Data::new(limits::RateLimits::new(settings.live, settings.sandbox));
     let running = core.handle();

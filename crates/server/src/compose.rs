@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use roster_application::Roster;
 use roster_application::ports::{Store, StoreError};
+use roster_http::ShortReads;
 
 use crate::clock::SystemClock;
 use crate::config;
@@ -87,6 +88,16 @@ impl Database {
             Self::Sqlite(store) => Arc::clone(store) as Arc<dyn Store>,
             #[cfg(feature = "postgres")]
             Self::Postgres(store) => Arc::clone(store) as Arc<dyn Store>,
+        }
+    }
+
+    /// How the service reads a row of this store.
+    pub fn short_reads(&self) -> ShortReads {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => ShortReads::Here,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => ShortReads::ByThreads,
         }
     }
 

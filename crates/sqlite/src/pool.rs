@@ -74,6 +74,8 @@ fn connections(file: &DatabaseFile, count: u32, settings: Settings) -> Result<Co
         .connection_timeout(OPENING)
         .max_lifetime(None)
         .idle_timeout(None)
+        // A file in use does not go away by itself, and asking whether it is still there would double what a read costs.
+        .test_on_check_out(false)
         // Whoever waits for the connection is told.
         .error_handler(Box::new(NopErrorHandler))
         .connection_customizer(Box::new(settings))

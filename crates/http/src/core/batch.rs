@@ -6,24 +6,25 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
-use roster_application::Roster;
 use tokio::sync::oneshot;
 
-use super::{NotDone, send, wait};
+use super::line::Line;
+use super::{NotDone, wait};
 
 /// The most requests that one call serves.
 pub(super) const MAX_BATCH: usize = 128;
 
-/// A use case that serves many requests with one call.
+/// Something that can be done for many with one call.
 pub(super) trait Batch: 'static {
+    /// Who does it.
+    type Service;
     /// What one request asks for.
     type Input: Send;
     /// What it gets.
     type Output: Send;
 
     /// Serves each of `inputs`; the outputs stand in their order, and the fault of one is not the fault of another.
-    fn run(roster: &Roster, inputs: Vec<Self::Input>) -> Vec<Self::Output>;
+    fn run(service: &Self::Service, inputs: Vec<Self::Input>) -> Vec<Self::Output>;
 }
 
 /// A request that waits for its turn.
@@ -35,28 +36,42 @@ pub(super) struct Waiting<B: Batch> {
 
 /// Has `input` served together with whatever waits beside it, and waits for its output.
 pub(super) async fn run<B: Batch>(
-    line: &Sender<Waiting<B>>,
+    line: &Line<Waiting<B>>,
     deadline: Duration,
     input: B::Input,
 ) -> Result<B::Output, NotDone> {
     let (answer, answered) = oneshot::channel();
-    send(line, Waiting { input, until: Instant::now() + deadline, answer })?;
+    line.join(Waiting { input, until: Instant::now() + deadline, answer })?;
     wait(deadline, answered).await
 }
 
-/// What a thread does until every sender is gone.
-pub(super) fn serve<B: Batch>(roster: &Roster, line: &Receiver<Waiting<B>>) {
-    while let Ok(first) = line.recv() {
+/// Serves `input` at once on the calling thread if nobody else is being served, and as [`run`] does otherwise.
+///
+/// A lone request is spared the way to a thread and back; a crowd still shares. The calling thread does nothing else
+/// meanwhile, so that serving one must take no longer than that way.
+pub(super) async fn run_here_if_alone<B: Batch>(
+    service: &B::Service,
+    line: &Line<Waiting<B>>,
+    deadline: Duration,
+    input: B::Input,
+) -> Result<B::Output, NotDone> {
+    let Some(_turn) = line.take_turn_if_idle() else { return run(line, deadline, input).await };
+    let outputs = catch_unwind(AssertUnwindSafe(|| B::run(service, vec![input])));
+    outputs.ok().and_then(|mut outputs| outputs.pop()).ok_or(NotDone::Panicked)
+}
+
+/// What a thread does until the line is closed.
+pub(super) fn serve<B: Batch>(service: &B::Service, line: &Line<Waiting<B>>) {
+    while let Some(mut turn) = line.take(MAX_BATCH) {
         let now = Instant::now();
-        let together = std::iter::once(first).chain(line.try_iter().take(MAX_BATCH - 1));
         // Whoever is too late, or has left, is not served: nobody would look at the result.
-        let served = together.filter(|waiting| now < waiting.until && !waiting.answer.is_closed());
+        let served = turn.taken.drain(..).filter(|waiting| now < waiting.until && !waiting.answer.is_closed());
         let (inputs, answers): (Vec<_>, Vec<_>) = served.map(|waiting| (waiting.input, waiting.answer)).unzip();
         if inputs.is_empty() {
             continue;
         }
-        // A panic ends these requests, not the thread that others wait for.
-        let outputs = catch_unwind(AssertUnwindSafe(|| B::run(roster, inputs)));
+        // A panic that gets here lies in none of the inputs: it ends these requests, not the thread that others wait for.
+        let outputs = catch_unwind(AssertUnwindSafe(|| B::run(service, inputs)));
         let mut outputs = outputs.into_iter().flatten();
         for answer in answers {
             // Whoever waited may have left meanwhile; what was done is done all the same.
@@ -71,10 +86,8 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use std::thread;
 
-    use crossbeam_channel::bounded;
     use futures_util::FutureExt as _;
     use futures_util::future::join_all;
-    use roster_memory::{CountingEntropy, CountingIds, FixedClock, MemoryStore};
 
     use super::*;
 
@@ -92,10 +105,11 @@ mod tests {
     }
 
     impl Batch for Double {
+        type Service = ();
         type Input = Number;
         type Output = u32;
 
-        fn run(_: &Roster, numbers: Vec<Number>) -> Vec<u32> {
+        fn run((): &(), numbers: Vec<Number>) -> Vec<u32> {
             numbers[0].calls.lock().expect("a whole list").push(numbers.len());
             for gate in numbers.iter().filter_map(|number| number.gate.as_ref()) {
                 gate.recv().expect("the test opens it");
@@ -108,14 +122,9 @@ mod tests {
     /// Sends numbers while the only thread is busy with another one, and says what each is answered, and how many were
     /// doubled by each call.
     fn behind_a_busy_thread(values: &[u32], leave: impl Fn(u32) -> bool) -> (Vec<Result<u32, NotDone>>, Vec<usize>) {
-        let roster = Roster::new(
-            Arc::new(MemoryStore::default()),
-            Arc::new(FixedClock::default()),
-            Arc::new(CountingIds::default()),
-            Arc::new(CountingEntropy::default()),
-        );
-        let (line, waiting) = bounded(values.len() + 1);
-        let thread = thread::spawn(move || serve::<Double>(&roster, &waiting));
+        let line = Arc::new(Line::new(values.len() + 1));
+        let served = Arc::clone(&line);
+        let thread = thread::spawn(move || serve::<Double>(&(), &served));
         let calls = Arc::<Mutex<Vec<usize>>>::default();
         let (open, gate) = mpsc::channel();
         let number = |value, gate| Number { value, calls: Arc::clone(&calls), gate };
@@ -137,8 +146,8 @@ mod tests {
             assert_eq!(busy.await, Ok(0));
             join_all(waiting).await
         });
-        drop(line);
-        thread.join().expect("the thread ends when nobody can send any more");
+        line.close();
+        thread.join().expect("the thread ends when nobody can join any more");
         let calls = calls.lock().expect("a whole list").split_off(1);
         (answers, calls)
     }

@@ -1,24 +1,37 @@
 //! Where async requests meet the synchronous service: a few threads, bounded queues, and a deadline.
 //!
 //! A request waits here for the database and nowhere else. Beyond the bound or the deadline it is answered at once,
-//! and work whose caller has gone away is not begun. What crowds ask for stands in lines of its own, whose threads
-//! serve [many with one call](batch).
+//! and work whose caller has gone away is not begun. What crowds ask for stands in [lines](line) of its own, whose
+//! threads serve [many with one call](batch).
 
 mod batch;
+mod line;
 
 use std::convert::Infallible;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use roster_application::ports::{CustomerKey, StoreError};
 use roster_application::{AuthenticateError, Presented, Principal, Recognition, RegisterError, Registration, Roster};
 use roster_domain::Customer;
 use tokio::sync::oneshot;
 
 use batch::{Batch, Waiting};
+use line::{Full, Line};
+
+/// Where short reads are done: of one customer, of one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShortReads {
+    /// By threads of their own. For a database that is reached over a connection.
+    ByThreads,
+    /// A lone one by the thread that has the request, those of a crowd by threads of their own. For a database in the
+    /// process, which reads a row faster than two threads can tell each other of it, and lets no reader wait for long.
+    Here,
+}
 
 /// Work for one of the threads, and how long somebody waits for it.
 struct Job {
@@ -40,25 +53,35 @@ pub(crate) enum NotDone {
     Panicked,
 }
 
+impl From<Full> for NotDone {
+    fn from(_: Full) -> Self {
+        Self::Busy
+    }
+}
+
 /// The threads that run use cases.
 pub(crate) struct Core {
     handle: Handle,
+    /// Nothing is sent here: the end of it is the end of the thread that writes the uses of keys.
+    uses: mpsc::Sender<Infallible>,
     threads: Vec<JoinHandle<()>>,
 }
 
 /// The way to the threads, for requests.
 #[derive(Clone)]
-pub(crate) struct Handle {
-    jobs: Sender<Job>,
-    credentials: Sender<Waiting<Authenticate>>,
-    finds: Sender<Waiting<FindCustomers>>,
-    registrations: Sender<Waiting<RegisterCustomers>>,
-    /// Those who wait for keys of an issuer of tokens, which keeps nobody else waiting.
-    fetches: Sender<Job>,
-    /// Nothing is sent here: the end of it is the end of the thread that writes the uses of keys.
-    _uses: Sender<Infallible>,
+pub(crate) struct Handle(Arc<Shared>);
+
+/// What requests and threads share.
+struct Shared {
     roster: Roster,
     deadline: Duration,
+    short_reads: ShortReads,
+    jobs: Line<Job>,
+    credentials: Line<Waiting<Authenticate>>,
+    finds: Line<Waiting<FindCustomers>>,
+    registrations: Line<Waiting<RegisterCustomers>>,
+    /// Those who wait for keys of an issuer of tokens, which keeps nobody else waiting.
+    fetches: Line<Job>,
 }
 
 /// How long uses of keys may wait to be written.
@@ -66,24 +89,51 @@ const USES_PAUSE: Duration = Duration::from_secs(1);
 
 /// How many threads the lines have together, beside those for everything else.
 ///
-/// Two find, so that one does while the other waits for the database. One registers: two that wrote at the same time
-/// would wait for each other's locks, and share less.
-const LINE_THREADS: usize = 4;
+/// One for each: two that found would share less, and keep two processes of the database busy with what one does faster;
+/// two that wrote at the same time would wait for each other's locks besides.
+const LINE_THREADS: usize = 3;
 
 impl Core {
     /// Starts about `threads` threads, at least one for each line, for each of which at most `queue` requests wait,
     /// each at most until its `deadline`.
-    pub(crate) fn start(roster: &Roster, threads: usize, queue: usize, deadline: Duration) -> io::Result<Self> {
-        let mut started = Vec::new();
-        let jobs = line(&mut started, "core", threads.saturating_sub(LINE_THREADS).max(1), queue, roster, run_jobs)?;
-        let credentials = line(&mut started, "credentials", 1, queue, roster, batch::serve)?;
-        let finds = line(&mut started, "finds", 2, queue, roster, batch::serve)?;
-        let registrations = line(&mut started, "registrations", 1, queue, roster, batch::serve)?;
-        let fetches = line(&mut started, "token-keys", 1, queue, roster, run_jobs)?;
-        let uses = line(&mut started, "key-uses", 1, 1, roster, record_uses)?;
-        let roster = roster.clone();
-        let handle = Handle { jobs, credentials, finds, registrations, fetches, _uses: uses, roster, deadline };
-        Ok(Self { handle, threads: started })
+    pub(crate) fn start(
+        roster: &Roster,
+        threads: usize,
+        queue: usize,
+        deadline: Duration,
+        short_reads: ShortReads,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            roster: roster.clone(),
+            deadline,
+            short_reads,
+            jobs: Line::new(queue),
+            credentials: Line::new(queue),
+            finds: Line::new(queue),
+            registrations: Line::new(queue),
+            fetches: Line::new(queue),
+        });
+        let (uses, end) = mpsc::channel();
+        let mut core = Self { handle: Handle(shared), uses, threads: Vec::new() };
+        for number in 0..threads.saturating_sub(LINE_THREADS).max(1) {
+            core.spawn(&format!("core-{number}"), |shared| run_jobs(&shared.roster, &shared.jobs))?;
+        }
+        core.spawn("credentials", |shared| batch::serve::<Authenticate>(&shared.roster, &shared.credentials))?;
+        core.spawn("finds", |shared| batch::serve::<FindCustomers>(&shared.roster, &shared.finds))?;
+        core.spawn("registrations", |shared| {
+            batch::serve::<RegisterCustomers>(&shared.roster, &shared.registrations);
+        })?;
+        core.spawn("token-keys", |shared| run_jobs(&shared.roster, &shared.fetches))?;
+        core.spawn("key-uses", move |shared| record_uses(&shared.roster, &end))?;
+        Ok(core)
+    }
+
+    /// Starts a thread that does `work`.
+    fn spawn(&mut self, name: &str, work: impl FnOnce(&Shared) + Send + 'static) -> io::Result<()> {
+        let shared = Arc::clone(&self.handle.0);
+        let thread = thread::Builder::new().name(name.to_owned());
+        self.threads.push(thread.spawn(move || work(&shared))?);
+        Ok(())
     }
 
     /// The way to the threads.
@@ -91,10 +141,11 @@ impl Core {
         self.handle.clone()
     }
 
-    /// Lets the threads end once every [`Handle`] is gone, and waits for them, but not longer than `patience`: a thread
-    /// that hangs in the database must not keep the process alive.
+    /// Lets the threads end once nobody waits for them any more, and waits for that, but not longer than `patience`: a
+    /// thread that hangs in the database must not keep the process alive.
     pub(crate) fn stop(self, patience: Duration) {
-        drop(self.handle);
+        self.handle.0.close();
+        drop(self.uses);
         let until = Instant::now() + patience;
         for thread in self.threads {
             while !thread.is_finished() && Instant::now() < until {
@@ -104,29 +155,26 @@ impl Core {
     }
 }
 
-/// Starts `count` threads that run `work` on what is sent to the returned end of a line.
-fn line<T: Send + 'static>(
-    threads: &mut Vec<JoinHandle<()>>,
-    name: &str,
-    count: usize,
-    queue: usize,
-    roster: &Roster,
-    work: fn(&Roster, &Receiver<T>),
-) -> io::Result<Sender<T>> {
-    let (sender, receiver) = bounded(queue);
-    for number in 0..count {
-        let (roster, receiver) = (roster.clone(), receiver.clone());
-        let thread = thread::Builder::new().name(format!("{name}-{number}"));
-        threads.push(thread.spawn(move || work(&roster, &receiver))?);
+impl Shared {
+    fn close(&self) {
+        self.jobs.close();
+        self.credentials.close();
+        self.finds.close();
+        self.registrations.close();
+        self.fetches.close();
     }
-    Ok(sender)
-}
 
-/// Puts `waiting` into a line, unless it is full.
-fn send<T>(line: &Sender<T>, waiting: T) -> Result<(), NotDone> {
-    line.try_send(waiting).map_err(|refused| match refused {
-        TrySendError::Full(_) | TrySendError::Disconnected(_) => NotDone::Busy,
-    })
+    /// Serves a short read where those are done.
+    async fn read<B: Batch<Service = Roster>>(
+        &self,
+        line: &Line<Waiting<B>>,
+        input: B::Input,
+    ) -> Result<B::Output, NotDone> {
+        match self.short_reads {
+            ShortReads::ByThreads => batch::run(line, self.deadline, input).await,
+            ShortReads::Here => batch::run_here_if_alone(&self.roster, line, self.deadline, input).await,
+        }
+    }
 }
 
 /// Waits for an answer until the deadline.
@@ -138,16 +186,16 @@ async fn wait<T>(deadline: Duration, answered: oneshot::Receiver<Result<T, NotDo
     }
 }
 
-fn run_jobs(roster: &Roster, waiting: &Receiver<Job>) {
-    while let Ok(job) = waiting.recv() {
-        if Instant::now() < job.until {
+fn run_jobs(roster: &Roster, line: &Line<Job>) {
+    while let Some(mut turn) = line.take(1) {
+        for job in turn.taken.drain(..).filter(|job| Instant::now() < job.until) {
             (job.work)(roster);
         }
     }
 }
 
 /// Writes the uses of keys now and then, and once more at the end.
-fn record_uses(roster: &Roster, end: &Receiver<Infallible>) {
+fn record_uses(roster: &Roster, end: &mpsc::Receiver<Infallible>) {
     loop {
         let ended = end.recv_timeout(USES_PAUSE) == Err(RecvTimeoutError::Disconnected);
         if let Err(error) = roster.record_api_key_uses() {
@@ -166,10 +214,10 @@ impl Handle {
         T: Send + 'static,
         F: FnOnce(&Roster) -> T + Send + 'static,
     {
-        self.run_in(&self.jobs, work).await
+        self.run_in(&self.0.jobs, work).await
     }
 
-    async fn run_in<T, F>(&self, line: &Sender<Job>, work: F) -> Result<T, NotDone>
+    async fn run_in<T, F>(&self, line: &Line<Job>, work: F) -> Result<T, NotDone>
     where
         T: Send + 'static,
         F: FnOnce(&Roster) -> T + Send + 'static,
@@ -185,19 +233,19 @@ impl Handle {
             // Whoever waited may have left meanwhile; what was done is done all the same.
             let _gone = answer.send(result);
         });
-        send(line, Job { work, until: Instant::now() + self.deadline })?;
-        wait(self.deadline, answered).await
+        line.join(Job { work, until: Instant::now() + self.0.deadline })?;
+        wait(self.0.deadline, answered).await
     }
 
     /// Says what is known of a credential, at once.
     pub(crate) fn recognise(&self, credential: &str) -> Recognition {
-        self.roster.recognise(credential)
+        self.0.roster.recognise(credential)
     }
 
     /// Has the issuer of a token asked for its keys.
     pub(crate) async fn fetch_token_keys(&self, token: &str) -> Result<(), NotDone> {
         let token = token.to_owned();
-        self.run_in(&self.fetches, move |roster| roster.fetch_token_keys(&token)).await
+        self.run_in(&self.0.fetches, move |roster| roster.fetch_token_keys(&token)).await
     }
 
     /// Finds out who calls.
@@ -205,7 +253,7 @@ impl Handle {
         &self,
         presented: Presented,
     ) -> Result<Result<Principal, AuthenticateError>, NotDone> {
-        batch::run(&self.credentials, self.deadline, presented).await
+        self.0.read(&self.0.credentials, presented).await
     }
 
     /// Finds a live customer.
@@ -213,7 +261,7 @@ impl Handle {
         &self,
         key: CustomerKey,
     ) -> Result<Result<Option<Customer>, StoreError>, NotDone> {
-        batch::run(&self.finds, self.deadline, key).await
+        self.0.read(&self.0.finds, key).await
     }
 
     /// Registers a customer.
@@ -221,7 +269,7 @@ impl Handle {
         &self,
         registration: Registration,
     ) -> Result<Result<Customer, RegisterError>, NotDone> {
-        batch::run(&self.registrations, self.deadline, registration).await
+        batch::run(&self.0.registrations, self.0.deadline, registration).await
     }
 }
 
@@ -229,6 +277,7 @@ impl Handle {
 struct Authenticate;
 
 impl Batch for Authenticate {
+    type Service = Roster;
     type Input = Presented;
     type Output = Result<Principal, AuthenticateError>;
 
@@ -241,6 +290,7 @@ impl Batch for Authenticate {
 struct FindCustomers;
 
 impl Batch for FindCustomers {
+    type Service = Roster;
     type Input = CustomerKey;
     type Output = Result<Option<Customer>, StoreError>;
 
@@ -253,6 +303,7 @@ impl Batch for FindCustomers {
 struct RegisterCustomers;
 
 impl Batch for RegisterCustomers {
+    type Service = Roster;
     type Input = Registration;
     type Output = Result<Customer, RegisterError>;
 
@@ -265,7 +316,6 @@ impl Batch for RegisterCustomers {
 mod tests {
     use super::*;
     use std::future::Future;
-    use std::sync::Arc;
     use std::sync::mpsc;
 
     use futures_util::FutureExt as _;
@@ -278,7 +328,7 @@ mod tests {
             Arc::new(CountingIds::default()),
             Arc::new(CountingEntropy::default()),
         );
-        Core::start(&roster, threads, queue, deadline).expect("threads")
+        Core::start(&roster, threads, queue, deadline, ShortReads::ByThreads).expect("threads")
     }
 
     fn wait_for<T>(future: impl Future<Output = T>) -> T {

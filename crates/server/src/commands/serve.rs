@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use roster_http::ShortReads;
 
 use crate::compose::{self, Database};
 use crate::config::{self, Config};
@@ -27,6 +28,7 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     );
     let database = compose::open_up_to_date(&config.database)?;
     let roster = database.roster().with_key_lifetime(config.auth.key_cache);
+    let short_reads = database.short_reads();
     let demo = demo.then(|| Demo::prepare(&roster, config.http.bind)).transpose().context("the demo cannot be made")?;
     let stop = signals.stop().context("signals cannot be caught")?;
     let ready = |address| {
@@ -35,7 +37,7 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
             tracing::warn!("{error:#}");
         }
     };
-    let served = roster_http::serve(&roster, &settings(config), ready, stop);
+    let served = roster_http::serve(&roster, &settings(config, short_reads), ready, stop);
     drop(roster);
     close(database);
     served.with_context(|| format!("{} cannot be served", config.http.bind))?;
@@ -43,7 +45,7 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn settings(config: &Config) -> roster_http::Settings {
+fn settings(config: &Config, short_reads: ShortReads) -> roster_http::Settings {
     let config::Http { bind, workers, head_timeout, body_timeout, shutdown_timeout } = config.http;
     let cores = || thread::available_parallelism().map_or(1, NonZero::get);
     roster_http::Settings {
@@ -57,6 +59,7 @@ fn settings(config: &Config) -> roster_http::Settings {
         database_threads: config.database.connections.into(),
         database_queue: config.database.queue,
         database_deadline: config.database.deadline,
+        short_reads,
     }
 }
 
