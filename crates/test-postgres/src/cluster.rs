@@ -18,8 +18,9 @@ const SOCKET_PORT: u16 = 5432;
 /// What a server is started with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ClusterOptions {
-    /// Whether what is committed survives a power cut, as in production. Without, a server starts and writes faster;
-    /// it still survives [`Cluster::crash`].
+    /// Whether what is committed survives a power cut, as in production: all settings but `max_connections` are
+    /// PostgreSQL's own defaults then. Without, a server starts and writes faster; it still survives
+    /// [`Cluster::crash`].
     pub durable: bool,
     /// Whether it listens on a port of 127.0.0.1 too, and [`Cluster::create_database`] names that.
     pub tcp: bool,
@@ -70,7 +71,7 @@ impl Cluster {
         if let Some(account) = account {
             account.own(folder.path())?;
         }
-        initialise(installation, account, folder.path())?;
+        initialise(installation, account, folder.path(), options)?;
         let tcp_port = if options.tcp { Some(free_port()?) } else { None };
         let command = server_command(installation, folder.path(), options, tcp_port);
         let log = statements::log_of(folder.path())?;
@@ -131,6 +132,18 @@ impl Cluster {
     pub fn thaw(&self) {
         let running = self.running();
         process::signal("CONT", &running.all());
+    }
+
+    /// The server and all that it started, as process identifiers.
+    #[must_use]
+    pub fn processes(&self) -> Vec<u32> {
+        self.running().all()
+    }
+
+    /// What the server logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
     /// Makes an empty database and returns its URL.
@@ -209,14 +222,19 @@ impl Running {
     }
 }
 
-fn initialise(installation: &Installation, account: Option<Account>, folder: &Path) -> io::Result<()> {
+fn initialise(
+    installation: &Installation,
+    account: Option<Account>,
+    folder: &Path,
+    options: ClusterOptions,
+) -> io::Result<()> {
     let mut command = Command::new(installation.binary("initdb"));
-    command
-        .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"])
-        .args(["--no-sync", "--wal-segsize=1", "--pgdata"])
-        .arg(folder.join("data"))
-        .current_dir(folder)
-        .env("LC_ALL", "C");
+    command.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]);
+    if !options.durable {
+        // Small segments are made faster. They also make `max_wal_size` small, and checkpoints frequent.
+        command.arg("--wal-segsize=1");
+    }
+    command.arg("--pgdata").arg(folder.join("data")).current_dir(folder).env("LC_ALL", "C");
     if let Some(account) = account {
         account.run(&mut command);
     }
@@ -243,10 +261,10 @@ fn server_command(
     command.extend(["-k".into(), folder.into()]);
     let port = format!("port={}", tcp_port.unwrap_or(SOCKET_PORT));
     let listen = format!("listen_addresses={}", if tcp_port.is_some() { "127.0.0.1" } else { "" });
-    let mut settings = vec![port.as_str(), listen.as_str(), "max_connections=200", "jit=off"];
+    let mut settings = vec![port.as_str(), listen.as_str(), "max_connections=200"];
     if !options.durable {
         settings.extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off"]);
-        settings.extend(["wal_level=minimal", "max_wal_senders=0"]);
+        settings.extend(["wal_level=minimal", "max_wal_senders=0", "jit=off"]);
     }
     settings.extend(statements::settings());
     for setting in settings {
