@@ -12,15 +12,18 @@ endif
 # The Debian packages that the tools in TOOLS come from, if the machine lacks them. The tests start a PostgreSQL server
 # of their own from the installed binaries; the service that the package may start is not used.
 TOOLS := cc perl postgresql
+bench bench-quick bench-growth: TOOLS += pgbench wrk
 lacking-cc = $(if $(shell command -v cc),,gcc libc6-dev)
 lacking-perl = $(if $(shell perl -MFindBin -MIPC::Cmd -e 'print 1' 2>/dev/null),,perl)
 lacking-postgresql = $(if $(wildcard /usr/lib/postgresql/*/bin/initdb)$(shell command -v initdb),,postgresql)
+lacking-pgbench = $(if $(shell command -v pgbench),,postgresql)
+lacking-wrk = $(if $(shell command -v wrk),,wrk)
 PACKAGES = $(strip $(foreach tool,$(TOOLS),$(lacking-$(tool))))
 TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
 STATEMENTS = $(TARGET)/statements
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run test lint build clean-data tools
+.PHONY: help run test lint build bench bench-quick bench-growth clean-data tools
 
 help: ## List the commands
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -43,6 +46,19 @@ lint: tools ## Check the formatting, the lints and the documentation
 
 build: tools ## Build target/release/roster, with both databases
 	cargo build --release
+
+# Measured is what is deployed. Databases are made in /var/tmp, as /tmp may be a disk in memory, which keeps nothing.
+BENCH = cargo build --profile dist --package roster-server && \
+	TMPDIR=$${TMPDIR:-/var/tmp} cargo run --profile dist --package roster-bench -- --roster $(TARGET)/dist/roster
+
+bench: tools ## Measure throughput and latency beside those of pgbench; writes docs/benchmarks/throughput.md
+	$(BENCH) --output docs/benchmarks throughput
+
+bench-quick: tools ## The same in three minutes, roughly; writes target/bench/throughput.md
+	$(BENCH) --output $(TARGET)/bench --quick throughput
+
+bench-growth: tools ## Measure what requests cost at up to 5 million customers; writes docs/benchmarks/growth.md
+	$(BENCH) --output docs/benchmarks growth
 
 clean-data: ## Delete data/, the SQLite file of `make run`
 	rm -rf data

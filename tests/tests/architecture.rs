@@ -75,6 +75,12 @@ const RULES: &[Rule] = &[
         must_not_know: &["diesel", "diesel_migrations", "actix-web"],
     },
     Rule {
+        name: "roster-bench",
+        may_know: &["roster-domain", "roster-test-postgres"],
+        may_know_in_tests: &["roster-application", "roster-http", "roster-memory", "roster-postgres"],
+        must_not_know: &["actix-web", "diesel_migrations", "tokio"],
+    },
+    Rule {
         name: "roster-tests",
         may_know: &["roster-test-postgres"],
         may_know_in_tests: &[],

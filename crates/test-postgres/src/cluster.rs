@@ -143,7 +143,7 @@ impl Cluster {
     /// What the server logged so far.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
     /// Makes an empty database and returns its URL.
@@ -180,12 +180,6 @@ impl Cluster {
         let lock_file = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap_or_default();
         let line = |number| lock_file.lines().nth(number).unwrap_or_default().trim();
         line(0) == server.to_string() && line(7) == "ready"
-    }
-
-    /// The last that the server said.
-    fn log(&self) -> String {
-        let log = fs::read(&self.log).unwrap_or_default();
-        String::from_utf8_lossy(&log[log.len().saturating_sub(10_000)..]).into_owned()
     }
 }
 

@@ -1,0 +1,161 @@
+//! The report, as Markdown.
+
+use crate::database::Kind;
+use crate::goals::{self, Goal};
+use crate::plan::{Cell, Target};
+use crate::reading::{Series, TOLERATED};
+use crate::text::{Table, grouped, millis};
+use crate::throughput::Results;
+
+/// Throughput, latency, CPU time and memory.
+pub fn throughput(results: &Results) -> String {
+    let plan = &results.plan;
+    let dataset = plan.dataset;
+    [
+        "# Throughput\n\nWritten by `make bench`; nobody edits it.\n".to_owned(),
+        "![Requests a second](throughput.svg)\n".to_owned(),
+        format!("## Goals\n\n{}", goals_table(&goals::evaluate(results))),
+        format!("## The yardstick: pgbench\n\n{}", yardstick_table(results)),
+        "`pgbench -M prepared` with the statements that the service prepares for a single request. A create writes one \
+         row in one statement, without an event: the faster thing to compare with. *Best pgbench* is the best median of \
+         the three.\n"
+            .to_owned(),
+        service_tables(results),
+        format!("## Memory\n\n{}", memory_table(results)),
+        format!("## How it was measured\n\n{}", machine_table(&results.machine)),
+        format!(
+            "{} customers of {} merchants, one of whom has half of all; requests are for customers drawn evenly from \
+             all, with the key of their merchant, of which there is one each. Each figure is the median of {} rounds of \
+             {} s, from smallest to largest in brackets; each round goes once through everything, pgbench included. \
+             Load generator, service and database share the processors. The service and pgbench reach PostgreSQL over \
+             the same Unix socket. The service has its default configuration but for its port and the rates it allows \
+             (`limits`), which are raised to the most there is, not switched off; it logs each request, as JSON, to a \
+             file. CPU time is that of the process and, apart, of the database server with all its processes.\n",
+            grouped(plan_number(dataset.customers)),
+            dataset.merchants,
+            plan.rounds,
+            plan.seconds,
+        ),
+        settings(&results.settings),
+        trust(results),
+    ]
+    .join("\n")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "there are fewer than 2^53 customers")]
+fn plan_number(number: u64) -> f64 {
+    number as f64
+}
+
+/// The goals, each with what was measured.
+fn goals_table(goals: &[Goal]) -> String {
+    let mut table = Table::new(&["goal ", "measured", "verdict "]);
+    for goal in goals {
+        table.row(&[goal.wanted.clone(), goal.measured.clone(), goal.verdict().to_owned()]);
+    }
+    table.into_text()
+}
+
+fn yardstick_table(results: &Results) -> String {
+    let mut table = Table::new(&["statement ", "clients", "per second", "mean ms", "database CPU µs"]);
+    for (cell, series) in of(results, Target::Pgbench) {
+        table.row(&[
+            cell.operation.name().to_owned(),
+            cell.connections.to_string(),
+            rate(series),
+            millis(series.median(|reading| reading.mean)),
+            cpu(series.median(|reading| reading.database_cpu)),
+        ]);
+    }
+    table.into_text()
+}
+
+fn service_tables(results: &Results) -> String {
+    let tables = Kind::ALL.map(|kind| {
+        let mut table = Table::new(&[
+            "operation ",
+            "requests at a time",
+            "per second",
+            "× best pgbench",
+            "p50 ms",
+            "p99 ms",
+            "p99.9 ms",
+            "service CPU µs",
+            "database CPU µs",
+            "failed",
+        ]);
+        for (cell, series) in of(results, Target::Service(kind)) {
+            let ratio = goals::ratio(results, cell.target, cell.operation, cell.connections);
+            table.row(&[
+                cell.operation.name().to_owned(),
+                cell.connections.to_string(),
+                rate(series),
+                ratio.map_or(String::new(), |ratio| format!("{ratio:.2}")),
+                millis(series.median(|reading| reading.p50)),
+                millis(series.median(|reading| reading.p99)),
+                millis(series.median(|reading| reading.p999)),
+                cpu(series.median(|reading| reading.service_cpu)),
+                if kind == Kind::Postgres { cpu(series.median(|reading| reading.database_cpu)) } else { String::new() },
+                grouped(series.sum(|reading| reading.failed)),
+            ]);
+        }
+        format!("## The service on {}\n\n{}", kind.name(), table.into_text())
+    });
+    tables.join("\n")
+}
+
+fn memory_table(results: &Results) -> String {
+    let mut table = Table::new(&["service on ", "resident MiB after the run", "at most"]);
+    for (kind, now, most) in &results.memory {
+        table.row(&[kind.name().to_owned(), format!("{now:.1}"), format!("{most:.1}")]);
+    }
+    table.into_text()
+}
+
+/// What was measured on.
+pub fn machine_table(machine: &[(&'static str, String)]) -> String {
+    let mut table = Table::new(&["what ", "which "]);
+    for (name, text) in machine {
+        table.row(&[(*name).to_owned(), text.clone()]);
+    }
+    table.into_text()
+}
+
+/// The settings of the database server.
+pub fn settings(settings: &[String]) -> String {
+    let settings = settings.join("`, `");
+    format!("PostgreSQL's settings are its own defaults but for `max_connections`: `{settings}`.\n")
+}
+
+fn trust(results: &Results) -> String {
+    let disturbed = results.series.iter().filter(|series| series.is_disturbed()).count();
+    let tolerated = 100.0 * TOLERATED;
+    if disturbed == 0 {
+        return format!("Others never used more than {tolerated} % of the processors while something was measured.\n");
+    }
+    format!(
+        "**The machine was too busy for {disturbed} of {} rows, marked with \\*: others used more than {tolerated} % of \
+         the processors, and measuring again did not help.**\n",
+        results.series.len()
+    )
+}
+
+/// The median of a rate, with the smallest and the largest.
+pub fn rate(series: &Series) -> String {
+    let per_second = |reading: &crate::reading::Reading| reading.per_second;
+    let (least, most) = series.range(per_second);
+    let mark = if series.is_disturbed() { " \\*" } else { "" };
+    let median = series.median(per_second);
+    if median < 100.0 {
+        return format!("{median:.1} ({least:.1}–{most:.1}){mark}");
+    }
+    format!("{} ({}–{}){mark}", grouped(median), grouped(least), grouped(most))
+}
+
+fn cpu(micros: f64) -> String {
+    if micros < 100.0 { format!("{micros:.1}") } else { grouped(micros) }
+}
+
+fn of(results: &Results, target: Target) -> impl Iterator<Item = (&Cell, &Series)> {
+    results.plan.cells.iter().zip(&results.series).filter(move |(cell, _)| cell.target == target)
+}

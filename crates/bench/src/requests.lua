@@ -1,0 +1,85 @@
+-- What wrk sends, and what it prints when it is done.
+--
+-- Arguments behind `--`: which operation, the file of known customers, a number of the run. The file has a line for
+-- each customer: key of the merchant, identifier, its 26 characters, external identifier; tabs between.
+
+local operation, file, run
+
+-- Makes the request for a customer that is known, or, for what is made once only, for the count of requests so far.
+local operations = {
+    get = function(known)
+        return wrk.format("GET", "/v1/customers/" .. known.id)
+    end,
+    get_by_external_id = function(known)
+        return wrk.format("GET", "/v1/customers/external/" .. known.external_id)
+    end,
+    list = function(known)
+        return wrk.format("GET", "/v1/customers")
+    end,
+    list_deep = function(known)
+        return wrk.format("GET", "/v1/customers?cursor=" .. known.suffix)
+    end,
+    list_all = function(known)
+        return wrk.format("GET", "/api/customers")
+    end,
+}
+
+local writes = {
+    create = function(known, count)
+        -- A prime modulus: no two counts give the same, and none come in order.
+        local mixed = count * 1000003 % 4294967291
+        local name = string.format("%08x-%d-%d", mixed, run, number)
+        return wrk.format("POST", "/v1/customers", nil, string.format(
+            '{"email":"%s@example.com","external_id":"ext_%s","name":"Customer %d","metadata":{"plan":"pro","seats":12}}',
+            name, name, count))
+    end,
+    update = function(known, count)
+        return wrk.format("PATCH", "/v1/customers/" .. known.id, nil, string.format(
+            '{"name":"Changed %d-%d","metadata":{"seats":%d}}', run, count, count))
+    end,
+}
+
+local threads = 0
+
+function setup(thread)
+    threads = threads + 1
+    thread:set("number", threads)
+end
+
+function init(arguments)
+    operation, file, run = arguments[1], arguments[2], tonumber(arguments[3])
+    math.randomseed(run * 16 + number)
+    local all, made = {}, {}
+    for line in io.lines(file) do
+        local key, id, suffix, external_id = line:match("^(%S+)\t(%S+)\t(%S+)\t(%S+)$")
+        all[#all + 1] = {key = key, id = id, suffix = suffix, external_id = external_id}
+    end
+    local write, read = writes[operation], operations[operation]
+    if write then
+        wrk.headers["Content-Type"] = "application/json"
+        local count = 0
+        request = function()
+            local known = all[math.random(#all)]
+            wrk.headers["Authorization"] = "Bearer " .. known.key
+            count = count + 1
+            return write(known, count)
+        end
+    else
+        for place, known in ipairs(all) do
+            wrk.headers["Authorization"] = "Bearer " .. known.key
+            made[place] = read(known)
+        end
+        request = function()
+            return made[math.random(#made)]
+        end
+    end
+end
+
+function done(summary, latency, requests)
+    local errors = summary.errors
+    local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout
+    io.write(string.format(
+        "RESULT requests=%d seconds=%f failed=%d mean=%f p50=%f p99=%f p999=%f\n",
+        summary.requests, summary.duration / 1e6, failed, latency.mean,
+        latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
+end
