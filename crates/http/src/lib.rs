@@ -11,6 +11,7 @@
 pub(crate) mod access_log;
 pub(crate) mod auth;
 pub(crate) mod body;
+pub(crate) mod browsers;
 pub(crate) mod caller;
 pub(crate) mod core;
 pub(crate) mod failure;
@@ -98,6 +99,7 @@ pub fn serve(
                 .configure(routing::configure)
                 .wrap(from_fn(body::receive))
                 .wrap(from_fn(access_log::record))
+                .wrap(browsers::headers())
         })
         .workers(settings.workers)
         .client_request_timeout(settings.head_timeout)

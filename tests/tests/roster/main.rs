@@ -1,5 +1,6 @@
 //! What the program promises, tried from outside.
 
+mod browsers;
 mod contract;
 mod durability;
 mod isolation;
