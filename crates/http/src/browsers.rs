@@ -1,7 +1,10 @@
 //! What browsers are told: that answers are data and nothing else, and whose pages may read them.
 
-use actix_web::http::header;
-use actix_web::middleware::DefaultHeaders;
+use std::fmt;
+
+use actix_cors::Cors;
+use actix_web::http::{Method, Uri, header};
+use actix_web::middleware::{Condition, DefaultHeaders};
 
 /// What every answer says to whatever would take it for a page (the OWASP cheat sheet on REST security).
 const ALWAYS: [(header::HeaderName, &str); 4] = [
@@ -12,7 +15,124 @@ const ALWAYS: [(header::HeaderName, &str); 4] = [
     (header::REFERRER_POLICY, "no-referrer"),
 ];
 
+/// The headers that a page may read, besides those that every page may.
+const EXPOSED: [&str; 6] =
+    ["X-Request-Id", "Location", "Retry-After", "RateLimit", "RateLimit-Policy", "WWW-Authenticate"];
+
+/// Seconds that a browser may remember what a page may do.
+const MAX_AGE: usize = 3600;
+
+/// Where a web page comes from, in the one form that browsers write it in (RFC 6454 §6.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin(String);
+
+/// The text is no [`Origin`] that may read answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an origin as browsers write it: https://app.example, https://app.example:8443 or http://localhost:3000")]
+pub struct OriginError;
+
+impl Origin {
+    /// Takes `https` with a host and perhaps a port, and `http` with a name of this machine alone. Browsers write hosts
+    /// in lower case and leave out the scheme's own port, and what is never written would never match.
+    ///
+    /// # Errors
+    /// [`OriginError`] for anything else, `*` and paths included.
+    pub fn parse(text: &str) -> Result<Self, OriginError> {
+        let uri: Uri = text.parse().map_err(|_| OriginError)?;
+        let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else { return Err(OriginError) };
+        let own_port = match (scheme, host) {
+            ("https", _) => 443,
+            ("http", "localhost" | "127.0.0.1" | "[::1]") => 80,
+            _ => return Err(OriginError),
+        };
+        let written = match uri.port_u16() {
+            Some(port) if port == 0 || port == own_port => return Err(OriginError),
+            Some(port) => format!("{scheme}://{host}:{port}"),
+            None => format!("{scheme}://{host}"),
+        };
+        let is_host = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'[' | b']' | b':');
+        if written == text && host.bytes().all(is_host) { Ok(Self(written)) } else { Err(OriginError) }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Adds the security headers to every answer.
 pub(crate) fn headers() -> DefaultHeaders {
     ALWAYS.into_iter().fold(DefaultHeaders::new(), DefaultHeaders::add)
+}
+
+/// Lets pages from these origins, and no others, read answers; without any, no answer has a word about it. A page shows
+/// its credential itself: no browser adds one of its own.
+pub(crate) fn cors(origins: &[Origin]) -> Condition<Cors> {
+    let cors = Cors::default()
+        .allowed_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_any_header()
+        .expose_headers(EXPOSED)
+        .max_age(MAX_AGE)
+        // A request from elsewhere is served as any other: its browser keeps the answer from the page.
+        .block_on_origin_mismatch(false);
+    let cors = origins.iter().fold(cors, |cors, Origin(origin)| cors.allowed_origin(origin));
+    Condition::new(!origins.is_empty(), cors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_what_a_browser_writes() {
+        for origin in [
+            "https://app.example",
+            "https://app.example:8443",
+            "https://xn--bcher-kva.example",
+            "https://192.0.2.1",
+            "https://[2001:db8::1]:8443",
+            "http://localhost",
+            "http://localhost:3000",
+            "http://127.0.0.1:3000",
+            "http://[::1]:3000",
+        ] {
+            assert_eq!(Origin::parse(origin).map(|origin| origin.to_string()).as_deref(), Ok(origin));
+        }
+    }
+
+    #[test]
+    fn what_no_browser_writes_or_nobody_should_trust_is_no_origin() {
+        for text in [
+            "",
+            "*",
+            "null",
+            "app.example",
+            "//app.example",
+            "https://",
+            "https://*",
+            "https://*.app.example",
+            "https://app.example/",
+            "https://app.example/path",
+            "https://app.example?query",
+            "https://app.example#fragment",
+            "https://App.example",
+            "HTTPS://app.example",
+            "https://bücher.example",
+            "https://user@app.example",
+            "https://app.example:",
+            "https://app.example:0",
+            "https://app.example:443",
+            "https://app.example:08443",
+            "https://app.example:65536",
+            "http://localhost:80",
+            "http://app.example",
+            "http://localhost.app.example",
+            "https://app.example, https://b.example",
+            " https://app.example",
+            "chrome-extension://abcdef",
+        ] {
+            assert_eq!(Origin::parse(text), Err(OriginError), "{text}");
+        }
+    }
 }

@@ -38,6 +38,7 @@ use roster_application::Roster;
 
 pub use core::ShortReads;
 pub use limits::Quotas;
+pub use browsers::{Origin, OriginError};
 pub use routing::{Route, routes};
 
 /// How the service is reached over HTTP.
@@ -51,6 +52,8 @@ pub struct Settings {
     pub head_timeout: Duration,
     /// How long a request may take to send its body.
     pub body_timeout: Duration,
+    /// Whose web pages may read answers; empty: nobody's.
+    pub cors_origins: Vec<Origin>,
     /// How long requests in flight may take to finish once the service stops; whole seconds.
     pub shutdown_timeout: Duration,
     /// How many requests a second keys and merchants may make of live customers.
@@ -87,6 +90,7 @@ pub fn serve(
         settings.database_deadline,
         settings.short_reads,
     )?;
+    let origins = settings.cors_origins.clone();
     let limits = body::Limits { timeout: settings.body_timeout };
     let rates = web::Data::new(limits::RateLimits::new(settings.live, settings.sandbox));
     let running = core.handle();
@@ -98,6 +102,7 @@ pub fn serve(
                 .app_data(rates.clone())
                 .configure(routing::configure)
                 .wrap(from_fn(body::receive))
+                .wrap(browsers::cors(&origins))
                 .wrap(from_fn(access_log::record))
                 .wrap(browsers::headers())
         })

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use config::{Value, ValueKind};
-use roster_http::Quotas;
+use roster_http::{Origin, Quotas};
 
 use crate::database_url::DatabaseUrl;
 use crate::layers::{Faults, Layers};
@@ -46,6 +46,8 @@ pub struct Http {
     pub head_timeout: Duration,
     /// How long a request may take to send its body.
     pub body_timeout: Duration,
+    /// Whose web pages may read answers.
+    pub cors_origins: Vec<Origin>,
     /// How long requests in flight may take to finish.
     pub shutdown_timeout: Duration,
 }
@@ -129,6 +131,7 @@ impl Config {
                 workers: layers.read("http.workers", number(0..=256)),
                 head_timeout: layers.read("http.head_timeout_ms", millis(100..=300_000)),
                 body_timeout: layers.read("http.body_timeout_ms", millis(100..=300_000)),
+                cors_origins: layers.read("http.cors_origins", origins),
                 shutdown_timeout: layers.read("http.shutdown_timeout_ms", millis(1000..=600_000)),
             },
             database: Database {
@@ -203,6 +206,19 @@ fn flag(value: &Value) -> Result<bool, String> {
     flag.ok_or_else(|| "must be true or false".to_owned())
 }
 
+/// A list in a file, and its elements with commas between them in the environment.
+fn origins(value: &Value) -> Result<Vec<Origin>, String> {
+    let texts: Option<Vec<&str>> = match &value.kind {
+        ValueKind::Array(elements) => elements.iter().map(|element| text(element).ok()).collect(),
+        ValueKind::String(text) if text.is_empty() => Some(Vec::new()),
+        ValueKind::String(text) => Some(text.split(',').map(str::trim).collect()),
+        _ => None,
+    };
+    let texts = texts.ok_or_else(|| "must be a list of texts".to_owned())?;
+    let parsed: Result<_, _> = texts.into_iter().map(Origin::parse).collect();
+    parsed.map_err(|rule| format!("each must be {rule}"))
+}
+
 fn level(value: &Value) -> Result<String, String> {
     let level = text(value)?;
     telemetry::check_level(level).map(|()| level.to_owned())
@@ -245,6 +261,9 @@ mod tests {
         ("http.workers", "3", "4", |c| c.http.workers.to_string()),
         ("http.head_timeout_ms", "101", "102", |c| c.http.head_timeout.as_millis().to_string()),
         ("http.body_timeout_ms", "103", "104", |c| c.http.body_timeout.as_millis().to_string()),
+        ("http.cors_origins", "[\"https://a.example\"]", "https://b.example,http://localhost:3000", |c| {
+            c.http.cors_origins.iter().map(Origin::to_string).collect::<Vec<_>>().join(",")
+        }),
         ("http.shutdown_timeout_ms", "1005", "1006", |c| c.http.shutdown_timeout.as_millis().to_string()),
         ("database.url", "\"sqlite://a.db\"", "sqlite://b.db", |c| {
             format!("sqlite://{}", &c.database.url.to_string()[7..])
@@ -267,6 +286,12 @@ mod tests {
         format!("[{section}]\n{name} = {value}\n")
     }
 
+    /// The value of a file's text or list of one text.
+    fn bare(in_file: &str) -> &str {
+        let element = in_file.strip_prefix("[\"").and_then(|rest| rest.strip_suffix("\"]"));
+        element.unwrap_or(in_file.trim_matches('"'))
+    }
+
     fn as_variable(key: &str) -> String {
         format!("ROSTER__{}", key.replace('.', "__").to_uppercase())
     }
@@ -287,6 +312,7 @@ mod tests {
                     workers: 0,
                     head_timeout: Duration::from_secs(5),
                     body_timeout: Duration::from_secs(10),
+                    cors_origins: Vec::new(),
                     shutdown_timeout: Duration::from_secs(30),
                 },
                 database: Database {
@@ -320,7 +346,7 @@ mod tests {
         for (key, in_file, in_variable, show) in SAMPLES {
             let file = as_file(key, in_file);
             let of_file = load(&file, &[]).expect(key);
-            assert_eq!(show(&of_file), in_file.trim_matches('"'), "{key}");
+            assert_eq!(show(&of_file), bare(in_file), "{key}");
             let of_both = load(&file, &[(&as_variable(key), in_variable)]).expect(key);
             assert_eq!(show(&of_both), *in_variable, "{key}");
         }
@@ -340,6 +366,7 @@ mod tests {
             ("http.workers", "257", "must be a whole number from 0 to 256"),
             ("http.head_timeout_ms", "99", "must be a whole number from 100 to 300000 (milliseconds)"),
             ("http.body_timeout_ms", "5s", "must be a whole number from 100 to 300000 (milliseconds)"),
+            ("http.cors_origins", "*", "each must be an origin as browsers write it: https://app.example, "),
             ("http.shutdown_timeout_ms", "600001", "must be a whole number from 1000 to 600000 (milliseconds)"),
             ("database.url", "sqlite:x", "must be sqlite://relative.db"),
             ("database.connections", "0", "must be a whole number from 1 to 256"),
@@ -368,7 +395,7 @@ mod tests {
             let told = faults("", &[(&variable, value)]);
             let expected = format!("the configuration is wrong\n  {key} = {shown} (from {variable}): {rule}");
             assert!(told.starts_with(&expected), "{told}\n{expected}");
-            assert!(faults(&as_file(key, "[]"), &[]).contains(&format!("{key} = ")), "{key}");
+            assert!(faults(&as_file(key, "[[]]"), &[]).contains(&format!("{key} = ")), "{key}");
         }
     }
 

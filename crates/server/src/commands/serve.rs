@@ -46,13 +46,14 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
 }
 
 fn settings(config: &Config, short_reads: ShortReads) -> roster_http::Settings {
-    let config::Http { bind, workers, head_timeout, body_timeout, shutdown_timeout } = config.http;
+    let config::Http { bind, workers, head_timeout, body_timeout, ref cors_origins, shutdown_timeout } = config.http;
     let cores = || thread::available_parallelism().map_or(1, NonZero::get);
     roster_http::Settings {
         bind,
         workers: if workers == 0 { cores() } else { workers },
         head_timeout,
         body_timeout,
+        cors_origins: cors_origins.clone(),
         shutdown_timeout,
         live: config.limits.live,
         sandbox: config.limits.sandbox,
