@@ -1,8 +1,9 @@
-//! What stands in the tables, asked of the database itself.
+//! What stands in the tables, asked of the database itself: the program might show less than it keeps.
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
+use serde_json::Value;
 
 use crate::app::Merchant;
 use crate::database::{Database, Kind};
@@ -20,17 +21,36 @@ pub fn rows_of(database: &Database, merchant: &Merchant, environment: &str) -> V
         "WHERE merchant_id = (SELECT id FROM merchants WHERE name = '{}') AND environment = '{environment}'",
         merchant.name
     );
-    match database.kind() {
+    let tables = match database.kind() {
+        Kind::Sqlite => ask(database, SQLITE_TABLES),
+        Kind::Postgres => ask(database, POSTGRES_TABLES),
+    };
+    assert!(tables.len() >= 3, "a table of tenants was not found: {tables:#?}");
+    let mut rows: Vec<String> = tables.iter().flat_map(|table| ask(database, &format!("{table}{of_tenant}"))).collect();
+    rows.sort();
+    rows
+}
+
+/// All rows of a table in the order of their columns, each an object with every column in it, as its database writes it.
+///
+/// # Panics
+/// If there is no such table.
+#[must_use]
+pub fn rows_in(database: &Database, table: &str) -> Vec<Value> {
+    let rows = match database.kind() {
         Kind::Sqlite => {
-            let path = database.url().strip_prefix("sqlite://").expect("the URL of a file");
-            let mut connection = SqliteConnection::establish(path).expect("the database");
-            rows(SQLITE_TABLES, &of_tenant, |query| sql::<Text>(query).load(&mut connection))
+            // JSON has no bytes.
+            let member = "'''' || name || ''', CASE typeof(' || name || ') WHEN ''blob'' THEN hex(' || name || ') \
+                          ELSE ' || name || ' END'";
+            let members =
+                ask(database, &format!("SELECT group_concat({member}, ', ') FROM pragma_table_info('{table}')"));
+            ask(database, &format!("SELECT json_object({}) AS line FROM {table} ORDER BY line", members.concat()))
         }
         Kind::Postgres => {
-            let mut connection = PgConnection::establish(database.url()).expect("the database");
-            rows(POSTGRES_TABLES, &of_tenant, |query| sql::<Text>(query).load(&mut connection))
+            ask(database, &format!("SELECT row_to_json(t)::text COLLATE \"C\" AS line FROM {table} t ORDER BY line"))
         }
-    }
+    };
+    rows.iter().map(|row| serde_json::from_str(row).expect("JSON")).collect()
 }
 
 /// What reads a table of tenants, up to the condition: one query for each table.
@@ -46,11 +66,18 @@ const POSTGRES_TABLES: &str = "
     SELECT format('SELECT %L || (to_jsonb(t) - ''last_used_at'')::text FROM %I AS t ', table_name || ' ', table_name)
     FROM information_schema.columns WHERE table_schema = 'public' AND column_name = 'merchant_id'";
 
-fn rows(tables: &str, condition: &str, mut ask: impl FnMut(&str) -> QueryResult<Vec<String>>) -> Vec<String> {
-    let tables = ask(tables).expect("the tables");
-    assert!(tables.len() >= 3, "a table of tenants was not found: {tables:#?}");
-    let mut rows: Vec<String> =
-        tables.iter().flat_map(|table| ask(&format!("{table}{condition}")).expect("rows")).collect();
-    rows.sort();
-    rows
+/// What the database answers to a query: one text a row.
+fn ask(database: &Database, query: &str) -> Vec<String> {
+    let rows = match database.kind() {
+        Kind::Sqlite => {
+            let path = database.url().strip_prefix("sqlite://").expect("the URL of a file");
+            let mut connection = SqliteConnection::establish(path).expect("the database");
+            sql::<Text>(query).load(&mut connection)
+        }
+        Kind::Postgres => {
+            let mut connection = PgConnection::establish(database.url()).expect("the database");
+            sql::<Text>(query).load(&mut connection)
+        }
+    };
+    rows.expect("rows")
 }

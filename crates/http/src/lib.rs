@@ -36,9 +36,9 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use roster_application::Roster;
 
+pub use browsers::{Origin, OriginError};
 pub use core::ShortReads;
 pub use limits::Quotas;
-pub use browsers::{Origin, OriginError};
 pub use routing::{Route, routes};
 
 /// How the service is reached over HTTP.

@@ -5,6 +5,7 @@ mod contract;
 mod durability;
 mod isolation;
 mod keys;
+mod mass_assignment;
 mod outage;
 mod process;
 mod races;
