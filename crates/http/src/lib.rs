@@ -48,6 +48,8 @@ pub struct Settings {
     pub bind: SocketAddr,
     /// Threads that answer requests.
     pub workers: usize,
+    /// Connections that are served at a time, shared equally among the workers.
+    pub max_connections: usize,
     /// How long a request may take to send its head.
     pub head_timeout: Duration,
     /// How long a request may take to send its body.
@@ -107,6 +109,7 @@ pub fn serve(
                 .wrap(browsers::headers())
         })
         .workers(settings.workers)
+        .max_connections((settings.max_connections / settings.workers).max(1))
         .client_request_timeout(settings.head_timeout)
         .shutdown_timeout(settings.shutdown_timeout.as_secs())
         .disable_signals()

@@ -42,6 +42,8 @@ pub struct Http {
     pub bind: SocketAddr,
     /// Threads that read requests; 0 is one for each core.
     pub workers: usize,
+    /// Connections of clients that are served at a time.
+    pub max_connections: usize,
     /// How long a request may take to send its head.
     pub head_timeout: Duration,
     /// How long a request may take to send its body.
@@ -129,6 +131,7 @@ impl Config {
             http: Http {
                 bind: layers.read("http.bind", address),
                 workers: layers.read("http.workers", number(0..=256)),
+                max_connections: layers.read("http.max_connections", number(100..=1_000_000)),
                 head_timeout: layers.read("http.head_timeout_ms", millis(100..=300_000)),
                 body_timeout: layers.read("http.body_timeout_ms", millis(100..=300_000)),
                 cors_origins: layers.read("http.cors_origins", origins),
@@ -259,6 +262,7 @@ mod tests {
     const SAMPLES: &[Sample] = &[
         ("http.bind", "\"[::1]:1\"", "127.0.0.1:2", |c| c.http.bind.to_string()),
         ("http.workers", "3", "4", |c| c.http.workers.to_string()),
+        ("http.max_connections", "108", "109", |c| c.http.max_connections.to_string()),
         ("http.head_timeout_ms", "101", "102", |c| c.http.head_timeout.as_millis().to_string()),
         ("http.body_timeout_ms", "103", "104", |c| c.http.body_timeout.as_millis().to_string()),
         ("http.cors_origins", "[\"https://a.example\"]", "https://b.example,http://localhost:3000", |c| {
@@ -310,6 +314,7 @@ mod tests {
                 http: Http {
                     bind: ([127, 0, 0, 1], 8080).into(),
                     workers: 0,
+                    max_connections: 10_000,
                     head_timeout: Duration::from_secs(5),
                     body_timeout: Duration::from_secs(10),
                     cors_origins: Vec::new(),
@@ -364,6 +369,7 @@ mod tests {
         for (key, value, rule) in [
             ("http.bind", "localhost", "must be an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080"),
             ("http.workers", "257", "must be a whole number from 0 to 256"),
+            ("http.max_connections", "99", "must be a whole number from 100 to 1000000"),
             ("http.head_timeout_ms", "99", "must be a whole number from 100 to 300000 (milliseconds)"),
             ("http.body_timeout_ms", "5s", "must be a whole number from 100 to 300000 (milliseconds)"),
             ("http.cors_origins", "*", "each must be an origin as browsers write it: https://app.example, "),

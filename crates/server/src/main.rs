@@ -16,6 +16,7 @@ mod ids;
 mod json_lines;
 mod layers;
 mod log_buffer;
+mod open_files;
 mod output;
 mod signals;
 mod telemetry;

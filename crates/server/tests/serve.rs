@@ -106,6 +106,28 @@ fn either_signal_stops_the_service_and_every_log_line_is_json() {
     }
 }
 
+#[test]
+fn as_many_files_may_be_open_as_the_connections_need() {
+    let program = program().with("ROSTER__HTTP__MAX_CONNECTIONS", "2000");
+    let service = program.start_within("-S -n 400", &["serve"]);
+    address(&service);
+    assert!(service.open_files() >= 2000);
+}
+
+#[test]
+fn where_the_system_allows_fewer_open_files_there_are_fewer_connections_and_a_warning() {
+    let program = program().with("ROSTER__HTTP__WORKERS", "1");
+    let service = program.start_within("-n 400", &["serve"]);
+    let log = Running::lines_until(&service.err, "\"listening\"");
+    let warning = log.iter().find(|line| line.contains("allows fewer open files")).expect("a warning");
+    let warning: Value = serde_json::from_str(warning).expect("JSON");
+    assert_eq!(
+        (&warning["level"], &warning["wanted"], &warning["open_files"]),
+        (&json!("WARN"), &json!(10_000), &json!(400))
+    );
+    assert!((1..400).contains(&warning["possible"].as_u64().expect("a number")), "{warning}");
+}
+
 /// Sends the head of a request with a body that is yet to come, and returns once the service waits for it.
 fn request_in_flight(program: &Program, address: &str) -> TcpStream {
     let merchant = program.run(&["merchants", "create", "Acme", "--json"]).expect_json();

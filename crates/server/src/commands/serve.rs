@@ -11,8 +11,8 @@ use roster_http::ShortReads;
 use crate::compose::{self, Database};
 use crate::config::{self, Config};
 use crate::demo::Demo;
-use crate::output;
 use crate::signals::Signals;
+use crate::{open_files, output};
 
 /// How long the database may take to close. One that hangs must not keep the process.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -46,11 +46,21 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
 }
 
 fn settings(config: &Config, short_reads: ShortReads) -> roster_http::Settings {
-    let config::Http { bind, workers, head_timeout, body_timeout, ref cors_origins, shutdown_timeout } = config.http;
+    let config::Http {
+        bind,
+        workers,
+        max_connections: _,
+        head_timeout,
+        body_timeout,
+        ref cors_origins,
+        shutdown_timeout,
+    } = config.http;
     let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+    let workers = if workers == 0 { cores() } else { workers };
     roster_http::Settings {
         bind,
-        workers: if workers == 0 { cores() } else { workers },
+        workers,
+        max_connections: open_files::for_connections(config, workers),
         head_timeout,
         body_timeout,
         cors_origins: cors_origins.clone(),

@@ -50,7 +50,12 @@ impl Program {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_roster"));
-        command.args(arguments).current_dir(self.folder()).env_clear().stdin(Stdio::null());
+        command.args(arguments);
+        self.prepared(command)
+    }
+
+    fn prepared(&self, mut command: Command) -> Command {
+        command.current_dir(self.folder()).env_clear().stdin(Stdio::null());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -62,9 +67,20 @@ impl Program {
         Finished { code: status.code(), out: text(stdout), err: text(stderr) }
     }
 
+    /// The same as [`Program::start`], within a limit of the shell's `ulimit`.
+    pub fn start_within(&self, limit: &str, arguments: &[&str]) -> Running {
+        let script = format!("ulimit {limit} && exec \"$@\"");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_roster")]).args(arguments);
+        Self::running(self.prepared(command))
+    }
+
     /// Starts a command and reads what it writes, line by line.
     pub fn start(&self, arguments: &[&str]) -> Running {
-        let mut command = self.command(arguments);
+        Self::running(self.command(arguments))
+    }
+
+    fn running(mut command: Command) -> Running {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let out = lines_of(child.stdout.take().expect("a pipe"));
         let err = lines_of(child.stderr.take().expect("a pipe"));
@@ -118,6 +134,13 @@ impl Running {
             read.push(line);
         }
         read
+    }
+
+    /// How many files it may have open.
+    pub fn open_files(&self) -> u64 {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).expect("a running process");
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("a limit");
+        line.split_whitespace().next().and_then(|soft| soft.parse().ok()).expect("a number")
     }
 
     /// Sends a signal, such as `TERM`.
