@@ -61,9 +61,10 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Adds the security headers to every answer.
-pub(crate) fn headers() -> DefaultHeaders {
-    ALWAYS.into_iter().fold(DefaultHeaders::new(), DefaultHeaders::add)
+/// Adds the security headers to every answer; `is_secure` says whether it goes out over TLS of our own.
+pub(crate) fn headers(is_secure: bool) -> DefaultHeaders {
+    let strict = is_secure.then_some((header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"));
+    ALWAYS.into_iter().chain(strict).fold(DefaultHeaders::new(), DefaultHeaders::add)
 }
 
 /// Lets pages from these origins, and no others, read answers; without any, no answer has a word about it. A page shows

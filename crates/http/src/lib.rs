@@ -26,6 +26,7 @@ pub(crate) mod path;
 pub(crate) mod query;
 pub(crate) mod respond;
 pub(crate) mod routing;
+pub(crate) mod tls;
 
 use std::future::Future;
 use std::io;
@@ -40,12 +41,15 @@ pub use browsers::{Origin, OriginError};
 pub use core::ShortReads;
 pub use limits::Quotas;
 pub use routing::{Route, routes};
+pub use tls::{Tls, TlsError};
 
 /// How the service is reached over HTTP.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Where to listen. Port 0 takes any free port.
     pub bind: SocketAddr,
+    /// TLS, if connections are to be encrypted.
+    pub tls: Option<Tls>,
     /// Threads that answer requests.
     pub workers: usize,
     /// Connections that are served at a time, shared equally among the workers.
@@ -92,6 +96,8 @@ pub fn serve(
         settings.database_deadline,
         settings.short_reads,
     )?;
+    let is_secure = settings.tls.is_some();
+    let connections_each = (settings.max_connections / settings.workers).max(1);
     let origins = settings.cors_origins.clone();
     let limits = body::Limits { timeout: settings.body_timeout };
     let rates = web::Data::new(limits::RateLimits::new(settings.live, settings.sandbox));
@@ -106,14 +112,20 @@ pub fn serve(
                 .wrap(from_fn(body::receive))
                 .wrap(browsers::cors(&origins))
                 .wrap(from_fn(access_log::record))
-                .wrap(browsers::headers())
+                .wrap(browsers::headers(is_secure))
         })
         .workers(settings.workers)
-        .max_connections((settings.max_connections / settings.workers).max(1))
+        .max_connections(connections_each)
+        // Handshakes are bounded by the connections they are on: with a lower bound, slow ones would keep others waiting.
+        .max_connection_rate(connections_each)
+        .tls_handshake_timeout(settings.head_timeout)
         .client_request_timeout(settings.head_timeout)
         .shutdown_timeout(settings.shutdown_timeout.as_secs())
-        .disable_signals()
-        .bind(settings.bind)?;
+        .disable_signals();
+        let server = match &settings.tls {
+            Some(tls) => server.bind_rustls_0_23(settings.bind, tls.config())?,
+            None => server.bind(settings.bind)?,
+        };
         if let Some(address) = server.addrs().first() {
             ready(*address);
         }

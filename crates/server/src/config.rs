@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::{Value, ValueKind};
@@ -40,6 +40,10 @@ pub struct Config {
 pub struct Http {
     /// Where to listen.
     pub bind: SocketAddr,
+    /// The file of the certificate and the chain behind it; none: no TLS.
+    pub tls_certificate: Option<PathBuf>,
+    /// The file of its private key.
+    pub tls_key: Option<PathBuf>,
     /// Threads that read requests; 0 is one for each core.
     pub workers: usize,
     /// Connections of clients that are served at a time.
@@ -130,6 +134,8 @@ impl Config {
         Self {
             http: Http {
                 bind: layers.read("http.bind", address),
+                tls_certificate: layers.read("http.tls_certificate", path),
+                tls_key: layers.read("http.tls_key", path),
                 workers: layers.read("http.workers", number(0..=256)),
                 max_connections: layers.read("http.max_connections", number(100..=1_000_000)),
                 head_timeout: layers.read("http.head_timeout_ms", millis(100..=300_000)),
@@ -170,6 +176,10 @@ fn text(value: &Value) -> Result<&str, String> {
 fn address(value: &Value) -> Result<SocketAddr, String> {
     let rule = "must be an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080";
     text(value).ok().and_then(|text| text.parse().ok()).ok_or_else(|| rule.to_owned())
+}
+
+fn path(value: &Value) -> Result<Option<PathBuf>, String> {
+    text(value).map(|text| (!text.is_empty()).then(|| text.into()))
 }
 
 /// A whole number within `bounds`; the environment writes it as a text.
@@ -261,6 +271,8 @@ mod tests {
     /// One for each key: a value for the file, another for the variable, and how the key shows.
     const SAMPLES: &[Sample] = &[
         ("http.bind", "\"[::1]:1\"", "127.0.0.1:2", |c| c.http.bind.to_string()),
+        ("http.tls_certificate", "\"a.pem\"", "b.pem", |c| shown(c.http.tls_certificate.as_ref())),
+        ("http.tls_key", "\"a.key\"", "b.key", |c| shown(c.http.tls_key.as_ref())),
         ("http.workers", "3", "4", |c| c.http.workers.to_string()),
         ("http.max_connections", "108", "109", |c| c.http.max_connections.to_string()),
         ("http.head_timeout_ms", "101", "102", |c| c.http.head_timeout.as_millis().to_string()),
@@ -284,6 +296,10 @@ mod tests {
         ("log.level", "\"debug\"", "warn", |c| c.log.level.clone()),
         ("log.format", "\"json\"", "pretty", |c| format!("{:?}", c.log.format).to_lowercase()),
     ];
+
+    fn shown(path: Option<&PathBuf>) -> String {
+        path.expect("a path").display().to_string()
+    }
 
     fn as_file(key: &str, value: &str) -> String {
         let (section, name) = key.split_once('.').expect("a section");
@@ -313,6 +329,8 @@ mod tests {
             Config {
                 http: Http {
                     bind: ([127, 0, 0, 1], 8080).into(),
+                    tls_certificate: None,
+                    tls_key: None,
                     workers: 0,
                     max_connections: 10_000,
                     head_timeout: Duration::from_secs(5),

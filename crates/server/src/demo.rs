@@ -38,9 +38,8 @@ impl Demo {
         Ok(Self::Made(created.secret))
     }
 
-    /// What to tell whoever started the service, once it listens on `address`.
-    pub fn greeting(&self, address: SocketAddr) -> String {
-        let base = format!("http://{address}");
+    /// What to tell whoever started the service, once it listens at `base`, a URL without a path.
+    pub fn greeting(&self, base: &str) -> String {
         let surfaces = format!(
             "
 Roster is listening.
@@ -50,7 +49,7 @@ Roster is listening.
   Lava    {base}/lava/v1
 "
         );
-        surfaces + &self.credentials(&base)
+        surfaces + &self.credentials(base)
     }
 
     fn credentials(&self, base: &str) -> String {

@@ -136,7 +136,6 @@ impl Layers {
 
 impl Faults {
     /// The one fault of a value that only its user could judge.
-    #[cfg(feature = "postgres")]
     pub fn of(key: &str, rule: impl fmt::Display) -> Self {
         Self(vec![format!("{key}: {rule}")])
     }

@@ -15,3 +15,4 @@ mod routes;
 mod scopes;
 mod seeds;
 mod streaming;
+mod tls;

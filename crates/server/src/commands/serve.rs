@@ -6,11 +6,12 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use roster_http::ShortReads;
+use roster_http::{ShortReads, Tls, TlsError};
 
 use crate::compose::{self, Database};
 use crate::config::{self, Config};
 use crate::demo::Demo;
+use crate::layers::Faults;
 use crate::signals::Signals;
 use crate::{open_files, output};
 
@@ -26,18 +27,21 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
         database = %config.database.url,
         "starting"
     );
+    let tls = tls(&config.http)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let database = compose::open_up_to_date(&config.database)?;
     let roster = database.roster().with_key_lifetime(config.auth.key_cache);
     let short_reads = database.short_reads();
     let demo = demo.then(|| Demo::prepare(&roster, config.http.bind)).transpose().context("the demo cannot be made")?;
     let stop = signals.stop().context("signals cannot be caught")?;
     let ready = |address| {
-        tracing::info!(%address, "listening");
-        if let Some(Err(error)) = demo.map(|demo| output::print(&demo.greeting(address))) {
+        tracing::info!(%address, scheme, "listening");
+        let greeting = demo.map(|demo| demo.greeting(&format!("{scheme}://{address}")));
+        if let Some(Err(error)) = greeting.map(|greeting| output::print(&greeting)) {
             tracing::warn!("{error:#}");
         }
     };
-    let served = roster_http::serve(&roster, &settings(config, short_reads), ready, stop);
+    let served = roster_http::serve(&roster, &settings(config, tls, short_reads), ready, stop);
     drop(roster);
     close(database);
     served.with_context(|| format!("{} cannot be served", config.http.bind))?;
@@ -45,26 +49,37 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn settings(config: &Config, short_reads: ShortReads) -> roster_http::Settings {
-    let config::Http {
-        bind,
-        workers,
-        max_connections: _,
-        head_timeout,
-        body_timeout,
-        ref cors_origins,
-        shutdown_timeout,
-    } = config.http;
+/// TLS, if its two files are configured. They are read here and not by every command: whoever makes a key need not be able
+/// to read that of the certificate.
+fn tls(config: &config::Http) -> Result<Option<Tls>, Faults> {
+    let (certificate, key) = match (&config.tls_certificate, &config.tls_key) {
+        (None, None) => return Ok(None),
+        (Some(certificate), Some(key)) => (certificate, key),
+        (Some(_), None) => return Err(Faults::of("http.tls_key", "must be set where http.tls_certificate is")),
+        (None, Some(_)) => return Err(Faults::of("http.tls_certificate", "must be set where http.tls_key is")),
+    };
+    let tls = Tls::read(certificate, key).map_err(|error| match error {
+        TlsError::Certificate(problem) => {
+            Faults::of("http.tls_certificate", format!("{} {problem}", certificate.display()))
+        }
+        TlsError::Key(problem) => Faults::of("http.tls_key", format!("{} {problem}", key.display())),
+    })?;
+    Ok(Some(tls))
+}
+
+fn settings(config: &Config, tls: Option<Tls>, short_reads: ShortReads) -> roster_http::Settings {
+    let http = &config.http;
     let cores = || thread::available_parallelism().map_or(1, NonZero::get);
-    let workers = if workers == 0 { cores() } else { workers };
+    let workers = if http.workers == 0 { cores() } else { http.workers };
     roster_http::Settings {
-        bind,
+        bind: http.bind,
+        tls,
         workers,
         max_connections: open_files::for_connections(config, workers),
-        head_timeout,
-        body_timeout,
-        cors_origins: cors_origins.clone(),
-        shutdown_timeout,
+        head_timeout: http.head_timeout,
+        body_timeout: http.body_timeout,
+        cors_origins: http.cors_origins.clone(),
+        shutdown_timeout: http.shutdown_timeout,
         live: config.limits.live,
         sandbox: config.limits.sandbox,
         database_threads: config.database.connections.into(),
