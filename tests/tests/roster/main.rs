@@ -14,5 +14,6 @@ mod robustness;
 mod routes;
 mod scopes;
 mod seeds;
+mod slow_clients;
 mod streaming;
 mod tls;
