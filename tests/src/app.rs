@@ -163,6 +163,12 @@ impl App {
         self.program.memory()
     }
 
+    /// How many sockets it has open.
+    #[must_use]
+    pub fn sockets(&self) -> usize {
+        self.program.sockets()
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         self.program.signal(signal);

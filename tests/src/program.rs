@@ -141,6 +141,17 @@ impl Program {
         self.process.wait(deadline)
     }
 
+    /// How many sockets it has open.
+    ///
+    /// # Panics
+    /// If it does not run any more.
+    #[must_use]
+    pub fn sockets(&self) -> usize {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.process.id())).expect("a running process");
+        let targets = files.flatten().filter_map(|file| fs::read_link(file.path()).ok());
+        targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
+    }
+
     /// Its memory.
     #[must_use]
     pub fn memory(&self) -> Memory {

@@ -19,6 +19,7 @@ pub(crate) mod fields;
 pub(crate) mod health;
 pub(crate) mod lava;
 pub(crate) mod limits;
+pub(crate) mod listener;
 pub(crate) mod lumen;
 pub(crate) mod native;
 pub(crate) mod openapi;
@@ -58,6 +59,8 @@ pub struct Settings {
     pub head_timeout: Duration,
     /// How long a request may take to send its body.
     pub body_timeout: Duration,
+    /// How long a client may take nothing of an answer that waits for it.
+    pub write_timeout: Duration,
     /// Whose web pages may read answers; empty: nobody's.
     pub cors_origins: Vec<Origin>,
     /// How long requests in flight may take to finish once the service stops; whole seconds.
@@ -89,6 +92,7 @@ pub fn serve(
     ready: impl FnOnce(SocketAddr),
     stop: impl Future<Output = ()> + 'static,
 ) -> io::Result<()> {
+    let listener = listener::listen(settings.bind, settings.write_timeout)?;
     let core = core::Core::start(
         roster,
         settings.database_threads,
@@ -123,8 +127,8 @@ pub fn serve(
         .shutdown_timeout(settings.shutdown_timeout.as_secs())
         .disable_signals();
         let server = match &settings.tls {
-            Some(tls) => server.bind_rustls_0_23(settings.bind, tls.config())?,
-            None => server.bind(settings.bind)?,
+            Some(tls) => server.listen_rustls_0_23(listener, tls.config())?,
+            None => server.listen(listener)?,
         };
         if let Some(address) = server.addrs().first() {
             ready(*address);

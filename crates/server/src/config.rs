@@ -52,6 +52,8 @@ pub struct Http {
     pub head_timeout: Duration,
     /// How long a request may take to send its body.
     pub body_timeout: Duration,
+    /// How long a client may take nothing of an answer that waits for it.
+    pub write_timeout: Duration,
     /// Whose web pages may read answers.
     pub cors_origins: Vec<Origin>,
     /// How long requests in flight may take to finish.
@@ -140,6 +142,7 @@ impl Config {
                 max_connections: layers.read("http.max_connections", number(100..=1_000_000)),
                 head_timeout: layers.read("http.head_timeout_ms", millis(100..=300_000)),
                 body_timeout: layers.read("http.body_timeout_ms", millis(100..=300_000)),
+                write_timeout: layers.read("http.write_timeout_ms", millis(1000..=300_000)),
                 cors_origins: layers.read("http.cors_origins", origins),
                 shutdown_timeout: layers.read("http.shutdown_timeout_ms", millis(1000..=600_000)),
             },
@@ -277,6 +280,7 @@ mod tests {
         ("http.max_connections", "108", "109", |c| c.http.max_connections.to_string()),
         ("http.head_timeout_ms", "101", "102", |c| c.http.head_timeout.as_millis().to_string()),
         ("http.body_timeout_ms", "103", "104", |c| c.http.body_timeout.as_millis().to_string()),
+        ("http.write_timeout_ms", "1007", "1008", |c| c.http.write_timeout.as_millis().to_string()),
         ("http.cors_origins", "[\"https://a.example\"]", "https://b.example,http://localhost:3000", |c| {
             c.http.cors_origins.iter().map(Origin::to_string).collect::<Vec<_>>().join(",")
         }),
@@ -335,6 +339,7 @@ mod tests {
                     max_connections: 10_000,
                     head_timeout: Duration::from_secs(5),
                     body_timeout: Duration::from_secs(10),
+                    write_timeout: Duration::from_secs(30),
                     cors_origins: Vec::new(),
                     shutdown_timeout: Duration::from_secs(30),
                 },
@@ -390,6 +395,7 @@ mod tests {
             ("http.max_connections", "99", "must be a whole number from 100 to 1000000"),
             ("http.head_timeout_ms", "99", "must be a whole number from 100 to 300000 (milliseconds)"),
             ("http.body_timeout_ms", "5s", "must be a whole number from 100 to 300000 (milliseconds)"),
+            ("http.write_timeout_ms", "999", "must be a whole number from 1000 to 300000 (milliseconds)"),
             ("http.cors_origins", "*", "each must be an origin as browsers write it: https://app.example, "),
             ("http.shutdown_timeout_ms", "600001", "must be a whole number from 1000 to 600000 (milliseconds)"),
             ("database.url", "sqlite:x", "must be sqlite://relative.db"),

@@ -5,13 +5,16 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use roster_tests::deadline::GENEROUS;
-use roster_tests::{App, Database, on_both_databases, raw};
+use roster_tests::deadline::{GENEROUS, until};
+use roster_tests::raw::{self, Connection};
+use roster_tests::{App, Database, on_both_databases};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 
 on_both_databases! {
     a_thousand_clients_that_send_a_byte_a_second_are_ended_and_slow_nobody_down,
+    whoever_takes_nothing_of_an_answer_is_ended,
+    beyond_the_configured_connections_others_wait_until_one_ends,
 }
 
 /// Half of them are slow in their heads, half in their bodies.
@@ -23,6 +26,9 @@ const DEADLINES: [(&str, &str); 2] =
 
 /// As many requests of others are served, at least, before the first slow one is ended.
 const OTHERS: usize = 50;
+
+/// A busy machine may take its time over a page; how long a request waits is judged elsewhere.
+const PATIENT: (&str, &str) = ("ROSTER__DATABASE__DEADLINE_MS", "20000");
 
 /// What a connection may cost, in bytes.
 const MEMORY_EACH: u64 = 32 << 10;
@@ -55,6 +61,49 @@ fn a_thousand_clients_that_send_a_byte_a_second_are_ended_and_slow_nobody_down(d
     let grown = app.memory().peak().saturating_sub(before);
     assert!(grown < MEMORY_EACH * SLOW as u64, "the service grew by {grown} bytes");
     serve_another(&app, usize::MAX);
+}
+
+fn whoever_takes_nothing_of_an_answer_is_ended(database: Database) {
+    // Far more than all the buffers between the service and its client hold.
+    roster_tests::bulk::load_customers(&database, 60_000);
+    // One connection to the database, which is there from the first request on: of all sockets only the clients' end.
+    let one = ("ROSTER__DATABASE__CONNECTIONS", "1");
+    let app = App::start_with(database, &[("ROSTER__HTTP__WRITE_TIMEOUT_MS", "2000"), one, PATIENT]);
+    let authorization = format!("Bearer {}", app.tenants().ours.live);
+    let request = raw::request("GET", "/api/customers", &[("authorization", &authorization)], b"");
+    let [mut silent, mut slow] = [(); 2].map(|()| Connection::open(app.address()).expect("a service that listens"));
+    for connection in [&mut silent, &mut slow] {
+        connection.send(&request).expect("a request that is read");
+        let head = connection.head().expect("an answer").expect("an answer");
+        assert_eq!(head.status, 200);
+        connection.chunk().expect("the list begins").expect("a first chunk");
+    }
+    // One takes a little again and again, the other nothing.
+    let both = app.sockets();
+    until("the silent one is ended", GENEROUS, || {
+        slow.chunk().expect("the list goes on").expect("more of it");
+        thread::sleep(Duration::from_millis(100));
+        (app.sockets() < both).then_some(())
+    });
+    // What had arrived before is there, and the end is missing.
+    let rest = std::iter::from_fn(|| silent.chunk().transpose()).find_map(Result::err);
+    assert!(rest.is_some(), "half a list passed for a whole one");
+    while slow.chunk().expect("the list goes on").is_some() {}
+}
+
+fn beyond_the_configured_connections_others_wait_until_one_ends(database: Database) {
+    let few = [("ROSTER__HTTP__MAX_CONNECTIONS", "100"), ("ROSTER__HTTP__WORKERS", "1"), DEADLINES[0]];
+    let app = App::start_with(database, &few);
+    let mut first: Vec<_> = (0..100).map(|_| SlowClient::open(app.address(), b"GET / HTTP/1.1\r\n", b"")).collect();
+    let mut last = SlowClient::open(app.address(), &raw::request("GET", "/livez", &[], b""), b"");
+    thread::sleep(Duration::from_millis(500));
+    assert!(last.end().is_none() && last.answer.is_empty(), "one too many was served");
+    first.truncate(99);
+    until("the place that is free is taken", Duration::from_secs(5), || {
+        last.end();
+        last.answer.starts_with(b"HTTP/1.1 200 ").then_some(())
+    });
+    assert!(first.iter_mut().all(|client| client.end().is_none()), "somebody else was ended for it");
 }
 
 /// A customer is made, read and deleted, as ever.

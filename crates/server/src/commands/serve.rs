@@ -78,6 +78,7 @@ fn settings(config: &Config, tls: Option<Tls>, short_reads: ShortReads) -> roste
         max_connections: open_files::for_connections(config, workers),
         head_timeout: http.head_timeout,
         body_timeout: http.body_timeout,
+        write_timeout: http.write_timeout,
         cors_origins: http.cors_origins.clone(),
         shutdown_timeout: http.shutdown_timeout,
         live: config.limits.live,
