@@ -13,6 +13,7 @@ pub(crate) mod auth;
 pub(crate) mod body;
 pub(crate) mod browsers;
 pub(crate) mod caller;
+pub(crate) mod connection;
 pub(crate) mod core;
 pub(crate) mod failure;
 pub(crate) mod fields;
@@ -34,15 +35,29 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use actix_http::{HttpService, Protocol};
+use actix_server::Server;
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, Error, web};
 use roster_application::Roster;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::connection::Connection;
 
 pub use browsers::{Origin, OriginError};
 pub use core::ShortReads;
 pub use limits::Quotas;
 pub use routing::{Route, routes};
 pub use tls::{Tls, TlsError};
+
+/// How long a connection may be idle between two requests.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// How long what a client sends on after it was refused is read and thrown away, so that it reads the refusal.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// How the service is reached over HTTP.
 #[derive(Debug, Clone)]
@@ -79,6 +94,14 @@ pub struct Settings {
     pub short_reads: ShortReads,
 }
 
+impl Settings {
+    /// The longest that may pass between two answers on a connection: it is idle, a head comes, a body comes, and the
+    /// database is waited for.
+    fn patience(&self) -> Duration {
+        KEEP_ALIVE + self.head_timeout + self.body_timeout + self.database_deadline
+    }
+}
+
 /// Serves until `stop` is ready, then accepts no more, finishes what is in flight, and returns. Blocks the calling
 /// thread.
 ///
@@ -100,39 +123,55 @@ pub fn serve(
         settings.database_deadline,
         settings.short_reads,
     )?;
-    let is_secure = settings.tls.is_some();
-    let connections_each = (settings.max_connections / settings.workers).max(1);
-    let origins = settings.cors_origins.clone();
-    let limits = body::Limits { timeout: settings.body_timeout };
+    let (running, deadline) = (core.handle(), settings.database_deadline);
     let rates = web::Data::new(limits::RateLimits::new(settings.live, settings.sandbox));
-    let running = core.handle();
+    let settings = settings.clone();
     let served = actix_web::rt::System::new().block_on(async move {
-        let server = HttpServer::new(move || {
-            App::new()
+        let address = listener.local_addr()?;
+        // What HttpServer is made of, around connections of our own: docs/adr/0009-connections-of-our-own.md.
+        let server = Server::build()
+            .workers(settings.workers)
+            .max_concurrent_connections((settings.max_connections / settings.workers).max(1))
+            .shutdown_timeout(settings.shutdown_timeout.as_secs())
+            .disable_signals();
+        let stopping = server.graceful_shutdown_signal();
+        let server = server.listen("roster", listener, move || {
+            let app = App::new()
                 .app_data(web::Data::new(running.clone()))
-                .app_data(web::Data::new(limits))
+                .app_data(web::Data::new(body::Limits { timeout: settings.body_timeout }))
                 .app_data(rates.clone())
                 .configure(routing::configure)
                 .wrap(from_fn(body::receive))
-                .wrap(browsers::cors(&origins))
+                .wrap(browsers::cors(&settings.cors_origins))
                 .wrap(from_fn(access_log::record))
-                .wrap(browsers::headers(is_secure))
-        })
-        .workers(settings.workers)
-        .max_connections(connections_each)
-        // Handshakes are bounded by the connections they are on: with a lower bound, slow ones would keep others waiting.
-        .max_connection_rate(connections_each)
-        .tls_handshake_timeout(settings.head_timeout)
-        .client_request_timeout(settings.head_timeout)
-        .shutdown_timeout(settings.shutdown_timeout.as_secs())
-        .disable_signals();
-        let server = match &settings.tls {
-            Some(tls) => server.listen_rustls_0_23(listener, tls.config())?,
-            None => server.listen(listener)?,
-        };
-        if let Some(address) = server.addrs().first() {
-            ready(*address);
-        }
+                .wrap(browsers::headers(settings.tls.is_some()));
+            let app = app.into_factory().map_err(|error: Error| error.error_response());
+            let stopping = stopping.clone();
+            let http = HttpService::build()
+                .keep_alive(KEEP_ALIVE)
+                .client_request_timeout(settings.head_timeout)
+                .client_disconnect_timeout(LINGER)
+                // Connections that are idle when the service stops are closed at once.
+                .graceful_shutdown_signal(move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                })
+                .finish(map_config(app, |()| AppConfig::default()));
+            let (tls, head_timeout, patience) = (settings.tls.clone(), settings.head_timeout, settings.patience());
+            let accept = fn_service(move |stream: TcpStream| {
+                let tls = tls.clone();
+                async move {
+                    let client = stream.peer_addr().ok();
+                    let connection = match tls {
+                        Some(tls) => Connection::new(timeout(head_timeout, tls.accept(stream)).await??, patience),
+                        None => Connection::new(stream, patience),
+                    };
+                    Ok::<_, io::Error>((connection, Protocol::Http1, client))
+                }
+            });
+            accept.map_err(drop).and_then(http.map_err(drop))
+        })?;
+        ready(address);
         let server = server.run();
         let handle = server.handle();
         actix_web::rt::spawn(async move {
@@ -141,6 +180,6 @@ pub fn serve(
         });
         server.await
     });
-    core.stop(settings.database_deadline);
+    core.stop(deadline);
     served
 }

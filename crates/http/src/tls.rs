@@ -1,5 +1,6 @@
 //! TLS in front: the certificate and the key of the service.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,10 +9,13 @@ use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use rustls::{InconsistentKeys, ServerConfig};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// How TLS connections are accepted: 1.2 and 1.3, without asking clients for certificates.
 #[derive(Debug, Clone)]
-pub struct Tls(ServerConfig);
+pub struct Tls(Arc<ServerConfig>);
 
 /// Which of the two files cannot be used, and why. Nothing of what stands in them is told.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,16 +45,18 @@ impl Tls {
             }
             Err(error) => return Err(TlsError::Certificate(format!("is no certificate of a server: {error}"))),
         }
-        let config = ServerConfig::builder_with_provider(provider)
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| TlsError::Certificate(format!("cannot be used: {error}")))?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
-        Ok(Self(config))
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self(Arc::new(config)))
     }
 
-    pub(crate) fn config(&self) -> ServerConfig {
-        self.0.clone()
+    /// Shakes hands with a client.
+    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        TlsAcceptor::from(Arc::clone(&self.0)).accept(stream).await
     }
 }
 

@@ -13,6 +13,7 @@ use serde_json::json;
 
 on_both_databases! {
     a_thousand_clients_that_send_a_byte_a_second_are_ended_and_slow_nobody_down,
+    a_second_request_that_never_ends_is_ended,
     whoever_takes_nothing_of_an_answer_is_ended,
     beyond_the_configured_connections_others_wait_until_one_ends,
 }
@@ -61,6 +62,34 @@ fn a_thousand_clients_that_send_a_byte_a_second_are_ended_and_slow_nobody_down(d
     let grown = app.memory().peak().saturating_sub(before);
     assert!(grown < MEMORY_EACH * SLOW as u64, "the service grew by {grown} bytes");
     serve_another(&app, usize::MAX);
+}
+
+fn a_second_request_that_never_ends_is_ended(database: Database) {
+    let brief = [
+        ("ROSTER__HTTP__HEAD_TIMEOUT_MS", "300"),
+        ("ROSTER__HTTP__BODY_TIMEOUT_MS", "300"),
+        ("ROSTER__DATABASE__DEADLINE_MS", "1000"),
+    ];
+    let app = App::start_with(database, &brief);
+    let first = raw::request("GET", "/livez", &[], b"");
+    let second = b"GET /livez HTTP/1.1\r\nhost: roster\r\nx-slow: ";
+    let mut clients: Vec<_> =
+        (0..10).map(|_| SlowClient::open(app.address(), &[&first[..], second].concat(), &[b'x'; 1000])).collect();
+    // One sends both at once and one the second when it has the first answer; one sends not even a byte more.
+    let silent = SlowClient::open(app.address(), &[&first[..], second].concat(), b"");
+    let mut patient = SlowClient::open(app.address(), &first, b"");
+    until("the first answer", GENEROUS, || {
+        patient.end();
+        patient.answer.starts_with(b"HTTP/1.1 200 ").then_some(())
+    });
+    patient.stream.write_all(second).expect("half a head");
+    patient.rest = &[b'x'; 1000];
+    clients.push(patient);
+    clients.push(silent);
+    for Ended { answer, .. } in send_slowly(clients) {
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+    }
 }
 
 fn whoever_takes_nothing_of_an_answer_is_ended(database: Database) {
@@ -201,7 +230,7 @@ fn send_slowly(mut clients: Vec<SlowClient>) -> Vec<Ended> {
 }
 
 /// Lets this process have as many open files as the system permits; a shell often starts with a thousand.
-fn allow_open_files() {
+pub(crate) fn allow_open_files() {
     let maximum = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("a limit within the hard one");
 }

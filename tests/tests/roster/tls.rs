@@ -14,6 +14,8 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion, version};
 use tempfile::TempDir;
 
+use crate::slow_clients::allow_open_files;
+
 /// A certificate that its own key has signed, and the files of both.
 struct Certificate {
     pem: String,
@@ -75,6 +77,23 @@ fn with_a_certificate_and_its_key_the_service_speaks_https_and_nothing_else() {
     let stranger = Certificate::create();
     stranger.get(program.address(), "/readyz", &version::TLS13).expect_err("an unknown issuer");
     assert_eq!(raw::exchange(program.address(), &raw::request("GET", "/readyz", &[], b"")), None);
+}
+
+#[test]
+fn whoever_does_not_shake_hands_is_ended() {
+    allow_open_files();
+    let database = Database::prepared(Kind::Sqlite).expect("a file");
+    let certificate = Certificate::create();
+    let [of_certificate, of_key] = certificate.settings();
+    let settings = [of_certificate, of_key, ("ROSTER__HTTP__HEAD_TIMEOUT_MS", "300")];
+    let program = Program::serve(database.url(), &settings);
+    // More than the 256 that actix-web's own acceptor lets shake hands at a time on a worker.
+    let silent: Vec<_> = (0..600).map(|_| raw::Connection::open(program.address()).expect("a connection")).collect();
+    let answer = certificate.get(program.address(), "/livez", &version::TLS13).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    for mut connection in silent {
+        assert!(connection.head().is_ok_and(|head| head.is_none()), "somebody was answered without a handshake");
+    }
 }
 
 #[test]
