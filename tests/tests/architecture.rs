@@ -69,8 +69,21 @@ const RULES: &[Rule] = &[
         must_not_know: &["diesel", "diesel_migrations", "pq-sys", "libsqlite3-sys"],
     },
     Rule {
+        name: "roster-jwt",
+        may_know: &["roster-domain", "roster-application"],
+        may_know_in_tests: &[],
+        must_not_know: EDGES,
+    },
+    Rule {
         name: "roster-server",
-        may_know: &["roster-domain", "roster-application", "roster-http", "roster-sqlite", "roster-postgres"],
+        may_know: &[
+            "roster-domain",
+            "roster-application",
+            "roster-http",
+            "roster-jwt",
+            "roster-sqlite",
+            "roster-postgres",
+        ],
         may_know_in_tests: &["roster-test-postgres"],
         must_not_know: &["diesel", "diesel_migrations", "actix-web"],
     },

@@ -1,0 +1,124 @@
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+
+use roster_application::ports::{TokenClaims, TokenError, TokenVerifier};
+use roster_domain::Timestamp;
+
+use crate::issuer::{Issuer, Keys};
+use crate::key::Key;
+use crate::published_keys::{FetchError, Pace, PublishedKeys};
+use crate::token::Token;
+
+/// Checks the tokens of configured issuers.
+///
+/// For each issuer that publishes its keys on a server there is a thread that fetches them, until this is dropped.
+pub struct Tokens(Vec<Trusted>);
+
+/// An issuer with its keys.
+struct Trusted {
+    issuer: Issuer,
+    keys: Ring,
+}
+
+/// The keys of an issuer.
+enum Ring {
+    One { key: Key, id: Option<String> },
+    Published { keys: Arc<PublishedKeys>, _refreshed: Option<Sender<Infallible>> },
+}
+
+/// Why tokens cannot be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The file with an issuer's keys cannot be used.
+    #[error("the keys of {issuer}: {reason}")]
+    Keys {
+        /// The issuer's name.
+        issuer: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The thread that fetches an issuer's keys cannot be started.
+    #[error("a thread cannot be started")]
+    Thread(#[source] io::Error),
+}
+
+impl Tokens {
+    /// Reads the keys that stand in files, and starts to fetch those that stand elsewhere.
+    ///
+    /// # Errors
+    /// [`StartError`] if that cannot be done. That a server does not answer is no error: it may later.
+    pub fn start(issuers: Vec<Issuer>) -> Result<Self, StartError> {
+        issuers.into_iter().map(Trusted::start).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn issuer_of(&self, token: &Token<'_>) -> Option<&Trusted> {
+        let name = token.issuer()?;
+        self.0.iter().find(|trusted| trusted.issuer.name == name)
+    }
+}
+
+impl TokenVerifier for Tokens {
+    fn verify(&self, token: &str, now: Timestamp) -> Result<TokenClaims, TokenError> {
+        let token = Token::read(token).ok_or(TokenError::Refused)?;
+        let trusted = self.issuer_of(&token).ok_or(TokenError::Refused)?;
+        // Claims before the signature: for what is refused anyway nobody needs to be asked for a key.
+        let claims = token.claims_of(&trusted.issuer, now).ok_or(TokenError::Refused)?;
+        if trusted.has_signed(&token)? { Ok(claims) } else { Err(TokenError::Refused) }
+    }
+
+    fn fetch_keys(&self, token: &str) {
+        let token = Token::read(token);
+        if let Some(Ring::Published { keys, .. }) = token.and_then(|token| Some(&self.issuer_of(&token)?.keys)) {
+            keys.fetch_or_wait();
+        }
+    }
+}
+
+impl Trusted {
+    fn start(issuer: Issuer) -> Result<Self, StartError> {
+        let keys = match &issuer.keys {
+            Keys::One { key, id } => Ring::One { key: key.clone(), id: id.clone() },
+            Keys::File(path) => {
+                let unusable =
+                    |error: FetchError| StartError::Keys { issuer: issuer.name.clone(), reason: error.to_string() };
+                let keys = PublishedKeys::open(&issuer.name, path, Pace::USUAL).map_err(unusable)?;
+                Ring::Published { keys: Arc::new(keys), _refreshed: None }
+            }
+            Keys::Url(url) => {
+                let keys = Arc::new(PublishedKeys::at(&issuer.name, url, Pace::USUAL));
+                let (refreshed, end) = mpsc::channel();
+                let fetched = Arc::clone(&keys);
+                let thread = thread::Builder::new().name("issuer-keys".to_owned());
+                thread.spawn(move || fetched.keep_fresh(&end)).map_err(StartError::Thread)?;
+                Ring::Published { keys, _refreshed: Some(refreshed) }
+            }
+        };
+        Ok(Self { issuer, keys })
+    }
+
+    /// Whether the token has the signature of this issuer.
+    fn has_signed(&self, token: &Token<'_>) -> Result<bool, TokenError> {
+        if !self.issuer.algorithms.contains(&token.algorithm) {
+            return Ok(false);
+        }
+        let by = |key: &Key| key.has_signed(token.message, token.signature, token.algorithm);
+        let named = token.key_id.as_deref();
+        match (&self.keys, named) {
+            (Ring::One { key, id }, named) => Ok(named.is_none_or(|named| id.as_deref() == Some(named)) && by(key)),
+            (Ring::Published { .. }, None) => Ok(false),
+            (Ring::Published { keys, .. }, Some(named)) => {
+                let look =
+                    || keys.with(|keys| keys.has(named).then(|| keys.key(named, token.algorithm).is_some_and(by)));
+                match look() {
+                    Some(signed) => Ok(signed),
+                    None if keys.may_bring_more() => Err(TokenError::UnknownKey),
+                    // It may have come between the two questions.
+                    None => Ok(look() == Some(true)),
+                }
+            }
+        }
+    }
+}
