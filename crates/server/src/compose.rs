@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use roster_application::Roster;
 use roster_application::ports::{Store, StoreError};
 use roster_http::ShortReads;
+use roster_jwt::Tokens;
 
 use crate::clock::SystemClock;
 use crate::config;
@@ -105,6 +106,15 @@ impl Database {
     pub fn roster(&self) -> Roster {
         Roster::new(self.store(), Arc::new(SystemClock), Arc::new(UuidV7::default()), Arc::new(SystemEntropy))
     }
+}
+
+/// The service, and it takes the tokens of those issuers that are configured, if there are any.
+pub fn taking_tokens(roster: Roster, auth: &config::Auth) -> anyhow::Result<Roster> {
+    if auth.issuers.is_empty() {
+        return Ok(roster);
+    }
+    let tokens = Tokens::start(auth.issuers.clone()).context("tokens cannot be checked")?;
+    Ok(roster.with_tokens(Arc::new(tokens)))
 }
 
 /// Opens the store with its schema up to date: brings it there if `database.migrate_on_start` says so, and refuses

@@ -12,8 +12,10 @@ use std::time::Duration;
 
 use config::{Value, ValueKind};
 use roster_http::{Origin, Quotas};
+use roster_jwt::Issuer;
 
 use crate::database_url::DatabaseUrl;
+use crate::issuers;
 use crate::layers::{Faults, Layers};
 use crate::telemetry;
 
@@ -80,6 +82,8 @@ pub struct Database {
 pub struct Auth {
     /// How long a key that was looked up is known.
     pub key_cache: Duration,
+    /// Whose tokens are taken besides keys.
+    pub issuers: Vec<Issuer>,
 }
 
 /// `limits.*`
@@ -153,7 +157,10 @@ impl Config {
                 deadline: layers.read("database.deadline_ms", millis(100..=60_000)),
                 migrate_on_start: layers.read("database.migrate_on_start", flag),
             },
-            auth: Auth { key_cache: layers.read("auth.key_cache_ms", millis(0..=60_000)) },
+            auth: Auth {
+                key_cache: layers.read("auth.key_cache_ms", millis(0..=60_000)),
+                issuers: layers.read("auth.issuers", issuers::parse),
+            },
             limits: Limits {
                 live: Quotas {
                     key: layers.read("limits.live_key_per_second", per_second),
@@ -271,6 +278,12 @@ mod tests {
     /// What a key is set to by a file and by a variable, and how to see it.
     type Sample = (&'static str, &'static str, &'static str, fn(&Config) -> String);
 
+    const ONE_ISSUER: &str = "[{ issuer = 'https://one.example', audience = 'roster', algorithms = 'HS256', \
+                              secret = 'hunter, and as many letters more as it takes' }]";
+
+    const OTHER_ISSUER: &str = "[{ issuer = 'https://other.example', audience = ['a', 'b'], algorithms = ['RS256'], \
+                                jwks_url = 'https://other.example/keys', leeway_seconds = 0 }]";
+
     /// One for each key: a value for the file, another for the variable, and how the key shows.
     const SAMPLES: &[Sample] = &[
         ("http.bind", "\"[::1]:1\"", "127.0.0.1:2", |c| c.http.bind.to_string()),
@@ -293,6 +306,11 @@ mod tests {
         ("database.deadline_ms", "105", "106", |c| c.database.deadline.as_millis().to_string()),
         ("database.migrate_on_start", "false", "true", |c| c.database.migrate_on_start.to_string()),
         ("auth.key_cache_ms", "0", "107", |c| c.auth.key_cache.as_millis().to_string()),
+        ("auth.issuers", ONE_ISSUER, OTHER_ISSUER, |c| match c.auth.issuers.as_slice() {
+            [issuer] if issuer.name() == "https://one.example" => ONE_ISSUER.to_owned(),
+            [issuer] if issuer.name() == "https://other.example" => OTHER_ISSUER.to_owned(),
+            issuers => format!("{issuers:?}"),
+        }),
         ("limits.live_key_per_second", "11", "12", |c| c.limits.live.key.to_string()),
         ("limits.live_merchant_per_second", "13", "14", |c| c.limits.live.merchant.to_string()),
         ("limits.sandbox_key_per_second", "15", "16", |c| c.limits.sandbox.key.to_string()),
@@ -350,7 +368,7 @@ mod tests {
                     deadline: Duration::from_secs(2),
                     migrate_on_start: true,
                 },
-                auth: Auth { key_cache: Duration::from_secs(5) },
+                auth: Auth { key_cache: Duration::from_secs(5), issuers: Vec::new() },
                 limits: Limits { live: quotas(5000, 10_000), sandbox: quotas(500, 1000) },
                 log: Log { level: "info".to_owned(), format: LogFormat::Auto },
             }
@@ -404,6 +422,7 @@ mod tests {
             ("database.deadline_ms", "1e3", "must be a whole number from 100 to 60000 (milliseconds)"),
             ("database.migrate_on_start", "yes", "must be true or false"),
             ("auth.key_cache_ms", "60001", "must be a whole number from 0 to 60000 (milliseconds)"),
+            ("auth.issuers", "[1]", "must be an array of tables, each an issuer, in TOML"),
             ("limits.live_key_per_second", "0", "must be a whole number from 1 to 1000000 (requests a second)"),
             (
                 "limits.live_merchant_per_second",
@@ -420,8 +439,11 @@ mod tests {
             ("log.format", "xml", "must be auto, pretty or json"),
         ] {
             let variable = as_variable(key);
-            let shown =
-                if key == "database.url" { "(not shown, as it may hold a password)" } else { &format!("{value:?}") };
+            let shown = match key {
+                "database.url" => "(not shown, as it may hold a password)",
+                "auth.issuers" => "(not shown)",
+                _ => &format!("{value:?}"),
+            };
             let told = faults("", &[(&variable, value)]);
             let expected = format!("the configuration is wrong\n  {key} = {shown} (from {variable}): {rule}");
             assert!(told.starts_with(&expected), "{told}\n{expected}");
@@ -486,6 +508,35 @@ mod tests {
             let told = faults(&format!("[database]\n{line}\n"), &[]);
             assert!(told.contains("FILE: TOML parse error at line 2, column ") && !told.contains("hunter"), "{told}");
         }
+    }
+
+    #[test]
+    fn the_secret_of_an_issuer_is_never_told() {
+        let unlike = |from: &str, to: &str| ONE_ISSUER.replace(from, to);
+        for wrong in [
+            unlike("}]", "}"),
+            unlike("secret", "secrets"),
+            unlike("'hunter", "hunter"),
+            unlike("'hunter", "['hunter").replace("' }", "'] }"),
+            unlike("'hunter, and as many letters more as it takes'", "'hunter'"),
+            unlike("'HS256'", "'RS256'"),
+            unlike("secret", "public_key"),
+            unlike("secret", "jwks_url"),
+            unlike("'https://one.example'", "3"),
+        ] {
+            for told in [
+                faults("", &[("ROSTER__AUTH__ISSUERS", &wrong)]),
+                faults("", &[("ROSTER__AUTH__ISSUER", &wrong)]),
+                faults("", &[("ROSTER__AUTH__ISSUERS__0__SECRET", &wrong)]),
+                faults(&as_file("auth.issuers", &wrong), &[]),
+                faults(&as_file("auth.issuers", &format!("{wrong:?}")), &[]),
+                faults(&format!("[auth.issuers]\nsecret = {wrong:?}\n"), &[]),
+            ] {
+                assert!(!told.contains("hunter"), "{told}");
+            }
+        }
+        let config = load("", &[("ROSTER__AUTH__ISSUERS", ONE_ISSUER)]);
+        assert!(config.is_ok() && !format!("{config:?}").contains("hunter"));
     }
 
     #[test]

@@ -180,11 +180,18 @@ fn key_of(variable: &str) -> String {
     }
 }
 
-/// A value for a message; what may hold a password is not shown.
+/// Reads one value in TOML, as a variable holds what is no text. `None` if it is none: what is wrong with it could not be
+/// told without a piece of it.
+pub fn value(toml: &str) -> Option<Value> {
+    let mut table = read(&format!("value = {toml}")).ok()?;
+    table.remove("value").filter(|_| table.is_empty())
+}
+
+/// A value for a message; what may hold a password or a secret is not shown.
 fn shown(key: &str, value: &Value) -> String {
     match &value.kind {
         ValueKind::String(text) if key == "database.url" => DatabaseUrl::shown(text),
-        _ if key == "database.url" => "(not shown)".to_owned(),
+        _ if matches!(key, "database.url" | "auth.issuers") => "(not shown)".to_owned(),
         ValueKind::String(text) => format!("{text:?}"),
         other => other.to_string(),
     }

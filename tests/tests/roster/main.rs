@@ -17,3 +17,4 @@ mod seeds;
 mod slow_clients;
 mod streaming;
 mod tls;
+mod tokens;

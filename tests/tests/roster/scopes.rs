@@ -20,7 +20,7 @@ fn key(app: &App, scopes: &[&str]) -> String {
     create_key(app.database().url(), &app.tenants().ours.id, "live", &options).key
 }
 
-fn assert_lacks(surface: Surface, answer: &Answer, scope: &str) {
+pub(crate) fn assert_lacks(surface: Surface, answer: &Answer, scope: &str) {
     assert_error(surface, answer, 403);
     let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
     assert_eq!(answer.header("www-authenticate"), Some(challenge.as_str()), "{answer:?}");
