@@ -192,7 +192,9 @@ impl Trial {
         let before = self.stored();
         let answer = self.call(writer, &self.target(), &self.api_key(), body);
         let mut new: Vec<_> = self.stored().into_iter().filter(|row| !before.contains(row)).collect();
-        new.iter_mut().for_each(|row| self.level(row));
+        for row in &mut new {
+            self.level(row);
+        }
         new.sort_by_key(Value::to_string);
         let native = self.caller(Surface::Native);
         let listed = native.get("/customers").json()["data"].as_array().expect("a list").clone();
@@ -202,7 +204,9 @@ impl Trial {
         let mut shown = if answer.body.is_empty() { Value::Null } else { answer.json() };
         self.level(&mut shown);
         let mut listed = listed;
-        listed.iter_mut().for_each(|customer| self.level(customer));
+        for customer in &mut listed {
+            self.level(customer);
+        }
         (answer.status, shown, new, listed)
     }
 

@@ -19,7 +19,7 @@ use crate::slow_clients::allow_open_files;
 /// A certificate that its own key has signed, and the files of both.
 struct Certificate {
     pem: String,
-    certificate: PathBuf,
+    chain: PathBuf,
     key: PathBuf,
     folder: TempDir,
 }
@@ -28,15 +28,15 @@ impl Certificate {
     fn create() -> Self {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         let folder = TempDir::new().expect("a folder");
-        let (certificate, key) = (folder.path().join("certificate.pem"), folder.path().join("key.pem"));
-        fs::write(&certificate, made.cert.pem()).expect("a file");
+        let (chain, key) = (folder.path().join("certificate.pem"), folder.path().join("key.pem"));
+        fs::write(&chain, made.cert.pem()).expect("a file");
         fs::write(&key, made.signing_key.serialize_pem()).expect("a file");
-        Self { pem: made.cert.pem(), certificate, key, folder }
+        Self { pem: made.cert.pem(), chain, key, folder }
     }
 
     fn settings(&self) -> [(&str, &str); 2] {
         [
-            ("ROSTER__HTTP__TLS_CERTIFICATE", self.certificate.to_str().expect("UTF-8")),
+            ("ROSTER__HTTP__TLS_CERTIFICATE", self.chain.to_str().expect("UTF-8")),
             ("ROSTER__HTTP__TLS_KEY", self.key.to_str().expect("UTF-8")),
         ]
     }

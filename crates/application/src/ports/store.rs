@@ -1,6 +1,8 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -107,15 +109,19 @@ where
 /// How often a unit of work is run at most before a lost race is an error.
 pub const TRIES: usize = 3;
 
-/// Runs `attempt` again while it loses races, at most [`TRIES`] times in all: the loop of
+/// How long to pause before each further attempt. Whoever lost a deadlock and came again at once could take the lock that
+/// the winner was just waking up for, and lose in the same way.
+const PAUSES: [Duration; TRIES - 1] = [Duration::from_millis(1), Duration::from_millis(20)];
+
+/// Runs `attempt` again while it loses races, at most [`TRIES`] times in all and with a short pause between: the loop of
 /// [`Store::run_transaction`], for adapters.
 ///
 /// # Errors
 /// What the last attempt met.
 pub fn rerun_lost_races(mut attempt: impl FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
-    for _ in 1..TRIES {
+    for pause in PAUSES {
         match attempt() {
-            Err(error) if error.is_lost_race() => {}
+            Err(error) if error.is_lost_race() => thread::sleep(pause),
             done => return done,
         }
     }
