@@ -8,29 +8,36 @@ use crate::ports::{Retry, StoreError};
 /// that cannot be read, or that makes the store panic, is the fault of nobody else. A store that is not available is not
 /// asked again for each.
 ///
-/// `serve` gives one output for each item, in their order. It may be called again with what it has served already.
+/// `serve` gives one output for each item, in their order.
 pub fn serve_together<I, O>(
     items: &[I],
     serve: impl Fn(&[I]) -> Result<Vec<O>, StoreError>,
 ) -> Vec<Result<O, StoreError>> {
-    // A store that unwinds has undone what it did, so that nothing is left half-changed.
-    let serve = |some: &[I]| {
-        let served = catch_unwind(AssertUnwindSafe(|| serve(some)));
-        let outputs = served.unwrap_or_else(|_| Err(StoreError::internal("the store panicked")))?;
-        let is_whole = outputs.len() == some.len();
-        if is_whole { Ok(outputs) } else { Err(StoreError::internal("the store lost count of a batch")) }
-    };
-    let serve_one = |item| {
+    serve_together_or_each(items, &serve, |item| {
         let mut outputs = serve(std::slice::from_ref(item))?;
         outputs.pop().ok_or_else(|| StoreError::internal("a batch of one has no result"))
-    };
-    match serve(items) {
-        Ok(outputs) => outputs.into_iter().map(Ok).collect(),
+    })
+}
+
+/// As [`serve_together`], but with another way to serve each of them by itself, for what may have been done already before
+/// the one call failed.
+pub fn serve_together_or_each<I, O>(
+    items: &[I],
+    serve: impl Fn(&[I]) -> Result<Vec<O>, StoreError>,
+    serve_one: impl Fn(&I) -> Result<O, StoreError>,
+) -> Vec<Result<O, StoreError>> {
+    match unless_panicking(|| serve(items)) {
+        Ok(outputs) if outputs.len() == items.len() => outputs.into_iter().map(Ok).collect(),
         Err(error) if items.len() < 2 || matches!(error, StoreError::Unavailable { retry: Retry::Later, .. }) => {
             items.iter().map(|_| Err(error.clone())).collect()
         }
-        Err(_) => items.iter().map(serve_one).collect(),
+        Ok(_) | Err(_) => items.iter().map(|item| unless_panicking(|| serve_one(item))).collect(),
     }
+}
+
+/// A store that unwinds has undone what it did, so that nothing is left half-changed.
+fn unless_panicking<T>(ask: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| Err(StoreError::internal("the store panicked")))
 }
 
 #[cfg(test)]

@@ -357,8 +357,8 @@ pub fn a_free_insert_says_of_each_whether_it_is_there_now(store: &Arc<dyn Store>
 pub fn a_customer_of_no_merchant_is_refused(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
     let nobody_s = Tenant { merchant: samples.merchant().id, ..tenant };
-    let batch = [samples.customer(tenant).build(), samples.customer(nobody_s).build()];
-    let refused: Result<_, StoreError> = store.direct(|uow| uow.customers().insert(&batch));
+    let batch = [&samples.customer(tenant).build(), &samples.customer(nobody_s).build()];
+    let refused: Result<_, StoreError> = store.direct(|uow| uow.customers().insert_free(&batch));
     assert!(matches!(refused, Err(StoreError::Internal { .. })), "{refused:?}");
     assert_eq!(list(store, tenant, None, 10), [], "one statement inserts all of a batch or nothing");
 }

@@ -1,8 +1,8 @@
 use roster_domain::{Customer, CustomerId, EmailUse, Profile, Tenant};
 
 use crate::Roster;
-use crate::batch::serve_together;
-use crate::ports::{Inserted, StoreError, Taken};
+use crate::batch::serve_together_or_each;
+use crate::ports::{CustomerKey, CustomerRef, Inserted, StoreError, Taken};
 
 /// A customer to be registered.
 #[derive(Debug, Clone)]
@@ -40,10 +40,24 @@ impl Roster {
                 Customer::register(tenant, CustomerId::new(self.ids.next(now)), profile, email_use, now)
             })
             .collect();
-        // No transaction: each insert is atomic by itself, and nothing else belongs to it. Tried again one by one, they
-        // keep their identifiers, so that one that was written after all is not written twice.
-        let inserted = serve_together(&customers, |some| self.store.direct(|uow| uow.customers().insert(some)));
+        // No transaction: each insert is atomic by itself, and nothing else belongs to it.
+        let insert = |some: &[Customer]| self.store.direct(|uow| uow.customers().insert(some));
+        let inserted = serve_together_or_each(&customers, insert, |customer| self.insert_unless_there(customer));
         customers.into_iter().zip(inserted).map(|(customer, what)| registered(customer, what)).collect()
+    }
+
+    /// Inserts a customer that may have been inserted by a call that failed later. It has kept its identifier, so that it
+    /// is known again, and is not written twice.
+    fn insert_unless_there(&self, customer: &Customer) -> Result<Inserted, StoreError> {
+        let key = CustomerKey { tenant: customer.tenant(), customer: CustomerRef::Id(customer.id()) };
+        self.store.direct(|uow| {
+            let found = uow.customers().find(std::slice::from_ref(&key))?;
+            if found.iter().flatten().any(|found| found == customer) {
+                return Ok(Inserted::Created);
+            }
+            let inserted = uow.customers().insert(std::slice::from_ref(customer))?.pop();
+            inserted.ok_or_else(|| StoreError::internal("a batch of one has no result"))
+        })
     }
 }
 

@@ -5,6 +5,10 @@
 //! threads serve [many with one call](batch).
 
 mod batch;
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod crowds;
 mod line;
 
 use std::convert::Infallible;
