@@ -63,9 +63,12 @@ impl BatchedStore {
         B: Batch<Service = Arc<dyn Store>, Output = Result<T, StoreError>>,
     {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let send = async |input| match self.here {
-            true => batch::run_here_if_alone(&self.lines.store, line, DEADLINE, input).await,
-            false => batch::run(line, DEADLINE, input).await,
+        let send = async |input| {
+            if self.here {
+                batch::run_here_if_alone(&self.lines.store, line, DEADLINE, input).await
+            } else {
+                batch::run(line, DEADLINE, input).await
+            }
         };
         let answers = runtime.block_on(join_all(inputs.into_iter().map(send)));
         let in_time = |answer: Result<_, NotDone>| answer.unwrap_or_else(|error| panic!("{error}"));

@@ -193,7 +193,9 @@ mod tests {
                     let line = &line;
                     scope.spawn(move || {
                         while let Some(some) = take(line, 7) {
-                            some.into_iter().for_each(|one| report.send(one).expect("the test listens"));
+                            for one in some {
+                                report.send(one).expect("the test listens");
+                            }
                         }
                     })
                 })
@@ -202,9 +204,13 @@ mod tests {
                 let line = &line;
                 scope.spawn(move || (first..first + EACH).for_each(|one| line.join(one).expect("there is room")))
             });
-            joiners.into_iter().for_each(|joiner| joiner.join().expect("no panic"));
+            for joiner in joiners {
+                joiner.join().expect("no panic");
+            }
             line.close();
-            takers.into_iter().for_each(|taker| taker.join().expect("no panic"));
+            for taker in takers {
+                taker.join().expect("no panic");
+            }
         });
         drop(report);
         let mut taken: Vec<usize> = reports.iter().collect();
@@ -221,7 +227,9 @@ mod tests {
                 thread::yield_now();
             }
             line.close();
-            takers.into_iter().for_each(|taker| assert_eq!(taker.join().expect("no panic"), None));
+            for taker in takers {
+                assert_eq!(taker.join().expect("no panic"), None);
+            }
         });
     }
 }
