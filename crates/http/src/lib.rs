@@ -84,7 +84,8 @@ pub struct Settings {
     pub live: Quotas,
     /// How many of sandbox customers.
     pub sandbox: Quotas,
-    /// Threads that work with the database, at least four; each holds at most one connection.
+    /// Threads that serve requests from the database, at least four; each holds at most one connection. Two more do what no
+    /// request waits for.
     pub database_threads: usize,
     /// Requests of one kind that may wait for one of those threads.
     pub database_queue: usize,
