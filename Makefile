@@ -23,7 +23,7 @@ TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
 STATEMENTS = $(TARGET)/statements
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run test lint build bench bench-quick bench-growth clean-data tools
+.PHONY: help run test lint build bench bench-quick bench-growth bench-micro clean-data tools
 
 help: ## List the commands
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -59,6 +59,9 @@ bench-quick: tools ## The same in three minutes, roughly; writes target/bench/th
 
 bench-growth: tools ## Measure what requests cost at up to 5 million customers; writes docs/benchmarks/growth.md
 	$(BENCH) --output docs/benchmarks growth
+
+bench-micro: tools ## Measure what every request costs without a database
+	cargo bench --profile dist --package roster-bench --bench request
 
 clean-data: ## Delete data/, the SQLite file of `make run`
 	rm -rf data
