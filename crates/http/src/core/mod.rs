@@ -1,7 +1,7 @@
 //! Where async requests meet the synchronous service: a few threads, bounded queues, and a deadline.
 //!
 //! A request waits here for the database and nowhere else. Beyond the bound or the deadline it is answered at once,
-//! and work whose caller has gone away is not begun. What crowds ask for stands in [lines](line) of its own, whose
+//! and work whose caller has gone away is not begun. What crowds ask for stands in [lines](mod@line) of its own, whose
 //! threads serve [many with one call](batch).
 
 mod batch;
