@@ -61,6 +61,8 @@ pub fn agent() -> ureq::Agent {
         .proxy(None)
         .allow_non_standard_methods(true)
         .timeout_global(Some(Duration::from_secs(30)))
+        // The service ends a connection that has rested for 5 s: one that is used again just then would be lost.
+        .max_idle_age(Duration::from_secs(1))
         .build()
         .into()
 }
