@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::ports::{Retry, StoreError};
+use crate::ports::StoreError;
 
 /// Serves `items` with one call of `serve`, or one by one if that failed for a reason that may lie in one of them: a row
 /// that cannot be read, or that makes the store panic, is the fault of nobody else. A store that is not available is not
@@ -28,9 +28,7 @@ pub fn serve_together_or_each<I, O>(
 ) -> Vec<Result<O, StoreError>> {
     match unless_panicking(|| serve(items)) {
         Ok(outputs) if outputs.len() == items.len() => outputs.into_iter().map(Ok).collect(),
-        Err(error) if items.len() < 2 || matches!(error, StoreError::Unavailable { retry: Retry::Later, .. }) => {
-            items.iter().map(|_| Err(error.clone())).collect()
-        }
+        Err(error) if items.len() < 2 || error.is_outage() => items.iter().map(|_| Err(error.clone())).collect(),
         Ok(_) | Err(_) => items.iter().map(|item| unless_panicking(|| serve_one(item))).collect(),
     }
 }

@@ -148,7 +148,7 @@ pub trait CustomerRepository {
 
 /// Cuts a batch before each customer that shares an e-mail key or an external identifier with an earlier one of its
 /// run, so that one sees the other.
-fn split_at_shared_keys(customers: &[Customer]) -> Vec<&[Customer]> {
+pub(crate) fn split_at_shared_keys(customers: &[Customer]) -> Vec<&[Customer]> {
     let mut runs = Vec::new();
     let mut start = 0;
     let mut seen = std::collections::HashSet::new();

@@ -2,7 +2,7 @@
 
 mod api_keys;
 mod clock;
-mod customers;
+pub(crate) mod customers;
 mod entropy;
 mod ids;
 mod merchants;

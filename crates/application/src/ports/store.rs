@@ -193,6 +193,12 @@ impl StoreError {
         Self::internal("the unit of work met an error before and is spent")
     }
 
+    /// Whether the database is out of reach, for everybody and for a while.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Unavailable { retry: Retry::Later, .. })
+    }
+
     /// Whether running the unit of work again may succeed at once.
     #[must_use]
     pub fn is_lost_race(&self) -> bool {

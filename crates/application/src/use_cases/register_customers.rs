@@ -2,6 +2,7 @@ use roster_domain::{Customer, CustomerId, EmailUse, Profile, Tenant};
 
 use crate::Roster;
 use crate::batch::serve_together_or_each;
+use crate::ports::customers::split_at_shared_keys;
 use crate::ports::{CustomerKey, CustomerRef, Inserted, StoreError, Taken};
 
 /// A customer to be registered.
@@ -40,10 +41,25 @@ impl Roster {
                 Customer::register(tenant, CustomerId::new(self.ids.next(now)), profile, email_use, now)
             })
             .collect();
+        let inserted = self.insert_all(&customers);
+        customers.into_iter().zip(inserted).map(|(customer, what)| registered(customer, what)).collect()
+    }
+
+    /// Inserts customers, run by run, so that one that fails does not undo what is known of those before it: tried again,
+    /// they would meet those behind them. A store that is not available is not asked again for each run.
+    fn insert_all(&self, customers: &[Customer]) -> Vec<Result<Inserted, StoreError>> {
         // No transaction: each insert is atomic by itself, and nothing else belongs to it.
         let insert = |some: &[Customer]| self.store.direct(|uow| uow.customers().insert(some));
-        let inserted = serve_together_or_each(&customers, insert, |customer| self.insert_unless_there(customer));
-        customers.into_iter().zip(inserted).map(|(customer, what)| registered(customer, what)).collect()
+        let mut results: Vec<Result<Inserted, StoreError>> = Vec::with_capacity(customers.len());
+        for run in split_at_shared_keys(customers) {
+            let gone =
+                results.iter().find_map(|result| result.as_ref().err().filter(|error| error.is_outage()).cloned());
+            match gone {
+                Some(error) => results.extend(run.iter().map(|_| Err(error.clone()))),
+                None => results.append(&mut serve_together_or_each(run, insert, |one| self.insert_unless_there(one))),
+            }
+        }
+        results
     }
 
     /// Inserts a customer that may have been inserted by a call that failed later. It has kept its identifier, so that it

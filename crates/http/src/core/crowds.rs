@@ -203,6 +203,27 @@ proptest! {
     }
 }
 
+/// A batch in which many share keys is written in runs. When a late one fails, those before it are not tried again: they
+/// would meet customers that came behind them.
+#[test]
+fn who_is_refused_hears_nothing_of_those_behind_when_a_later_one_fails() {
+    let plain = Request {
+        tenant: 0,
+        email: None,
+        external_id: None,
+        email_use: EmailUse::Exclusive,
+        fault: None,
+        leaves: false,
+    };
+    let requests = [
+        Request { external_id: Some(4), ..plain.clone() },
+        Request { external_id: Some(4), email: Some(0), ..plain.clone() },
+        Request { email: Some(0), ..plain.clone() },
+        Request { email: Some(0), fault: Some(FAILS), ..plain },
+    ];
+    assert_eq!(all_at_once(&requests), one_after_the_other(&requests));
+}
+
 /// Where the store waits for the test, and the test for the store. Each is open where the other side is gone.
 struct Gate {
     reached: Sender<()>,
