@@ -3,8 +3,8 @@
 //! [`native`], [`lumen`] and [`lava`] each hold one contract, in files of the same names: `routes` (paths and handlers),
 //! `dto` (what is read and written) and `error` (one total `match` from [`Failure`](failure::Failure) to answers). None
 //! knows another. What they share stands beside them: [`body`] and [`fields`] read requests strictly, [`auth`] finds out
-//! who calls, [`limits`] how often they may, [`caller`] what they may do, and [`core`] is the one place where async requests meet the synchronous
-//! service. [`openapi`] shows what each surface promises.
+//! who calls, [`limits`] how often they may, [`caller`] what they may do, and [`core`] is the one place where async
+//! requests meet the synchronous service. [`openapi`] shows what each surface promises.
 //!
 //! This crate knows actix-web, and neither diesel nor which store is used.
 

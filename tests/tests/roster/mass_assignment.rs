@@ -197,13 +197,12 @@ impl Trial {
         }
         new.sort_by_key(Value::to_string);
         let native = self.caller(Surface::Native);
-        let listed = native.get("/customers").json()["data"].as_array().expect("a list").clone();
+        let mut listed = native.get("/customers").json()["data"].as_array().expect("a list").clone();
         for customer in &listed {
             native.delete(&format!("/customers/{}", customer["id"].as_str().expect("an id"))).is(204);
         }
         let mut shown = if answer.body.is_empty() { Value::Null } else { answer.json() };
         self.level(&mut shown);
-        let mut listed = listed;
         for customer in &mut listed {
             self.level(customer);
         }
