@@ -117,15 +117,13 @@ fn any_customer(dataset: Dataset) -> String {
     format!("\\set n random({FIRST_CUSTOMER}, {last})\n\\set merchant {merchant}\n")
 }
 
-/// Puts values in the place of `$1`, `$2` and so on. Where a statement takes many at once, in arrays, it is given one.
+/// Puts values in the place of `$1`, `$2` and so on.
 fn fill_in(statement: &str, parameters: &[(String, &str)]) -> String {
-    let takes_arrays = statement.contains("unnest(");
     let mut filled = statement.trim_end().to_owned();
     // From the last on, so that `$1` is not taken for the beginning of `$12`.
     for (number, (value, kind)) in (1..).zip(parameters).collect::<Vec<_>>().into_iter().rev() {
         let value = value.replace("MERCHANT", &format!("('{MERCHANT_ID}' || :merchant)"));
-        let value = if takes_arrays { format!("ARRAY[{value}::{kind}]") } else { format!("{value}::{kind}") };
-        filled = filled.replace(&format!("${number}"), &value);
+        filled = filled.replace(&format!("${number}"), &format!("{value}::{kind}"));
     }
     filled
 }

@@ -22,8 +22,16 @@ use crate::unit_of_work::PostgresUnitOfWork;
 
 impl CustomerRepository for PostgresUnitOfWork<'_> {
     fn insert_free(&mut self, customers: &[&Customer]) -> Result<Vec<bool>, StoreError> {
-        let statement = InsertFree::new(customers);
-        let inserted: Vec<PrimaryKey> = self.run_write(|connection| Ok(statement.load(connection)?))?;
+        let inserted: Vec<PrimaryKey> = match customers {
+            [customer] => {
+                let statement = InsertFreeOne(CustomerRow::from(*customer));
+                self.run_write(|connection| Ok(statement.load(connection)?))?
+            }
+            many => {
+                let statement = InsertFree::new(many);
+                self.run_write(|connection| Ok(statement.load(connection)?))?
+            }
+        };
         let inserted: HashSet<PrimaryKey> = inserted.into_iter().collect();
         Ok(customers.iter().map(|customer| inserted.contains(&primary_key(customer))).collect())
     }
@@ -293,14 +301,17 @@ impl InsertFree {
     }
 }
 
+/// [`InsertFree`] for one customer, which takes no arrays.
+struct InsertFreeOne(CustomerRow);
+
 /// Writes all but the primary key of a live customer, if nobody else has the address that it claims.
 struct Update<'a> {
     row: CustomerRow,
     email_key: Option<&'a str>,
 }
 
-/// Defines what writes columns: [`Columns`], the rows of a batch as one array for each column, and
-/// [`CustomerRow::push_changes`].
+/// Defines what writes columns: [`Columns`], the rows of a batch as one array for each column,
+/// [`CustomerRow::push_values`] and [`CustomerRow::push_changes`].
 macro_rules! columns {
     (
         key: { $($key:ident: $key_rust:ty => $key_sql:ty),* $(,)? }
@@ -338,6 +349,14 @@ macro_rules! columns {
         }
 
         impl CustomerRow {
+            /// The values, in the order of [`Columns::NAMES`].
+            fn push_values<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+                let mut list = List::default();
+                $(list.next(out).push_bind_param::<$key_sql, _>(&self.$key)?;)*
+                $(list.next(out).push_bind_param::<$sql, _>(&self.$column)?;)*
+                Ok(())
+            }
+
             /// `column = value` for each column but those of the primary key.
             fn push_changes<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
                 let mut list = List::default();
@@ -395,23 +414,47 @@ columns! {
     }
 }
 
+/// The statement that inserts rows, around where they are given.
+fn push_insert_free<'a, 'b>(
+    out: &mut AstPass<'a, 'b, Pg>,
+    push_given: impl FnOnce(&mut AstPass<'a, 'b, Pg>) -> QueryResult<()>,
+) -> QueryResult<()> {
+    out.push_sql("INSERT INTO customers (");
+    out.push_sql(Columns::NAMES);
+    out.push_sql(") SELECT * FROM ");
+    push_given(out)?;
+    out.push_sql(" AS given (");
+    out.push_sql(Columns::NAMES);
+    // A customer that shares its address compares NULL, which nothing is equal to.
+    out.push_sql(
+        ") WHERE NOT EXISTS (SELECT FROM customers AS other \
+         WHERE other.merchant_id = given.merchant_id AND other.environment = given.environment \
+         AND other.email_key = CASE WHEN given.email_exclusive THEN given.email_key END \
+         AND other.deleted_at IS NULL OFFSET 0) \
+         ON CONFLICT DO NOTHING RETURNING merchant_id, environment, id",
+    );
+    Ok(())
+}
+
 impl QueryFragment<Pg> for InsertFree {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("INSERT INTO customers (");
-        out.push_sql(Columns::NAMES);
-        out.push_sql(") SELECT * FROM unnest(");
-        self.0.push_arrays(&mut out)?;
-        out.push_sql(") AS given (");
-        out.push_sql(Columns::NAMES);
-        // A customer that shares its address compares NULL, which nothing is equal to.
-        out.push_sql(
-            ") WHERE NOT EXISTS (SELECT FROM customers AS other \
-             WHERE other.merchant_id = given.merchant_id AND other.environment = given.environment \
-             AND other.email_key = CASE WHEN given.email_exclusive THEN given.email_key END \
-             AND other.deleted_at IS NULL OFFSET 0) \
-             ON CONFLICT DO NOTHING RETURNING merchant_id, environment, id",
-        );
-        Ok(())
+        push_insert_free(&mut out, |out| {
+            out.push_sql("unnest(");
+            self.0.push_arrays(out)?;
+            out.push_sql(")");
+            Ok(())
+        })
+    }
+}
+
+impl QueryFragment<Pg> for InsertFreeOne {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        push_insert_free(&mut out, |out| {
+            out.push_sql("(VALUES (");
+            self.0.push_values(out)?;
+            out.push_sql("))");
+            Ok(())
+        })
     }
 }
 
@@ -421,11 +464,22 @@ impl QueryId for InsertFree {
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
+impl QueryId for InsertFreeOne {
+    type QueryId = Self;
+
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
 impl Query for InsertFree {
     type SqlType = (sql_types::Uuid, Text, sql_types::Uuid);
 }
 
+impl Query for InsertFreeOne {
+    type SqlType = (sql_types::Uuid, Text, sql_types::Uuid);
+}
+
 impl RunQueryDsl<PgConnection> for &InsertFree {}
+impl RunQueryDsl<PgConnection> for &InsertFreeOne {}
 
 impl QueryFragment<Pg> for Update<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
