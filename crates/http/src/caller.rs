@@ -153,19 +153,19 @@ impl Caller<WriteCustomers> {
         Ok(self.core.register_customer(registration).await?)
     }
 
-    /// [`Roster::change_customer`]. To share its address takes a scope of its own.
+    /// [`Roster::change_customer`], after all that was written to it before. To share its address takes a scope of its own.
     pub(crate) async fn change_customer(
         &self,
         key: CustomerKey,
         edit: CustomerEdit,
     ) -> Result<Result<Customer, ChangeError>, Failure> {
         self.require_for(edit.email_use)?;
-        self.run(move |roster| roster.change_customer(&key, &edit)).await
+        Ok(self.core.run_in_order(key, move |roster, key| roster.change_customer(key, &edit)).await?)
     }
 
-    /// [`Roster::delete_customer`]
+    /// [`Roster::delete_customer`], after all that was written to it before.
     pub(crate) async fn delete_customer(&self, key: CustomerKey) -> Result<Result<(), DeleteError>, Failure> {
-        self.run(move |roster| roster.delete_customer(&key)).await
+        Ok(self.core.run_in_order(key, Roster::delete_customer).await?)
     }
 
     /// How far the caller may let customers share an address, for a surface on which they do so unasked.
@@ -182,13 +182,13 @@ impl Caller<WriteCustomers> {
 }
 
 impl Caller<WriteSubscriptions> {
-    /// [`Roster::record_subscription`]
+    /// [`Roster::record_subscription`], after all that was written to the customer before.
     pub(crate) async fn record_subscription(
         &self,
         key: CustomerKey,
         report: SubscriptionReport,
     ) -> Result<Result<Recorded, RecordSubscriptionError>, Failure> {
-        self.run(move |roster| roster.record_subscription(&key, &report)).await
+        Ok(self.core.run_in_order(key, move |roster, key| roster.record_subscription(key, &report)).await?)
     }
 }
 

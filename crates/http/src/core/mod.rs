@@ -9,6 +9,7 @@ mod batch;
 mod contract;
 #[cfg(test)]
 mod crowds;
+mod jobs;
 mod line;
 
 use std::convert::Infallible;
@@ -25,6 +26,7 @@ use roster_domain::Customer;
 use tokio::sync::oneshot;
 
 use batch::{Batch, Waiting};
+use jobs::{Job, Jobs};
 use line::{Full, Line};
 
 /// Where short reads are done: of one customer, of one key.
@@ -35,12 +37,6 @@ pub enum ShortReads {
     /// A lone one by the thread that has the request, those of a crowd by threads of their own. For a database in the
     /// process, which reads a row faster than two threads can tell each other of it, and lets no reader wait for long.
     Here,
-}
-
-/// Work for one of the threads, and how long somebody waits for it.
-struct Job {
-    work: Box<dyn FnOnce(&Roster) + Send>,
-    until: Instant,
 }
 
 /// Why work was not done in time. It may still be done later, unless it was [`NotDone::Busy`].
@@ -80,12 +76,12 @@ struct Shared {
     roster: Roster,
     deadline: Duration,
     short_reads: ShortReads,
-    jobs: Line<Job>,
+    jobs: Jobs,
     credentials: Line<Waiting<Authenticate>>,
     finds: Line<Waiting<FindCustomers>>,
     registrations: Line<Waiting<RegisterCustomers>>,
     /// Those who wait for keys of an issuer of tokens, which keeps nobody else waiting.
-    fetches: Line<Job>,
+    fetches: Jobs,
 }
 
 /// How long uses of keys may wait to be written.
@@ -111,23 +107,23 @@ impl Core {
             roster: roster.clone(),
             deadline,
             short_reads,
-            jobs: Line::new(queue),
+            jobs: Jobs::new(queue),
             credentials: Line::new(queue),
             finds: Line::new(queue),
             registrations: Line::new(queue),
-            fetches: Line::new(queue),
+            fetches: Jobs::new(queue),
         });
         let (uses, end) = mpsc::channel();
         let mut core = Self { handle: Handle(shared), uses, threads: Vec::new() };
         for number in 0..threads.saturating_sub(LINE_THREADS).max(1) {
-            core.spawn(&format!("core-{number}"), |shared| run_jobs(&shared.roster, &shared.jobs))?;
+            core.spawn(&format!("core-{number}"), |shared| shared.jobs.serve(&shared.roster))?;
         }
         core.spawn("credentials", |shared| batch::serve::<Authenticate>(&shared.roster, &shared.credentials))?;
         core.spawn("finds", |shared| batch::serve::<FindCustomers>(&shared.roster, &shared.finds))?;
         core.spawn("registrations", |shared| {
             batch::serve::<RegisterCustomers>(&shared.roster, &shared.registrations);
         })?;
-        core.spawn("token-keys", |shared| run_jobs(&shared.roster, &shared.fetches))?;
+        core.spawn("token-keys", |shared| shared.fetches.serve(&shared.roster))?;
         core.spawn("key-uses", move |shared| record_uses(&shared.roster, &end))?;
         Ok(core)
     }
@@ -190,14 +186,6 @@ async fn wait<T>(deadline: Duration, answered: oneshot::Receiver<Result<T, NotDo
     }
 }
 
-fn run_jobs(roster: &Roster, line: &Line<Job>) {
-    while let Some(mut turn) = line.take(1) {
-        for job in turn.taken.drain(..).filter(|job| Instant::now() < job.until) {
-            (job.work)(roster);
-        }
-    }
-}
-
 /// Writes the uses of keys now and then, and once more at the end.
 fn record_uses(roster: &Roster, end: &mpsc::Receiver<Infallible>) {
     loop {
@@ -218,10 +206,20 @@ impl Handle {
         T: Send + 'static,
         F: FnOnce(&Roster) -> T + Send + 'static,
     {
-        self.run_in(&self.0.jobs, work).await
+        self.run_in(&self.0.jobs, None, work).await
     }
 
-    async fn run_in<T, F>(&self, line: &Line<Job>, work: F) -> Result<T, NotDone>
+    /// Runs `work`, which writes to a customer, after all that was asked for that customer before.
+    pub(crate) async fn run_in_order<T, F>(&self, customer: CustomerKey, work: F) -> Result<T, NotDone>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Roster, &CustomerKey) -> T + Send + 'static,
+    {
+        let key = customer.clone();
+        self.run_in(&self.0.jobs, Some(customer), move |roster| work(roster, &key)).await
+    }
+
+    async fn run_in<T, F>(&self, jobs: &Jobs, customer: Option<CustomerKey>, work: F) -> Result<T, NotDone>
     where
         T: Send + 'static,
         F: FnOnce(&Roster) -> T + Send + 'static,
@@ -237,7 +235,7 @@ impl Handle {
             // Whoever waited may have left meanwhile; what was done is done all the same.
             let _gone = answer.send(result);
         });
-        line.join(Job { work, until: Instant::now() + self.0.deadline })?;
+        jobs.join(Job { work, until: Instant::now() + self.0.deadline, customer })?;
         wait(self.0.deadline, answered).await
     }
 
@@ -249,7 +247,7 @@ impl Handle {
     /// Has the issuer of a token asked for its keys.
     pub(crate) async fn fetch_token_keys(&self, token: &str) -> Result<(), NotDone> {
         let token = token.to_owned();
-        self.run_in(&self.0.fetches, move |roster| roster.fetch_token_keys(&token)).await
+        self.run_in(&self.0.fetches, None, move |roster| roster.fetch_token_keys(&token)).await
     }
 
     /// Finds out who calls.
@@ -323,7 +321,10 @@ mod tests {
     use std::sync::mpsc;
 
     use futures_util::FutureExt as _;
+    use roster_application::ports::CustomerRef;
+    use roster_domain::{CustomerId, Environment, MerchantId, Tenant};
     use roster_memory::{CountingEntropy, CountingIds, FixedClock, MemoryStore};
+    use uuid::Uuid;
 
     fn core(threads: usize, queue: usize, deadline: Duration) -> Core {
         let roster = Roster::new(
@@ -333,6 +334,11 @@ mod tests {
             Arc::new(CountingEntropy::default()),
         );
         Core::start(&roster, threads, queue, deadline, ShortReads::ByThreads).expect("threads")
+    }
+
+    fn customer(number: u128) -> CustomerKey {
+        let tenant = Tenant { merchant: MerchantId::new(Uuid::nil()), environment: Environment::Live };
+        CustomerKey { tenant, customer: CustomerRef::Id(CustomerId::new(Uuid::from_u128(number))) }
     }
 
     fn wait_for<T>(future: impl Future<Output = T>) -> T {
@@ -396,6 +402,70 @@ mod tests {
             let panicked: Result<(), _> = handle.run(|_| panic!("on purpose")).await;
             assert_eq!(panicked, Err(NotDone::Panicked));
             assert_eq!(handle.run(|_| 1).await, Ok(1));
+        });
+        core.stop(Duration::from_secs(10));
+    }
+
+    #[test]
+    fn what_is_asked_for_one_customer_is_done_in_the_order_in_which_it_came_however_many_threads_there_are() {
+        let core = core(LINE_THREADS + 3, 64, Duration::from_secs(50));
+        let handle = core.handle();
+        let (release, blocked) = mpsc::channel::<()>();
+        let (begun, beginnings) = mpsc::channel();
+        let write = |customer, number| {
+            let begun = begun.clone();
+            handle.run_in_order(customer, move |_, _| begun.send(number).is_ok())
+        };
+        wait_for(async {
+            let hanging = handle.run_in_order(customer(1), move |_, _| blocked.recv().is_ok());
+            let waiting = (2..6).map(|number| write(customer(1), number));
+            let mut waiting: Vec<_> = waiting.map(Box::pin).collect();
+            let mut hanging = Box::pin(hanging);
+            assert_eq!(hanging.as_mut().now_or_never(), None);
+            for write in &mut waiting {
+                assert_eq!(write.as_mut().now_or_never(), None);
+            }
+            // A thread that is free does this, and would have begun what came before it.
+            assert_eq!(write(customer(2), 1).await, Ok(true));
+            release.send(()).expect("a thread hangs there");
+            assert_eq!(hanging.await, Ok(true));
+            assert_eq!(futures_util::future::join_all(waiting).await, [Ok(true); 4]);
+            // Nobody stands there any more, so that the next one stands in line again.
+            assert_eq!(write(customer(1), 6).await, Ok(true));
+        });
+        assert_eq!(beginnings.try_iter().collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+        core.stop(Duration::from_secs(10));
+    }
+
+    #[test]
+    fn no_more_wait_behind_one_for_the_same_customer_than_wait_in_line() {
+        let core = core(1, 2, Duration::from_secs(10));
+        let handle = core.handle();
+        let (release, blocked) = mpsc::channel::<()>();
+        wait_for(async {
+            let mut hanging = Box::pin(handle.run_in_order(customer(1), move |_, _| blocked.recv().is_ok()));
+            assert_eq!(hanging.as_mut().now_or_never(), None);
+            let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(handle.run_in_order(customer(1), |_, _| true))).collect();
+            for write in &mut waiting {
+                assert_eq!(write.as_mut().now_or_never(), None);
+            }
+            assert_eq!(handle.run_in_order(customer(1), |_, _| true).await, Err(NotDone::Busy));
+            release.send(()).expect("a thread hangs there");
+            assert_eq!(hanging.await, Ok(true));
+            assert_eq!(futures_util::future::join_all(waiting).await, [Ok(true); 2]);
+        });
+        core.stop(Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_panic_keeps_nobody_behind_it_from_being_served() {
+        let core = core(1, 4, Duration::from_secs(10));
+        let handle = core.handle();
+        wait_for(async {
+            let panics = handle.run_in_order::<(), _>(customer(1), |_, _| panic!("on purpose"));
+            let behind = handle.run_in_order(customer(1), |_, _| true);
+            let (panicked, behind) = futures_util::future::join(panics, behind).await;
+            assert_eq!((panicked, behind), (Err(NotDone::Panicked), Ok(true)));
         });
         core.stop(Duration::from_secs(10));
     }
