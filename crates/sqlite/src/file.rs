@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 ///
 /// Nothing here opens it but SQLite: its locks belong to the process, and closing any other handle would let go of them
 /// behind its back.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct DatabaseFile {
     /// The whole path, which stays right wherever the process goes.
     path: PathBuf,
@@ -123,12 +123,12 @@ impl Settings {
     /// For a connection that reads. It keeps little of the file, and that only until somebody writes; the system keeps
     /// more, once for all.
     pub fn reading(wait: Duration) -> Self {
-        Self { wait, cache: 4 * 1024, query_only: true }
+        Self { wait, cache: 1024, query_only: true }
     }
 
     /// For a connection that writes. What it keeps stays true, as nobody else in the process writes.
     pub fn writing(wait: Duration) -> Self {
-        Self { wait, cache: 16 * 1024, query_only: false }
+        Self { wait, cache: 8 * 1024, query_only: false }
     }
 
     fn apply(self, connection: &mut SqliteConnection) -> QueryResult<()> {
@@ -137,11 +137,13 @@ impl Settings {
         require_wal(connection, self.wait)?;
         // FULL, because with less a power cut can take back what was acknowledged. Copying the WAL into the file takes
         // two more syncs; at 4000 pages, 16 MiB, an import was a seventh faster than at the default of 1000. The limit
-        // is what a WAL that readers have made grow is cut to.
+        // is what a WAL that readers have made grow is cut to. What a savepoint keeps to go back to are pages with
+        // personal data, which are not to lie in a temporary file.
         connection.batch_execute(&format!(
             "PRAGMA synchronous = FULL;
              PRAGMA foreign_keys = ON;
              PRAGMA trusted_schema = OFF;
+             PRAGMA temp_store = MEMORY;
              PRAGMA cache_size = -{};
              PRAGMA wal_autocheckpoint = 4000;
              PRAGMA journal_size_limit = 67108864;
@@ -178,8 +180,9 @@ fn require_wal(connection: &mut SqliteConnection, wait: Duration) -> QueryResult
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+    use diesel::sql_types::BigInt;
     use roster_application::ports::Retry;
     use std::error::Error as _;
 
@@ -189,6 +192,25 @@ mod tests {
     fn new_file() -> (DatabaseFile, tempfile::TempDir) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         (DatabaseFile::provide(&folder.path().join("roster.db")).expect("a new file"), folder)
+    }
+
+    pub fn assert_settings(connection: &mut SqliteConnection, settings: Settings) {
+        let mode: String = sql::<Text>("PRAGMA journal_mode").get_result(connection).expect("a mode");
+        assert_eq!(mode, "wal");
+        for (name, value) in [
+            ("busy_timeout", i64::try_from(settings.wait.as_millis()).expect("a short time")),
+            ("synchronous", 2),
+            ("foreign_keys", 1),
+            ("trusted_schema", 0),
+            ("temp_store", 2),
+            ("cache_size", -i64::from(settings.cache)),
+            ("wal_autocheckpoint", 4000),
+            ("journal_size_limit", 67_108_864),
+            ("query_only", i64::from(settings.query_only)),
+        ] {
+            let found: i64 = sql::<BigInt>(&format!("PRAGMA {name}")).get_result(connection).expect("a number");
+            assert_eq!(found, value, "{name}");
+        }
     }
 
     #[test]

@@ -5,12 +5,12 @@
 //! keep the promise that `roster-store-contract` writes down as test cases.
 //!
 //! One file in WAL mode, any number of connections that read and one that writes: within the process writers stand in
-//! line for that one, between processes for the file's write lock, and readers for nobody. A commit is on the disk
-//! before it is acknowledged.
+//! line for that one and share a commit where many do (`writer.rs`), between processes they wait for the file's write
+//! lock, and readers for nobody. A commit is on the disk before it is acknowledged.
 //!
 //! Every statement on a tenant's table names its tenant: `schema.rs` hands out no such table without. Those that run for
 //! every request are types with a name of their own or fixed expressions, because diesel keeps only those prepared; and
-//! they bind no `LIMIT`, at which SQLite would prepare them anew each time.
+//! SQLite is built to prepare none of them anew for what is bound.
 //!
 //! Read `store.rs` first, then `unit_of_work.rs`, which says when a transaction begins, and `customers.rs`, whose
 //! statements decide races; the schema stands in `migrations/sqlite`.
@@ -29,5 +29,6 @@ mod statements;
 mod store;
 mod subscriptions;
 mod unit_of_work;
+mod writer;
 
 pub use store::{Options, SqliteStore};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::prelude::*;
-use roster_application::ports::{Store, StoreError, Verdict, Work, rerun_lost_races};
+use roster_application::ports::{Store, StoreError, Work, rerun_lost_races};
 
 use crate::error::store_error;
 use crate::file::{DatabaseFile, Settings};
@@ -54,9 +54,7 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError`]; none has been applied then.
     pub fn migrate(&self) -> Result<Vec<String>, StoreError> {
-        in_transaction(WRITE, &mut self.file.connect(Settings::writing(MIGRATION))?, |connection| {
-            Ok((Verdict::Commit, migrations::migrate(connection)?))
-        })
+        in_transaction(WRITE, &mut self.file.connect(Settings::writing(MIGRATION))?, migrations::migrate)
     }
 
     /// The names of the migrations that are missing, in order.
@@ -64,18 +62,14 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError`]
     pub fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
-        in_transaction(READ, &mut *self.pool.reader()?, |connection| {
-            Ok((Verdict::Commit, migrations::pending(connection)?))
-        })
+        in_transaction(READ, &mut *self.pool.reader()?, migrations::pending)
     }
 }
 
 impl Store for SqliteStore {
     fn run_transaction(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
         rerun_lost_races(|| {
-            in_transaction(WRITE, &mut *self.pool.writer()?, |connection| {
-                Ok((SqliteUnitOfWork::run_in_transaction(connection, work)?, ()))
-            })
+            self.pool.writer().run(|connection| Ok((SqliteUnitOfWork::run_in_transaction(connection, work)?, ())))
         })
     }
 

@@ -5,7 +5,8 @@ use roster_application::ports::{
 };
 
 use crate::error::Fault;
-use crate::pool::{Borrowed, Pool, READ, WRITE, in_transaction};
+use crate::pool::{Pool, READ, Reader, in_transaction};
+use crate::writer::Writer;
 
 /// All repositories, until the first error.
 pub struct SqliteUnitOfWork<'a> {
@@ -25,7 +26,7 @@ pub enum Access<'a> {
 pub struct Direct<'a> {
     pool: &'a Pool,
     /// Kept from one read to the next.
-    reader: Option<Borrowed>,
+    reader: Option<Reader>,
 }
 
 impl<'a> SqliteUnitOfWork<'a> {
@@ -72,9 +73,7 @@ impl<'a> SqliteUnitOfWork<'a> {
     ) -> Result<T, StoreError> {
         self.unless_spent(|access| match access {
             Access::Transaction(connection) => Ok(statements(connection)?),
-            Access::Direct(direct) => {
-                in_transaction(READ, direct.reader()?, |connection| Ok((Verdict::Commit, statements(connection)?)))
-            }
+            Access::Direct(direct) => in_transaction(READ, direct.reader()?, |connection| Ok(statements(connection)?)),
         })
     }
 
@@ -97,9 +96,7 @@ impl<'a> SqliteUnitOfWork<'a> {
     ) -> Result<T, StoreError> {
         self.unless_spent(|access| match access {
             Access::Transaction(connection) => Ok(statements(connection)?),
-            Access::Direct(direct) => in_transaction(WRITE, &mut *direct.writer()?, |connection| {
-                Ok((Verdict::Commit, statements(connection)?))
-            }),
+            Access::Direct(direct) => direct.writer().run(|connection| Ok((Verdict::Commit, statements(connection)?))),
         })
     }
 
@@ -126,7 +123,7 @@ impl Direct<'_> {
     }
 
     /// The connection that writes. Whoever stands in line for it keeps nobody from reading.
-    fn writer(&mut self) -> Result<Borrowed, StoreError> {
+    fn writer(&mut self) -> &Writer {
         self.reader = None;
         self.pool.writer()
     }
