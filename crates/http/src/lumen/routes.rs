@@ -73,7 +73,7 @@ async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
     let begin = async {
         let caller = Caller::<ReadCustomers>::of(&request).await?;
         // The first page is read before the status is sent, so that an outage is a 503 and not half an answer.
-        let first = caller.list_customers(None, PageSize::MAX).await?;
+        let first = caller.list_customers(None, PageSize::STREAMED).await?;
         Ok((caller, first))
     };
     let (caller, first) = begin.await.map_err(Operation::Read.failed())?;
@@ -98,7 +98,7 @@ fn all_customers(caller: Caller<ReadCustomers>, first: Page<Customer>) -> impl S
         let page = match progress {
             Progress::Page(page) => page,
             Progress::Behind(last) => {
-                let next = caller.list_customers(Some(last), PageSize::MAX).await;
+                let next = caller.list_customers(Some(last), PageSize::STREAMED).await;
                 next.map_err(Operation::Read.failed())?
             }
             Progress::Done => return Ok(None),
