@@ -197,6 +197,11 @@ fn what_is_written_has_its_tenant_among_its_values() {
          AND other.environment = given.environment) ON CONFLICT DO NOTHING RETURNING id"
         ),
         &format!(
+            "{rows} SELECT * FROM (VALUES ($1, $2, $3)) AS given (id, merchant_id, environment) WHERE NOT EXISTS (
+         SELECT FROM customers AS other WHERE other.merchant_id = given.merchant_id
+         AND other.environment = given.environment) ON CONFLICT DO NOTHING RETURNING id"
+        ),
+        &format!(
             "{rows} SELECT $1, c.merchant_id, c.environment FROM customers AS c
          WHERE c.merchant_id = $2 AND c.environment = $3"
         ),
@@ -212,6 +217,9 @@ fn what_is_written_has_its_tenant_among_its_values() {
         &format!("{rows} SELECT id, merchant_id, environment FROM customers"),
         &format!("{rows} SELECT * FROM unnest($1, $2, $3) AS given (merchant_id, id, environment)"),
         &format!("{rows} SELECT * FROM unnest($1, $2) AS given (id, merchant_id, environment)"),
+        &format!("{rows} SELECT * FROM (VALUES ($1, $2, $3)) AS given (merchant_id, id, environment)"),
+        &format!("{rows} SELECT * FROM (VALUES ($1, $2, 'live')) AS given (id, merchant_id, environment)"),
+        &format!("{rows} SELECT * FROM (VALUES ($1, $2, $3), ($4, $5, 'a')) AS given (id, merchant_id, environment)"),
         &format!(
             "{rows} SELECT * FROM unnest($1, $2, $3) AS given (id, merchant_id, environment) WHERE NOT EXISTS (
          SELECT FROM customers AS other WHERE other.id = given.id)"

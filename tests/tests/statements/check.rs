@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     AssignmentTarget, ConflictTarget, Expr, FromTable, Ident, Insert, JoinConstraint, JoinOperator, ObjectName,
-    OnConflictAction, OnInsert, Query, Select, SelectItem, SetExpr, Statement, TableFactor, TableObject,
-    TableWithJoins, UpdateTableFromKind, Value, Visit as _, Visitor,
+    OnConflictAction, OnInsert, Query, Select, SelectItem, SetExpr, Statement, TableAlias, TableFactor, TableObject,
+    TableWithJoins, UpdateTableFromKind, Value, Values, Visit as _, Visitor,
 };
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::keywords::Keyword;
@@ -109,10 +109,20 @@ struct Relation {
 enum Kind {
     /// A table of this name.
     Table(String),
-    /// Rows made of arrays: the columns in their order, and whether each is from an array that is a parameter.
-    Arrays(Vec<(String, bool)>),
+    /// Rows made of arrays or values: the columns in their order, and whether each is made of nothing but parameters.
+    Made(Vec<(String, bool)>),
     /// Something of which nothing is known.
     Other,
+}
+
+/// Whether all rows have a parameter in this place.
+fn are_given(values: &Values, place: usize) -> bool {
+    values.rows.iter().all(|row| row.content.get(place).is_some_and(is_parameter))
+}
+
+/// The columns that `alias` names, and for each whether it is given.
+fn made(alias: &TableAlias, given: impl Iterator<Item = bool>) -> Kind {
+    Kind::Made(alias.columns.iter().map(|column| ident(&column.name)).zip(given).collect())
 }
 
 impl Visitor for Check<'_> {
@@ -261,8 +271,14 @@ impl Check<'_> {
             }
             TableFactor::UNNEST { alias: Some(alias), array_exprs, .. } => {
                 let arrays = array_exprs.iter().map(is_parameter).chain(std::iter::repeat(false));
-                let columns = alias.columns.iter().map(|column| ident(&column.name)).zip(arrays);
-                (Some(alias), Kind::Arrays(columns.collect()))
+                (Some(alias), made(alias, arrays))
+            }
+            TableFactor::Derived { alias: Some(alias), subquery, .. } if subquery.with.is_none() => {
+                let kind = match &*subquery.body {
+                    SetExpr::Values(values) => made(alias, (0..).map(|place| are_given(values, place))),
+                    _ => Kind::Other,
+                };
+                (Some(alias), kind)
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
                 return self.relations(table_with_joins, scope, conditions);
@@ -379,13 +395,13 @@ impl Check<'_> {
     fn writes_given(&mut self, insert: &Insert, place: usize, column: &str) -> bool {
         let Some(source) = &insert.source else { return false };
         match source.body.as_ref() {
-            SetExpr::Values(values) => values.rows.iter().all(|row| row.content.get(place).is_some_and(is_parameter)),
+            SetExpr::Values(values) => are_given(values, place),
             SetExpr::Select(select) => {
                 let scope = self.scope(&select.from, select.selection.as_ref());
                 match select.projection.as_slice() {
                     [SelectItem::Wildcard(_)] => matches!(
                         scope.relations.as_slice(),
-                        [Relation { kind: Kind::Arrays(columns), .. }]
+                        [Relation { kind: Kind::Made(columns), .. }]
                             if columns.get(place) == Some(&(column.to_owned(), true))
                     ),
                     items => match items.get(place) {
@@ -435,7 +451,7 @@ impl Scope {
     fn gives(&self, relation: &Relation, column: &str) -> bool {
         match &relation.kind {
             Kind::Table(_) => self.given.contains(&(relation.name.clone(), column.to_owned())),
-            Kind::Arrays(columns) => columns.contains(&(column.to_owned(), true)),
+            Kind::Made(columns) => columns.contains(&(column.to_owned(), true)),
             Kind::Other => false,
         }
     }
