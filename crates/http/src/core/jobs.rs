@@ -1,7 +1,8 @@
 //! Work that is done one by one, and what is asked for one customer in the order in which it came.
 //!
 //! Two changes of one customer must not overtake each other, which two threads would let them do. So only the first of
-//! them stands in line. The others stand behind it, and the thread that has done it goes on with the next of them.
+//! them stands in line. The others stand behind it, and the thread that has done it puts the next of them at the end of
+//! the line, so that whoever writes to one customer again and again keeps nobody else waiting.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -44,7 +45,7 @@ impl Jobs {
     /// Has a job done after all that came before it for the same customer.
     ///
     /// # Errors
-    /// [`Full`] if too many wait already, or if nobody is let in any more.
+    /// [`Full`] if too many wait already, or if it would have to stand in line and nobody is let in any more.
     pub(super) fn join(&self, job: Job) -> Result<(), Full> {
         let Some(customer) = job.customer.clone() else { return self.line.join(job) };
         let mut behind = self.lock();
@@ -65,12 +66,13 @@ impl Jobs {
     /// What a thread does until nobody is let in any more and nobody waits.
     pub(super) fn serve(&self, roster: &Roster) {
         while let Some(mut turn) = self.line.take(1) {
-            let mut next = turn.taken.pop();
-            while let Some(job) = next {
+            for job in turn.taken.drain(..) {
                 if Instant::now() < job.until {
                     (job.work)(roster);
                 }
-                next = job.customer.and_then(|customer| self.next(&customer));
+                if let Some(next) = job.customer.and_then(|customer| self.next(&customer)) {
+                    self.line.join_next(next);
+                }
             }
         }
     }

@@ -74,6 +74,12 @@ impl<T> Line<T> {
         Ok(())
     }
 
+    /// Lets `one` join the end of the line on behalf of somebody who has been served, however full or closed it is. The
+    /// calling thread takes from the line next, so that nobody need be woken.
+    pub(super) fn join_next(&self, one: T) {
+        self.lock().waiting.push_back(one);
+    }
+
     /// Takes the first `most` who wait, or whoever is the next to come. `None` once the line is closed and empty.
     pub(super) fn take(&self, most: usize) -> Option<Turn<'_, T>> {
         let mut state = self.lock();

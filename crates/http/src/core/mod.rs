@@ -438,6 +438,37 @@ mod tests {
     }
 
     #[test]
+    fn who_writes_to_one_customer_again_and_again_lets_others_have_their_turn() {
+        let core = core(1, 64, Duration::from_secs(50));
+        let handle = core.handle();
+        let (release, blocked) = mpsc::channel::<()>();
+        let (begun, beginnings) = mpsc::channel();
+        let write = |customer, name| {
+            let begun = begun.clone();
+            Box::pin(handle.run_in_order(customer, move |_, _| begun.send(name).is_ok()))
+        };
+        wait_for(async {
+            let mut hanging = Box::pin(handle.run_in_order(customer(1), move |_, _| blocked.recv().is_ok()));
+            assert_eq!(hanging.as_mut().now_or_never(), None);
+            let mut waiting = [
+                write(customer(1), "second"),
+                write(customer(1), "third"),
+                write(customer(2), "another's first"),
+                write(customer(2), "another's second"),
+            ];
+            for write in &mut waiting {
+                assert_eq!(write.as_mut().now_or_never(), None);
+            }
+            release.send(()).expect("a thread hangs there");
+            assert_eq!(hanging.await, Ok(true));
+            assert_eq!(futures_util::future::join_all(waiting).await, [Ok(true); 4]);
+        });
+        let order: Vec<_> = beginnings.try_iter().collect();
+        assert_eq!(order, ["another's first", "second", "another's second", "third"]);
+        core.stop(Duration::from_secs(10));
+    }
+
+    #[test]
     fn no_more_wait_behind_one_for_the_same_customer_than_wait_in_line() {
         let core = core(1, 2, Duration::from_secs(10));
         let handle = core.handle();
