@@ -24,11 +24,11 @@ impl CustomerRepository for PostgresUnitOfWork<'_> {
     fn insert_free(&mut self, customers: &[&Customer]) -> Result<Vec<bool>, StoreError> {
         let inserted: Vec<PrimaryKey> = match customers {
             [customer] => {
-                let statement = InsertFreeOne(CustomerRow::from(*customer));
+                let statement = InsertFree(CustomerRow::from(*customer));
                 self.run_write(|connection| Ok(statement.load(connection)?))?
             }
             many => {
-                let statement = InsertFree::new(many);
+                let statement = InsertFree(Columns::of(many));
                 self.run_write(|connection| Ok(statement.load(connection)?))?
             }
         };
@@ -290,19 +290,13 @@ fn primary_key(customer: &Customer) -> PrimaryKey {
 ///
 /// `WHERE NOT EXISTS` sees all who had an address before the statement, those who share it among them; `ON CONFLICT DO
 /// NOTHING`, with no target, waits for whoever claims the same at the same time. Each alone lets some through, or errs.
-struct InsertFree(Columns);
+struct InsertFree<G>(G);
 
-impl InsertFree {
-    fn new(customers: &[&Customer]) -> Self {
-        let mut rows: Vec<CustomerRow> = customers.iter().map(|&customer| CustomerRow::from(customer)).collect();
-        // Batches that claim the same things claim them in the same order, so that they rarely deadlock.
-        rows.sort_unstable_by(|one, other| one.order().cmp(&other.order()));
-        Self(Columns::from(rows))
-    }
+/// How the rows of an insert are given: one as [`CustomerRow`], many as [`Columns`].
+trait Given {
+    /// What stands behind `FROM`.
+    fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()>;
 }
-
-/// [`InsertFree`] for one customer, which takes no arrays.
-struct InsertFreeOne(CustomerRow);
 
 /// Writes all but the primary key of a live customer, if nobody else has the address that it claims.
 struct Update<'a> {
@@ -414,72 +408,64 @@ columns! {
     }
 }
 
-/// The statement that inserts rows, around where they are given.
-fn push_insert_free<'a, 'b>(
-    out: &mut AstPass<'a, 'b, Pg>,
-    push_given: impl FnOnce(&mut AstPass<'a, 'b, Pg>) -> QueryResult<()>,
-) -> QueryResult<()> {
-    out.push_sql("INSERT INTO customers (");
-    out.push_sql(Columns::NAMES);
-    out.push_sql(") SELECT * FROM ");
-    push_given(out)?;
-    out.push_sql(" AS given (");
-    out.push_sql(Columns::NAMES);
-    // A customer that shares its address compares NULL, which nothing is equal to.
-    out.push_sql(
-        ") WHERE NOT EXISTS (SELECT FROM customers AS other \
-         WHERE other.merchant_id = given.merchant_id AND other.environment = given.environment \
-         AND other.email_key = CASE WHEN given.email_exclusive THEN given.email_key END \
-         AND other.deleted_at IS NULL OFFSET 0) \
-         ON CONFLICT DO NOTHING RETURNING merchant_id, environment, id",
-    );
-    Ok(())
-}
-
-impl QueryFragment<Pg> for InsertFree {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        push_insert_free(&mut out, |out| {
-            out.push_sql("unnest(");
-            self.0.push_arrays(out)?;
-            out.push_sql(")");
-            Ok(())
-        })
+impl Columns {
+    fn of(customers: &[&Customer]) -> Self {
+        let mut rows: Vec<CustomerRow> = customers.iter().map(|&customer| CustomerRow::from(customer)).collect();
+        // Batches that claim the same things claim them in the same order, so that they rarely deadlock.
+        rows.sort_unstable_by(|one, other| one.order().cmp(&other.order()));
+        Self::from(rows)
     }
 }
 
-impl QueryFragment<Pg> for InsertFreeOne {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        push_insert_free(&mut out, |out| {
-            out.push_sql("(VALUES (");
-            self.0.push_values(out)?;
-            out.push_sql("))");
-            Ok(())
-        })
+impl Given for CustomerRow {
+    fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("(VALUES (");
+        self.push_values(out)?;
+        out.push_sql("))");
+        Ok(())
     }
 }
 
-impl QueryId for InsertFree {
+impl Given for Columns {
+    fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("unnest(");
+        self.push_arrays(out)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+impl<G: Given> QueryFragment<Pg> for InsertFree<G> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("INSERT INTO customers (");
+        out.push_sql(Columns::NAMES);
+        out.push_sql(") SELECT * FROM ");
+        self.0.push_given(&mut out)?;
+        out.push_sql(" AS given (");
+        out.push_sql(Columns::NAMES);
+        // A customer that shares its address compares NULL, which nothing is equal to.
+        out.push_sql(
+            ") WHERE NOT EXISTS (SELECT FROM customers AS other \
+             WHERE other.merchant_id = given.merchant_id AND other.environment = given.environment \
+             AND other.email_key = CASE WHEN given.email_exclusive THEN given.email_key END \
+             AND other.deleted_at IS NULL OFFSET 0) \
+             ON CONFLICT DO NOTHING RETURNING merchant_id, environment, id",
+        );
+        Ok(())
+    }
+}
+
+impl<G: 'static> QueryId for InsertFree<G> {
     type QueryId = Self;
 
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl QueryId for InsertFreeOne {
-    type QueryId = Self;
-
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl Query for InsertFree {
+impl<G> Query for InsertFree<G> {
     type SqlType = (sql_types::Uuid, Text, sql_types::Uuid);
 }
 
-impl Query for InsertFreeOne {
-    type SqlType = (sql_types::Uuid, Text, sql_types::Uuid);
-}
-
-impl RunQueryDsl<PgConnection> for &InsertFree {}
-impl RunQueryDsl<PgConnection> for &InsertFreeOne {}
+impl<G> RunQueryDsl<PgConnection> for &InsertFree<G> {}
 
 impl QueryFragment<Pg> for Update<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
