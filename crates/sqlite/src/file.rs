@@ -194,19 +194,20 @@ pub mod tests {
         (DatabaseFile::provide(&folder.path().join("roster.db")).expect("a new file"), folder)
     }
 
-    pub fn assert_settings(connection: &mut SqliteConnection, settings: Settings) {
+    /// Asserts what a connection with `wait` of half a minute is set to.
+    pub fn assert_settings(connection: &mut SqliteConnection, cache: i64, query_only: bool) {
         let mode: String = sql::<Text>("PRAGMA journal_mode").get_result(connection).expect("a mode");
         assert_eq!(mode, "wal");
         for (name, value) in [
-            ("busy_timeout", i64::try_from(settings.wait.as_millis()).expect("a short time")),
+            ("busy_timeout", 30_000),
             ("synchronous", 2),
             ("foreign_keys", 1),
             ("trusted_schema", 0),
             ("temp_store", 2),
-            ("cache_size", -i64::from(settings.cache)),
+            ("cache_size", cache),
             ("wal_autocheckpoint", 4000),
             ("journal_size_limit", 67_108_864),
-            ("query_only", i64::from(settings.query_only)),
+            ("query_only", i64::from(query_only)),
         ] {
             let found: i64 = sql::<BigInt>(&format!("PRAGMA {name}")).get_result(connection).expect("a number");
             assert_eq!(found, value, "{name}");

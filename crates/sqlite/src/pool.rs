@@ -121,7 +121,7 @@ mod tests {
         let (pool, _folder) = pool(3, LONG);
         let mut readers: Vec<Reader> = (0..3).map(|_| pool.reader().expect("a connection")).collect();
         for reader in &mut readers {
-            assert_settings(reader, Settings::reading(LONG));
+            assert_settings(reader, -1024, true);
         }
     }
 

@@ -271,7 +271,7 @@ mod tests {
         }
 
         fn add(&self, number: i64) -> Result<(), StoreError> {
-            self.write(&insert(number))
+            self.writer.run(|connection| add(connection, number))
         }
 
         /// What anybody else sees.
@@ -317,9 +317,19 @@ mod tests {
         connection.batch_execute(statements).map_err(|error| store_error(&error))
     }
 
+    fn add(connection: &mut SqliteConnection, number: i64) -> Result<(Verdict, ()), StoreError> {
+        Ok((Verdict::Commit, execute(connection, &insert(number))?))
+    }
+
     fn fail(connection: &mut SqliteConnection) -> Result<(Verdict, ()), StoreError> {
         execute(connection, &insert(5))?;
         Err(StoreError::spent())
+    }
+
+    /// As SQLite does when the disk is full.
+    fn breaks(connection: &mut SqliteConnection) -> Result<(Verdict, ()), StoreError> {
+        execute(connection, "ROLLBACK")?;
+        Err(StoreError::unavailable("the disk is full"))
     }
 
     fn undo(connection: &mut SqliteConnection) -> Result<(Verdict, ()), StoreError> {
@@ -338,7 +348,7 @@ mod tests {
     fn the_connection_has_the_settings() {
         let numbers = Numbers::new(LONG);
         let check = |connection: &mut SqliteConnection| {
-            assert_settings(connection, Settings::writing(LONG));
+            assert_settings(connection, -8192, false);
             Ok((Verdict::Commit, ()))
         };
         // Before a transaction begins there is no way to the connection, and within one all can be read.
@@ -390,14 +400,13 @@ mod tests {
         thread::scope(|scope| {
             let second = || {
                 numbers.writer.run(|connection| {
-                    execute(connection, &insert(2))?;
+                    let added = add(connection, 2)?;
                     // The first is done, and not committed yet.
                     assert_eq!((all(connection), numbers.seen()), (vec![1, 2], vec![]));
-                    Ok((Verdict::Commit, ()))
+                    Ok(added)
                 })
             };
-            let first = |connection: &mut SqliteConnection| Ok((Verdict::Commit, execute(connection, &insert(1))?));
-            let results = numbers.crowd(scope, first, vec![Box::new(second)]);
+            let results = numbers.crowd(scope, |connection| add(connection, 1), vec![Box::new(second)]);
             assert!(results.iter().all(|result| matches!(result, Ok(Ok(())))), "{results:?}");
         });
         assert_eq!(numbers.seen(), [1, 2]);
@@ -407,14 +416,13 @@ mod tests {
     fn the_failure_of_one_is_not_the_failure_of_those_who_share_its_commit() {
         let numbers = Numbers::new(LONG);
         thread::scope(|scope| {
-            let first = |connection: &mut SqliteConnection| Ok((Verdict::Commit, execute(connection, &insert(1))?));
             let others: Vec<Box<dyn FnOnce() -> Result<(), StoreError> + Send>> = vec![
                 Box::new(|| numbers.writer.run(fail)),
                 Box::new(|| numbers.writer.run(undo)),
                 Box::new(|| numbers.add(1)),
                 Box::new(|| numbers.add(2)),
             ];
-            let results = numbers.crowd(scope, first, others);
+            let results = numbers.crowd(scope, |connection| add(connection, 1), others);
             let [Ok(Ok(())), Ok(Err(failed)), Ok(Ok(())), Ok(Err(duplicate)), Ok(Ok(()))] = &results[..] else {
                 panic!("{results:?}")
             };
@@ -456,8 +464,7 @@ mod tests {
                     resume_unwind(Box::new("on purpose"))
                 })
             };
-            let first = |connection: &mut SqliteConnection| Ok((Verdict::Commit, execute(connection, &insert(1))?));
-            let results = numbers.crowd(scope, first, vec![Box::new(panics)]);
+            let results = numbers.crowd(scope, |connection| add(connection, 1), vec![Box::new(panics)]);
             let [Ok(lost), Err(_)] = &results[..] else { panic!("{results:?}") };
             assert!(is_lost_race(lost), "{lost:?}");
         });
@@ -469,19 +476,15 @@ mod tests {
     fn a_transaction_that_sqlite_ends_by_itself_loses_the_race_for_those_who_share_it() {
         let numbers = Numbers::new(LONG);
         thread::scope(|scope| {
-            let breaks = || {
-                numbers.writer.run(|connection| {
-                    // As SQLite does when the disk is full.
-                    execute(connection, "ROLLBACK")?;
-                    Err(StoreError::unavailable("the disk is full"))
-                })
-            };
-            let first = |connection: &mut SqliteConnection| Ok((Verdict::Commit, execute(connection, &insert(1))?));
-            let results = numbers.crowd(scope, first, vec![Box::new(breaks)]);
+            let results =
+                numbers.crowd(scope, |connection| add(connection, 1), vec![Box::new(|| numbers.writer.run(breaks))]);
             let [Ok(lost), Ok(Err(told))] = &results[..] else { panic!("{results:?}") };
             assert!(is_lost_race(lost), "{lost:?}");
             assert!(matches!(told, StoreError::Unavailable { retry: Retry::Later, .. }), "{told:?}");
         });
+        // Whoever is alone is told as well.
+        let told = numbers.writer.run(breaks);
+        assert!(matches!(told, Err(StoreError::Unavailable { retry: Retry::Later, .. })), "{told:?}");
         numbers.add(3).expect("a connection as good as before");
         assert_eq!(numbers.seen(), [3]);
     }
@@ -498,7 +501,7 @@ mod tests {
             let check = |connection: &mut SqliteConnection| {
                 let marks = sql::<BigInt>("SELECT count(*) FROM sqlite_temp_schema").get_result::<i64>(connection);
                 assert_eq!(marks, Ok(0), "the broken connection was used again");
-                assert_settings(connection, Settings::writing(LONG));
+                assert_settings(connection, -8192, false);
                 Ok((Verdict::Commit, ()))
             };
             numbers.writer.run(check).expect("another connection");
@@ -509,7 +512,6 @@ mod tests {
     fn a_commit_is_for_no_more_than_the_bound() {
         let numbers = Numbers::new(LONG);
         thread::scope(|scope| {
-            let first = |connection: &mut SqliteConnection| Ok((Verdict::Commit, execute(connection, &insert(0))?));
             let last = i64::try_from(MAX_GROUP).expect("a small number");
             let another = |number| -> Box<dyn FnOnce() -> Result<(), StoreError> + Send + '_> {
                 let numbers = &numbers;
@@ -518,11 +520,11 @@ mod tests {
                         // Whoever finds a group that is full has it committed before.
                         let (within, seen) = (all(connection).len(), numbers.seen().len());
                         assert!(within - seen < MAX_GROUP, "{within} in one transaction");
-                        Ok((Verdict::Commit, execute(connection, &insert(number))?))
+                        add(connection, number)
                     })
                 })
             };
-            let results = numbers.crowd(scope, first, (1..=last).map(another).collect());
+            let results = numbers.crowd(scope, |connection| add(connection, 0), (1..=last).map(another).collect());
             assert!(results.iter().all(|result| matches!(result, Ok(Ok(())))), "{results:?}");
         });
         assert_eq!(numbers.seen().len(), MAX_GROUP + 1);
