@@ -66,14 +66,31 @@ impl fmt::Display for Pointer {
 pub fn read(text: &[u8]) -> Result<Json, JsonError> {
     // The whole text is checked before anything is built; the library does that without recursion, whatever the depth.
     let raw: &RawValue = serde_json::from_slice(text).map_err(|e| syntax(&e))?;
-    read_raw(raw, &Pointer::default(), 0)
+    read_raw(raw, &At::Whole, 0)
+}
+
+/// Where the reading is. It becomes a [`Pointer`] only when there is something to say of the place.
+enum At<'a> {
+    Whole,
+    Key(&'a At<'a>, &'a str),
+    Index(&'a At<'a>, usize),
+}
+
+impl At<'_> {
+    fn pointer(&self) -> Pointer {
+        match self {
+            Self::Whole => Pointer::default(),
+            Self::Key(object, key) => object.pointer().key(key),
+            Self::Index(array, index) => array.pointer().index(*index),
+        }
+    }
 }
 
 fn syntax(error: &serde_json::Error) -> JsonError {
     JsonError::Syntax { line: error.line(), column: error.column() }
 }
 
-fn read_raw(raw: &RawValue, at: &Pointer, level: usize) -> Result<Json, JsonError> {
+fn read_raw(raw: &RawValue, at: &At<'_>, level: usize) -> Result<Json, JsonError> {
     let text = raw.get();
     match text.as_bytes().first() {
         Some(b'n') => Ok(Json::Null),
@@ -83,19 +100,19 @@ fn read_raw(raw: &RawValue, at: &Pointer, level: usize) -> Result<Json, JsonErro
         Some(b'[' | b'{') if level == MAX_LEVELS => Err(JsonError::TooDeep),
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|e| syntax(&e))?;
-            let read = |(place, item)| read_raw(item, &at.index(place), level + 1);
+            let read = |(place, item)| read_raw(item, &At::Index(at, place), level + 1);
             Ok(Json::Array(items.into_iter().enumerate().map(read).collect::<Result<_, _>>()?))
         }
         Some(b'{') => {
             let Pairs(pairs) = serde_json::from_str(text).map_err(|e| syntax(&e))?;
             let read = |(key, raw): (String, &RawValue)| {
-                let value = read_raw(raw, &at.key(&key), level + 1)?;
+                let value = read_raw(raw, &At::Key(at, &key), level + 1)?;
                 Ok((key, value))
             };
             let pairs: Vec<_> = pairs.into_iter().map(read).collect::<Result<_, _>>()?;
             Object::try_from(pairs)
                 .map(Json::Object)
-                .map_err(|twice| JsonError::DuplicateKey { pointer: at.key(&twice.0) })
+                .map_err(|twice| JsonError::DuplicateKey { pointer: At::Key(at, &twice.0).pointer() })
         }
         _ => Number::parse(text).map(Json::Number).ok_or(JsonError::Syntax { line: 1, column: 1 }),
     }

@@ -54,7 +54,7 @@ macro_rules! id {
 
             /// The 26 characters, lower case, which are the same on every surface.
             #[must_use]
-            pub fn suffix(self) -> String {
+            pub fn suffix(self) -> base32::Encoded {
                 base32::encode(self.0.as_u128())
             }
 
@@ -67,7 +67,8 @@ macro_rules! id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}{}", Self::PREFIX, self.suffix())
+                f.write_str(Self::PREFIX)?;
+                f.write_str(&self.suffix())
             }
         }
     };

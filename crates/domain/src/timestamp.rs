@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, Timelike, Utc};
 
 use crate::Rule;
 
@@ -83,13 +83,34 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     /// Writes RFC 3339 with milliseconds and `Z`: `2025-01-15T12:00:00.000Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Millis, true))
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        for (place, number) in [
+            (0..4, self.0.year().unsigned_abs()),
+            (5..7, self.0.month()),
+            (8..10, self.0.day()),
+            (11..13, self.0.hour()),
+            (14..16, self.0.minute()),
+            (17..19, self.0.second()),
+            (20..23, self.0.timestamp_subsec_millis()),
+        ] {
+            write_digits(&mut text[place], number);
+        }
+        f.write_str(str::from_utf8(&text).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// Writes a number to the right, over zeros.
+fn write_digits(place: &mut [u8], mut number: u32) {
+    for digit in place.iter_mut().rev() {
+        *digit += (number % 10) as u8;
+        number /= 10;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::SecondsFormat;
     use proptest::prelude::*;
 
     #[test]
@@ -123,6 +144,7 @@ mod tests {
             let time = Timestamp::from_millis(millis)?;
             prop_assert_eq!(Timestamp::parse(&time.to_string()), Ok(time));
             prop_assert_eq!(time.as_millis(), millis);
+            prop_assert_eq!(time.to_string(), time.to_utc().to_rfc3339_opts(SecondsFormat::Millis, true));
         }
     }
 }

@@ -36,7 +36,7 @@ pub(crate) async fn record<B: MessageBody>(
     let (tenant, api_key) = (principal.map(|who| who.tenant), principal.and_then(|who| who.api_key));
     tracing::info!(
         target: "roster::request",
-        method = %response.request().method(),
+        method = response.request().method().as_str(),
         route = response.request().match_pattern().as_deref().unwrap_or("unmatched"),
         status = response.status().as_u16(),
         duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),

@@ -62,7 +62,7 @@ fn fault(name: &'static str, detail: &str) -> Fault {
 
 /// The cursor behind a customer: the 26 characters of its identifier, whatever the surface.
 pub(crate) fn cursor_behind(customer: CustomerId) -> String {
-    customer.suffix()
+    customer.suffix().to_string()
 }
 
 /// Reads what [`cursor_behind`] writes.

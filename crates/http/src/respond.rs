@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use roster_application::Scope;
-use roster_domain::Object;
+use roster_domain::{Json, Object};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -27,9 +27,28 @@ pub(crate) fn json_as(content_type: &'static str, status: StatusCode, body: &imp
     }
 }
 
-/// Writes an object of ours into a larger answer, digit by digit as it is.
+/// Writes an object of ours into a larger answer.
 pub(crate) fn object<S: Serializer>(object: &Object, serializer: S) -> Result<S::Ok, S::Error> {
-    RawValue::from_string(object.to_string()).map_err(serde::ser::Error::custom)?.serialize(serializer)
+    serializer.collect_map(object.iter().map(|(key, value)| (key, Value(value))))
+}
+
+/// A JSON value of ours, as the library writes it.
+struct Value<'a>(&'a Json);
+
+impl Serialize for Value<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Json::Null => serializer.serialize_unit(),
+            Json::Bool(value) => serializer.serialize_bool(*value),
+            // No number of the library's keeps all digits; text that is known to be a number does.
+            Json::Number(number) => serde_json::from_str::<&RawValue>(number.as_str())
+                .map_err(serde::ser::Error::custom)?
+                .serialize(serializer),
+            Json::String(text) => serializer.serialize_str(text),
+            Json::Array(items) => serializer.collect_seq(items.iter().map(Value)),
+            Json::Object(pairs) => object(pairs, serializer),
+        }
+    }
 }
 
 /// Writes anything that has a text form as a JSON string.

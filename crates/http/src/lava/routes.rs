@@ -99,6 +99,6 @@ fn answer_with(status: StatusCode, customer: &Customer, subscription: Option<&Su
 
 fn key(request: &HttpRequest, tenant: Tenant) -> Result<CustomerKey, Failure> {
     let text = path::segment(request, "customer_id").ok_or(Failure::MalformedId)?;
-    let customer = dto::parse_customer_ref(tenant, text).ok_or(Failure::MalformedId)?;
+    let customer = dto::parse_customer_ref(tenant, text.into_owned()).ok_or(Failure::MalformedId)?;
     Ok(CustomerKey { tenant, customer })
 }

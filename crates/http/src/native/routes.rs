@@ -56,7 +56,7 @@ async fn show(request: HttpRequest) -> Result<HttpResponse, Error> {
 async fn show_by_external_id(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::<ReadCustomers>::of(&request).await?;
     let external_id = path::segment(&request, "external_id").ok_or(Failure::NotFound)?;
-    let external_id = ExternalId::parse(external_id).map_err(|_| Failure::NotFound)?;
+    let external_id = ExternalId::parse(external_id.into_owned()).map_err(|_| Failure::NotFound)?;
     let key = CustomerKey { tenant: caller.tenant(), customer: CustomerRef::ExternalId(external_id) };
     Ok(found(&caller.find_customer(key).await?))
 }
@@ -127,7 +127,7 @@ async fn list_api_keys(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::<ManageKeys>::of(&request).await?;
     let PageQuery { size, cursor } = PageQuery::read(&request, Unknown::Refuse, ApiKeyId::from_suffix)?;
     let page = caller.list_api_keys(cursor, size).await?;
-    let next = page.items.last().filter(|_| page.has_more).map(|last| last.id.suffix());
+    let next = page.items.last().filter(|_| page.has_more).map(|last| last.id.suffix().to_string());
     let data = page.items.iter().map(ApiKeyView::from).collect();
     Ok(json(StatusCode::OK, &PageView { data, has_more: page.has_more, next_cursor: next }))
 }
@@ -170,5 +170,5 @@ fn subscription_id(request: &HttpRequest) -> Result<SubscriptionId, Failure> {
         let detail = "must be UTF-8".to_owned();
         Failure::Invalid(vec![Fault { place: place(), code: "invalid_parameter", detail }])
     })?;
-    SubscriptionId::parse(id).map_err(|rule| Failure::Invalid(vec![Fault::new(place(), &rule)]))
+    SubscriptionId::parse(id.into_owned()).map_err(|rule| Failure::Invalid(vec![Fault::new(place(), &rule)]))
 }
