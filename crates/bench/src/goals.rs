@@ -7,7 +7,7 @@ use crate::plan::Target;
 use crate::reading::{Reading, Series};
 use crate::text::{grouped, millis};
 use crate::throughput::Results;
-use crate::workload::Operation::{Create, Get};
+use crate::workload::Operation::{Create, Get, Live};
 
 /// The most memory that a service may have at the end, in MiB.
 const MEMORY: f64 = 64.0;
@@ -78,7 +78,8 @@ fn added_latency(results: &Results) -> Goal {
     Goal::new(wanted, added.map(|added| (format!("{added:.0} µs"), added <= 60.0)))
 }
 
-/// How often as fast as the best that `pgbench` reached.
+/// How often as fast as the best that `pgbench` reached: with the same operation, or with a get where nothing is asked
+/// for. `None` for what `pgbench` does not do.
 pub fn ratio(
     results: &Results,
     target: Target,
@@ -86,7 +87,8 @@ pub fn ratio(
     connections: u32,
 ) -> Option<f64> {
     let rate = median(results, target, operation, connections, |reading| reading.per_second)?;
-    Some(rate / results.best_pgbench(operation)?)
+    let yardstick = if operation == Live { Get } else { operation };
+    Some(rate / results.best_pgbench(yardstick)?)
 }
 
 fn median(

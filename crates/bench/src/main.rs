@@ -24,6 +24,7 @@ mod report;
 mod service;
 mod text;
 mod throughput;
+mod whole_list;
 mod workload;
 mod yardstick;
 

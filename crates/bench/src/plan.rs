@@ -50,6 +50,7 @@ impl Plan {
             Operation::ListAll,
         ];
         let mut cells = pgbench(&[1, 16, 64]);
+        cells.extend(service(Kind::Postgres, Operation::Live, &[1, 16, 64, 256]));
         for kind in Kind::ALL {
             for operation in operations {
                 cells.extend(service(kind, operation, &[1, 16, 64, 256]));
@@ -62,6 +63,7 @@ impl Plan {
     /// What shows in three minutes that it works, and roughly how fast.
     pub fn quick() -> Self {
         let mut cells = pgbench(&[1, 16, 64]);
+        cells.extend(service(Kind::Postgres, Operation::Live, &[1, 64, 256]));
         for kind in Kind::ALL {
             for operation in [Operation::Get, Operation::Create] {
                 cells.extend(service(kind, operation, &[1, 64, 256]));

@@ -6,6 +6,7 @@ use crate::plan::{Cell, Target};
 use crate::reading::{Series, TOLERATED};
 use crate::text::{Table, grouped, millis};
 use crate::throughput::Results;
+use crate::workload::Operation;
 
 /// Throughput, latency, CPU time and memory.
 pub fn throughput(results: &Results) -> String {
@@ -30,7 +31,9 @@ pub fn throughput(results: &Results) -> String {
              Load generator, service and database share the processors. The service and pgbench reach PostgreSQL over \
              the same Unix socket. The service has its default configuration but for its port and the rates it allows \
              (`limits`), which are raised to the most there is, not switched off; it logs each request, as JSON, to a \
-             file. CPU time is that of the process and, apart, of the database server with all its processes.\n",
+             file. CPU time is that of the process and, apart, of the database server with all its processes. \
+             Processors that are shared with other machines give more at one hour than at another: ratios within a \
+             run can be compared with those of another, rates hardly.\n",
             grouped(plan_number(dataset.customers)),
             dataset.merchants,
             plan.rounds,
@@ -99,9 +102,19 @@ fn service_tables(results: &Results) -> String {
                 grouped(series.sum(|reading| reading.failed)),
             ]);
         }
-        format!("## The service on {}\n\n{}", kind.name(), table.into_text())
+        format!("## The service on {}\n\n{}{}", kind.name(), table.into_text(), floor(results, kind))
     });
     tables.join("\n")
+}
+
+/// What the first row of a table is for.
+fn floor(results: &Results, kind: Kind) -> &'static str {
+    if of(results, Target::Service(kind)).all(|(cell, _)| cell.operation != Operation::Live) {
+        return "";
+    }
+    "\nLiveness is answered without a credential and without the database, but with a request identifier and a line in the \
+     log: it shows what HTTP takes of the processors, the load generator included, before a database is asked. Its ratio is \
+     to pgbench's gets; no get can have a better one.\n"
 }
 
 fn memory_table(results: &Results) -> String {

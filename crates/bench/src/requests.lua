@@ -7,6 +7,9 @@ local operation, file, run
 
 -- Makes the request for a customer that is known, or, for what is made once only, for the count of requests so far.
 local operations = {
+    live = function(known)
+        return wrk.format("GET", "/livez")
+    end,
     get = function(known)
         return wrk.format("GET", "/v1/customers/" .. known.id)
     end,

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 
 use crate::database::Database;
 use crate::process;
+use crate::whole_list;
 
 /// How many customers are asked for, at most.
 const SAMPLE: u64 = 20_000;
@@ -23,6 +24,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// One kind of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operation {
+    /// Whether the service lives, which it says without a credential and without its database: what HTTP itself takes.
+    Live,
     /// A customer by its identifier.
     Get,
     /// A customer by the merchant's identifier.
@@ -45,6 +48,7 @@ impl Operation {
     /// What it is called.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Live => "liveness, no database",
             Self::Get => "get by id",
             Self::GetByExternalId => "get by external id",
             Self::Create => "create",
@@ -56,16 +60,18 @@ impl Operation {
         }
     }
 
-    /// What the script calls it.
-    fn in_script(self) -> &'static str {
+    /// What the script calls it. `None` for what `wrk` cannot measure.
+    fn in_script(self) -> Option<&'static str> {
         match self {
-            Self::Get => "get",
-            Self::GetByExternalId => "get_by_external_id",
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::List => "list",
-            Self::ListDeep => "list_deep",
-            Self::ListAll | Self::ListLargest => "list_all",
+            Self::Live => Some("live"),
+            Self::Get => Some("get"),
+            Self::GetByExternalId => Some("get_by_external_id"),
+            Self::Create => Some("create"),
+            Self::Update => Some("update"),
+            Self::List => Some("list"),
+            Self::ListDeep => Some("list_deep"),
+            Self::ListAll => Some("list_all"),
+            Self::ListLargest => None,
         }
     }
 }
@@ -75,7 +81,7 @@ pub struct Workload {
     script: PathBuf,
     everybody: PathBuf,
     others: PathBuf,
-    largest: PathBuf,
+    key_of_largest: String,
 }
 
 impl Workload {
@@ -86,16 +92,16 @@ impl Workload {
             script: path("requests.lua"),
             everybody: path("everybody"),
             others: path("others"),
-            largest: path("largest"),
+            key_of_largest: database.keys[0].clone(),
         };
         std::fs::write(&workload.script, SCRIPT)?;
         write_sample(database, &workload.everybody, |_| true)?;
         write_sample(database, &workload.others, |merchant| merchant != 0)?;
-        write_sample(database, &workload.largest, |merchant| merchant == 0)?;
         Ok(workload)
     }
 
-    /// Sends requests over so many connections for `seconds`. No two runs have the same number.
+    /// Sends requests over so many connections for `seconds`, or longer if no answer is whole by then. No two runs have
+    /// the same number.
     pub fn run(
         &self,
         operation: Operation,
@@ -104,18 +110,17 @@ impl Workload {
         seconds: u32,
         number: u32,
     ) -> anyhow::Result<Answers> {
-        let sample = match operation {
-            Operation::ListAll => &self.others,
-            Operation::ListLargest => &self.largest,
-            _ => &self.everybody,
+        let Some(in_script) = operation.in_script() else {
+            return Ok(whole_list::read(service, "/api/customers", &self.key_of_largest, seconds)?);
         };
+        let sample = if operation == Operation::ListAll { &self.others } else { &self.everybody };
         let mut command = process::tied("wrk");
         command
             .args(["--threads", if connections == 1 { "1" } else { "2" }])
             .args(["--connections", &connections.to_string(), "--duration", &format!("{seconds}s")])
             .args(["--timeout", &format!("{}s", TIMEOUT.as_secs()), "--script"])
             .args([&self.script])
-            .args([&format!("http://{service}"), "--", operation.in_script()])
+            .args([&format!("http://{service}"), "--", in_script])
             .arg(sample)
             .arg(number.to_string());
         let printed = process::output(&mut command, Duration::from_secs(seconds.into()) + 2 * TIMEOUT)?;
