@@ -10,7 +10,7 @@ impl PageSize {
     /// The most a caller may ask for: 100.
     pub const MAX: Self = Self(100);
     /// What is read at a time of a list that is answered whole: 50. Whoever reads slowly keeps about two such pages in
-    /// memory.
+    /// memory, as they are written.
     pub const STREAMED: Self = Self(50);
     /// What the service takes at a time when it walks a whole list itself: 500.
     pub const BULK: Self = Self(500);

@@ -111,8 +111,19 @@ impl Caller<ReadCustomers> {
         before: Option<CustomerId>,
         size: PageSize,
     ) -> Result<Page<Customer>, Failure> {
+        self.show_customers(before, size, |page| page).await
+    }
+
+    /// [`Roster::list_customers`], with the page as `show` shows it, on the thread that has read it: what is large is
+    /// made and freed there, and the thread that answers requests goes on with others.
+    pub(crate) async fn show_customers<T: Send + 'static>(
+        &self,
+        before: Option<CustomerId>,
+        size: PageSize,
+        show: impl FnOnce(Page<Customer>) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
         let tenant = self.tenant();
-        Ok(self.run(move |roster| roster.list_customers(tenant, before, size)).await??)
+        Ok(self.run(move |roster| roster.list_customers(tenant, before, size).map(show)).await??)
     }
 
     /// [`Roster::list_customers`], each with its active subscription that started last.

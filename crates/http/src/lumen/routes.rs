@@ -67,13 +67,13 @@ async fn remove(request: HttpRequest) -> Result<HttpResponse, Error> {
     Ok(json(StatusCode::OK, &Success { success: true }))
 }
 
-/// All customers in one answer, page by page: no more than one page is in memory, and nothing is held in the database
+/// All customers in one answer, part by part: no more than one part is in memory, and nothing is held in the database
 /// while a slow client reads.
 async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
     let begin = async {
         let caller = Caller::<ReadCustomers>::of(&request).await?;
-        // The first page is read before the status is sent, so that an outage is a 503 and not half an answer.
-        let first = caller.list_customers(None, PageSize::STREAMED).await?;
+        // The first part is read before the status is sent, so that an outage is a 503 and not half an answer.
+        let first = read_part(&caller, None).await?;
         Ok((caller, first))
     };
     let (caller, first) = begin.await.map_err(Operation::Read.failed())?;
@@ -81,45 +81,56 @@ async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
     Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).streaming(body))
 }
 
+/// A part of the list as it is written: as much as is read at a time.
+struct Part {
+    text: Bytes,
+    /// Behind whom the next part begins. `None` if this is the last.
+    next: Option<CustomerId>,
+}
+
 /// Where the writing of a list stands.
 enum Progress {
-    /// This page comes next.
-    Page(Page<Customer>),
-    /// The page behind this customer comes next.
+    /// This part comes next.
+    Part(Part),
+    /// The part behind this customer comes next.
     Behind(CustomerId),
     /// Everything is written.
     Done,
 }
 
 /// A failure on the way ends the connection without the closing bracket: no client takes half a list for a whole one.
-fn all_customers(caller: Caller<ReadCustomers>, first: Page<Customer>) -> impl Stream<Item = Result<Bytes, Error>> {
-    let start = (caller, Progress::Page(first), &br#"{"customers":["#[..]);
-    stream::try_unfold(start, |(caller, progress, lead)| async move {
-        let page = match progress {
-            Progress::Page(page) => page,
-            Progress::Behind(last) => {
-                let next = caller.list_customers(Some(last), PageSize::STREAMED).await;
-                next.map_err(Operation::Read.failed())?
-            }
+fn all_customers(caller: Caller<ReadCustomers>, first: Part) -> impl Stream<Item = Result<Bytes, Error>> {
+    stream::try_unfold((caller, Progress::Part(first)), |(caller, progress)| async move {
+        let Part { text, next } = match progress {
+            Progress::Part(part) => part,
+            Progress::Behind(last) => read_part(&caller, Some(last)).await.map_err(Operation::Read.failed())?,
             Progress::Done => return Ok(None),
         };
-        let mut chunk = lead.to_vec();
-        for (place, customer) in page.items.iter().enumerate() {
-            if place > 0 {
-                chunk.push(b',');
-            }
-            serde_json::to_writer(&mut chunk, &CustomerView::from(customer))
-                .map_err(|_| Operation::Read.failed()(Failure::Internal))?;
-        }
-        let progress = match page.items.last() {
-            Some(last) if page.has_more => Progress::Behind(last.id()),
-            _ => {
-                chunk.extend_from_slice(b"]}");
-                Progress::Done
-            }
-        };
-        Ok(Some((Bytes::from(chunk), (caller, progress, &b","[..]))))
+        Ok(Some((text, (caller, next.map_or(Progress::Done, Progress::Behind)))))
     })
+}
+
+async fn read_part(caller: &Caller<ReadCustomers>, behind: Option<CustomerId>) -> Result<Part, Failure> {
+    let is_first = behind.is_none();
+    let part = caller.show_customers(behind, PageSize::STREAMED, move |page| write_part(is_first, &page)).await?;
+    part.map_err(|_| Failure::Internal)
+}
+
+fn write_part(is_first: bool, page: &Page<Customer>) -> serde_json::Result<Part> {
+    let mut text = if is_first { br#"{"customers":["#.to_vec() } else { Vec::new() };
+    for (place, customer) in page.items.iter().enumerate() {
+        // A part may be without a customer: those who were to come may have been deleted meanwhile.
+        if place > 0 || !is_first {
+            text.push(b',');
+        }
+        serde_json::to_writer(&mut text, &CustomerView::from(customer))?;
+    }
+    let next = page.items.last().filter(|_| page.has_more).map(Customer::id);
+    if next.is_none() {
+        text.extend_from_slice(b"]}");
+    }
+    // No larger than it is: many may wait for slow clients.
+    Ok(Part { text: Bytes::from(text.into_boxed_slice()), next })
 }
 
 fn enveloped(status: StatusCode, customer: &Customer) -> HttpResponse {
@@ -130,4 +141,42 @@ fn key(request: &HttpRequest, tenant: Tenant) -> Result<CustomerKey, Failure> {
     let id = path::segment(request, "id").ok_or(Failure::MalformedId)?;
     let id = dto::parse_customer_id(&id).ok_or(Failure::MalformedId)?;
     Ok(CustomerKey { tenant, customer: CustomerRef::Id(id) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use roster_domain::{EmailUse, Environment, MerchantId, Profile, Timestamp};
+    use serde_json::Value;
+    use uuid::Uuid;
+
+    fn customers(count: u128) -> Vec<Customer> {
+        let tenant = Tenant { merchant: MerchantId::new(Uuid::from_u128(1)), environment: Environment::Live };
+        let now = Timestamp::from_millis(0).expect("a time");
+        let id = |number| CustomerId::new(Uuid::from_u128(number));
+        let register = |number| Customer::register(tenant, id(number), Profile::default(), EmailUse::Exclusive, now);
+        (1..=count).map(register).collect()
+    }
+
+    /// How many customers the list has that consists of such pages.
+    fn written(pages: &[Page<Customer>]) -> usize {
+        let parts = pages.iter().enumerate().map(|(place, page)| write_part(place == 0, page).expect("JSON"));
+        let text = parts.flat_map(|part| part.text.to_vec()).collect::<Vec<_>>();
+        let list: Value = serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{error}: {text:?}"));
+        list["customers"].as_array().expect("a list").len()
+    }
+
+    #[test]
+    fn the_parts_of_a_list_are_one_json_text() {
+        let page = |count, has_more| Page { items: customers(count), has_more };
+        assert_eq!(written(&[page(0, false)]), 0);
+        assert_eq!(written(&[page(2, false)]), 2);
+        assert_eq!(written(&[page(2, true), page(1, true), page(2, false)]), 5);
+    }
+
+    #[test]
+    fn a_list_whose_last_customers_are_deleted_while_it_is_written_is_whole() {
+        let page = |count, has_more| Page { items: customers(count), has_more };
+        assert_eq!(written(&[page(2, true), page(0, false)]), 2);
+    }
 }
