@@ -59,6 +59,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// How long what a client sends on after it was refused is read and thrown away, so that it reads the refusal.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// How often a request waits as long as for the database, at most: for the keys of a token's issuer, to be recognised, for
+/// a customer, and for what is shown with it.
+const WAITS: u32 = 4;
+
 /// How the service is reached over HTTP.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -97,9 +101,9 @@ pub struct Settings {
 
 impl Settings {
     /// The longest that may pass between two answers on a connection: it is idle, a head comes, a body comes, and the
-    /// database is waited for.
+    /// database is waited for, [`WAITS`] times.
     fn patience(&self) -> Duration {
-        KEEP_ALIVE + self.head_timeout + self.body_timeout + self.database_deadline
+        KEEP_ALIVE + self.head_timeout + self.body_timeout + WAITS * self.database_deadline
     }
 }
 
@@ -183,4 +187,36 @@ pub fn serve(
     });
     core.stop(deadline);
     served
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_outlives_the_slowest_request_that_is_answered() {
+        let second = Duration::from_secs(1);
+        let quotas = Quotas { key: NonZeroU32::MIN, merchant: NonZeroU32::MIN };
+        let settings = Settings {
+            bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls: None,
+            workers: 1,
+            max_connections: 1,
+            head_timeout: 10 * second,
+            body_timeout: 20 * second,
+            write_timeout: second,
+            cors_origins: Vec::new(),
+            shutdown_timeout: second,
+            live: quotas,
+            sandbox: quotas,
+            database_threads: 4,
+            database_queue: 1,
+            database_deadline: 60 * second,
+            short_reads: ShortReads::ByThreads,
+        };
+        // The issuer's keys, the credential, the customer and its subscription, each at the last moment.
+        assert!(settings.patience() >= KEEP_ALIVE + 30 * second + 4 * 60 * second);
+    }
 }
