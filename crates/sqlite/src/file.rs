@@ -128,7 +128,7 @@ impl Settings {
 
     /// For a connection that writes. What it keeps stays true, as nobody else in the process writes.
     pub fn writing(wait: Duration) -> Self {
-        Self { wait, cache: 8 * 1024, query_only: false }
+        Self { wait, cache: 4 * 1024, query_only: false }
     }
 
     fn apply(self, connection: &mut SqliteConnection) -> QueryResult<()> {

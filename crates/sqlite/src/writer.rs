@@ -348,7 +348,7 @@ mod tests {
     fn the_connection_has_the_settings() {
         let numbers = Numbers::new(LONG);
         let check = |connection: &mut SqliteConnection| {
-            assert_settings(connection, -8192, false);
+            assert_settings(connection, -4096, false);
             Ok((Verdict::Commit, ()))
         };
         // Before a transaction begins there is no way to the connection, and within one all can be read.
@@ -501,7 +501,7 @@ mod tests {
             let check = |connection: &mut SqliteConnection| {
                 let marks = sql::<BigInt>("SELECT count(*) FROM sqlite_temp_schema").get_result::<i64>(connection);
                 assert_eq!(marks, Ok(0), "the broken connection was used again");
-                assert_settings(connection, -8192, false);
+                assert_settings(connection, -4096, false);
                 Ok((Verdict::Commit, ()))
             };
             numbers.writer.run(check).expect("another connection");
