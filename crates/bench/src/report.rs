@@ -32,8 +32,8 @@ pub fn throughput(results: &Results) -> String {
              the same Unix socket. The service has its default configuration but for its port and the rates it allows \
              (`limits`), which are raised to the most there is, not switched off; it logs each request, as JSON, to a \
              file. CPU time is that of the process and, apart, of the database server with all its processes. \
-             Processors that are shared with other machines give more at one minute than at another: of two runs of one \
-             program the ratios may differ by a third, and the rates by half.\n",
+             Processors that are shared with other machines give more at one minute than at another: neither the rates \
+             nor the ratios of two runs compare closely then.\n",
             grouped(plan_number(dataset.customers)),
             dataset.merchants,
             plan.rounds,
