@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use diesel::deserialize::{self, FromSql, FromSqlRow};
-use diesel::dsl::auto_type;
+use diesel::dsl::{auto_type, not};
 use diesel::expression::AsExpression;
 use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
@@ -41,11 +41,13 @@ impl CustomerRepository for PostgresUnitOfWork<'_> {
             let is_other = customers::id.ne(claims.customer.uuid());
             let mut taken = Taken::default();
             if let Some(key) = claims.email_key {
-                let with_email = live(claims.tenant).filter(customers::email_key.eq(key)).filter(is_other);
-                // Whoever has it alone, or else the first who shares it.
-                let order = (customers::email_exclusive.desc(), customers::id);
-                let first = with_email.order(order).select(customers::id).limit(1);
-                let found: Option<Uuid> = first.get_result(connection).optional()?;
+                let with_email = || live(claims.tenant).filter(customers::email_key.eq(key)).filter(is_other);
+                let alone = with_email().filter(customers::email_exclusive).select(customers::id);
+                let shared = with_email().filter(not(customers::email_exclusive)).select(customers::id);
+                let mut found: Option<Uuid> = alone.get_result(connection).optional()?;
+                if found.is_none() {
+                    found = shared.order(customers::id).limit(1).get_result(connection).optional()?;
+                }
                 taken.email = found.map(CustomerId::new);
             }
             if let Some(external_id) = claims.external_id {
@@ -288,8 +290,8 @@ fn primary_key(customer: &Customer) -> PrimaryKey {
 
 /// Inserts the customers whose claims are free, and returns their primary keys.
 ///
-/// `WHERE NOT EXISTS` sees all who had an address before the statement, those who share it among them; `ON CONFLICT DO
-/// NOTHING`, with no target, waits for whoever claims the same at the same time. Each alone lets some through, or errs.
+/// `WHERE NOT EXISTS` sees those who shared an address before the statement, whom no unique index knows; `ON CONFLICT DO
+/// NOTHING`, with no target, sees everybody else, and waits for whoever claims the same at the same time.
 struct InsertFree<G>(G);
 
 /// How the rows of an insert are given: one as [`CustomerRow`], many as [`Columns`].
@@ -448,7 +450,7 @@ impl<G: Given> QueryFragment<Pg> for InsertFree<G> {
             ") WHERE NOT EXISTS (SELECT FROM customers AS other \
              WHERE other.merchant_id = given.merchant_id AND other.environment = given.environment \
              AND other.email_key = CASE WHEN given.email_exclusive THEN given.email_key END \
-             AND other.deleted_at IS NULL OFFSET 0) \
+             AND other.deleted_at IS NULL AND NOT other.email_exclusive OFFSET 0) \
              ON CONFLICT DO NOTHING RETURNING merchant_id, environment, id",
         );
         Ok(())
@@ -479,11 +481,12 @@ impl QueryFragment<Pg> for Update<'_> {
         out.push_bind_param::<sql_types::Uuid, _>(&self.row.id)?;
         out.push_sql(" AND ");
         out.push_sql(LIVES);
-        // The unique index would miss those who share the address. NULL, for no claim, is equal to nothing.
+        // The unique indexes miss those who share the address. NULL, for no claim, is equal to nothing.
         out.push_sql(
             " AND NOT EXISTS (SELECT FROM customers AS other \
              WHERE other.merchant_id = customers.merchant_id AND other.environment = customers.environment \
-             AND other.deleted_at IS NULL AND other.id <> customers.id AND other.email_key = ",
+             AND other.deleted_at IS NULL AND NOT other.email_exclusive AND other.id <> customers.id \
+             AND other.email_key = ",
         );
         out.push_bind_param::<Nullable<Text>, _>(&self.email_key)?;
         out.push_sql(" OFFSET 0)");

@@ -217,7 +217,7 @@ mod tests {
         direct(&store, |uow| use_all(uow, 100, 2));
         let first = prepared(&store);
         let of_batches = first.iter().filter(|statement| statement.contains("unnest")).count();
-        assert_eq!((of_batches, first.len()), (5, 15), "{first:#?}");
+        assert_eq!((of_batches, first.len()), (5, 16), "{first:#?}");
         for (start, size) in [(200, 1), (300, 3), (400, 64)] {
             direct(&store, |uow| use_all(uow, start, size));
         }

@@ -1,12 +1,12 @@
-use diesel::dsl::auto_type;
+use diesel::dsl::{auto_type, not};
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use diesel::sqlite::Sqlite;
 use roster_application::ports::{
     Claims, CustomerKey, CustomerRecord, CustomerRef, CustomerRepository, StoreError, Taken,
 };
-use roster_domain::{Customer, CustomerId, ExternalId, Tenant};
+use roster_domain::{Customer, CustomerId, Tenant};
 
 use crate::error::Fault;
 use crate::rows::{Id, Time, limit};
@@ -24,13 +24,20 @@ impl CustomerRepository for SqliteUnitOfWork<'_> {
 
     fn taken(&mut self, claims: &Claims<'_>) -> Result<Taken, StoreError> {
         self.run_together(|connection| {
+            let is_other = customers::id.ne(Id(claims.customer.uuid()));
             let mut taken = Taken::default();
             if let Some(key) = claims.email_key {
-                let found: Option<Id> = FindHolder::new(claims, key).get_result(connection).optional()?;
+                let with_email = || live(claims.tenant).filter(customers::email_key.eq(key)).filter(is_other);
+                let alone = with_email().filter(customers::email_exclusive).select(customers::id);
+                let shared = with_email().filter(not(customers::email_exclusive)).select(customers::id);
+                let mut found: Option<Id> = alone.get_result(connection).optional()?;
+                if found.is_none() {
+                    found = shared.order(customers::id).limit(1).get_result(connection).optional()?;
+                }
                 taken.email = found.map(|id| CustomerId::new(id.0));
             }
             if let Some(external_id) = claims.external_id {
-                let others = live(claims.tenant).filter(customers::id.ne(Id(claims.customer.uuid())));
+                let others = live(claims.tenant).filter(is_other);
                 let with_id = others.filter(customers::external_id.eq(external_id.as_str()));
                 let found: Option<CustomerRow> = with_id.get_result(connection).optional()?;
                 taken.external_id = found.map(Customer::try_from).transpose()?.map(Box::new);
@@ -85,67 +92,20 @@ fn find_one(connection: &mut SqliteConnection, key: &CustomerKey) -> Result<Opti
     Ok(found.map(Customer::try_from).transpose()?)
 }
 
-/// Finds the first of those other live customers that have an address.
-struct FindHolder<'a> {
-    merchant_id: Id,
-    environment: &'static str,
-    customer: Id,
-    email_key: &'a str,
-}
-
-impl<'a> FindHolder<'a> {
-    fn new(claims: &Claims<'_>, email_key: &'a str) -> Self {
-        Self {
-            merchant_id: Id(claims.tenant.merchant.uuid()),
-            environment: claims.tenant.environment.as_str(),
-            customer: Id(claims.customer.uuid()),
-            email_key,
-        }
-    }
-}
-
-impl QueryFragment<Sqlite> for FindHolder<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        // Left to itself, SQLite walks all customers by the primary key, because that has the order that is asked for.
-        out.push_sql("SELECT id FROM customers INDEXED BY customers_email WHERE merchant_id = ");
-        out.push_bind_param::<Binary, _>(&self.merchant_id)?;
-        out.push_sql(" AND environment = ");
-        out.push_bind_param::<Text, _>(self.environment)?;
-        out.push_sql(" AND email_key = ");
-        out.push_bind_param::<Text, _>(self.email_key)?;
-        out.push_sql(" AND deleted_at IS NULL AND id <> ");
-        out.push_bind_param::<Binary, _>(&self.customer)?;
-        out.push_sql(" ORDER BY id LIMIT 1");
-        Ok(())
-    }
-}
-
-impl QueryId for FindHolder<'_> {
-    type QueryId = FindHolder<'static>;
-
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl Query for FindHolder<'_> {
-    type SqlType = Binary;
-}
-
-impl RunQueryDsl<SqliteConnection> for FindHolder<'_> {}
-
 /// Inserts a customer unless somebody has what it claims.
 ///
-/// The look finds those who share an address, too, whom the unique index does not know; the conflict clause adds
-/// whatever else is there already, such as its id.
+/// The look finds those who share an address, whom no unique index knows; the conflict clause, everything else that is
+/// there already.
 struct InsertFree<'a> {
     row: CustomerRow,
-    vacancy: Vacancy<'a>,
+    nobody_shares: NobodyShares<'a>,
 }
 
 impl<'a> InsertFree<'a> {
     fn new(customer: &'a Customer) -> Self {
         Self {
             row: CustomerRow::from(CustomerRecord::from(customer)),
-            vacancy: Vacancy::new(&Claims::of_new(customer)),
+            nobody_shares: NobodyShares::new(&Claims::of_new(customer)),
         }
     }
 }
@@ -165,7 +125,7 @@ impl QueryFragment<Sqlite> for InsertFree<'_> {
         out.push_sql(", ");
         self.row.push_changing_values(&mut out)?;
         out.push_sql(" WHERE ");
-        self.vacancy.walk_ast(out.reborrow())?;
+        self.nobody_shares.walk_ast(out.reborrow())?;
         out.push_sql(" ON CONFLICT DO NOTHING");
         Ok(())
     }
@@ -182,12 +142,12 @@ impl RunQueryDsl<SqliteConnection> for &InsertFree<'_> {}
 /// Writes a live customer in its own place unless somebody else has what it claims.
 struct UpdateFree<'a> {
     row: CustomerRow,
-    vacancy: Vacancy<'a>,
+    nobody_shares: NobodyShares<'a>,
 }
 
 impl<'a> UpdateFree<'a> {
     fn new(customer: &Customer, claims: &Claims<'a>) -> Self {
-        Self { row: CustomerRow::from(CustomerRecord::from(customer)), vacancy: Vacancy::new(claims) }
+        Self { row: CustomerRow::from(CustomerRecord::from(customer)), nobody_shares: NobodyShares::new(claims) }
     }
 }
 
@@ -204,7 +164,7 @@ impl QueryFragment<Sqlite> for UpdateFree<'_> {
         out.push_sql(" AND id = ");
         out.push_bind_param::<Binary, _>(&self.row.id)?;
         out.push_sql(" AND deleted_at IS NULL AND ");
-        self.vacancy.walk_ast(out.reborrow())
+        self.nobody_shares.walk_ast(out.reborrow())
     }
 }
 
@@ -216,42 +176,37 @@ impl QueryId for UpdateFree<'_> {
 
 impl RunQueryDsl<SqliteConnection> for &UpdateFree<'_> {}
 
-/// That no other live customer has what is claimed. What is not claimed is NULL, which nobody has.
-struct Vacancy<'a> {
+/// That no other live customer shares the address that is claimed: the unique indexes know everybody else. NULL, for no
+/// claim, is equal to nothing.
+struct NobodyShares<'a> {
     merchant_id: Id,
     environment: &'static str,
     customer: Id,
     email_key: Option<&'a str>,
-    external_id: Option<&'a str>,
 }
 
-impl<'a> Vacancy<'a> {
+impl<'a> NobodyShares<'a> {
     fn new(claims: &Claims<'a>) -> Self {
         Self {
             merchant_id: Id(claims.tenant.merchant.uuid()),
             environment: claims.tenant.environment.as_str(),
             customer: Id(claims.customer.uuid()),
             email_key: claims.email_key,
-            external_id: claims.external_id.map(ExternalId::as_str),
         }
     }
 }
 
-impl QueryFragment<Sqlite> for Vacancy<'_> {
+impl QueryFragment<Sqlite> for NobodyShares<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        let claims = [(" AND o.email_key = ", &self.email_key), (" AND o.external_id = ", &self.external_id)];
-        for (place, (column, claim)) in claims.into_iter().enumerate() {
-            out.push_sql(if place == 0 { "NOT EXISTS (" } else { " AND NOT EXISTS (" });
-            out.push_sql("SELECT 1 FROM customers AS o WHERE o.merchant_id = ");
-            out.push_bind_param::<Binary, _>(&self.merchant_id)?;
-            out.push_sql(" AND o.environment = ");
-            out.push_bind_param::<Text, _>(self.environment)?;
-            out.push_sql(column);
-            out.push_bind_param::<Nullable<Text>, _>(claim)?;
-            out.push_sql(" AND o.deleted_at IS NULL AND o.id <> ");
-            out.push_bind_param::<Binary, _>(&self.customer)?;
-            out.push_sql(")");
-        }
+        out.push_sql("NOT EXISTS (SELECT 1 FROM customers AS o WHERE o.merchant_id = ");
+        out.push_bind_param::<Binary, _>(&self.merchant_id)?;
+        out.push_sql(" AND o.environment = ");
+        out.push_bind_param::<Text, _>(self.environment)?;
+        out.push_sql(" AND o.email_key = ");
+        out.push_bind_param::<Nullable<Text>, _>(&self.email_key)?;
+        out.push_sql(" AND o.deleted_at IS NULL AND NOT o.email_exclusive AND o.id <> ");
+        out.push_bind_param::<Binary, _>(&self.customer)?;
+        out.push_sql(")");
         Ok(())
     }
 }

@@ -20,7 +20,7 @@ fn store(url: &str) -> PostgresStore {
 }
 
 /// The names of all migrations, oldest first.
-const ALL: [&str; 2] = ["00000000000001_initial", "00000000000002_key_scopes"];
+const ALL: [&str; 3] = ["00000000000001_initial", "00000000000002_key_scopes", "00000000000003_shared_addresses"];
 
 fn tables(url: &str) -> Vec<String> {
     let mut connection = PgConnection::establish(url).expect("a connection");
@@ -60,12 +60,31 @@ fn what_was_applied_can_be_undone() {
     let Some(database) = MIGRATED.database() else { return };
     let mut connection = PgConnection::establish(database.url()).expect("a connection");
     for down in [
+        include_str!("../../../../migrations/postgres/00000000000003_shared_addresses/down.sql"),
         include_str!("../../../../migrations/postgres/00000000000002_key_scopes/down.sql"),
         include_str!("../../../../migrations/postgres/00000000000001_initial/down.sql"),
     ] {
         connection.batch_execute(down).expect("it is undone");
     }
     assert_eq!(tables(database.url()), ["__diesel_schema_migrations"]);
+}
+
+#[test]
+fn an_index_made_later_leaves_a_table_with_the_rows_it_had() {
+    const UP: &str = include_str!("../../../../migrations/postgres/00000000000003_shared_addresses/up.sql");
+    const DOWN: &str = include_str!("../../../../migrations/postgres/00000000000003_shared_addresses/down.sql");
+    const CUSTOMER: &str = "
+        INSERT INTO merchants VALUES ('00000000-0000-0000-0000-000000000001', 'M', now());
+        INSERT INTO customers (merchant_id, environment, id, email_exclusive, metadata, version, created_at, updated_at)
+        VALUES ('00000000-0000-0000-0000-000000000001', 'live', gen_random_uuid(), true, '{}', 1, now(), now())";
+    let Some(database) = MIGRATED.database() else { return };
+    let mut connection = PgConnection::establish(database.url()).expect("a connection");
+    for (rows, before) in [("0 0", ""), ("1 1", CUSTOMER)] {
+        connection.batch_execute(&format!("{DOWN}{before};{UP}")).expect("the migration applies again");
+        let counts = "(SELECT count(*) FROM merchants) || ' ' || (SELECT count(*) FROM customers)";
+        let counted: String = diesel::select(sql::<Text>(counts)).get_result(&mut connection).expect("a line");
+        assert_eq!(counted, rows);
+    }
 }
 
 #[test]

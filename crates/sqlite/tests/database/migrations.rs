@@ -14,7 +14,7 @@ use roster_sqlite::{Options, SqliteStore};
 use crate::samples::{open, open_migrated, options, raw};
 
 /// The names of all migrations, oldest first.
-const ALL: [&str; 2] = ["00000000000001_initial", "00000000000002_key_scopes"];
+const ALL: [&str; 3] = ["00000000000001_initial", "00000000000002_key_scopes", "00000000000003_shared_addresses"];
 
 fn tables(connection: &mut SqliteConnection) -> Vec<String> {
     let names = sql::<Text>("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name");
@@ -79,6 +79,7 @@ fn what_was_applied_can_be_undone() {
     drop(open_migrated(&path));
     let mut connection = raw(&path);
     for down in [
+        include_str!("../../../../migrations/sqlite/00000000000003_shared_addresses/down.sql"),
         include_str!("../../../../migrations/sqlite/00000000000002_key_scopes/down.sql"),
         include_str!("../../../../migrations/sqlite/00000000000001_initial/down.sql"),
     ] {

@@ -1,0 +1,3 @@
+CREATE INDEX customers_email ON customers (merchant_id, environment, email_key)
+    WHERE deleted_at IS NULL;
+DROP INDEX customers_email_shared;
