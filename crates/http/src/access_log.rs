@@ -14,7 +14,7 @@ use actix_web::{Error, HttpMessage as _};
 use roster_application::Principal;
 use tracing::Instrument as _;
 
-use crate::limits;
+use crate::{limits, routing};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -37,7 +37,7 @@ pub(crate) async fn record<B: MessageBody>(
     tracing::info!(
         target: "roster::request",
         method = response.request().method().as_str(),
-        route = response.request().match_pattern().as_deref().unwrap_or("unmatched"),
+        route = routing::pattern(response.request()).as_deref().unwrap_or("unmatched"),
         status = response.status().as_u16(),
         duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         request_id = printed,

@@ -16,7 +16,7 @@ struct Health {
 }
 
 /// `GET /livez`: 200 while the process answers at all; it asks nobody.
-pub(crate) async fn live() -> HttpResponse {
+pub(crate) async fn live(_: HttpRequest) -> HttpResponse {
     json(StatusCode::OK, &Health { status: "ok" })
 }
 

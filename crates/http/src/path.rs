@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use actix_web::HttpRequest;
 use percent_encoding::percent_decode_str;
 
+use crate::routing;
+
 /// The segment of the path that its pattern calls `{name}`, percent-decoded once. `None` if it is not UTF-8.
 ///
-/// Read from the request line itself: the router decodes a path before it matches, and replaces what is not UTF-8.
 pub(crate) fn segment<'a>(request: &'a HttpRequest, name: &str) -> Option<Cow<'a, str>> {
-    let pattern = request.match_pattern()?;
+    let pattern = routing::pattern(request)?;
     let place =
         pattern.split('/').position(|part| part.strip_prefix('{').and_then(|p| p.strip_suffix('}')) == Some(name))?;
     let raw = request.uri().path().split('/').nth(place)?;
@@ -20,7 +21,10 @@ pub(crate) fn segment<'a>(request: &'a HttpRequest, name: &str) -> Option<Cow<'a
 mod tests {
     use super::*;
     use actix_web::test::{TestRequest, call_service, init_service, read_body};
-    use actix_web::{App, HttpResponse, rt, web};
+    use actix_web::{App, HttpResponse, rt};
+
+    use crate::native;
+    use crate::routing::{Surface, get};
 
     async fn echo(request: HttpRequest) -> HttpResponse {
         HttpResponse::Ok().body(segment(&request, "name").map_or("not UTF-8".to_owned(), Cow::into_owned))
@@ -28,8 +32,8 @@ mod tests {
 
     fn seen(path: &str) -> String {
         rt::System::new().block_on(async {
-            let scope = web::scope("/a").service(web::resource("/b/{name}/c").to(echo));
-            let app = init_service(App::new().service(scope)).await;
+            let surface = Surface::new("/a", native::answer).resource("/b/{name}/c", vec![get(echo)]);
+            let app = init_service(App::new().configure(|app| routing::serve(vec![surface], app))).await;
             let response = call_service(&app, TestRequest::with_uri(path).to_request()).await;
             String::from_utf8(read_body(response).await.to_vec()).expect("UTF-8")
         })

@@ -1,8 +1,14 @@
-//! All paths and methods there are, in one table per surface.
+//! All paths and methods there are, in one table per surface, and the way from a request to what answers it.
 
+use std::future::Future;
+use std::rc::Rc;
+
+use actix_web::dev::{ServiceRequest, ServiceResponse, fn_service};
 use actix_web::http::Method;
-use actix_web::web::{self, ServiceConfig};
-use actix_web::{FromRequest, Handler, HttpResponse, Responder, ResponseError as _};
+use actix_web::web::ServiceConfig;
+use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, Responder};
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
 
 use crate::failure::Failure;
 use crate::{health, lava, lumen, native};
@@ -24,11 +30,26 @@ pub fn routes() -> Vec<Route> {
 
 /// Puts every surface into an app.
 pub(crate) fn configure(app: &mut ServiceConfig) {
-    for surface in surfaces() {
-        surface.configure(app);
-    }
-    app.default_service(web::to(|| async { native::Error::from(Failure::UnknownPath).error_response() }));
+    serve(surfaces(), app);
 }
+
+/// Puts these surfaces into an app, one whose base begins with another's before that.
+///
+/// They are one service of it: resources of actix-web's own would be tried one after the other, by regular expressions.
+pub(crate) fn serve(surfaces: Vec<Surface>, app: &mut ServiceConfig) {
+    let table = Rc::new(Table::new(surfaces));
+    app.default_service(fn_service(move |request: ServiceRequest| {
+        let table = Rc::clone(&table);
+        async move { Ok::<_, Error>(table.answer(request).await) }
+    }));
+}
+
+/// The pattern of the path of a request that was found in the table.
+pub(crate) fn pattern(request: &HttpRequest) -> Option<Rc<str>> {
+    request.extensions().get().map(|Pattern(pattern)| Rc::clone(pattern))
+}
+
+struct Pattern(Rc<str>);
 
 fn surfaces() -> Vec<Surface> {
     let operations = Surface::new("", native::answer)
@@ -37,83 +58,129 @@ fn surfaces() -> Vec<Surface> {
     vec![native::surface(), lumen::surface(), lava::surface(), operations]
 }
 
+/// How a surface answers a failure.
+type Answer = fn(&Failure) -> HttpResponse;
+
 /// One contract: its paths, and how it answers what no path answers.
 pub(crate) struct Surface {
     base: &'static str,
-    answer: fn(&Failure) -> HttpResponse,
-    resources: Vec<Resource>,
-}
-
-struct Resource {
-    path: &'static str,
-    endpoints: Vec<Endpoint>,
+    answer: Answer,
+    resources: Vec<(&'static str, Vec<Endpoint>)>,
 }
 
 /// A method of a path, and what answers it.
 pub(crate) struct Endpoint {
     method: Method,
-    route: actix_web::Route,
+    handler: Handler,
 }
+
+type Handler = Box<dyn Fn(HttpRequest) -> LocalBoxFuture<'static, HttpResponse>>;
 
 impl Surface {
     /// A surface under `base` (empty: under the root) that writes failures with `answer`.
-    pub(crate) fn new(base: &'static str, answer: fn(&Failure) -> HttpResponse) -> Self {
+    pub(crate) fn new(base: &'static str, answer: Answer) -> Self {
         Self { base, answer, resources: Vec::new() }
     }
 
-    /// Adds a path below the base. Where two patterns match one path, the first added is taken.
+    /// Adds a path below the base. `{name}` stands for any segment; a path that names the segment goes before it.
     pub(crate) fn resource(mut self, path: &'static str, endpoints: Vec<Endpoint>) -> Self {
-        self.resources.push(Resource { path, endpoints });
+        self.resources.push((path, endpoints));
         self
     }
 
     fn routes(&self) -> Vec<Route> {
-        let routes = |resource: &Resource| {
-            let pattern = format!("{}{}", self.base, resource.path);
+        let routes = |(path, endpoints): &(&str, Vec<Endpoint>)| {
+            let pattern = format!("{}{path}", self.base);
             let route = |endpoint: &Endpoint| Route { method: endpoint.method.clone(), pattern: pattern.clone() };
-            resource.endpoints.iter().map(route).collect::<Vec<_>>()
+            endpoints.iter().map(route).collect::<Vec<_>>()
         };
         self.resources.iter().flat_map(routes).collect()
     }
 
-    fn configure(self, app: &mut ServiceConfig) {
-        let answer = self.answer;
-        let resources = self.resources.into_iter().map(|resource| resource.into_actix(answer));
-        if self.base.is_empty() {
-            for resource in resources {
-                app.service(resource);
+    fn holds(&self, path: &str) -> bool {
+        path.strip_prefix(self.base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+/// All surfaces, by path.
+struct Table {
+    surfaces: Vec<Surface>,
+    resources: matchit::Router<Rc<Resource>>,
+}
+
+struct Resource {
+    pattern: Rc<str>,
+    answer: Answer,
+    endpoints: Vec<Endpoint>,
+}
+
+impl Table {
+    fn new(mut surfaces: Vec<Surface>) -> Self {
+        let mut resources = matchit::Router::new();
+        for surface in &mut surfaces {
+            for (path, endpoints) in surface.resources.drain(..) {
+                let pattern = format!("{}{path}", surface.base);
+                let resource = Resource { pattern: pattern.as_str().into(), answer: surface.answer, endpoints };
+                resources.insert(pattern, Rc::new(resource)).expect("the table has every pattern once");
             }
-            return;
         }
-        let unknown = web::to(move || async move { answer(&Failure::UnknownPath) });
-        let scope = web::scope(self.base).default_service(unknown);
-        app.service(resources.fold(scope, actix_web::Scope::service));
+        Self { surfaces, resources }
+    }
+
+    /// A path is looked for as it was sent: what a segment stands for is decoded by whoever reads it.
+    async fn answer(&self, request: ServiceRequest) -> ServiceResponse {
+        let (request, _) = request.into_parts();
+        let response = match self.resources.at(request.path()).map(|found| Rc::clone(found.value)) {
+            Ok(resource) => resource.answer(&request).await,
+            Err(_) => self.unknown_path(request.path()),
+        };
+        ServiceResponse::new(request, response)
+    }
+
+    fn unknown_path(&self, path: &str) -> HttpResponse {
+        let surface = self.surfaces.iter().find(|surface| surface.holds(path));
+        surface.map_or(native::answer as Answer, |surface| surface.answer)(&Failure::UnknownPath)
     }
 }
 
 impl Resource {
-    fn into_actix(self, answer: fn(&Failure) -> HttpResponse) -> actix_web::Resource {
+    async fn answer(&self, request: &HttpRequest) -> HttpResponse {
+        request.extensions_mut().insert(Pattern(Rc::clone(&self.pattern)));
+        match self.endpoints.iter().find(|endpoint| endpoint.method == *request.method()) {
+            Some(endpoint) => (endpoint.handler)(request.clone()).await,
+            None => (self.answer)(&Failure::MethodNotAllowed(self.methods())),
+        }
+    }
+
+    fn methods(&self) -> String {
         let methods: Vec<_> = self.endpoints.iter().map(|endpoint| endpoint.method.as_str()).collect();
-        let allow = methods.join(", ");
-        let refuse = move || {
-            let failure = Failure::MethodNotAllowed(allow.clone());
-            async move { answer(&failure) }
+        methods.join(", ")
+    }
+}
+
+impl Endpoint {
+    fn new<H, F>(method: Method, handler: H) -> Self
+    where
+        H: Fn(HttpRequest) -> F + 'static,
+        F: Future<Output: Responder> + 'static,
+    {
+        let handler = move |request: HttpRequest| {
+            let answer = handler(request.clone());
+            async move { answer.await.respond_to(&request).map_into_boxed_body() }.boxed_local()
         };
-        let resource = web::resource(self.path).default_service(web::to(refuse));
-        self.endpoints.into_iter().fold(resource, |resource, endpoint| resource.route(endpoint.route))
+        Self { method, handler: Box::new(handler) }
     }
 }
 
 macro_rules! method {
     ($name:ident, $method:ident) => {
         #[doc = concat!("What answers `", stringify!($method), "`.")]
-        pub(crate) fn $name<F, Args>(handler: F) -> Endpoint
+        pub(crate) fn $name<H, F>(handler: H) -> Endpoint
         where
-            F: Handler<Args>,
-            Args: FromRequest + 'static,
-            F::Output: Responder + 'static,
+            H: Fn(HttpRequest) -> F + 'static,
+            F: Future<Output: Responder> + 'static,
         {
-            Endpoint { method: Method::$method, route: web::method(Method::$method).to(handler) }
+            Endpoint::new(Method::$method, handler)
         }
     };
 }
@@ -153,6 +220,8 @@ mod tests {
             ("/v1", "application/problem+json", "unknown_path"),
             ("/v1/customers/", "application/problem+json", "unknown_path"),
             ("/v1x/customers", "application/problem+json", "unknown_path"),
+            ("/v1/%63ustomers", "application/problem+json", "unknown_path"),
+            ("/v1/customers//subscriptions", "application/problem+json", "unknown_path"),
             ("/api/nothing", "application/json", r#"{"error":"Not found"}"#),
             ("/lava/v1/nothing", "application/json", r#"{"error":"Not found"}"#),
         ] {
