@@ -41,7 +41,7 @@ impl ApiKeySecret {
             }
         }
         let checksum = checksum(&key);
-        key.push_str(&checksum);
+        key.extend(checksum.map(char::from));
         Ok(Self(key))
     }
 
@@ -53,7 +53,7 @@ impl ApiKeySecret {
             return None;
         }
         let (checked, given) = text.split_at(text.len() - CHECKSUM_LENGTH);
-        (checksum(checked) == given).then(|| Self(text.to_owned()))
+        (checksum(checked) == given.as_bytes()).then(|| Self(text.to_owned()))
     }
 
     /// What the key is stored and looked up by.
@@ -89,14 +89,14 @@ fn prefix(environment: Environment) -> &'static str {
     }
 }
 
-fn checksum(text: &str) -> String {
+fn checksum(text: &str) -> [u8; CHECKSUM_LENGTH] {
     let mut rest = crc32fast::hash(text.as_bytes());
     let mut digits = [b'0'; CHECKSUM_LENGTH];
     for digit in digits.iter_mut().rev() {
         *digit = BASE62[(rest % 62) as usize];
         rest /= 62;
     }
-    digits.map(char::from).iter().collect()
+    digits
 }
 
 /// A key as the store has it.

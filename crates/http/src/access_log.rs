@@ -1,6 +1,7 @@
 //! One line for each request, and the identifier that ties everything about it together.
 
 use std::collections::hash_map::RandomState;
+use std::fmt::Write as _;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,8 +62,12 @@ fn request_id(request: &ServiceRequest) -> HeaderValue {
 
 /// Unique among all processes and restarts: a random number of this process, and how many there were before.
 fn new_request_id() -> HeaderValue {
-    static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
+    static PROCESS: LazyLock<String> =
+        LazyLock::new(|| format!("{:016x}-", RandomState::new().build_hasher().finish()));
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    let id = format!("{:016x}-{:x}", *PROCESS, COUNT.fetch_add(1, Ordering::Relaxed));
+    let mut id = String::with_capacity(PROCESS.len() + 16);
+    id.push_str(&PROCESS);
+    // Writing to a text cannot fail.
+    let _ = write!(id, "{:x}", COUNT.fetch_add(1, Ordering::Relaxed));
     HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("none"))
 }

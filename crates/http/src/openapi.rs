@@ -20,9 +20,9 @@ pub(crate) const LAVA: &str = include_str!("../openapi/lava.json");
 
 /// Answers with a document, to whoever asks: what is promised is no secret.
 pub(crate) fn show(document: &'static str) -> Endpoint {
-    get(move |_| async move {
-        HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).body(document)
-    })
+    get(
+        move |_| async move { HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).body(document) },
+    )
 }
 
 #[cfg(test)]
