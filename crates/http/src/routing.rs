@@ -165,8 +165,9 @@ impl Endpoint {
         F: Future<Output: Responder> + 'static,
     {
         let handler = move |request: HttpRequest| {
+            // An async block would have room for the handler's future twice: as given, and as awaited.
             let answer = handler(request.clone());
-            async move { answer.await.respond_to(&request).map_into_boxed_body() }.boxed_local()
+            answer.map(move |answer| answer.respond_to(&request).map_into_boxed_body()).boxed_local()
         };
         Self { method, handler: Box::new(handler) }
     }
