@@ -8,7 +8,6 @@ use percent_encoding::percent_decode_str;
 use crate::routing;
 
 /// The segment of the path that its pattern calls `{name}`, percent-decoded once. `None` if it is not UTF-8.
-///
 pub(crate) fn segment<'a>(request: &'a HttpRequest, name: &str) -> Option<Cow<'a, str>> {
     let pattern = routing::pattern(request)?;
     let place =

@@ -65,7 +65,8 @@ type Answer = fn(&Failure) -> HttpResponse;
 pub(crate) struct Surface {
     base: &'static str,
     answer: Answer,
-    resources: Vec<(&'static str, Vec<Endpoint>)>,
+    /// By the whole pattern, base included.
+    resources: Vec<(String, Vec<Endpoint>)>,
 }
 
 /// A method of a path, and what answers it.
@@ -82,30 +83,27 @@ impl Surface {
         Self { base, answer, resources: Vec::new() }
     }
 
-    /// Adds a path below the base. `{name}` stands for any segment; a path that names the segment goes before it.
-    pub(crate) fn resource(mut self, path: &'static str, endpoints: Vec<Endpoint>) -> Self {
-        self.resources.push((path, endpoints));
+    /// Adds a path below the base. `{name}` stands for any segment. Where two patterns match one path, the one that has
+    /// the segment's own text is taken.
+    pub(crate) fn resource(mut self, path: &str, endpoints: Vec<Endpoint>) -> Self {
+        self.resources.push((format!("{}{path}", self.base), endpoints));
         self
     }
 
     fn routes(&self) -> Vec<Route> {
-        let routes = |(path, endpoints): &(&str, Vec<Endpoint>)| {
-            let pattern = format!("{}{path}", self.base);
+        let routes = |(pattern, endpoints): &(String, Vec<Endpoint>)| {
             let route = |endpoint: &Endpoint| Route { method: endpoint.method.clone(), pattern: pattern.clone() };
             endpoints.iter().map(route).collect::<Vec<_>>()
         };
         self.resources.iter().flat_map(routes).collect()
     }
-
-    fn holds(&self, path: &str) -> bool {
-        path.strip_prefix(self.base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    }
 }
 
 /// All surfaces, by path.
 struct Table {
-    surfaces: Vec<Surface>,
     resources: matchit::Router<Rc<Resource>>,
+    /// How each base answers what no path answers.
+    answers: Vec<(&'static str, Answer)>,
 }
 
 struct Resource {
@@ -115,16 +113,16 @@ struct Resource {
 }
 
 impl Table {
-    fn new(mut surfaces: Vec<Surface>) -> Self {
-        let mut resources = matchit::Router::new();
-        for surface in &mut surfaces {
-            for (path, endpoints) in surface.resources.drain(..) {
-                let pattern = format!("{}{path}", surface.base);
-                let resource = Resource { pattern: pattern.as_str().into(), answer: surface.answer, endpoints };
-                resources.insert(pattern, Rc::new(resource)).expect("the table has every pattern once");
+    fn new(surfaces: Vec<Surface>) -> Self {
+        let mut table = Self { resources: matchit::Router::new(), answers: Vec::new() };
+        for Surface { base, answer, resources } in surfaces {
+            table.answers.push((base, answer));
+            for (pattern, endpoints) in resources {
+                let resource = Resource { pattern: pattern.as_str().into(), answer, endpoints };
+                table.resources.insert(pattern, Rc::new(resource)).expect("the table has every pattern once");
             }
         }
-        Self { surfaces, resources }
+        table
     }
 
     /// A path is looked for as it was sent: what a segment stands for is decoded by whoever reads it.
@@ -138,8 +136,9 @@ impl Table {
     }
 
     fn unknown_path(&self, path: &str) -> HttpResponse {
-        let surface = self.surfaces.iter().find(|surface| surface.holds(path));
-        surface.map_or(native::answer as Answer, |surface| surface.answer)(&Failure::UnknownPath)
+        let is_below = |base| path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let answer = self.answers.iter().find(|(base, _)| is_below(*base)).map(|(_, answer)| *answer);
+        answer.unwrap_or(native::answer)(&Failure::UnknownPath)
     }
 }
 

@@ -41,6 +41,7 @@ impl CustomerRepository for PostgresUnitOfWork<'_> {
             let is_other = customers::id.ne(claims.customer.uuid());
             let mut taken = Taken::default();
             if let Some(key) = claims.email_key {
+                // Whoever has it alone, or else the first who shares it: each is in an index of its own.
                 let with_email = || live(claims.tenant).filter(customers::email_key.eq(key)).filter(is_other);
                 let alone = with_email().filter(customers::email_exclusive).select(customers::id);
                 let shared = with_email().filter(not(customers::email_exclusive)).select(customers::id);
