@@ -93,9 +93,7 @@ impl<P: Permission> Caller<P> {
 impl<P: SeesCustomers> Caller<P> {
     /// The active subscription of a customer that started last.
     pub(crate) async fn current_subscription(&self, customer: CustomerId) -> Result<Option<Subscription>, Failure> {
-        let tenant = self.tenant();
-        let mut found = self.run(move |roster| roster.current_subscriptions(tenant, &[customer])).await??;
-        Ok(found.pop().flatten())
+        Ok(self.core.current_subscription(self.tenant(), customer).await??)
     }
 }
 
@@ -135,10 +133,11 @@ impl Caller<ReadCustomers> {
         let tenant = self.tenant();
         let list = move |roster: &Roster| {
             let page = roster.list_customers(tenant, before, size)?;
-            let ids: Vec<_> = page.items.iter().map(Customer::id).collect();
-            let subscriptions = roster.current_subscriptions(tenant, &ids)?;
-            let items = page.items.into_iter().zip(subscriptions).collect();
-            Ok::<_, StoreError>(Page { items, has_more: page.has_more })
+            let customers: Vec<_> = page.items.iter().map(|customer| (tenant, customer.id())).collect();
+            let subscriptions = roster.current_subscriptions(&customers);
+            let subscribers = page.items.into_iter().zip(subscriptions);
+            let items = subscribers.map(|(customer, subscription)| Ok((customer, subscription?)));
+            Ok::<_, StoreError>(Page { items: items.collect::<Result<_, StoreError>>()?, has_more: page.has_more })
         };
         Ok(self.run(list).await??)
     }

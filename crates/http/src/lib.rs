@@ -88,8 +88,8 @@ pub struct Settings {
     pub live: Quotas,
     /// How many of sandbox customers.
     pub sandbox: Quotas,
-    /// Threads that serve requests from the database, at least four; each holds at most one connection. Two more do what no
-    /// request waits for.
+    /// Threads that serve requests from the database, at least five; each holds at most one connection. Two more do what no
+    /// request waits for, and where short reads are done [here](ShortReads::Here) each of `workers` may hold a connection.
     pub database_threads: usize,
     /// Requests of one kind that may wait for one of those threads.
     pub database_queue: usize,
@@ -128,7 +128,7 @@ pub fn serve(
         settings.database_deadline,
         settings.short_reads,
     )?;
-    let (running, deadline) = (core.handle(), settings.database_deadline);
+    let (entrance, deadline) = (core.entrance(), settings.database_deadline);
     let rates = web::Data::new(limits::RateLimits::new(settings.live, settings.sandbox));
     let settings = settings.clone();
     let served = actix_web::rt::System::new().block_on(async move {
@@ -142,7 +142,7 @@ pub fn serve(
         let stopping = server.graceful_shutdown_signal();
         let server = server.listen("roster", listener, move || {
             let app = App::new()
-                .app_data(web::Data::new(running.clone()))
+                .app_data(web::Data::new(entrance.handle()))
                 .app_data(web::Data::new(body::Limits { timeout: settings.body_timeout }))
                 .app_data(rates.clone())
                 .configure(routing::configure)
@@ -211,7 +211,7 @@ mod tests {
             shutdown_timeout: second,
             live: quotas,
             sandbox: quotas,
-            database_threads: 4,
+            database_threads: 5,
             database_queue: 1,
             database_deadline: 60 * second,
             short_reads: ShortReads::ByThreads,

@@ -451,8 +451,10 @@ mod tests {
             let limits = body::Limits { timeout: Duration::from_secs(10) };
             let quotas = Quotas { key: NonZeroU32::MAX, merchant: NonZeroU32::MAX };
             let rates = web::Data::new(RateLimits::new(quotas, quotas));
-            let app =
-                App::new().app_data(web::Data::new(core.handle())).app_data(web::Data::new(limits)).app_data(rates);
+            let app = App::new()
+                .app_data(web::Data::new(core.entrance().handle()))
+                .app_data(web::Data::new(limits))
+                .app_data(rates);
             let app = init_service(app.configure(routing::configure).wrap(from_fn(body::receive))).await;
             let mut answers = Vec::new();
             for (method, path, body) in requests {

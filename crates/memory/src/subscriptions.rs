@@ -42,8 +42,9 @@ impl SubscriptionRepository for MemoryUnitOfWork<'_> {
         })
     }
 
-    fn current(&mut self, tenant: Tenant, customers: &[CustomerId]) -> Result<Vec<Option<Subscription>>, StoreError> {
-        self.call(|rows| Ok(customers.iter().map(|&customer| rows.current_subscription(tenant, customer)).collect()))
+    fn current(&mut self, customers: &[(Tenant, CustomerId)]) -> Result<Vec<Option<Subscription>>, StoreError> {
+        let current = |rows: &Rows, &(tenant, customer): &_| rows.current_subscription(tenant, customer);
+        self.call(|rows| Ok(customers.iter().map(|customer| current(rows, customer)).collect()))
     }
 }
 

@@ -16,7 +16,7 @@ use roster_domain::{Customer, CustomerId, ExternalId, Tenant, Timestamp};
 use uuid::Uuid;
 
 use crate::error::Fault;
-use crate::rows::{in_order, limit};
+use crate::rows::{Places, in_order, limit};
 use crate::schema::{customers, customers_of};
 use crate::unit_of_work::PostgresUnitOfWork;
 
@@ -183,14 +183,6 @@ struct FindByExternalId {
     external_ids: Vec<String>,
 }
 
-/// Where in a list the keys of a statement stand, and of which tenants they are.
-#[derive(Default)]
-struct Places {
-    numbers: Vec<i64>,
-    merchants: Vec<Uuid>,
-    environments: Vec<&'static str>,
-}
-
 impl FindById {
     fn push(&mut self, place: i64, tenant: Tenant, id: CustomerId) {
         self.places.push(place, tenant);
@@ -205,42 +197,11 @@ impl FindByExternalId {
     }
 }
 
-impl Places {
-    fn push(&mut self, place: i64, tenant: Tenant) {
-        self.numbers.push(place);
-        self.merchants.push(tenant.merchant.uuid());
-        self.environments.push(tenant.environment.as_str());
-    }
-
-    /// The statement up to the array of keys.
-    fn push_select<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("SELECT wanted.place, ");
-        customers::all_columns.walk_ast(out.reborrow())?;
-        out.push_sql(" FROM unnest(");
-        out.push_bind_param::<Array<BigInt>, _>(&self.numbers)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.merchants)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Text>, _>(&self.environments)?;
-        out.push_sql(", ");
-        Ok(())
-    }
-
-    /// The statement from there to the conditions on the key.
-    fn push_tenant(out: &mut AstPass<'_, '_, Pg>) {
-        out.push_sql(
-            ") AS wanted (place, merchant_id, environment, key) CROSS JOIN LATERAL (SELECT * FROM customers \
-             WHERE customers.merchant_id = wanted.merchant_id AND customers.environment = wanted.environment \
-             AND ",
-        );
-    }
-}
-
 impl QueryFragment<Pg> for FindById {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        self.places.push_select(&mut out)?;
+        self.places.push_select(&customers::all_columns, &mut out)?;
         out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.ids)?;
-        Places::push_tenant(&mut out);
+        Places::push_tenant("customers", &mut out);
         out.push_sql("customers.id = wanted.key AND ");
         out.push_sql(LIVES);
         out.push_sql(" OFFSET 0) AS customers");
@@ -250,9 +211,9 @@ impl QueryFragment<Pg> for FindById {
 
 impl QueryFragment<Pg> for FindByExternalId {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        self.places.push_select(&mut out)?;
+        self.places.push_select(&customers::all_columns, &mut out)?;
         out.push_bind_param::<Array<Text>, _>(&self.external_ids)?;
-        Places::push_tenant(&mut out);
+        Places::push_tenant("customers", &mut out);
         out.push_sql("customers.external_id = wanted.key AND customers.deleted_at IS NULL OFFSET 0) AS customers");
         Ok(())
     }

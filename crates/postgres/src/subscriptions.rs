@@ -3,13 +3,13 @@ use diesel::dsl::auto_type;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{self, Array, BigInt, Text};
+use diesel::sql_types::{self, Array, BigInt};
 use roster_application::ports::{StoreError, SubscriptionCursor, SubscriptionRecord, SubscriptionRepository};
-use roster_domain::{CustomerId, Subscription, SubscriptionId, Tenant, Timestamp};
+use roster_domain::{CustomerId, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp};
 use uuid::Uuid;
 
 use crate::error::Fault;
-use crate::rows::{in_order, limit};
+use crate::rows::{Places, in_order, limit};
 use crate::schema::{insert_into_subscriptions, subscriptions, subscriptions_of};
 use crate::unit_of_work::PostgresUnitOfWork;
 
@@ -67,18 +67,11 @@ impl SubscriptionRepository for PostgresUnitOfWork<'_> {
         })
     }
 
-    fn current(&mut self, tenant: Tenant, customers: &[CustomerId]) -> Result<Vec<Option<Subscription>>, StoreError> {
-        if customers.is_empty() {
-            return self.run(|_| Ok(Vec::new()));
-        }
-        self.run(|connection| {
-            let statement = FindCurrent {
-                merchant: tenant.merchant.uuid(),
-                environment: tenant.environment.as_str(),
-                customers: customers.iter().map(|id| id.uuid()).collect(),
-            };
-            let found: Vec<(i64, SubscriptionRow)> = statement.load(connection)?;
-            Ok(in_order(customers.len(), found)?)
+    fn current(&mut self, customers: &[(Tenant, CustomerId)]) -> Result<Vec<Option<Subscription>>, StoreError> {
+        self.run(|connection| match customers {
+            [] => Ok(Vec::new()),
+            [(tenant, customer)] => Ok(vec![find_current(connection, *tenant, *customer)?]),
+            many => find_many_current(connection, many),
         })
     }
 }
@@ -91,29 +84,44 @@ fn of(tenant: Tenant, customer: CustomerId) -> _ {
     of_tenant.filter(subscriptions::customer_id.eq(customer))
 }
 
-/// The active subscription that started last of each of some customers, with the place of the customer, from 1.
+fn find_current(
+    connection: &mut PgConnection,
+    tenant: Tenant,
+    customer: CustomerId,
+) -> Result<Option<Subscription>, Fault> {
+    let active = of(tenant, customer).filter(subscriptions::status.eq(SubscriptionStatus::Active.as_str()));
+    let last_first = active.order((subscriptions::started_at.desc(), subscriptions::id.desc()));
+    let found: Option<SubscriptionRow> = last_first.first(connection).optional()?;
+    Ok(found.map(Subscription::try_from).transpose()?)
+}
+
+fn find_many_current(
+    connection: &mut PgConnection,
+    customers: &[(Tenant, CustomerId)],
+) -> Result<Vec<Option<Subscription>>, Fault> {
+    let mut statement = FindCurrent::default();
+    for (place, (tenant, customer)) in (1..).zip(customers) {
+        statement.places.push(place, *tenant);
+        statement.customers.push(customer.uuid());
+    }
+    let found: Vec<(i64, SubscriptionRow)> = statement.load(connection)?;
+    Ok(in_order(customers.len(), found)?)
+}
+
+/// The active subscription that started last of each of some customers, with the place that stood beside the customer.
+#[derive(Default)]
 struct FindCurrent {
-    merchant: Uuid,
-    environment: &'static str,
+    places: Places,
     customers: Vec<Uuid>,
 }
 
 impl QueryFragment<Pg> for FindCurrent {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("SELECT wanted.place, ");
-        subscriptions::all_columns.walk_ast(out.reborrow())?;
-        out.push_sql(" FROM unnest(");
+        self.places.push_select(&subscriptions::all_columns, &mut out)?;
         out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.customers)?;
+        Places::push_tenant("subscriptions", &mut out);
         out.push_sql(
-            ") WITH ORDINALITY AS wanted (customer_id, place) CROSS JOIN LATERAL (\
-             SELECT * FROM subscriptions WHERE merchant_id = ",
-        );
-        out.push_bind_param::<sql_types::Uuid, _>(&self.merchant)?;
-        out.push_sql(" AND environment = ");
-        out.push_bind_param::<Text, _>(self.environment)?;
-        // Of those that started together the one with the greatest id, so that the answer is the same each time.
-        out.push_sql(
-            " AND customer_id = wanted.customer_id AND status = 'active' \
+            "customer_id = wanted.key AND status = 'active' \
              ORDER BY started_at DESC, id DESC LIMIT 1) AS subscriptions",
         );
         Ok(())
@@ -130,7 +138,7 @@ impl Query for FindCurrent {
     type SqlType = (BigInt, subscriptions::SqlType);
 }
 
-impl RunQueryDsl<PgConnection> for FindCurrent {}
+impl RunQueryDsl<PgConnection> for &FindCurrent {}
 
 #[derive(Queryable, Insertable, AsChangeset)]
 #[diesel(table_name = subscriptions, primary_key(merchant_id, environment, customer_id, id), treat_none_as_null = true)]

@@ -10,7 +10,7 @@ use roster_http::ShortReads;
 use roster_jwt::Tokens;
 
 use crate::clock::SystemClock;
-use crate::config;
+use crate::config::{self, Config};
 use crate::database_url::DatabaseUrl;
 use crate::entropy::SystemEntropy;
 use crate::ids::UuidV7;
@@ -39,19 +39,22 @@ compile_error!("a service without a database: build with the feature sqlite, pos
 impl Database {
     /// Opens the store. A SQLite file and its folder are made when they are missing; PostgreSQL is first asked by what
     /// comes next.
-    pub fn open(config: &config::Database) -> anyhow::Result<Self> {
-        let connections = config.connections.into();
-        let wait = config.deadline.min(LONGEST_WAIT);
-        match &config.url {
+    pub fn open(config: &Config) -> anyhow::Result<Self> {
+        let config::Database { url, connections, deadline, .. } = &config.database;
+        let wait = (*deadline).min(LONGEST_WAIT);
+        match url {
             #[cfg(feature = "sqlite")]
             DatabaseUrl::Sqlite(path) => {
+                // Those who answer requests read, too, and must not wait for a connection: see `short_reads`.
+                let workers = u32::try_from(config.http.workers()).unwrap_or(u32::MAX);
+                let connections = u32::from(*connections).saturating_add(workers);
                 let options = roster_sqlite::Options { path: path.clone(), connections, wait };
-                let store = SqliteStore::open(&options).with_context(|| format!("{} cannot be opened", config.url))?;
+                let store = SqliteStore::open(&options).with_context(|| format!("{url} cannot be opened"))?;
                 Ok(Self::Sqlite(Arc::new(store)))
             }
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(url) => {
-                let options = roster_postgres::Options { url: url.clone(), connections, wait };
+                let options = roster_postgres::Options { url: url.clone(), connections: (*connections).into(), wait };
                 // No connection is made yet, so what can be wrong is the URL.
                 let store = PostgresStore::connect(&options)
                     .map_err(|error| Faults::of("database.url", error.source().unwrap_or(&error)))?;
@@ -119,9 +122,9 @@ pub fn taking_tokens(roster: Roster, auth: &config::Auth) -> anyhow::Result<Rost
 
 /// Opens the store with its schema up to date: brings it there if `database.migrate_on_start` says so, and refuses
 /// otherwise.
-pub fn open_up_to_date(config: &config::Database) -> anyhow::Result<Database> {
+pub fn open_up_to_date(config: &Config) -> anyhow::Result<Database> {
     let database = Database::open(config)?;
-    if config.migrate_on_start {
+    if config.database.migrate_on_start {
         database.migrate().context("the schema cannot be brought up to date")?;
         return Ok(database);
     }

@@ -5,9 +5,10 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZero, NonZeroU32};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use config::{Value, ValueKind};
@@ -46,7 +47,7 @@ pub struct Http {
     pub tls_certificate: Option<PathBuf>,
     /// The file of its private key.
     pub tls_key: Option<PathBuf>,
-    /// Threads that read requests; 0 is one for each core.
+    /// Threads that read requests; 0 is one for each core. See [`Http::workers`].
     pub workers: usize,
     /// Connections of clients that are served at a time.
     pub max_connections: usize,
@@ -113,6 +114,14 @@ pub enum LogFormat {
     Pretty,
     /// For machines, one object a line.
     Json,
+}
+
+impl Http {
+    /// How many threads read requests.
+    pub fn workers(&self) -> usize {
+        let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+        if self.workers == 0 { cores() } else { self.workers }
+    }
 }
 
 impl Config {

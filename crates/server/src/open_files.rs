@@ -7,18 +7,18 @@ use crate::config::Config;
 /// What is open whatever the configuration says: logs, signals, the listening socket, and some to spare.
 const ALWAYS: u64 = 64;
 
-/// Files of a thread that answers requests: what it waits with.
-const PER_WORKER: u64 = 4;
-
 /// Files of a connection to the database: an SQLite file, its log, and their shared memory, at most.
 const PER_DATABASE_CONNECTION: u64 = 4;
 
+/// Files of a thread that answers requests: what it waits with, and its connection to an SQLite file.
+const PER_WORKER: u64 = 4 + PER_DATABASE_CONNECTION;
+
 /// Raises what the process may have open to what `http.max_connections` needs, and says how many connections there may
 /// be. Where the system allows fewer, it is fewer, and a warning says so.
-pub fn for_connections(config: &Config, workers: usize) -> usize {
+pub fn for_connections(config: &Config) -> usize {
     let wanted = config.http.max_connections;
     let others = ALWAYS
-        + PER_WORKER * u64::try_from(workers).unwrap_or(u64::MAX)
+        + PER_WORKER * u64::try_from(config.http.workers()).unwrap_or(u64::MAX)
         + PER_DATABASE_CONNECTION * u64::from(config.database.connections);
     let allowed = raise(u64::try_from(wanted).unwrap_or(u64::MAX).saturating_add(others));
     let possible = connections_within(allowed, others).min(wanted);

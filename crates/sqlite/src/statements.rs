@@ -147,7 +147,7 @@ fn call_hot_customers(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreErro
     unit_of_work.customers().lock(&keys[1])?;
     unit_of_work.customers().update(&customer, &claims)?;
     unit_of_work.api_keys().find(&[Digest([0; 32])])?;
-    unit_of_work.subscriptions().current(tenant(), &[customer.id()])?;
+    unit_of_work.subscriptions().current(&[(tenant(), customer.id())])?;
     Ok(())
 }
 

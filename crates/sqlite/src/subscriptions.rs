@@ -62,9 +62,8 @@ impl SubscriptionRepository for SqliteUnitOfWork<'_> {
         })
     }
 
-    fn current(&mut self, tenant: Tenant, customers: &[CustomerId]) -> Result<Vec<Option<Subscription>>, StoreError> {
-        self.run_each(customers, |connection, &customer| {
-            // Of those that started together the one with the greatest id, so that the answer is the same each time.
+    fn current(&mut self, customers: &[(Tenant, CustomerId)]) -> Result<Vec<Option<Subscription>>, StoreError> {
+        self.run_each(customers, |connection, &(tenant, customer)| {
             // The first row is taken and the others are not asked for, which says what a bound limit would.
             let active = of(tenant, customer)
                 .filter(subscriptions::status.eq(SubscriptionStatus::Active.as_str()))

@@ -70,7 +70,7 @@ pub fn another_tenant_never_sees_a_subscription(store: &Arc<dyn Store>) {
             Ok((
                 subscriptions.find(stranger, customer.id(), &subscription_id("s"))?,
                 subscriptions.list(stranger, customer.id(), None, 10)?,
-                subscriptions.current(stranger, &[customer.id()])?,
+                subscriptions.current(&[(stranger, customer.id())])?,
             ))
         });
         assert_eq!(seen.expect("answers"), (None, vec![], vec![None]));
@@ -127,8 +127,7 @@ pub fn the_current_subscription_is_the_active_one_that_started_last(store: &Arc<
     for one in [subscription("old", at(1)), subscription("new", at(2)), cancelled("newest", 3)] {
         put(store, &customer, &one);
     }
-    let current = current(store, customer.tenant(), &[over.id(), customer.id(), none.id()]);
-    assert_eq!(current, [None, Some(subscription("new", at(2))), None]);
+    assert_eq!(current(store, &[&over, &customer, &none].map(key)), [None, Some(subscription("new", at(2))), None]);
 }
 
 pub fn of_subscriptions_that_started_together_the_greatest_id_is_current(store: &Arc<dyn Store>) {
@@ -136,9 +135,9 @@ pub fn of_subscriptions_that_started_together_the_greatest_id_is_current(store: 
     for id in ["B", "a", "Z", "aa", "_", "10", "9"] {
         put(store, &customer, &subscription(id, at(1)));
     }
-    assert_eq!(current(store, customer.tenant(), &[customer.id()]), [Some(subscription("aa", at(1)))]);
+    assert_eq!(current(store, &[key(&customer)]), [Some(subscription("aa", at(1)))]);
     put(store, &customer, &subscription("é", at(1)));
-    assert_eq!(current(store, customer.tenant(), &[customer.id()]), [Some(subscription("é", at(1)))]);
+    assert_eq!(current(store, &[key(&customer)]), [Some(subscription("é", at(1)))]);
 }
 
 pub fn current_subscriptions_stand_in_the_order_of_the_customers(store: &Arc<dyn Store>) {
@@ -149,16 +148,30 @@ pub fn current_subscriptions_stand_in_the_order_of_the_customers(store: &Arc<dyn
         put(store, customer, &subscription("s", at(millis)));
     }
     let nobody = CustomerId::new(samples.uuid());
-    let mut asked: Vec<_> = customers.iter().map(Customer::id).rev().collect();
-    asked.extend([nobody, customers[0].id(), customers[0].id()]);
+    let mut asked: Vec<_> = customers.iter().map(key).rev().collect();
+    asked.extend([(tenant, nobody), key(&customers[0]), key(&customers[0])]);
     let mut expected = vec![None; 303];
     for (place, millis) in (0..300).step_by(30).zip(1..) {
         expected[299 - place] = Some(subscription("s", at(millis)));
     }
     expected[301] = Some(subscription("s", at(1)));
     expected[302] = Some(subscription("s", at(1)));
-    assert_eq!(current(store, tenant, &asked), expected);
-    assert_eq!(current(store, tenant, &[]), []);
+    assert_eq!(current(store, &asked), expected);
+    assert_eq!(current(store, &[]), []);
+}
+
+pub fn of_several_tenants_each_sees_its_own_current_subscriptions(store: &Arc<dyn Store>) {
+    let (samples, ada) = start_with_customer(store);
+    let eda = samples.customer(new_tenant(store, &samples)).build();
+    create(store, &[&eda]);
+    put(store, &ada, &subscription("of ada", at(1)));
+    put(store, &eda, &subscription("of eda", at(2)));
+    let strangers = [(ada.tenant(), eda.id()), (eda.tenant(), ada.id()), (other_environment(ada.tenant()), ada.id())];
+    let asked = [&strangers[..], &[key(&eda), key(&ada)]].concat();
+    assert_eq!(
+        current(store, &asked),
+        [None, None, None, Some(subscription("of eda", at(2))), Some(subscription("of ada", at(1)))]
+    );
 }
 
 /// A customer that is stored, of whom subscriptions may be told.
@@ -197,6 +210,10 @@ fn list(
     store.direct(|uow| uow.subscriptions().list(customer.tenant(), customer.id(), after, limit)).expect("a page")
 }
 
-fn current(store: &Arc<dyn Store>, tenant: Tenant, customers: &[CustomerId]) -> Vec<Option<Subscription>> {
-    store.direct(|uow| uow.subscriptions().current(tenant, customers)).expect("an answer")
+fn key(customer: &Customer) -> (Tenant, CustomerId) {
+    (customer.tenant(), customer.id())
+}
+
+fn current(store: &Arc<dyn Store>, customers: &[(Tenant, CustomerId)]) -> Vec<Option<Subscription>> {
+    store.direct(|uow| uow.subscriptions().current(customers)).expect("an answer")
 }

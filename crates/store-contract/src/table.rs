@@ -110,6 +110,7 @@ macro_rules! __contract_table {
                 the_current_subscription_is_the_active_one_that_started_last
                 of_subscriptions_that_started_together_the_greatest_id_is_current
                 current_subscriptions_stand_in_the_order_of_the_customers
+                of_several_tenants_each_sees_its_own_current_subscriptions
             }
             merchants {
                 a_merchant_comes_back_as_it_was_made

@@ -71,7 +71,7 @@ pub fn a_transaction_sees_what_it_wrote(store: &Arc<dyn Store>) {
         assert_eq!(uow.api_keys().find(&[key.digest])?, [Some(key.clone())]);
         assert_eq!(uow.customers().find(&[by_id(customer)])?, [Some(customer.clone())]);
         assert_eq!(uow.customers().list(tenant, None, 10)?, std::slice::from_ref(customer));
-        let told = uow.subscriptions().current(tenant, &[customer.id()])?;
+        let told = uow.subscriptions().current(&[(tenant, customer.id())])?;
         assert_eq!(told, [Some(subscription.clone())]);
         Ok(())
     });
@@ -357,7 +357,7 @@ impl Everything {
         assert!(subscriptions.find(tenant, id, &self.subscription.id).is_err());
         assert!(subscriptions.put(tenant, id, &self.subscription).is_err());
         assert!(subscriptions.list(tenant, id, None, 1).is_err());
-        assert!(subscriptions.current(tenant, &[id]).is_err());
+        assert!(subscriptions.current(&[(tenant, id)]).is_err());
         let merchants = uow.merchants();
         assert!(merchants.insert(&self.merchant).is_err());
         assert!(merchants.find(self.merchant.id).is_err());

@@ -44,11 +44,12 @@ pub trait SubscriptionRepository {
         limit: usize,
     ) -> Result<Vec<Subscription>, StoreError>;
 
-    /// The active subscription of each customer that started last; the results stand in the order of the customers.
+    /// The active subscription of each customer that started last, or, of several that started together, the one with
+    /// the greatest id; the results stand in the order of the customers.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn current(&mut self, tenant: Tenant, customers: &[CustomerId]) -> Result<Vec<Option<Subscription>>, StoreError>;
+    fn current(&mut self, customers: &[(Tenant, CustomerId)]) -> Result<Vec<Option<Subscription>>, StoreError>;
 }
 
 /// What is read of a subscription's row, in types that every database has.

@@ -141,9 +141,10 @@ fn the_current_subscription_is_the_active_one_that_started_last() {
     record(&service, &ada, &started("new", NOON));
     let ended = SubscriptionReport { status: SubscriptionStatus::Cancelled, ..started("ended", LATER) };
     record(&service, &ada, &ended);
-    let current = service.roster.current_subscriptions(service.tenant, &[eda.id(), ada.id()]).expect("answers");
-    let current: Vec<_> = current.iter().map(|one| one.as_ref().map(|one| one.id.as_str())).collect();
-    assert_eq!(current, [None, Some("new")]);
+    let current = service.roster.current_subscriptions(&[&eda, &ada].map(|one| (one.tenant(), one.id())));
+    let ids = current.into_iter().map(|found| found.expect("an answer").map(|one| one.id));
+    let ids: Vec<_> = ids.map(|id| id.map(|id| id.as_str().to_owned())).collect();
+    assert_eq!(ids, [None, Some("new".to_owned())]);
 }
 
 #[test]
@@ -155,4 +156,6 @@ fn a_store_that_is_out_of_order_is_told() {
     assert!(matches!(recorded, Err(RecordSubscriptionError::Store(_))), "{recorded:?}");
     let listed = service.roster.list_subscriptions(&by_id(&ada), None, PageSize::DEFAULT);
     assert!(matches!(listed, Err(ListSubscriptionsError::Store(_))), "{listed:?}");
+    let current = service.roster.current_subscriptions(&[(ada.tenant(), ada.id())]);
+    assert!(matches!(current[..], [Err(_)]), "{current:?}");
 }

@@ -3,6 +3,7 @@
 //! Nobody waits for a batch to fill. A thread that becomes free takes all who wait, up to a bound, so that a lone request
 //! goes alone, and a crowd shares a statement, a commit and a sync of the disk. Everybody gets their own result.
 
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -29,9 +30,9 @@ pub(super) trait Batch: 'static {
 
 /// A request that waits for its turn.
 pub(super) struct Waiting<B: Batch> {
-    input: B::Input,
-    until: Instant,
-    answer: oneshot::Sender<Result<B::Output, NotDone>>,
+    pub(super) input: B::Input,
+    pub(super) until: Instant,
+    pub(super) answer: oneshot::Sender<Result<B::Output, NotDone>>,
 }
 
 /// Has `input` served together with whatever waits beside it, and waits for its output.
@@ -45,43 +46,42 @@ pub(super) async fn run<B: Batch>(
     wait(deadline, answered).await
 }
 
-/// Serves `input` at once on the calling thread if nobody else is being served, and as [`run`] does otherwise.
-///
-/// A lone request is spared the way to a thread and back; a crowd still shares. The calling thread does nothing else
-/// meanwhile, so that serving one must take no longer than that way.
-pub(super) async fn run_here_if_alone<B: Batch>(
-    service: &B::Service,
-    line: &Line<Waiting<B>>,
-    deadline: Duration,
-    input: B::Input,
-) -> Result<B::Output, NotDone> {
-    let Some(_turn) = line.take_turn_if_idle() else { return run(line, deadline, input).await };
-    let outputs = catch_unwind(AssertUnwindSafe(|| B::run(service, vec![input])));
-    outputs.ok().and_then(|mut outputs| outputs.pop()).ok_or(NotDone::Panicked)
-}
-
 /// What a thread does until the line is closed.
 pub(super) fn serve<B: Batch>(service: &B::Service, line: &Line<Waiting<B>>) {
-    while let Some(mut turn) = line.take(MAX_BATCH) {
-        let now = Instant::now();
-        // Whoever is too late, or has left, is not served: nobody would look at the result.
-        let served = turn.taken.drain(..).filter(|waiting| now < waiting.until && !waiting.answer.is_closed());
-        let (inputs, answers): (Vec<_>, Vec<_>) = served.map(|waiting| (waiting.input, waiting.answer)).unzip();
-        if inputs.is_empty() {
-            continue;
-        }
-        // A panic that gets here lies in none of the inputs: it ends these requests, not the thread that others wait for.
-        let outputs = catch_unwind(AssertUnwindSafe(|| B::run(service, inputs)));
-        let mut outputs = outputs.into_iter().flatten();
-        for answer in answers {
-            // Whoever waited may have left meanwhile; what was done is done all the same.
-            let _gone = answer.send(outputs.next().ok_or(NotDone::Panicked));
-        }
+    while let Some(taken) = line.take(MAX_BATCH) {
+        serve_all(service, taken);
     }
 }
 
+/// Serves all who were taken together with one call.
+pub(super) fn serve_all<B: Batch>(service: &B::Service, taken: Vec<Waiting<B>>) {
+    let now = Instant::now();
+    // Whoever is too late, or has left, is not served: nobody would look at the result.
+    let served = taken.into_iter().filter(|waiting| now < waiting.until && !waiting.answer.is_closed());
+    let (inputs, answers): (Vec<_>, Vec<_>) = served.map(|waiting| (waiting.input, waiting.answer)).unzip();
+    if inputs.is_empty() {
+        return;
+    }
+    for (answer, output) in answers.into_iter().zip(outputs::<B>(service, inputs)) {
+        // Whoever waited may have left meanwhile; what was done is done all the same.
+        let _gone = answer.send(output);
+    }
+}
+
+/// Serves somebody alone.
+pub(super) fn serve_one<B: Batch>(service: &B::Service, input: B::Input) -> Result<B::Output, NotDone> {
+    outputs::<B>(service, vec![input]).next().unwrap_or(Err(NotDone::Panicked))
+}
+
+/// What each of `inputs` gets. A panic that gets here lies in none of them: it ends these requests, not the thread that
+/// others wait for.
+fn outputs<B: Batch>(service: &B::Service, inputs: Vec<B::Input>) -> impl Iterator<Item = Result<B::Output, NotDone>> {
+    let outputs = catch_unwind(AssertUnwindSafe(|| B::run(service, inputs)));
+    outputs.into_iter().flatten().map(Ok).chain(iter::repeat_with(|| Err(NotDone::Panicked)))
+}
+
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::mpsc;
     use std::sync::{Arc, Mutex};
     use std::thread;
@@ -91,17 +91,18 @@ mod tests {
 
     use super::*;
 
-    const DEADLINE: Duration = Duration::from_secs(50);
+    pub const DEADLINE: Duration = Duration::from_secs(50);
 
     /// Doubles numbers, and panics at 13.
-    struct Double;
+    pub struct Double;
 
     /// A number, and what the test wants to know of the call that doubles it.
-    struct Number {
-        value: u32,
-        calls: Arc<Mutex<Vec<usize>>>,
+    pub struct Number {
+        pub value: u32,
+        /// How many were doubled by each call.
+        pub calls: Arc<Mutex<Vec<usize>>>,
         /// Keeps the call from ending before the test says so.
-        gate: Option<mpsc::Receiver<()>>,
+        pub gate: Option<mpsc::Receiver<()>>,
     }
 
     impl Batch for Double {

@@ -1,5 +1,6 @@
 //! Every store keeps its promise through the batching, too: the cases of `roster-store-contract`, with each customer that
-//! is looked for or inserted, and each key that is looked up, sent by itself as a request of its own.
+//! is looked for or inserted, and each key and subscription that is looked up, sent by itself as a request of its own, to
+//! where the service has it served on that store.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -14,19 +15,22 @@ use roster_application::ports::{
 use roster_application::{ApiKey, Digest};
 use roster_domain::{ApiKeyId, Customer, CustomerId, Merchant, MerchantId, Subscription, SubscriptionId, Tenant};
 
-use super::NotDone;
 use super::batch::{self, Batch, Waiting};
+use super::gathering::Gathering;
 use super::line::Line;
+use super::{NotDone, ShortReads};
 
 /// Longer than any case takes.
 const DEADLINE: Duration = Duration::from_mins(1);
+
+/// More than any case asks for at a time.
+const QUEUE: usize = 10_000;
 
 /// A store behind lines. What is one transaction goes to the store itself.
 struct BatchedStore {
     lines: Arc<Lines>,
     threads: Vec<JoinHandle<()>>,
-    /// Whether a lone request is served where it is.
-    here: bool,
+    short_reads: ShortReads,
 }
 
 struct Lines {
@@ -34,27 +38,41 @@ struct Lines {
     finds: Line<Waiting<Find>>,
     inserts: Line<Waiting<Insert>>,
     keys: Line<Waiting<FindKey>>,
+    subscriptions: Line<Waiting<FindCurrent>>,
 }
 
 impl BatchedStore {
-    fn over(store: Arc<dyn Store>, here: bool) -> Self {
-        let [finds, inserts, keys] = [10_000; 3];
-        let lines =
-            Arc::new(Lines { store, finds: Line::new(finds), inserts: Line::new(inserts), keys: Line::new(keys) });
-        let works: [fn(&Lines); 3] = [
+    fn over(store: Arc<dyn Store>, short_reads: ShortReads) -> Self {
+        let lines = Arc::new(Lines {
+            store,
+            finds: Line::new(QUEUE),
+            inserts: Line::new(QUEUE),
+            keys: Line::new(QUEUE),
+            subscriptions: Line::new(QUEUE),
+        });
+        let works: [fn(&Lines); 4] = [
             |lines| batch::serve::<Find>(&lines.store, &lines.finds),
             |lines| batch::serve::<Insert>(&lines.store, &lines.inserts),
             |lines| batch::serve::<FindKey>(&lines.store, &lines.keys),
+            |lines| batch::serve::<FindCurrent>(&lines.store, &lines.subscriptions),
         ];
         let start = |work: fn(&Lines)| {
             let lines = Arc::clone(&lines);
             thread::spawn(move || work(&lines))
         };
-        Self { threads: works.map(start).into(), lines, here }
+        Self { threads: works.map(start).into(), lines, short_reads }
     }
 
-    /// Sends each of `inputs` as a request of its own, in their order.
-    fn send<B, T>(
+    /// Sends each of `inputs` to a line as a request of its own, in their order.
+    fn send<B, T>(line: &Line<Waiting<B>>, inputs: impl IntoIterator<Item = B::Input>) -> Result<Vec<T>, StoreError>
+    where
+        B: Batch<Output = Result<T, StoreError>>,
+    {
+        answers(inputs.into_iter().map(|input| batch::run(line, DEADLINE, input)))
+    }
+
+    /// Sends each of `inputs` to where short reads are done.
+    fn read<B, T>(
         &self,
         line: &Line<Waiting<B>>,
         inputs: impl IntoIterator<Item = B::Input>,
@@ -62,18 +80,22 @@ impl BatchedStore {
     where
         B: Batch<Service = Arc<dyn Store>, Output = Result<T, StoreError>>,
     {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let send = async |input| {
-            if self.here {
-                batch::run_here_if_alone(&self.lines.store, line, DEADLINE, input).await
-            } else {
-                batch::run(line, DEADLINE, input).await
+        match self.short_reads {
+            ShortReads::ByThreads => Self::send(line, inputs),
+            ShortReads::Here => {
+                let gathering = Gathering::<B>::new(Arc::clone(&self.lines.store), QUEUE);
+                answers(inputs.into_iter().map(|input| gathering.run(DEADLINE, input)))
             }
-        };
-        let answers = runtime.block_on(join_all(inputs.into_iter().map(send)));
-        let in_time = |answer: Result<_, NotDone>| answer.unwrap_or_else(|error| panic!("{error}"));
-        answers.into_iter().map(in_time).collect()
+        }
     }
+}
+
+/// What requests that wait at the same time are answered.
+fn answers<T>(
+    requests: impl Iterator<Item = impl Future<Output = Result<Result<T, StoreError>, NotDone>>>,
+) -> Result<Vec<T>, StoreError> {
+    let answers = actix_web::rt::System::new().block_on(join_all(requests));
+    answers.into_iter().map(|answer| answer.unwrap_or_else(|error| panic!("{error}"))).collect()
 }
 
 impl Drop for BatchedStore {
@@ -81,6 +103,7 @@ impl Drop for BatchedStore {
         self.lines.finds.close();
         self.lines.inserts.close();
         self.lines.keys.close();
+        self.lines.subscriptions.close();
         for thread in self.threads.drain(..) {
             // The store must not outlive its case.
             thread.join().expect("a thread that serves");
@@ -124,6 +147,7 @@ batches! {
     Find(keys: CustomerKey) -> Option<Customer> = customers.find;
     Insert(customers: Customer) -> Inserted = customers.insert;
     FindKey(digests: Digest) -> Option<ApiKey> = api_keys.find;
+    FindCurrent(customers: (Tenant, CustomerId)) -> Option<Subscription> = subscriptions.current;
 }
 
 struct BatchedUnitOfWork<'a> {
@@ -171,11 +195,11 @@ macro_rules! ask {
 
 impl CustomerRepository for BatchedUnitOfWork<'_> {
     fn insert(&mut self, customers: &[Customer]) -> Result<Vec<Inserted>, StoreError> {
-        self.call(|batched| batched.send(&batched.lines.inserts, customers.iter().cloned()))
+        self.call(|batched| BatchedStore::send(&batched.lines.inserts, customers.iter().cloned()))
     }
 
     fn find(&mut self, keys: &[CustomerKey]) -> Result<Vec<Option<Customer>>, StoreError> {
-        self.call(|batched| batched.send(&batched.lines.finds, keys.iter().cloned()))
+        self.call(|batched| batched.read(&batched.lines.finds, keys.iter().cloned()))
     }
 
     ask! {
@@ -189,6 +213,10 @@ impl CustomerRepository for BatchedUnitOfWork<'_> {
 }
 
 impl SubscriptionRepository for BatchedUnitOfWork<'_> {
+    fn current(&mut self, customers: &[(Tenant, CustomerId)]) -> Result<Vec<Option<Subscription>>, StoreError> {
+        self.call(|batched| batched.read(&batched.lines.subscriptions, customers.iter().copied()))
+    }
+
     ask! {
         subscriptions:
         fn find(tenant: Tenant, customer: CustomerId, id: &SubscriptionId) -> Option<Subscription>;
@@ -196,7 +224,6 @@ impl SubscriptionRepository for BatchedUnitOfWork<'_> {
         fn list(
             tenant: Tenant, customer: CustomerId, after: Option<&SubscriptionCursor>, limit: usize
         ) -> Vec<Subscription>;
-        fn current(tenant: Tenant, customers: &[CustomerId]) -> Vec<Option<Subscription>>;
     }
 }
 
@@ -211,7 +238,7 @@ impl MerchantRepository for BatchedUnitOfWork<'_> {
 
 impl ApiKeyRepository for BatchedUnitOfWork<'_> {
     fn find(&mut self, digests: &[Digest]) -> Result<Vec<Option<ApiKey>>, StoreError> {
-        self.call(|batched| batched.send(&batched.lines.keys, digests.iter().copied()))
+        self.call(|batched| batched.read(&batched.lines.keys, digests.iter().copied()))
     }
 
     ask! {
@@ -231,7 +258,7 @@ mod on_memory {
     use roster_store_contract::Subject;
 
     fn empty_store() -> Subject {
-        Subject::new(Arc::new(BatchedStore::over(Arc::new(MemoryStore::default()), false)))
+        Subject::new(Arc::new(BatchedStore::over(Arc::new(MemoryStore::default()), ShortReads::ByThreads)))
     }
 
     roster_store_contract::store_contract_tests!(empty_store);
@@ -247,7 +274,7 @@ mod on_sqlite {
         let options = Options { path: folder.path().join("roster.db"), connections: 4, wait: DEADLINE };
         let store = SqliteStore::open(&options).expect("a new file");
         store.migrate().expect("an empty database");
-        Subject::guarded(Arc::new(BatchedStore::over(Arc::new(store), true)), folder)
+        Subject::guarded(Arc::new(BatchedStore::over(Arc::new(store), ShortReads::Here)), folder)
     }
 
     roster_store_contract::store_contract_tests!(empty_store);
@@ -271,7 +298,7 @@ mod on_postgres {
     /// An empty, migrated store; none where there is no server.
     fn empty_store() -> Option<Subject> {
         let database = MIGRATED.database()?;
-        let store = BatchedStore::over(Arc::new(store(database.url())), false);
+        let store = BatchedStore::over(Arc::new(store(database.url())), ShortReads::ByThreads);
         Some(Subject::guarded(Arc::new(store), database))
     }
 

@@ -1,11 +1,12 @@
 //! Whatever happens in a crowd, each gets what they would have got had they come one after the other.
 
+use std::pin::Pin;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use futures_util::future::join_all;
+use futures_util::future::{MaybeDone, join_all, maybe_done};
 use proptest::prelude::*;
 use roster_application::ports::{
     ApiKeyRepository, Claims, CustomerKey, CustomerRef, CustomerRepository, MerchantRepository, Store, StoreError,
@@ -144,18 +145,22 @@ fn one_after_the_other(requests: &[Request]) -> Vec<Answer> {
     registered.into_iter().chain(found).collect()
 }
 
-/// What each of `requests` is answered if all of them come while the thread is busy.
-fn all_at_once(requests: &[Request]) -> Vec<Answer> {
+/// What each of `requests` is answered if all of them come while the thread is busy, or, those that look and are served
+/// here, in one turn of the event loop.
+fn all_at_once(requests: &[Request], short_reads: ShortReads) -> Vec<Answer> {
     let (gate, keeper) = gate();
     let (roster, tenants) = service(gate);
-    let core = Core::start(&roster, 1, 1000, DEADLINE, ShortReads::ByThreads).expect("threads");
-    let handle = core.handle();
+    let core = Core::start(&roster, 1, 1000, DEADLINE, short_reads).expect("threads");
+    let handle = core.entrance().handle();
     let answers = actix_web::rt::System::new().block_on(async {
         let register = |registration| register(&handle, registration);
         let registrations = requests.iter().map(|request| register(request.registration(&tenants)));
         let registered = behind(register(waiting_registration(&tenants)), registrations, requests, &keeper).await;
         let finds = requests.iter().map(|request| find(&handle, request.key(&tenants)));
-        let found = behind(find(&handle, waiting_key(&tenants)), finds, requests, &keeper).await;
+        let found = match short_reads {
+            ShortReads::ByThreads => behind(find(&handle, waiting_key(&tenants)), finds, requests, &keeper).await,
+            ShortReads::Here => answers(start(finds, requests)).await,
+        };
         registered.into_iter().chain(found).collect()
     });
     core.stop(DEADLINE);
@@ -180,17 +185,35 @@ async fn behind<F: Future<Output = Result<Answer, NotDone>>>(
     let mut busy = Box::pin(busy);
     assert!(busy.as_mut().now_or_never().is_none());
     keeper.reached.recv().expect("the store waits");
+    let staying = start(calls, requests);
+    keeper.open.send(()).expect("the store waits for it");
+    busy.await.expect("an answer in time");
+    answers(staying).await
+}
+
+/// A call that has been started, and that may be answered already.
+type Started<F> = Pin<Box<MaybeDone<F>>>;
+
+/// Starts `calls` and lets those go who leave.
+fn start<F: Future<Output = Result<Answer, NotDone>>>(
+    calls: impl Iterator<Item = F>,
+    requests: &[Request],
+) -> Vec<Started<F>> {
     let mut staying = Vec::new();
     for (call, request) in calls.zip(requests) {
-        let mut call = Box::pin(call);
-        assert!(call.as_mut().now_or_never().is_none());
+        let mut call = Box::pin(maybe_done(call));
+        let _answered = call.as_mut().now_or_never();
         if !request.leaves {
             staying.push(call);
         }
     }
-    keeper.open.send(()).expect("the store waits for it");
-    busy.await.expect("an answer in time");
-    join_all(staying).await.into_iter().map(|answer| answer.expect("an answer in time")).collect()
+    staying
+}
+
+async fn answers<F: Future<Output = Result<Answer, NotDone>>>(mut staying: Vec<Started<F>>) -> Vec<Answer> {
+    join_all(&mut staying).await;
+    let answers = staying.iter_mut().map(|call| call.as_mut().take_output().expect("a call that is done"));
+    answers.map(|answer| answer.expect("an answer in time")).collect()
 }
 
 proptest! {
@@ -199,7 +222,10 @@ proptest! {
     fn each_of_a_crowd_is_answered_as_if_they_had_come_one_after_the_other(
         requests in prop::collection::vec(request(), 0..40)
     ) {
-        prop_assert_eq!(all_at_once(&requests), one_after_the_other(&requests));
+        let expected = one_after_the_other(&requests);
+        for short_reads in [ShortReads::ByThreads, ShortReads::Here] {
+            prop_assert_eq!(&all_at_once(&requests, short_reads), &expected, "{:?}", short_reads);
+        }
     }
 }
 
@@ -221,7 +247,7 @@ fn who_is_refused_hears_nothing_of_those_behind_when_a_later_one_fails() {
         Request { email: Some(0), ..plain.clone() },
         Request { email: Some(0), fault: Some(FAILS), ..plain },
     ];
-    assert_eq!(all_at_once(&requests), one_after_the_other(&requests));
+    assert_eq!(all_at_once(&requests, ShortReads::ByThreads), one_after_the_other(&requests));
 }
 
 /// Where the store waits for the test, and the test for the store. Each is open where the other side is gone.

@@ -65,8 +65,8 @@ impl Jobs {
 
     /// What a thread does until nobody is let in any more and nobody waits.
     pub(super) fn serve(&self, roster: &Roster) {
-        while let Some(mut turn) = self.line.take(1) {
-            for job in turn.taken.drain(..) {
+        while let Some(taken) = self.line.take(1) {
+            for job in taken {
                 if Instant::now() < job.until {
                     (job.work)(roster);
                 }

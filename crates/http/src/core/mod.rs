@@ -2,19 +2,21 @@
 //!
 //! A request waits here for the database and nowhere else. Beyond the bound or the deadline it is answered at once,
 //! and work whose caller has gone away is not begun. What crowds ask for stands in [lines](mod@line) of its own, whose
-//! threads serve [many with one call](batch).
+//! threads serve [many with one call](batch), or is [gathered](gathering) where it is asked for.
 
 mod batch;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
 mod crowds;
+mod gathering;
 mod jobs;
 mod line;
 
 use std::convert::Infallible;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
@@ -22,10 +24,11 @@ use std::time::{Duration, Instant};
 
 use roster_application::ports::{CustomerKey, StoreError};
 use roster_application::{AuthenticateError, Presented, Principal, Recognition, RegisterError, Registration, Roster};
-use roster_domain::Customer;
+use roster_domain::{Customer, CustomerId, Subscription, Tenant};
 use tokio::sync::oneshot;
 
 use batch::{Batch, Waiting};
+use gathering::Gathering;
 use jobs::{Job, Jobs};
 use line::{Full, Line};
 
@@ -34,8 +37,8 @@ use line::{Full, Line};
 pub enum ShortReads {
     /// By threads of their own. For a database that is reached over a connection.
     ByThreads,
-    /// A lone one by the thread that has the request, those of a crowd by threads of their own. For a database in the
-    /// process, which reads a row faster than two threads can tell each other of it, and lets no reader wait for long.
+    /// By the thread that has the requests, those of a crowd together. For a database in the process, which reads a row
+    /// faster than two threads can tell each other of it, and lets no reader wait for long.
     Here,
 }
 
@@ -61,24 +64,40 @@ impl From<Full> for NotDone {
 
 /// The threads that run use cases.
 pub(crate) struct Core {
-    handle: Handle,
+    shared: Arc<Shared>,
     /// Nothing is sent here: the end of it is the end of the thread that writes the uses of keys.
     uses: mpsc::Sender<Infallible>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// The way to the threads, for requests.
+/// Where each thread that has requests gets its [`Handle`].
 #[derive(Clone)]
-pub(crate) struct Handle(Arc<Shared>);
+pub(crate) struct Entrance(Arc<Shared>);
+
+/// The way to the service, for the requests of one thread.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    shared: Arc<Shared>,
+    here: Rc<Here>,
+}
+
+/// What the requests of one thread ask for and get [here](ShortReads::Here).
+struct Here {
+    credentials: Rc<Gathering<Authenticate>>,
+    finds: Rc<Gathering<FindCustomers>>,
+    subscriptions: Rc<Gathering<CurrentSubscriptions>>,
+}
 
 /// What requests and threads share.
 struct Shared {
     roster: Roster,
+    queue: usize,
     deadline: Duration,
     short_reads: ShortReads,
     jobs: Jobs,
     credentials: Line<Waiting<Authenticate>>,
     finds: Line<Waiting<FindCustomers>>,
+    subscriptions: Line<Waiting<CurrentSubscriptions>>,
     registrations: Line<Waiting<RegisterCustomers>>,
     /// Those who wait for keys of an issuer of tokens, which keeps nobody else waiting.
     fetches: Jobs,
@@ -91,7 +110,7 @@ const USES_PAUSE: Duration = Duration::from_secs(1);
 ///
 /// One for each: two that found would share less, and keep two processes of the database busy with what one does faster;
 /// two that wrote at the same time would wait for each other's locks besides.
-const LINE_THREADS: usize = 3;
+const LINE_THREADS: usize = 4;
 
 impl Core {
     /// Starts about `threads` threads, at least one for each line, for each of which at most `queue` requests wait,
@@ -105,21 +124,28 @@ impl Core {
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             roster: roster.clone(),
+            queue,
             deadline,
             short_reads,
             jobs: Jobs::new(queue),
             credentials: Line::new(queue),
             finds: Line::new(queue),
+            subscriptions: Line::new(queue),
             registrations: Line::new(queue),
             fetches: Jobs::new(queue),
         });
         let (uses, end) = mpsc::channel();
-        let mut core = Self { handle: Handle(shared), uses, threads: Vec::new() };
+        let mut core = Self { shared, uses, threads: Vec::new() };
         for number in 0..threads.saturating_sub(LINE_THREADS).max(1) {
             core.spawn(&format!("core-{number}"), |shared| shared.jobs.serve(&shared.roster))?;
         }
-        core.spawn("credentials", |shared| batch::serve::<Authenticate>(&shared.roster, &shared.credentials))?;
-        core.spawn("finds", |shared| batch::serve::<FindCustomers>(&shared.roster, &shared.finds))?;
+        if short_reads == ShortReads::ByThreads {
+            core.spawn("credentials", |shared| batch::serve::<Authenticate>(&shared.roster, &shared.credentials))?;
+            core.spawn("finds", |shared| batch::serve::<FindCustomers>(&shared.roster, &shared.finds))?;
+            core.spawn("subscriptions", |shared| {
+                batch::serve::<CurrentSubscriptions>(&shared.roster, &shared.subscriptions);
+            })?;
+        }
         core.spawn("registrations", |shared| {
             batch::serve::<RegisterCustomers>(&shared.roster, &shared.registrations);
         })?;
@@ -130,21 +156,21 @@ impl Core {
 
     /// Starts a thread that does `work`.
     fn spawn(&mut self, name: &str, work: impl FnOnce(&Shared) + Send + 'static) -> io::Result<()> {
-        let shared = Arc::clone(&self.handle.0);
+        let shared = Arc::clone(&self.shared);
         let thread = thread::Builder::new().name(name.to_owned());
         self.threads.push(thread.spawn(move || work(&shared))?);
         Ok(())
     }
 
-    /// The way to the threads.
-    pub(crate) fn handle(&self) -> Handle {
-        self.handle.clone()
+    /// Where threads get the way to the service.
+    pub(crate) fn entrance(&self) -> Entrance {
+        Entrance(Arc::clone(&self.shared))
     }
 
     /// Lets the threads end once nobody waits for them any more, and waits for that, but not longer than `patience`: a
     /// thread that hangs in the database must not keep the process alive.
     pub(crate) fn stop(self, patience: Duration) {
-        self.handle.0.close();
+        self.shared.close();
         drop(self.uses);
         let until = Instant::now() + patience;
         for thread in self.threads {
@@ -160,20 +186,9 @@ impl Shared {
         self.jobs.close();
         self.credentials.close();
         self.finds.close();
+        self.subscriptions.close();
         self.registrations.close();
         self.fetches.close();
-    }
-
-    /// Serves a short read where those are done.
-    async fn read<B: Batch<Service = Roster>>(
-        &self,
-        line: &Line<Waiting<B>>,
-        input: B::Input,
-    ) -> Result<B::Output, NotDone> {
-        match self.short_reads {
-            ShortReads::ByThreads => batch::run(line, self.deadline, input).await,
-            ShortReads::Here => batch::run_here_if_alone(&self.roster, line, self.deadline, input).await,
-        }
     }
 }
 
@@ -199,6 +214,19 @@ fn record_uses(roster: &Roster, end: &mpsc::Receiver<Infallible>) {
     }
 }
 
+impl Entrance {
+    /// The way to the service for the calling thread.
+    pub(crate) fn handle(&self) -> Handle {
+        let Shared { roster, queue, .. } = &*self.0;
+        let here = Here {
+            credentials: Gathering::new(roster.clone(), *queue),
+            finds: Gathering::new(roster.clone(), *queue),
+            subscriptions: Gathering::new(roster.clone(), *queue),
+        };
+        Handle { shared: Arc::clone(&self.0), here: Rc::new(here) }
+    }
+}
+
 impl Handle {
     /// Runs `work` on one of the threads and waits for its result.
     pub(crate) async fn run<T, F>(&self, work: F) -> Result<T, NotDone>
@@ -206,7 +234,7 @@ impl Handle {
         T: Send + 'static,
         F: FnOnce(&Roster) -> T + Send + 'static,
     {
-        self.run_in(&self.0.jobs, None, work).await
+        self.run_in(&self.shared.jobs, None, work).await
     }
 
     /// Runs `work`, which writes to a customer, after all that was asked for that customer before.
@@ -216,7 +244,7 @@ impl Handle {
         F: FnOnce(&Roster, &CustomerKey) -> T + Send + 'static,
     {
         let key = customer.clone();
-        self.run_in(&self.0.jobs, Some(customer), move |roster| work(roster, &key)).await
+        self.run_in(&self.shared.jobs, Some(customer), move |roster| work(roster, &key)).await
     }
 
     async fn run_in<T, F>(&self, jobs: &Jobs, customer: Option<CustomerKey>, work: F) -> Result<T, NotDone>
@@ -235,19 +263,32 @@ impl Handle {
             // Whoever waited may have left meanwhile; what was done is done all the same.
             let _gone = answer.send(result);
         });
-        jobs.join(Job { work, until: Instant::now() + self.0.deadline, customer })?;
-        wait(self.0.deadline, answered).await
+        jobs.join(Job { work, until: Instant::now() + self.shared.deadline, customer })?;
+        wait(self.shared.deadline, answered).await
+    }
+
+    /// Serves a short read where those are done.
+    async fn read<B: Batch<Service = Roster>>(
+        &self,
+        line: &Line<Waiting<B>>,
+        here: &Rc<Gathering<B>>,
+        input: B::Input,
+    ) -> Result<B::Output, NotDone> {
+        match self.shared.short_reads {
+            ShortReads::ByThreads => batch::run(line, self.shared.deadline, input).await,
+            ShortReads::Here => here.run(self.shared.deadline, input).await,
+        }
     }
 
     /// Says what is known of a credential, at once.
     pub(crate) fn recognise(&self, credential: &str) -> Recognition {
-        self.0.roster.recognise(credential)
+        self.shared.roster.recognise(credential)
     }
 
     /// Has the issuer of a token asked for its keys.
     pub(crate) async fn fetch_token_keys(&self, token: &str) -> Result<(), NotDone> {
         let token = token.to_owned();
-        self.run_in(&self.0.fetches, None, move |roster| roster.fetch_token_keys(&token)).await
+        self.run_in(&self.shared.fetches, None, move |roster| roster.fetch_token_keys(&token)).await
     }
 
     /// Finds out who calls.
@@ -255,7 +296,7 @@ impl Handle {
         &self,
         presented: Presented,
     ) -> Result<Result<Principal, AuthenticateError>, NotDone> {
-        self.0.read(&self.0.credentials, presented).await
+        self.read(&self.shared.credentials, &self.here.credentials, presented).await
     }
 
     /// Finds a live customer.
@@ -263,7 +304,16 @@ impl Handle {
         &self,
         key: CustomerKey,
     ) -> Result<Result<Option<Customer>, StoreError>, NotDone> {
-        self.0.read(&self.0.finds, key).await
+        self.read(&self.shared.finds, &self.here.finds, key).await
+    }
+
+    /// Finds the active subscription of a customer that started last.
+    pub(crate) async fn current_subscription(
+        &self,
+        tenant: Tenant,
+        customer: CustomerId,
+    ) -> Result<Result<Option<Subscription>, StoreError>, NotDone> {
+        self.read(&self.shared.subscriptions, &self.here.subscriptions, (tenant, customer)).await
     }
 
     /// Registers a customer.
@@ -271,7 +321,7 @@ impl Handle {
         &self,
         registration: Registration,
     ) -> Result<Result<Customer, RegisterError>, NotDone> {
-        batch::run(&self.0.registrations, self.0.deadline, registration).await
+        batch::run(&self.shared.registrations, self.shared.deadline, registration).await
     }
 }
 
@@ -301,6 +351,19 @@ impl Batch for FindCustomers {
     }
 }
 
+/// [`Roster::current_subscriptions`]
+struct CurrentSubscriptions;
+
+impl Batch for CurrentSubscriptions {
+    type Service = Roster;
+    type Input = (Tenant, CustomerId);
+    type Output = Result<Option<Subscription>, StoreError>;
+
+    fn run(roster: &Roster, customers: Vec<(Tenant, CustomerId)>) -> Vec<Self::Output> {
+        roster.current_subscriptions(&customers)
+    }
+}
+
 /// [`Roster::register_customers`]
 struct RegisterCustomers;
 
@@ -322,7 +385,7 @@ mod tests {
 
     use futures_util::FutureExt as _;
     use roster_application::ports::CustomerRef;
-    use roster_domain::{CustomerId, Environment, MerchantId, Tenant};
+    use roster_domain::{Environment, MerchantId};
     use roster_memory::{CountingEntropy, CountingIds, FixedClock, MemoryStore};
     use uuid::Uuid;
 
@@ -348,7 +411,7 @@ mod tests {
     #[test]
     fn a_result_comes_back_to_whoever_asked() {
         let core = core(2, 64, Duration::from_secs(10));
-        let handle = core.handle();
+        let handle = core.entrance().handle();
         let results = wait_for(async move {
             let all = (0..50).map(|number| handle.run(move |_| number * 2));
             futures_util::future::join_all(all).await
@@ -360,7 +423,7 @@ mod tests {
     #[test]
     fn beyond_the_deadline_nobody_waits_and_work_that_waited_too_long_is_not_begun() {
         let core = core(1, 64, Duration::from_millis(20));
-        let handle = core.handle();
+        let handle = core.entrance().handle();
         let (release, blocked) = mpsc::channel::<()>();
         let (begun, beginnings) = mpsc::channel();
         wait_for(async move {
@@ -377,7 +440,7 @@ mod tests {
     #[test]
     fn beyond_the_bound_of_the_queue_requests_are_refused_at_once() {
         let core = core(1, 1, Duration::from_secs(10));
-        let handle = core.handle();
+        let handle = core.entrance().handle();
         let (release, blocked) = mpsc::channel::<()>();
         let (running, started) = mpsc::channel();
         wait_for(async move {
@@ -397,7 +460,7 @@ mod tests {
     #[test]
     fn a_panic_ends_one_request_and_the_thread_goes_on() {
         let core = core(1, 4, Duration::from_secs(10));
-        let handle = core.handle();
+        let handle = core.entrance().handle();
         wait_for(async move {
             let panicked: Result<(), _> = handle.run(|_| panic!("on purpose")).await;
             assert_eq!(panicked, Err(NotDone::Panicked));
@@ -409,7 +472,7 @@ mod tests {
     #[test]
     fn what_is_asked_for_one_customer_is_done_in_the_order_in_which_it_came_however_many_threads_there_are() {
         let core = core(LINE_THREADS + 3, 64, Duration::from_secs(50));
-        let handle = core.handle();
+        let handle = core.entrance().handle();
         let (release, blocked) = mpsc::channel::<()>();
         let (begun, beginnings) = mpsc::channel();
         let write = |customer, number| {
@@ -440,7 +503,7 @@ mod tests {
     #[test]
     fn who_writes_to_one_customer_again_and_again_lets_others_have_their_turn() {
         let core = core(1, 64, Duration::from_secs(50));
-        let handle = core.handle();
+        let handle = core.entrance().handle();
         let (release, blocked) = mpsc::channel::<()>();
         let (begun, beginnings) = mpsc::channel();
         let write = |customer, name| {
@@ -471,7 +534,7 @@ mod tests {
     #[test]
     fn no_more_wait_behind_one_for_the_same_customer_than_wait_in_line() {
         let core = core(1, 2, Duration::from_secs(10));
-        let handle = core.handle();
+        let handle = core.entrance().handle();
         let (release, blocked) = mpsc::channel::<()>();
         wait_for(async {
             let mut hanging = Box::pin(handle.run_in_order(customer(1), move |_, _| blocked.recv().is_ok()));
@@ -491,7 +554,7 @@ mod tests {
     #[test]
     fn a_panic_keeps_nobody_behind_it_from_being_served() {
         let core = core(1, 4, Duration::from_secs(10));
-        let handle = core.handle();
+        let handle = core.entrance().handle();
         wait_for(async {
             let panics = handle.run_in_order::<(), _>(customer(1), |_, _| panic!("on purpose"));
             let behind = handle.run_in_order(customer(1), |_, _| true);
@@ -504,7 +567,7 @@ mod tests {
     #[test]
     fn a_thread_that_hangs_does_not_keep_the_process() {
         let core = core(1, 4, Duration::from_millis(5));
-        let handle = core.handle();
+        let handle = core.entrance().handle();
         let (_never, blocked) = mpsc::channel::<()>();
         wait_for(async move { handle.run(move |_| blocked.recv().is_ok()).await }).expect_err("it hangs");
         core.stop(Duration::from_millis(5));

@@ -1,6 +1,5 @@
 //! `roster serve`
 
-use std::num::NonZero;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -29,7 +28,7 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     );
     let tls = tls(&config.http)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let database = compose::open_up_to_date(&config.database)?;
+    let database = compose::open_up_to_date(config)?;
     let roster = compose::taking_tokens(database.roster(), &config.auth)?.with_key_lifetime(config.auth.key_cache);
     let short_reads = database.short_reads();
     let demo = demo.then(|| Demo::prepare(&roster, config.http.bind)).transpose().context("the demo cannot be made")?;
@@ -69,13 +68,11 @@ fn tls(config: &config::Http) -> Result<Option<Tls>, Faults> {
 
 fn settings(config: &Config, tls: Option<Tls>, short_reads: ShortReads) -> roster_http::Settings {
     let http = &config.http;
-    let cores = || thread::available_parallelism().map_or(1, NonZero::get);
-    let workers = if http.workers == 0 { cores() } else { http.workers };
     roster_http::Settings {
         bind: http.bind,
         tls,
-        workers,
-        max_connections: open_files::for_connections(config, workers),
+        workers: http.workers(),
+        max_connections: open_files::for_connections(config),
         head_timeout: http.head_timeout,
         body_timeout: http.body_timeout,
         write_timeout: http.write_timeout,
