@@ -43,8 +43,9 @@ impl SubscriptionRepository for MemoryUnitOfWork<'_> {
     }
 
     fn current(&mut self, customers: &[(Tenant, CustomerId)]) -> Result<Vec<Option<Subscription>>, StoreError> {
-        let current = |rows: &Rows, &(tenant, customer): &_| rows.current_subscription(tenant, customer);
-        self.call(|rows| Ok(customers.iter().map(|customer| current(rows, customer)).collect()))
+        self.call(|rows| {
+            Ok(customers.iter().map(|&(tenant, customer)| rows.current_subscription(tenant, customer)).collect())
+        })
     }
 }
 

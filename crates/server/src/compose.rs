@@ -10,7 +10,7 @@ use roster_http::ShortReads;
 use roster_jwt::Tokens;
 
 use crate::clock::SystemClock;
-use crate::config::{self, Config};
+use crate::config;
 use crate::database_url::DatabaseUrl;
 use crate::entropy::SystemEntropy;
 use crate::ids::UuidV7;
@@ -39,14 +39,17 @@ compile_error!("a service without a database: build with the feature sqlite, pos
 impl Database {
     /// Opens the store. A SQLite file and its folder are made when they are missing; PostgreSQL is first asked by what
     /// comes next.
-    pub fn open(config: &Config) -> anyhow::Result<Self> {
-        let config::Database { url, connections, deadline, .. } = &config.database;
+    ///
+    /// Those who answer requests read a file, too, and must not wait for a connection (see [`Database::short_reads`]): there
+    /// is one more for each of `workers`.
+    #[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "only a file is read by workers"))]
+    pub fn open(config: &config::Database, workers: usize) -> anyhow::Result<Self> {
+        let config::Database { url, connections, deadline, .. } = config;
         let wait = (*deadline).min(LONGEST_WAIT);
         match url {
             #[cfg(feature = "sqlite")]
             DatabaseUrl::Sqlite(path) => {
-                // Those who answer requests read, too, and must not wait for a connection: see `short_reads`.
-                let workers = u32::try_from(config.http.workers()).unwrap_or(u32::MAX);
+                let workers = u32::try_from(workers).unwrap_or(u32::MAX);
                 let connections = u32::from(*connections).saturating_add(workers);
                 let options = roster_sqlite::Options { path: path.clone(), connections, wait };
                 let store = SqliteStore::open(&options).with_context(|| format!("{url} cannot be opened"))?;
@@ -120,11 +123,11 @@ pub fn taking_tokens(roster: Roster, auth: &config::Auth) -> anyhow::Result<Rost
     Ok(roster.with_tokens(Arc::new(tokens)))
 }
 
-/// Opens the store with its schema up to date: brings it there if `database.migrate_on_start` says so, and refuses
+/// As [`Database::open`], with the schema up to date: brings it there if `database.migrate_on_start` says so, and refuses
 /// otherwise.
-pub fn open_up_to_date(config: &Config) -> anyhow::Result<Database> {
-    let database = Database::open(config)?;
-    if config.database.migrate_on_start {
+pub fn open_up_to_date(config: &config::Database, workers: usize) -> anyhow::Result<Database> {
+    let database = Database::open(config, workers)?;
+    if config.migrate_on_start {
         database.migrate().context("the schema cannot be brought up to date")?;
         return Ok(database);
     }

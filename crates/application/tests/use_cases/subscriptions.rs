@@ -142,9 +142,9 @@ fn the_current_subscription_is_the_active_one_that_started_last() {
     let ended = SubscriptionReport { status: SubscriptionStatus::Cancelled, ..started("ended", LATER) };
     record(&service, &ada, &ended);
     let current = service.roster.current_subscriptions(&[&eda, &ada].map(|one| (one.tenant(), one.id())));
-    let ids = current.into_iter().map(|found| found.expect("an answer").map(|one| one.id));
-    let ids: Vec<_> = ids.map(|id| id.map(|id| id.as_str().to_owned())).collect();
-    assert_eq!(ids, [None, Some("new".to_owned())]);
+    let current: Vec<_> = current.into_iter().map(|found| found.expect("an answer")).collect();
+    let current: Vec<_> = current.iter().map(|one| one.as_ref().map(|one| one.id.as_str())).collect();
+    assert_eq!(current, [None, Some("new")]);
 }
 
 #[test]

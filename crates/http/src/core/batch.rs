@@ -87,8 +87,8 @@ pub(super) mod tests {
     use std::thread;
 
     use futures_util::FutureExt as _;
-    use futures_util::future::join_all;
 
+    use super::super::callers::Callers;
     use super::*;
 
     pub const DEADLINE: Duration = Duration::from_secs(50);
@@ -135,17 +135,11 @@ pub(super) mod tests {
             while calls.lock().expect("a whole list").is_empty() {
                 thread::yield_now();
             }
-            let mut waiting = Vec::new();
-            for value in values {
-                let mut answer = Box::pin(run(&line, DEADLINE, number(*value, None)));
-                assert_eq!(answer.as_mut().now_or_never(), None);
-                if !leave(*value) {
-                    waiting.push(answer);
-                }
-            }
+            let asked = values.iter().map(|&value| (run(&line, DEADLINE, number(value, None)), leave(value)));
+            let callers = Callers::ask(asked, 0);
             open.send(()).expect("the thread waits for it");
             assert_eq!(busy.await, Ok(0));
-            join_all(waiting).await
+            callers.answers().await
         });
         line.close();
         thread.join().expect("the thread ends when nobody can join any more");

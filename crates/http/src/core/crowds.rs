@@ -1,12 +1,10 @@
 //! Whatever happens in a crowd, each gets what they would have got had they come one after the other.
 
-use std::pin::Pin;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use futures_util::future::{MaybeDone, join_all, maybe_done};
 use proptest::prelude::*;
 use roster_application::ports::{
     ApiKeyRepository, Claims, CustomerKey, CustomerRef, CustomerRepository, MerchantRepository, Store, StoreError,
@@ -18,6 +16,7 @@ use roster_domain::{
 };
 use roster_memory::{CountingEntropy, CountingIds, FixedClock, MemoryStore};
 
+use super::callers::Callers;
 use super::{Core, Handle, NotDone, ShortReads};
 
 const DEADLINE: Duration = Duration::from_secs(50);
@@ -159,7 +158,7 @@ fn all_at_once(requests: &[Request], short_reads: ShortReads) -> Vec<Answer> {
         let finds = requests.iter().map(|request| find(&handle, request.key(&tenants)));
         let found = match short_reads {
             ShortReads::ByThreads => behind(find(&handle, waiting_key(&tenants)), finds, requests, &keeper).await,
-            ShortReads::Here => answers(start(finds, requests)).await,
+            ShortReads::Here => in_time(Callers::ask(finds.zip(leaves(requests)), 1).answers().await),
         };
         registered.into_iter().chain(found).collect()
     });
@@ -185,35 +184,18 @@ async fn behind<F: Future<Output = Result<Answer, NotDone>>>(
     let mut busy = Box::pin(busy);
     assert!(busy.as_mut().now_or_never().is_none());
     keeper.reached.recv().expect("the store waits");
-    let staying = start(calls, requests);
+    let callers = Callers::ask(calls.zip(leaves(requests)), 0);
     keeper.open.send(()).expect("the store waits for it");
     busy.await.expect("an answer in time");
-    answers(staying).await
+    in_time(callers.answers().await)
 }
 
-/// A call that has been started, and that may be answered already.
-type Started<F> = Pin<Box<MaybeDone<F>>>;
-
-/// Starts `calls` and lets those go who leave.
-fn start<F: Future<Output = Result<Answer, NotDone>>>(
-    calls: impl Iterator<Item = F>,
-    requests: &[Request],
-) -> Vec<Started<F>> {
-    let mut staying = Vec::new();
-    for (call, request) in calls.zip(requests) {
-        let mut call = Box::pin(maybe_done(call));
-        let _answered = call.as_mut().now_or_never();
-        if !request.leaves {
-            staying.push(call);
-        }
-    }
-    staying
+fn leaves(requests: &[Request]) -> impl Iterator<Item = bool> {
+    requests.iter().map(|request| request.leaves)
 }
 
-async fn answers<F: Future<Output = Result<Answer, NotDone>>>(mut staying: Vec<Started<F>>) -> Vec<Answer> {
-    join_all(&mut staying).await;
-    let answers = staying.iter_mut().map(|call| call.as_mut().take_output().expect("a call that is done"));
-    answers.map(|answer| answer.expect("an answer in time")).collect()
+fn in_time(answers: Vec<Result<Answer, NotDone>>) -> Vec<Answer> {
+    answers.into_iter().map(|answer| answer.expect("an answer in time")).collect()
 }
 
 proptest! {

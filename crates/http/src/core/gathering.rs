@@ -79,10 +79,10 @@ impl<B: Batch> Gathering<B> {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use futures_util::FutureExt as _;
-    use futures_util::future::{join_all, maybe_done};
+    use futures_util::future::join_all;
 
     use super::super::batch::tests::{DEADLINE, Double, Number};
+    use super::super::callers::Callers;
     use super::*;
 
     /// What each of `values` is answered if all are asked for in one turn, and how many were doubled by each call.
@@ -90,18 +90,9 @@ mod tests {
         let calls = Arc::<Mutex<Vec<usize>>>::default();
         let gathering = Gathering::<Double>::new((), values.len());
         let answers = actix_web::rt::System::new().block_on(async {
-            let mut waiting = Vec::new();
-            for &value in values {
-                let number = Number { value, calls: Arc::clone(&calls), gate: None };
-                let mut answer = Box::pin(maybe_done(gathering.run(DEADLINE, number)));
-                let is_first = value == values[0];
-                assert_eq!(answer.as_mut().now_or_never().is_some(), is_first);
-                if !leave(value) {
-                    waiting.push(answer);
-                }
-            }
-            join_all(waiting.iter_mut()).await;
-            waiting.iter_mut().map(|answer| answer.as_mut().take_output().expect("an answer")).collect()
+            let number = |value| Number { value, calls: Arc::clone(&calls), gate: None };
+            let asked = values.iter().map(|&value| (gathering.run(DEADLINE, number(value)), leave(value)));
+            Callers::ask(asked, 1).answers().await
         });
         let calls = calls.lock().expect("a whole list").clone();
         (answers, calls)

@@ -6,6 +6,8 @@
 
 mod batch;
 #[cfg(test)]
+mod callers;
+#[cfg(test)]
 mod contract;
 #[cfg(test)]
 mod crowds;
@@ -106,7 +108,8 @@ struct Shared {
 /// How long uses of keys may wait to be written.
 const USES_PAUSE: Duration = Duration::from_secs(1);
 
-/// How many threads the lines have together, beside those for everything else.
+/// How many threads the lines have together, beside those for everything else. Where short reads are done
+/// [here](ShortReads::Here) their lines have none, and leave nobody more.
 ///
 /// One for each: two that found would share less, and keep two processes of the database busy with what one does faster;
 /// two that wrote at the same time would wait for each other's locks besides.

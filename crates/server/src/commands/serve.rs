@@ -28,7 +28,7 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     );
     let tls = tls(&config.http)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let database = compose::open_up_to_date(config)?;
+    let database = compose::open_up_to_date(&config.database, config.http.workers())?;
     let roster = compose::taking_tokens(database.roster(), &config.auth)?.with_key_lifetime(config.auth.key_cache);
     let short_reads = database.short_reads();
     let demo = demo.then(|| Demo::prepare(&roster, config.http.bind)).transpose().context("the demo cannot be made")?;
