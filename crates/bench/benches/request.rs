@@ -18,7 +18,7 @@ use roster_domain::{
     Address, AddressPart, Country, Customer, CustomerId, Email, EmailUse, Environment, ExternalId, Json, MerchantName,
     Metadata, Name, Phone, PostalCode, Profile, Tenant,
 };
-use roster_http::{Quotas, Settings, ShortReads};
+use roster_http::{Quotas, Reads, Settings};
 use roster_memory::{CountingEntropy, CountingIds, FixedClock, MemoryStore};
 use uuid::Uuid;
 
@@ -126,7 +126,7 @@ fn serve() -> (SocketAddr, String, Customer) {
         database_threads: 5,
         database_queue: 1024,
         database_deadline: Duration::from_secs(2),
-        short_reads: ShortReads::Here,
+        reads: Reads::Here,
     };
     let (ready, listens) = mpsc::channel();
     thread::spawn(move || {

@@ -81,6 +81,14 @@ impl<P: Permission> Caller<P> {
         if self.principal.scopes.contain(scope) { Ok(()) } else { Err(Failure::MissingScope(scope)) }
     }
 
+    async fn read<T, F>(&self, work: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Roster) -> T + Send + 'static,
+    {
+        Ok(self.core.read(work).await?)
+    }
+
     async fn run<T, F>(&self, work: F) -> Result<T, Failure>
     where
         T: Send + 'static,
@@ -112,8 +120,8 @@ impl Caller<ReadCustomers> {
         self.show_customers(before, size, |page| page).await
     }
 
-    /// [`Roster::list_customers`], with the page as `show` shows it, on the thread that has read it: what is large is
-    /// made and freed there, and the thread that answers requests goes on with others.
+    /// [`Roster::list_customers`], with the page as `show` shows it, on the thread that has read it: where that is not the
+    /// one that answers requests, what is large is made and freed there.
     pub(crate) async fn show_customers<T: Send + 'static>(
         &self,
         before: Option<CustomerId>,
@@ -121,7 +129,7 @@ impl Caller<ReadCustomers> {
         show: impl FnOnce(Page<Customer>) -> T + Send + 'static,
     ) -> Result<T, Failure> {
         let tenant = self.tenant();
-        Ok(self.run(move |roster| roster.list_customers(tenant, before, size).map(show)).await??)
+        Ok(self.read(move |roster| roster.list_customers(tenant, before, size).map(show)).await??)
     }
 
     /// [`Roster::list_customers`], each with its active subscription that started last.
@@ -139,7 +147,7 @@ impl Caller<ReadCustomers> {
             let items = subscribers.map(|(customer, subscription)| Ok((customer, subscription?)));
             Ok::<_, StoreError>(Page { items: items.collect::<Result<_, StoreError>>()?, has_more: page.has_more })
         };
-        Ok(self.run(list).await??)
+        Ok(self.read(list).await??)
     }
 
     /// [`Roster::list_subscriptions`]
@@ -149,7 +157,7 @@ impl Caller<ReadCustomers> {
         after: Option<SubscriptionCursor>,
         size: PageSize,
     ) -> Result<Result<Page<Subscription>, ListSubscriptionsError>, Failure> {
-        self.run(move |roster| roster.list_subscriptions(&key, after.as_ref(), size)).await
+        self.read(move |roster| roster.list_subscriptions(&key, after.as_ref(), size)).await
     }
 }
 
@@ -215,7 +223,7 @@ impl Caller<ManageKeys> {
     /// [`Roster::list_api_keys`]
     pub(crate) async fn list_api_keys(&self, after: Option<ApiKeyId>, size: PageSize) -> Result<Page<ApiKey>, Failure> {
         let tenant = self.tenant();
-        Ok(self.run(move |roster| roster.list_api_keys(tenant, after, size)).await??)
+        Ok(self.read(move |roster| roster.list_api_keys(tenant, after, size)).await??)
     }
 
     /// [`Roster::revoke_api_key`]

@@ -22,6 +22,6 @@ pub(crate) async fn live(_: HttpRequest) -> HttpResponse {
 
 /// `GET /readyz`: 200 if the database answers within the deadline, 503 otherwise.
 pub(crate) async fn ready(request: HttpRequest) -> Result<HttpResponse, native::Error> {
-    auth::core(&request)?.run(Roster::check_store).await.map_err(Failure::from)?.map_err(Failure::from)?;
+    auth::core(&request)?.read(Roster::check_store).await.map_err(Failure::from)?.map_err(Failure::from)?;
     Ok(json(StatusCode::OK, &Health { status: "ok" }))
 }

@@ -48,7 +48,7 @@ use tokio::time::timeout;
 use crate::connection::Connection;
 
 pub use browsers::{Origin, OriginError};
-pub use core::ShortReads;
+pub use core::Reads;
 pub use limits::Quotas;
 pub use routing::{Route, routes};
 pub use tls::{Tls, TlsError};
@@ -89,14 +89,14 @@ pub struct Settings {
     /// How many of sandbox customers.
     pub sandbox: Quotas,
     /// Threads that serve requests from the database, at least five; each holds at most one connection. Two more do what no
-    /// request waits for, and where short reads are done [here](ShortReads::Here) each of `workers` may hold a connection.
+    /// request waits for, and where reads are done [here](Reads::Here) each of `workers` may hold a connection.
     pub database_threads: usize,
     /// Requests of one kind that may wait for one of those threads.
     pub database_queue: usize,
     /// How long a request waits for the database, waiting for a thread included.
     pub database_deadline: Duration,
-    /// Where short reads of the database are done.
-    pub short_reads: ShortReads,
+    /// Where the database is read.
+    pub reads: Reads,
 }
 
 impl Settings {
@@ -126,7 +126,7 @@ pub fn serve(
         settings.database_threads,
         settings.database_queue,
         settings.database_deadline,
-        settings.short_reads,
+        settings.reads,
     )?;
     let (entrance, deadline) = (core.entrance(), settings.database_deadline);
     let rates = web::Data::new(limits::RateLimits::new(settings.live, settings.sandbox));
@@ -214,7 +214,7 @@ mod tests {
             database_threads: 5,
             database_queue: 1,
             database_deadline: 60 * second,
-            short_reads: ShortReads::ByThreads,
+            reads: Reads::ByThreads,
         };
         // The issuer's keys, the credential, the customer and its subscription, each at the last moment.
         assert!(settings.patience() >= KEEP_ALIVE + 30 * second + 4 * 60 * second);

@@ -49,7 +49,7 @@ mod tests {
 
     use crate::access_log::MAX_REQUEST_ID_BYTES;
     use crate::body::{self, MAX_BYTES};
-    use crate::core::{Core, ShortReads};
+    use crate::core::{Core, Reads};
     use crate::failure::{BodyFailure, Failure, Fault, Place};
     use crate::lava::MAX_CHARACTERS;
     use crate::limits::{Limit, Quotas, RateLimits};
@@ -446,7 +446,7 @@ mod tests {
         let order = ApiKeyOrder { tenant, name: None, scopes: Scopes::ALL, expires_at: None };
         let key = roster.create_api_key(order, Scopes::ALL).expect("a key");
         let credential = format!("Bearer {}", key.secret.reveal());
-        let core = Core::start(&roster, 1, 16, Duration::from_secs(10), ShortReads::ByThreads).expect("a thread");
+        let core = Core::start(&roster, 1, 16, Duration::from_secs(10), Reads::ByThreads).expect("a thread");
         let answers = rt::System::new().block_on(async {
             let limits = body::Limits { timeout: Duration::from_secs(10) };
             let quotas = Quotas { key: NonZeroU32::MAX, merchant: NonZeroU32::MAX };

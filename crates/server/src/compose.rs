@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use roster_application::Roster;
 use roster_application::ports::{Store, StoreError};
-use roster_http::ShortReads;
+use roster_http::Reads;
 use roster_jwt::Tokens;
 
 use crate::clock::SystemClock;
@@ -40,24 +40,24 @@ impl Database {
     /// Opens the store. A SQLite file and its folder are made when they are missing; PostgreSQL is first asked by what
     /// comes next.
     ///
-    /// Those who answer requests read a file, too, and must not wait for a connection (see [`Database::short_reads`]): there
-    /// is one more for each of `workers`.
+    /// A file is read by those who answer requests, and each of these `workers` has a connection, so that none waits for one
+    /// (see [`Database::reads`]). Whoever else reads shares one more.
     #[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "only a file is read by workers"))]
     pub fn open(config: &config::Database, workers: usize) -> anyhow::Result<Self> {
-        let config::Database { url, connections, deadline, .. } = config;
+        let config::Database { url, deadline, .. } = config;
         let wait = (*deadline).min(LONGEST_WAIT);
         match url {
             #[cfg(feature = "sqlite")]
             DatabaseUrl::Sqlite(path) => {
-                let workers = u32::try_from(workers).unwrap_or(u32::MAX);
-                let connections = u32::from(*connections).saturating_add(workers);
+                let connections = u32::try_from(workers).unwrap_or(u32::MAX).saturating_add(1);
                 let options = roster_sqlite::Options { path: path.clone(), connections, wait };
                 let store = SqliteStore::open(&options).with_context(|| format!("{url} cannot be opened"))?;
                 Ok(Self::Sqlite(Arc::new(store)))
             }
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(url) => {
-                let options = roster_postgres::Options { url: url.clone(), connections: (*connections).into(), wait };
+                let options =
+                    roster_postgres::Options { url: url.clone(), connections: config.connections.into(), wait };
                 // No connection is made yet, so what can be wrong is the URL.
                 let store = PostgresStore::connect(&options)
                     .map_err(|error| Faults::of("database.url", error.source().unwrap_or(&error)))?;
@@ -98,13 +98,13 @@ impl Database {
         }
     }
 
-    /// How the service reads a row of this store.
-    pub fn short_reads(&self) -> ShortReads {
+    /// Where the service reads this store.
+    pub fn reads(&self) -> Reads {
         match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(_) => ShortReads::Here,
+            Self::Sqlite(_) => Reads::Here,
             #[cfg(feature = "postgres")]
-            Self::Postgres(_) => ShortReads::ByThreads,
+            Self::Postgres(_) => Reads::ByThreads,
         }
     }
 

@@ -12,11 +12,13 @@ use tokio::sync::oneshot;
 use super::line::Line;
 use super::{NotDone, wait};
 
-/// The most requests that one call serves.
+/// The most requests that one call serves, unless [`Batch::MOST`] says otherwise.
 pub(super) const MAX_BATCH: usize = 128;
 
 /// Something that can be done for many with one call.
 pub(super) trait Batch: 'static {
+    /// The most requests that one call serves, at least one.
+    const MOST: usize = MAX_BATCH;
     /// Who does it.
     type Service;
     /// What one request asks for.
@@ -48,7 +50,7 @@ pub(super) async fn run<B: Batch>(
 
 /// What a thread does until the line is closed.
 pub(super) fn serve<B: Batch>(service: &B::Service, line: &Line<Waiting<B>>) {
-    while let Some(taken) = line.take(MAX_BATCH) {
+    while let Some(taken) = line.take(B::MOST) {
         serve_all(service, taken);
     }
 }

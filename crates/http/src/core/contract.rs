@@ -18,7 +18,7 @@ use roster_domain::{ApiKeyId, Customer, CustomerId, Merchant, MerchantId, Subscr
 use super::batch::{self, Batch, Waiting};
 use super::gathering::Gathering;
 use super::line::Line;
-use super::{NotDone, ShortReads};
+use super::{NotDone, Reads};
 
 /// Longer than any case takes.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -30,7 +30,7 @@ const QUEUE: usize = 10_000;
 struct BatchedStore {
     lines: Arc<Lines>,
     threads: Vec<JoinHandle<()>>,
-    short_reads: ShortReads,
+    reads: Reads,
 }
 
 struct Lines {
@@ -42,7 +42,7 @@ struct Lines {
 }
 
 impl BatchedStore {
-    fn over(store: Arc<dyn Store>, short_reads: ShortReads) -> Self {
+    fn over(store: Arc<dyn Store>, reads: Reads) -> Self {
         let lines = Arc::new(Lines {
             store,
             finds: Line::new(QUEUE),
@@ -60,7 +60,7 @@ impl BatchedStore {
             let lines = Arc::clone(&lines);
             thread::spawn(move || work(&lines))
         };
-        Self { threads: works.map(start).into(), lines, short_reads }
+        Self { threads: works.map(start).into(), lines, reads }
     }
 
     /// Sends each of `inputs` to a line as a request of its own, in their order.
@@ -80,9 +80,9 @@ impl BatchedStore {
     where
         B: Batch<Service = Arc<dyn Store>, Output = Result<T, StoreError>>,
     {
-        match self.short_reads {
-            ShortReads::ByThreads => Self::send(line, inputs),
-            ShortReads::Here => {
+        match self.reads {
+            Reads::ByThreads => Self::send(line, inputs),
+            Reads::Here => {
                 let gathering = Gathering::<B>::new(Arc::clone(&self.lines.store), QUEUE);
                 answers(inputs.into_iter().map(|input| gathering.run(DEADLINE, input)))
             }
@@ -258,7 +258,7 @@ mod on_memory {
     use roster_store_contract::Subject;
 
     fn empty_store() -> Subject {
-        Subject::new(Arc::new(BatchedStore::over(Arc::new(MemoryStore::default()), ShortReads::ByThreads)))
+        Subject::new(Arc::new(BatchedStore::over(Arc::new(MemoryStore::default()), Reads::ByThreads)))
     }
 
     roster_store_contract::store_contract_tests!(empty_store);
@@ -274,7 +274,7 @@ mod on_sqlite {
         let options = Options { path: folder.path().join("roster.db"), connections: 4, wait: DEADLINE };
         let store = SqliteStore::open(&options).expect("a new file");
         store.migrate().expect("an empty database");
-        Subject::guarded(Arc::new(BatchedStore::over(Arc::new(store), ShortReads::Here)), folder)
+        Subject::guarded(Arc::new(BatchedStore::over(Arc::new(store), Reads::Here)), folder)
     }
 
     roster_store_contract::store_contract_tests!(empty_store);
@@ -298,7 +298,7 @@ mod on_postgres {
     /// An empty, migrated store; none where there is no server.
     fn empty_store() -> Option<Subject> {
         let database = MIGRATED.database()?;
-        let store = BatchedStore::over(Arc::new(store(database.url())), ShortReads::ByThreads);
+        let store = BatchedStore::over(Arc::new(store(database.url())), Reads::ByThreads);
         Some(Subject::guarded(Arc::new(store), database))
     }
 

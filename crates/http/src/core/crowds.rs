@@ -17,7 +17,7 @@ use roster_domain::{
 use roster_memory::{CountingEntropy, CountingIds, FixedClock, MemoryStore};
 
 use super::callers::Callers;
-use super::{Core, Handle, NotDone, ShortReads};
+use super::{Core, Handle, NotDone, Reads};
 
 const DEADLINE: Duration = Duration::from_secs(50);
 
@@ -146,19 +146,19 @@ fn one_after_the_other(requests: &[Request]) -> Vec<Answer> {
 
 /// What each of `requests` is answered if all of them come while the thread is busy, or, those that look and are served
 /// here, in one turn of the event loop.
-fn all_at_once(requests: &[Request], short_reads: ShortReads) -> Vec<Answer> {
+fn all_at_once(requests: &[Request], reads: Reads) -> Vec<Answer> {
     let (gate, keeper) = gate();
     let (roster, tenants) = service(gate);
-    let core = Core::start(&roster, 1, 1000, DEADLINE, short_reads).expect("threads");
+    let core = Core::start(&roster, 1, 1000, DEADLINE, reads).expect("threads");
     let handle = core.entrance().handle();
     let answers = actix_web::rt::System::new().block_on(async {
         let register = |registration| register(&handle, registration);
         let registrations = requests.iter().map(|request| register(request.registration(&tenants)));
         let registered = behind(register(waiting_registration(&tenants)), registrations, requests, &keeper).await;
         let finds = requests.iter().map(|request| find(&handle, request.key(&tenants)));
-        let found = match short_reads {
-            ShortReads::ByThreads => behind(find(&handle, waiting_key(&tenants)), finds, requests, &keeper).await,
-            ShortReads::Here => in_time(Callers::ask(finds.zip(leaves(requests)), 1).answers().await),
+        let found = match reads {
+            Reads::ByThreads => behind(find(&handle, waiting_key(&tenants)), finds, requests, &keeper).await,
+            Reads::Here => in_time(Callers::ask(finds.zip(leaves(requests)), 1).answers().await),
         };
         registered.into_iter().chain(found).collect()
     });
@@ -205,8 +205,8 @@ proptest! {
         requests in prop::collection::vec(request(), 0..40)
     ) {
         let expected = one_after_the_other(&requests);
-        for short_reads in [ShortReads::ByThreads, ShortReads::Here] {
-            prop_assert_eq!(&all_at_once(&requests, short_reads), &expected, "{:?}", short_reads);
+        for reads in [Reads::ByThreads, Reads::Here] {
+            prop_assert_eq!(&all_at_once(&requests, reads), &expected, "{:?}", reads);
         }
     }
 }
@@ -229,7 +229,7 @@ fn who_is_refused_hears_nothing_of_those_behind_when_a_later_one_fails() {
         Request { email: Some(0), ..plain.clone() },
         Request { email: Some(0), fault: Some(FAILS), ..plain },
     ];
-    assert_eq!(all_at_once(&requests, ShortReads::ByThreads), one_after_the_other(&requests));
+    assert_eq!(all_at_once(&requests, Reads::ByThreads), one_after_the_other(&requests));
 }
 
 /// Where the store waits for the test, and the test for the store. Each is open where the other side is gone.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::NotDone;
-use super::batch::{Batch, MAX_BATCH, Waiting, serve_all, serve_one};
+use super::batch::{Batch, Waiting, serve_all, serve_one};
 
 /// The requests of one thread that wait to be served together.
 pub(super) struct Gathering<B: Batch> {
@@ -70,7 +70,7 @@ impl<B: Batch> Gathering<B> {
 
     fn take(&self) -> Vec<Waiting<B>> {
         let mut waiting = self.waiting.borrow_mut();
-        let count = waiting.len().min(MAX_BATCH);
+        let count = waiting.len().min(B::MOST);
         waiting.drain(..count).collect()
     }
 }
@@ -81,6 +81,7 @@ mod tests {
 
     use futures_util::future::join_all;
 
+    use super::super::batch::MAX_BATCH;
     use super::super::batch::tests::{DEADLINE, Double, Number};
     use super::super::callers::Callers;
     use super::*;

@@ -2,7 +2,7 @@
 //!
 //! A request waits here for the database and nowhere else. Beyond the bound or the deadline it is answered at once,
 //! and work whose caller has gone away is not begun. What crowds ask for stands in [lines](mod@line) of its own, whose
-//! threads serve [many with one call](batch), or is [gathered](gathering) where it is asked for.
+//! threads serve [many with one call](batch), or is [gathered](gathering) and read where it is asked for.
 
 mod batch;
 #[cfg(test)]
@@ -34,13 +34,13 @@ use gathering::Gathering;
 use jobs::{Job, Jobs};
 use line::{Full, Line};
 
-/// Where short reads are done: of one customer, of one key.
+/// Where a database is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ShortReads {
+pub enum Reads {
     /// By threads of their own. For a database that is reached over a connection.
     ByThreads,
-    /// By the thread that has the requests, those of a crowd together. For a database in the process, which reads a row
-    /// faster than two threads can tell each other of it, and lets no reader wait for long.
+    /// By the thread that has the requests: rows for a crowd together, pages one by one. For a database in the process,
+    /// which reads a row faster than two threads can tell each other of it, and lets no reader wait for long.
     Here,
 }
 
@@ -83,11 +83,12 @@ pub(crate) struct Handle {
     here: Rc<Here>,
 }
 
-/// What the requests of one thread ask for and get [here](ShortReads::Here).
+/// What the requests of one thread ask for and get [here](Reads::Here).
 struct Here {
     credentials: Rc<Gathering<Authenticate>>,
     finds: Rc<Gathering<FindCustomers>>,
     subscriptions: Rc<Gathering<CurrentSubscriptions>>,
+    others: Rc<Gathering<ReadAlone>>,
 }
 
 /// What requests and threads share.
@@ -95,7 +96,7 @@ struct Shared {
     roster: Roster,
     queue: usize,
     deadline: Duration,
-    short_reads: ShortReads,
+    reads: Reads,
     jobs: Jobs,
     credentials: Line<Waiting<Authenticate>>,
     finds: Line<Waiting<FindCustomers>>,
@@ -108,8 +109,8 @@ struct Shared {
 /// How long uses of keys may wait to be written.
 const USES_PAUSE: Duration = Duration::from_secs(1);
 
-/// How many threads the lines have together, beside those for everything else. Where short reads are done
-/// [here](ShortReads::Here) their lines have none, and leave nobody more.
+/// How many threads the lines have together, beside those for everything else. Where reads are done [here](Reads::Here)
+/// their lines have none, and leave nobody more.
 ///
 /// One for each: two that found would share less, and keep two processes of the database busy with what one does faster;
 /// two that wrote at the same time would wait for each other's locks besides.
@@ -123,13 +124,13 @@ impl Core {
         threads: usize,
         queue: usize,
         deadline: Duration,
-        short_reads: ShortReads,
+        reads: Reads,
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             roster: roster.clone(),
             queue,
             deadline,
-            short_reads,
+            reads,
             jobs: Jobs::new(queue),
             credentials: Line::new(queue),
             finds: Line::new(queue),
@@ -142,7 +143,7 @@ impl Core {
         for number in 0..threads.saturating_sub(LINE_THREADS).max(1) {
             core.spawn(&format!("core-{number}"), |shared| shared.jobs.serve(&shared.roster))?;
         }
-        if short_reads == ShortReads::ByThreads {
+        if reads == Reads::ByThreads {
             core.spawn("credentials", |shared| batch::serve::<Authenticate>(&shared.roster, &shared.credentials))?;
             core.spawn("finds", |shared| batch::serve::<FindCustomers>(&shared.roster, &shared.finds))?;
             core.spawn("subscriptions", |shared| {
@@ -225,6 +226,7 @@ impl Entrance {
             credentials: Gathering::new(roster.clone(), *queue),
             finds: Gathering::new(roster.clone(), *queue),
             subscriptions: Gathering::new(roster.clone(), *queue),
+            others: Gathering::new(roster.clone(), *queue),
         };
         Handle { shared: Arc::clone(&self.0), here: Rc::new(here) }
     }
@@ -270,16 +272,33 @@ impl Handle {
         wait(self.shared.deadline, answered).await
     }
 
-    /// Serves a short read where those are done.
-    async fn read<B: Batch<Service = Roster>>(
+    /// Does a read that has nothing to share with others, such as of a page, and waits for its result.
+    pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, NotDone>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Roster) -> T + Send + 'static,
+    {
+        match self.shared.reads {
+            Reads::ByThreads => self.run(work).await,
+            Reads::Here => {
+                let (answer, mut answered) = oneshot::channel();
+                let read = Box::new(move |roster: &Roster| drop(answer.send(work(roster))));
+                self.here.others.run(self.shared.deadline, read).await?;
+                answered.try_recv().map_err(|_| NotDone::Panicked)
+            }
+        }
+    }
+
+    /// Reads a row together with others.
+    async fn read_row<B: Batch<Service = Roster>>(
         &self,
         line: &Line<Waiting<B>>,
         here: &Rc<Gathering<B>>,
         input: B::Input,
     ) -> Result<B::Output, NotDone> {
-        match self.shared.short_reads {
-            ShortReads::ByThreads => batch::run(line, self.shared.deadline, input).await,
-            ShortReads::Here => here.run(self.shared.deadline, input).await,
+        match self.shared.reads {
+            Reads::ByThreads => batch::run(line, self.shared.deadline, input).await,
+            Reads::Here => here.run(self.shared.deadline, input).await,
         }
     }
 
@@ -299,7 +318,7 @@ impl Handle {
         &self,
         presented: Presented,
     ) -> Result<Result<Principal, AuthenticateError>, NotDone> {
-        self.read(&self.shared.credentials, &self.here.credentials, presented).await
+        self.read_row(&self.shared.credentials, &self.here.credentials, presented).await
     }
 
     /// Finds a live customer.
@@ -307,7 +326,7 @@ impl Handle {
         &self,
         key: CustomerKey,
     ) -> Result<Result<Option<Customer>, StoreError>, NotDone> {
-        self.read(&self.shared.finds, &self.here.finds, key).await
+        self.read_row(&self.shared.finds, &self.here.finds, key).await
     }
 
     /// Finds the active subscription of a customer that started last.
@@ -316,7 +335,7 @@ impl Handle {
         tenant: Tenant,
         customer: CustomerId,
     ) -> Result<Result<Option<Subscription>, StoreError>, NotDone> {
-        self.read(&self.shared.subscriptions, &self.here.subscriptions, (tenant, customer)).await
+        self.read_row(&self.shared.subscriptions, &self.here.subscriptions, (tenant, customer)).await
     }
 
     /// Registers a customer.
@@ -367,6 +386,20 @@ impl Batch for CurrentSubscriptions {
     }
 }
 
+/// A read by itself: while others of its kind wait, whoever asks for rows has a turn after each.
+struct ReadAlone;
+
+impl Batch for ReadAlone {
+    const MOST: usize = 1;
+    type Service = Roster;
+    type Input = Box<dyn FnOnce(&Roster) + Send>;
+    type Output = ();
+
+    fn run(roster: &Roster, reads: Vec<Self::Input>) -> Vec<()> {
+        reads.into_iter().map(|read| read(roster)).collect()
+    }
+}
+
 /// [`Roster::register_customers`]
 struct RegisterCustomers;
 
@@ -384,6 +417,7 @@ impl Batch for RegisterCustomers {
 mod tests {
     use super::*;
     use std::future::Future;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use std::sync::mpsc;
 
     use futures_util::FutureExt as _;
@@ -393,13 +427,17 @@ mod tests {
     use uuid::Uuid;
 
     fn core(threads: usize, queue: usize, deadline: Duration) -> Core {
+        start(threads, queue, deadline, Reads::ByThreads)
+    }
+
+    fn start(threads: usize, queue: usize, deadline: Duration, reads: Reads) -> Core {
         let roster = Roster::new(
             Arc::new(MemoryStore::default()),
             Arc::new(FixedClock::default()),
             Arc::new(CountingIds::default()),
             Arc::new(CountingEntropy::default()),
         );
-        Core::start(&roster, threads, queue, deadline, ShortReads::ByThreads).expect("threads")
+        Core::start(&roster, threads, queue, deadline, reads).expect("threads")
     }
 
     fn customer(number: u128) -> CustomerKey {
@@ -469,6 +507,46 @@ mod tests {
             assert_eq!(panicked, Err(NotDone::Panicked));
             assert_eq!(handle.run(|_| 1).await, Ok(1));
         });
+        core.stop(Duration::from_secs(10));
+    }
+
+    #[test]
+    fn reads_are_done_by_other_threads_or_by_the_one_that_asks() {
+        for (reads, is_here) in [(Reads::ByThreads, false), (Reads::Here, true)] {
+            let core = start(1, 4, Duration::from_secs(10), reads);
+            let handle = core.entrance().handle();
+            wait_for(async move {
+                let reader = handle.read(|_| thread::current().id()).await;
+                assert_eq!(reader.map(|id| id == thread::current().id()), Ok(is_here), "{reads:?}");
+                let panicked: Result<(), _> = handle.read(|_| panic!("on purpose")).await;
+                assert_eq!((panicked, handle.read(|_| 1).await), (Err(NotDone::Panicked), Ok(1)), "{reads:?}");
+            });
+            core.stop(Duration::from_secs(10));
+        }
+    }
+
+    #[test]
+    fn whoever_reads_here_lets_others_have_their_turn_after_each() {
+        let core = start(1, 64, Duration::from_secs(10), Reads::Here);
+        let handle = core.entrance().handle();
+        let turns_before = wait_for(async move {
+            let turn = Arc::<AtomicUsize>::default();
+            let counted = Arc::clone(&turn);
+            actix_web::rt::spawn(async move {
+                loop {
+                    counted.fetch_add(1, Relaxed);
+                    tokio::task::yield_now().await;
+                }
+            });
+            let read = |_| {
+                let turn = Arc::clone(&turn);
+                handle.read(move |_| turn.load(Relaxed))
+            };
+            futures_util::future::join_all((0..5).map(read)).await
+        });
+        // Who gives way together may go on in either order, so one turn may lie between two others.
+        let in_turn = |(place, turn): (usize, &Result<usize, NotDone>)| turn.is_ok_and(|turn| turn + 1 >= place);
+        assert!(turns_before.iter().enumerate().all(in_turn), "{turns_before:?}");
         core.stop(Duration::from_secs(10));
     }
 

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use roster_http::{ShortReads, Tls, TlsError};
+use roster_http::{Reads, Tls, TlsError};
 
 use crate::compose::{self, Database};
 use crate::config::{self, Config};
@@ -30,7 +30,7 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     let scheme = if tls.is_some() { "https" } else { "http" };
     let database = compose::open_up_to_date(&config.database, config.http.workers())?;
     let roster = compose::taking_tokens(database.roster(), &config.auth)?.with_key_lifetime(config.auth.key_cache);
-    let short_reads = database.short_reads();
+    let settings = settings(config, tls, database.reads());
     let demo = demo.then(|| Demo::prepare(&roster, config.http.bind)).transpose().context("the demo cannot be made")?;
     let stop = signals.stop().context("signals cannot be caught")?;
     let ready = |address| {
@@ -40,7 +40,7 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
             tracing::warn!("{error:#}");
         }
     };
-    let served = roster_http::serve(&roster, &settings(config, tls, short_reads), ready, stop);
+    let served = roster_http::serve(&roster, &settings, ready, stop);
     drop(roster);
     close(database);
     served.with_context(|| format!("{} cannot be served", config.http.bind))?;
@@ -66,7 +66,7 @@ fn tls(config: &config::Http) -> Result<Option<Tls>, Faults> {
     Ok(Some(tls))
 }
 
-fn settings(config: &Config, tls: Option<Tls>, short_reads: ShortReads) -> roster_http::Settings {
+fn settings(config: &Config, tls: Option<Tls>, reads: Reads) -> roster_http::Settings {
     let http = &config.http;
     roster_http::Settings {
         bind: http.bind,
@@ -83,7 +83,7 @@ fn settings(config: &Config, tls: Option<Tls>, short_reads: ShortReads) -> roste
         database_threads: config.database.connections.into(),
         database_queue: config.database.queue,
         database_deadline: config.database.deadline,
-        short_reads,
+        reads,
     }
 }
 
