@@ -80,22 +80,6 @@ impl<P: Permission> Caller<P> {
     fn require(&self, scope: Scope) -> Result<(), Failure> {
         if self.principal.scopes.contain(scope) { Ok(()) } else { Err(Failure::MissingScope(scope)) }
     }
-
-    async fn read<T, F>(&self, work: F) -> Result<T, Failure>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Roster) -> T + Send + 'static,
-    {
-        Ok(self.core.read(work).await?)
-    }
-
-    async fn run<T, F>(&self, work: F) -> Result<T, Failure>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Roster) -> T + Send + 'static,
-    {
-        Ok(self.core.run(work).await?)
-    }
 }
 
 impl<P: SeesCustomers> Caller<P> {
@@ -129,7 +113,7 @@ impl Caller<ReadCustomers> {
         show: impl FnOnce(Page<Customer>) -> T + Send + 'static,
     ) -> Result<T, Failure> {
         let tenant = self.tenant();
-        Ok(self.read(move |roster| roster.list_customers(tenant, before, size).map(show)).await??)
+        Ok(self.core.read(move |roster| roster.list_customers(tenant, before, size).map(show)).await??)
     }
 
     /// [`Roster::list_customers`], each with its active subscription that started last.
@@ -147,7 +131,7 @@ impl Caller<ReadCustomers> {
             let items = subscribers.map(|(customer, subscription)| Ok((customer, subscription?)));
             Ok::<_, StoreError>(Page { items: items.collect::<Result<_, StoreError>>()?, has_more: page.has_more })
         };
-        Ok(self.read(list).await??)
+        Ok(self.core.read(list).await??)
     }
 
     /// [`Roster::list_subscriptions`]
@@ -157,7 +141,7 @@ impl Caller<ReadCustomers> {
         after: Option<SubscriptionCursor>,
         size: PageSize,
     ) -> Result<Result<Page<Subscription>, ListSubscriptionsError>, Failure> {
-        self.read(move |roster| roster.list_subscriptions(&key, after.as_ref(), size)).await
+        Ok(self.core.read(move |roster| roster.list_subscriptions(&key, after.as_ref(), size)).await?)
     }
 }
 
@@ -217,19 +201,19 @@ impl Caller<ManageKeys> {
         order: ApiKeyOrder,
     ) -> Result<Result<CreatedApiKey, CreateApiKeyError>, Failure> {
         let granted = self.principal.scopes;
-        self.run(move |roster| roster.create_api_key(order, granted)).await
+        Ok(self.core.run(move |roster| roster.create_api_key(order, granted)).await?)
     }
 
     /// [`Roster::list_api_keys`]
     pub(crate) async fn list_api_keys(&self, after: Option<ApiKeyId>, size: PageSize) -> Result<Page<ApiKey>, Failure> {
         let tenant = self.tenant();
-        Ok(self.read(move |roster| roster.list_api_keys(tenant, after, size)).await??)
+        Ok(self.core.read(move |roster| roster.list_api_keys(tenant, after, size)).await??)
     }
 
     /// [`Roster::revoke_api_key`]
     pub(crate) async fn revoke_api_key(&self, id: ApiKeyId) -> Result<Option<ApiKey>, Failure> {
         let tenant = self.tenant();
-        Ok(self.run(move |roster| roster.revoke_api_key(tenant, id)).await??)
+        Ok(self.core.run(move |roster| roster.revoke_api_key(tenant, id)).await??)
     }
 
     /// [`Roster::rotate_api_key`]: the caller gives away nothing that they lack.
@@ -239,6 +223,6 @@ impl Caller<ManageKeys> {
         overlap: Duration,
     ) -> Result<Result<CreatedApiKey, RotateApiKeyError>, Failure> {
         let (tenant, granted) = (self.tenant(), self.principal.scopes);
-        self.run(move |roster| roster.rotate_api_key(tenant, id, overlap, granted)).await
+        Ok(self.core.run(move |roster| roster.rotate_api_key(tenant, id, overlap, granted)).await?)
     }
 }

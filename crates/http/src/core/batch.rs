@@ -12,13 +12,10 @@ use tokio::sync::oneshot;
 use super::line::Line;
 use super::{NotDone, wait};
 
-/// The most requests that one call serves, unless [`Batch::MOST`] says otherwise.
-pub(super) const MAX_BATCH: usize = 128;
-
 /// Something that can be done for many with one call.
 pub(super) trait Batch: 'static {
     /// The most requests that one call serves, at least one.
-    const MOST: usize = MAX_BATCH;
+    const MAX_BATCH: usize = 128;
     /// Who does it.
     type Service;
     /// What one request asks for.
@@ -50,7 +47,7 @@ pub(super) async fn run<B: Batch>(
 
 /// What a thread does until the line is closed.
 pub(super) fn serve<B: Batch>(service: &B::Service, line: &Line<Waiting<B>>) {
-    while let Some(taken) = line.take(B::MOST) {
+    while let Some(taken) = line.take(B::MAX_BATCH) {
         serve_all(service, taken);
     }
 }
@@ -154,7 +151,7 @@ pub(super) mod tests {
         let values: Vec<u32> = (100..400).collect();
         let (answers, calls) = behind_a_busy_thread(&values, |_| false);
         assert_eq!(answers, values.iter().map(|value| Ok(value * 2)).collect::<Vec<_>>());
-        assert_eq!(calls, [MAX_BATCH, MAX_BATCH, 300 - 2 * MAX_BATCH]);
+        assert_eq!(calls, [Double::MAX_BATCH, Double::MAX_BATCH, 300 - 2 * Double::MAX_BATCH]);
     }
 
     #[test]
@@ -165,7 +162,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_panic_ends_the_requests_of_its_batch_and_the_thread_goes_on() {
-        let mut values: Vec<u32> = (100..100 + u32::try_from(MAX_BATCH).expect("a small number")).collect();
+        let mut values: Vec<u32> = (100..100 + u32::try_from(Double::MAX_BATCH).expect("a small number")).collect();
         values[5] = 13;
         values.push(1);
         let (answers, _) = behind_a_busy_thread(&values, |_| false);

@@ -70,7 +70,7 @@ impl<B: Batch> Gathering<B> {
 
     fn take(&self) -> Vec<Waiting<B>> {
         let mut waiting = self.waiting.borrow_mut();
-        let count = waiting.len().min(B::MOST);
+        let count = waiting.len().min(B::MAX_BATCH);
         waiting.drain(..count).collect()
     }
 }
@@ -81,7 +81,6 @@ mod tests {
 
     use futures_util::future::join_all;
 
-    use super::super::batch::MAX_BATCH;
     use super::super::batch::tests::{DEADLINE, Double, Number};
     use super::super::callers::Callers;
     use super::*;
@@ -104,7 +103,7 @@ mod tests {
         let values: Vec<u32> = (100..401).collect();
         let (answers, calls) = in_one_turn(&values, |_| false);
         assert_eq!(answers, values.iter().map(|value| Ok(value * 2)).collect::<Vec<_>>());
-        assert_eq!(calls, [1, MAX_BATCH, MAX_BATCH, 300 - 2 * MAX_BATCH]);
+        assert_eq!(calls, [1, Double::MAX_BATCH, Double::MAX_BATCH, 300 - 2 * Double::MAX_BATCH]);
     }
 
     #[test]
@@ -116,12 +115,12 @@ mod tests {
 
     #[test]
     fn a_panic_ends_the_requests_of_its_batch_and_the_others_are_served() {
-        let mut values: Vec<u32> = (100..101 + u32::try_from(MAX_BATCH).expect("a small number")).collect();
+        let mut values: Vec<u32> = (100..101 + u32::try_from(Double::MAX_BATCH).expect("a small number")).collect();
         values[5] = 13;
         values.push(1);
         let (answers, _) = in_one_turn(&values, |_| false);
-        assert!(answers[1..=MAX_BATCH].iter().all(|answer| *answer == Err(NotDone::Panicked)));
-        assert_eq!((&answers[0], &answers[MAX_BATCH + 1]), (&Ok(200), &Ok(2)));
+        assert!(answers[1..=Double::MAX_BATCH].iter().all(|answer| *answer == Err(NotDone::Panicked)));
+        assert_eq!((&answers[0], &answers[Double::MAX_BATCH + 1]), (&Ok(200), &Ok(2)));
         assert_eq!(in_one_turn(&[13, 1], |_| false).0, [Err(NotDone::Panicked), Ok(2)]);
     }
 
@@ -146,12 +145,12 @@ mod tests {
     #[test]
     fn others_have_their_turn_before_the_rest_of_a_large_crowd() {
         let calls = Arc::<Mutex<Vec<usize>>>::default();
-        let gathering = Gathering::<Double>::new((), 2 * MAX_BATCH);
+        let gathering = Gathering::<Double>::new((), 2 * Double::MAX_BATCH);
         let ask = async || {
             gathering.run(DEADLINE, Number { value: 1, calls: Arc::clone(&calls), gate: None }).await.expect("two");
             calls.lock().expect("a whole list").len()
         };
-        let crowd = 1 + 2 * MAX_BATCH;
+        let crowd = 1 + 2 * Double::MAX_BATCH;
         let calls_before = actix_web::rt::System::new().block_on(join_all((0..crowd).map(|_| ask())));
         assert_eq!([0, 1, crowd - 1].map(|place| calls_before[place]), [1, 2, 3]);
     }

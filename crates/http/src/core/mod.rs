@@ -390,7 +390,7 @@ impl Batch for CurrentSubscriptions {
 struct ReadAlone;
 
 impl Batch for ReadAlone {
-    const MOST: usize = 1;
+    const MAX_BATCH: usize = 1;
     type Service = Roster;
     type Input = Box<dyn FnOnce(&Roster) + Send>;
     type Output = ();
