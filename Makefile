@@ -1,7 +1,7 @@
 # Roster's everyday commands. `make` alone lists them.
 
-# What only PostgreSQL needs, OpenSSL above all, takes minutes to build: `make run` builds it only when it is asked for,
-# and without optimisation, so that the first answer comes soon. `make build` makes what is to be deployed.
+# PostgreSQL support takes minutes to build, mostly for OpenSSL. `make run` builds it only if DATABASE_URL names
+# PostgreSQL, and without optimisation, so that the first start is fast. `make build` builds the binary to deploy.
 ifneq (,$(filter postgres://% postgresql://%,$(value DATABASE_URL)))
 run: TOOLS := cc perl
 else
@@ -9,14 +9,15 @@ run: FEATURES := --no-default-features --features sqlite
 run: TOOLS := cc
 endif
 
-# The Debian packages that the tools in TOOLS come from, if the machine lacks them. The tests start a PostgreSQL server
-# of their own from the installed binaries; the service that the package may start is not used.
-TOOLS := cc perl postgresql
+# The Debian packages of those TOOLS that the machine lacks. The tests start their own PostgreSQL server from the
+# installed binaries; they do not use the service that the package may start.
+TOOLS := cc perl postgresql curl
 bench bench-quick bench-growth: TOOLS += pgbench wrk
 lacking-cc = $(if $(shell command -v cc),,gcc libc6-dev)
 lacking-perl = $(if $(shell perl -MFindBin -MIPC::Cmd -e 'print 1' 2>/dev/null),,perl)
 lacking-postgresql = $(if $(wildcard /usr/lib/postgresql/*/bin/initdb)$(shell command -v initdb),,postgresql)
 lacking-pgbench = $(if $(shell command -v pgbench),,postgresql)
+lacking-curl = $(if $(shell command -v curl),,curl)
 lacking-wrk = $(if $(shell command -v wrk),,wrk)
 PACKAGES = $(strip $(foreach tool,$(TOOLS),$(lacking-$(tool))))
 TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -31,15 +32,17 @@ help: ## List the commands
 run: tools ## Build, migrate and serve on 127.0.0.1:8080, with data/roster.db or the PostgreSQL of DATABASE_URL
 	@exec cargo run $(FEATURES) -- serve --demo
 
-test: tools ## Run every test, on every store; installs PostgreSQL if it lacks
+test: tools ## Run every test, on every store; installs PostgreSQL if it is missing
 	cargo test --workspace --doc
 	rm -rf '$(STATEMENTS)'
 	ROSTER_REQUIRE_POSTGRES=1 ROSTER_BINARY='$(TARGET)/debug/roster' ROSTER_STATEMENT_LOG='$(STATEMENTS)' \
 		cargo test --workspace --all-targets
 	ROSTER_STATEMENT_LOG='$(STATEMENTS)' cargo test --workspace --test statements -- --ignored
 
-lint: tools ## Check the formatting, the lints and the documentation
+lint: tools ## Check formatting, plain words, lints, licences and documentation
 	cargo fmt --all --check
+	.ci/plain-words
+	$(if $(shell command -v cargo-deny),cargo deny --offline check licenses bans sources)
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --package roster-server --no-default-features --features sqlite --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items
@@ -47,7 +50,7 @@ lint: tools ## Check the formatting, the lints and the documentation
 build: tools ## Build target/release/roster, with both databases
 	cargo build --release
 
-# Measured is what is deployed. Databases are made in /var/tmp, as /tmp may be a disk in memory, which keeps nothing.
+# The benchmarks run the deployed build. Their databases are in /var/tmp, because /tmp may be in memory, not on a disk.
 BENCH = cargo build --profile dist --package roster-server && \
 	TMPDIR=$${TMPDIR:-/var/tmp} cargo run --profile dist --package roster-bench -- --roster $(TARGET)/dist/roster
 

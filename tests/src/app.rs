@@ -1,4 +1,4 @@
-//! One running service, and its two merchants.
+//! A running service and its two merchants.
 
 use std::net::SocketAddr;
 use std::process::ExitStatus;
@@ -12,27 +12,27 @@ use crate::program::{Memory, Program, roster_json};
 /// The two merchants of every prepared database.
 #[derive(Debug, Clone)]
 pub struct Tenants {
-    /// The merchant whose keys a test calls with.
+    /// The merchant whose keys the callers of a test have by default.
     pub ours: Merchant,
-    /// Another one, to whom nothing of ours may be known.
+    /// Another merchant, which must not see any data of `ours`.
     pub theirs: Merchant,
 }
 
-/// A merchant and a key for each of its environments.
+/// A merchant, with a key for each of its environments.
 #[derive(Debug, Clone)]
 pub struct Merchant {
-    /// What it is called.
+    /// The name.
     pub name: String,
-    /// Its identifier, `org_…`.
+    /// The id, `org_…`.
     pub id: String,
-    /// A key that opens its live customers.
+    /// A key for its live environment.
     pub live: String,
-    /// A key that opens its sandbox customers.
+    /// A key for its sandbox environment.
     pub sandbox: String,
 }
 
 impl Tenants {
-    /// Migrates the database with `url` and makes both merchants, by the program's own commands.
+    /// Migrates the database with `url` and creates both merchants, with commands of the program.
     #[must_use]
     pub fn create(url: &str) -> Self {
         migrate(url);
@@ -41,7 +41,7 @@ impl Tenants {
 }
 
 impl Merchant {
-    /// Makes a merchant with two keys.
+    /// Creates a merchant with two keys.
     ///
     /// # Panics
     /// If the program does not print them.
@@ -54,16 +54,16 @@ impl Merchant {
     }
 }
 
-/// A key as it was made.
+/// A new key.
 #[derive(Debug, Clone)]
 pub struct Key {
-    /// Its identifier, which is no secret.
+    /// The id, which is not secret.
     pub id: String,
-    /// The key in the clear.
+    /// The key itself, in plain text.
     pub key: String,
 }
 
-/// Makes a key of `merchant` by the program's own command.
+/// Creates a key of `merchant` with a command of the program.
 ///
 /// # Panics
 /// If the command fails or prints no key.
@@ -75,7 +75,7 @@ pub fn create_key(url: &str, merchant: &str, environment: &str, more: &[&str]) -
     Key { id: text("id"), key: text("key") }
 }
 
-/// A running service on a database of its own.
+/// A running service and its database.
 #[derive(Debug)]
 pub struct App {
     database: Database,
@@ -85,7 +85,7 @@ pub struct App {
 }
 
 impl App {
-    /// Starts the service with its default settings.
+    /// Starts the service with its default settings, except for a longer deadline of the database.
     #[must_use]
     pub fn start(database: Database) -> Self {
         Self::start_with(database, &[])
@@ -98,7 +98,7 @@ impl App {
         Self { database, settings: settings.to_vec(), program, agent: agent() }
     }
 
-    /// The database it runs on.
+    /// Its database.
     #[must_use]
     pub fn database(&self) -> &Database {
         &self.database
@@ -110,51 +110,52 @@ impl App {
         self.database.tenants()
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.program.address()
     }
 
-    /// A caller of one surface with our live key.
+    /// A caller of a surface with the live key of `ours`.
     #[must_use]
     pub fn surface(&self, surface: Surface) -> Caller {
         Caller::new(self.agent.clone(), self.address(), surface.base()).with_key(&self.tenants().ours.live)
     }
 
-    /// A caller of the native surface with our live key.
+    /// A caller of the native surface with the live key of `ours`.
     #[must_use]
     pub fn native(&self) -> Caller {
         self.surface(Surface::Native)
     }
 
-    /// A caller of the Lumen surface with our live key.
+    /// A caller of the Lumen surface with the live key of `ours`.
     #[must_use]
     pub fn lumen(&self) -> Caller {
         self.surface(Surface::Lumen)
     }
 
-    /// A caller of the Lava surface with our live key.
+    /// A caller of the Lava surface with the live key of `ours`.
     #[must_use]
     pub fn lava(&self) -> Caller {
         self.surface(Surface::Lava)
     }
 
-    /// A caller of paths that belong to no surface, with no credential.
+    /// A caller of the paths that belong to no surface, without a credential.
     #[must_use]
     pub fn root(&self) -> Caller {
         Caller::new(self.agent.clone(), self.address(), "")
     }
 
-    /// What it logged so far.
+    /// The lines that it has logged so far.
     #[must_use]
     pub fn logs(&self) -> Vec<String> {
         self.program.lines().all()
     }
 
-    /// The first thing that `find` finds in a line of its log, if one comes within `deadline`.
-    pub fn find_in_logs<T>(&self, deadline: Duration, find: impl Fn(&str) -> Option<T>) -> Option<T> {
-        self.program.lines().find(deadline, find)
+    /// Calls `find` with each line of the log, those of the past and those to come, and returns its first result.
+    /// `None` if there is none within `timeout`.
+    pub fn find_in_logs<T>(&self, timeout: Duration, find: impl Fn(&str) -> Option<T>) -> Option<T> {
+        self.program.lines().find(timeout, find)
     }
 
     /// Its memory.
@@ -163,7 +164,7 @@ impl App {
         self.program.memory()
     }
 
-    /// How many sockets it has open.
+    /// The number of its open sockets.
     #[must_use]
     pub fn sockets(&self) -> usize {
         self.program.sockets()
@@ -174,12 +175,12 @@ impl App {
         self.program.signal(signal);
     }
 
-    /// Waits until it has ended.
-    pub fn wait(&mut self, deadline: Duration) -> ExitStatus {
-        self.program.wait(deadline)
+    /// Waits until it has ended and all its output has been read.
+    pub fn wait(&mut self, timeout: Duration) -> ExitStatus {
+        self.program.wait(timeout)
     }
 
-    /// Starts it again on the same database. The one before is killed if it still runs.
+    /// Starts it again on the same database. If the previous process still runs, it is killed.
     pub fn restart(&mut self) {
         self.program = Program::serve(self.database.url(), &self.settings);
         self.agent = agent();

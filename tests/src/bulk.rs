@@ -1,14 +1,14 @@
-//! Many customers at once, put into the tables by SQL: over HTTP it would take minutes.
+//! Inserts many customers with SQL: over HTTP it would take minutes.
 
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection, SqliteConnection};
 
 use crate::database::{Database, Kind};
 
-/// Gives our merchant `count` live customers, each with every column filled.
+/// Inserts `count` live customers of the merchant `ours`, each with every column filled.
 ///
 /// # Panics
-/// If the tables are not what they are expected to be.
+/// If the tables have other columns.
 pub fn load_customers(database: &Database, count: usize) {
     let merchant = &database.tenants().ours.name;
     match database.kind() {
@@ -28,13 +28,13 @@ const COLUMNS: &str = "merchant_id, environment, id, email, email_key, email_exc
     address_line1, address_line2, address_city, address_state, address_postal_code, address_country, tax_id, metadata, \
     version, created_at, updated_at";
 
-/// What both databases write alike, for a row number `n`.
+/// The values that are the same in both databases, for row number `n`.
 const VALUES: &str = "'bulk-' || n || '@example.com', 'bulk-' || n || '@example.com', true, 'bulk-' || n, \
     'Bulk Customer ' || n, '+14155552671', '123 Main St', 'Apt 4B', 'New York', 'NY', '10001', 'US', '12-3456789', \
     '{\"plan\":\"pro\",\"seats\":12}', 1";
 
 fn postgres(merchant: &str, count: usize) -> String {
-    // A UUID of version 7: 48 bits of time, the version, the variant, and the number again.
+    // A UUID of version 7: 48 bits of time, the version, the variant, and `n` again.
     let id = "(lpad(to_hex(1700000000000 + n), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0'))::uuid";
     format!(
         "INSERT INTO customers ({COLUMNS}) \

@@ -1,4 +1,4 @@
-//! Well-formed HTTP, with every status an answer and none an error.
+//! A client for well-formed HTTP. A response of any status is a response, not an error.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -8,10 +8,12 @@ use std::time::Duration;
 use serde_json::Value;
 use ureq::http;
 
-/// One of the three contracts.
+use crate::deadline::TIMEOUT;
+
+/// One of the three HTTP contracts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Surface {
-    /// Ours, under `/v1`.
+    /// The service's own contract, under `/v1`.
     Native,
     /// Lumen's, under `/api`.
     Lumen,
@@ -20,10 +22,10 @@ pub enum Surface {
 }
 
 impl Surface {
-    /// All of them.
+    /// All surfaces.
     pub const ALL: [Self; 3] = [Self::Native, Self::Lumen, Self::Lava];
 
-    /// What every path of it starts with.
+    /// The prefix of its paths.
     #[must_use]
     pub fn base(self) -> &'static str {
         match self {
@@ -33,7 +35,7 @@ impl Surface {
         }
     }
 
-    /// What its errors are.
+    /// The media type of its errors.
     #[must_use]
     pub fn error_type(self) -> &'static str {
         match self {
@@ -43,7 +45,7 @@ impl Surface {
     }
 }
 
-/// Somebody who calls one surface, or the paths that belong to none.
+/// A client of one surface, or of the paths that belong to no surface.
 #[derive(Debug, Clone)]
 pub struct Caller {
     agent: ureq::Agent,
@@ -52,7 +54,7 @@ pub struct Caller {
     key: Option<String>,
 }
 
-/// Connections are shared by all callers of one agent.
+/// An HTTP client with a pool of connections, which all its callers share.
 #[must_use]
 pub fn agent() -> ureq::Agent {
     ureq::Agent::config_builder()
@@ -60,15 +62,15 @@ pub fn agent() -> ureq::Agent {
         .max_redirects(0)
         .proxy(None)
         .allow_non_standard_methods(true)
-        .timeout_global(Some(Duration::from_secs(30)))
-        // The service ends a connection that has rested for 5 s: one that is used again just then would be lost.
+        .timeout_global(Some(TIMEOUT))
+        // The service closes a connection that was idle for 5 s: a request that is sent at that moment would be lost.
         .max_idle_age(Duration::from_secs(1))
         .build()
         .into()
 }
 
 impl Caller {
-    /// A caller of paths below `base` with no credential.
+    /// A caller of the paths under `base`, without a credential.
     #[must_use]
     pub fn new(agent: ureq::Agent, address: SocketAddr, base: &'static str) -> Self {
         Self { agent, origin: format!("http://{address}"), base, key: None }
@@ -80,50 +82,50 @@ impl Caller {
         Self { key: Some(key.to_owned()), ..self.clone() }
     }
 
-    /// The same caller with no credential.
+    /// The same caller without a credential.
     #[must_use]
     pub fn without_key(&self) -> Self {
         Self { key: None, ..self.clone() }
     }
 
-    /// A request for a path below the surface's own.
+    /// A request for a path of the surface, given without its prefix.
     #[must_use]
     pub fn request(&self, method: &str, path: &str) -> Request<'_> {
         Request { caller: self, method: method.to_owned(), path: path.to_owned(), headers: Vec::new(), body: None }
     }
 
-    /// Gets `path`.
+    /// Sends GET.
     #[must_use]
-    pub fn get(&self, path: &str) -> Answer {
+    pub fn get(&self, path: &str) -> Response {
         self.request("GET", path).send()
     }
 
-    /// Posts JSON to `path`.
+    /// Sends POST with JSON.
     #[must_use]
-    pub fn post(&self, path: &str, body: impl Json) -> Answer {
+    pub fn post(&self, path: &str, body: impl Json) -> Response {
         self.request("POST", path).json(body).send()
     }
 
-    /// Patches `path` with JSON.
+    /// Sends PATCH with JSON.
     #[must_use]
-    pub fn patch(&self, path: &str, body: impl Json) -> Answer {
+    pub fn patch(&self, path: &str, body: impl Json) -> Response {
         self.request("PATCH", path).json(body).send()
     }
 
-    /// Puts JSON at `path`.
+    /// Sends PUT with JSON.
     #[must_use]
-    pub fn put(&self, path: &str, body: impl Json) -> Answer {
+    pub fn put(&self, path: &str, body: impl Json) -> Response {
         self.request("PUT", path).json(body).send()
     }
 
-    /// Deletes `path`.
+    /// Sends DELETE.
     #[must_use]
-    pub fn delete(&self, path: &str) -> Answer {
+    pub fn delete(&self, path: &str) -> Response {
         self.request("DELETE", path).send()
     }
 }
 
-/// What can be sent as JSON: a value, or text taken as it stands.
+/// A body that can be sent as JSON: a value, or a text that is sent unchanged.
 pub trait Json {
     /// The bytes to send.
     fn into_bytes(self) -> Vec<u8>;
@@ -147,7 +149,7 @@ impl Json for String {
     }
 }
 
-/// A request in the making.
+/// A request before it is sent.
 #[derive(Debug)]
 pub struct Request<'a> {
     caller: &'a Caller,
@@ -165,34 +167,34 @@ impl Request<'_> {
         self
     }
 
-    /// Gives it a body, of type `application/json` unless a header says otherwise.
+    /// Sets a JSON body. Its type is `application/json` unless a header says otherwise.
     #[must_use]
     pub fn json(self, body: impl Json) -> Self {
         self.bytes(body.into_bytes())
     }
 
-    /// Gives it a body of any bytes, of type `application/json` unless a header says otherwise.
+    /// Sets a body of any bytes. Its type is `application/json` unless a header says otherwise.
     #[must_use]
     pub fn bytes(mut self, body: Vec<u8>) -> Self {
         self.body = Some(body);
         self
     }
 
-    /// Sends it and reads the whole answer.
+    /// Sends the request and reads the whole response.
     ///
     /// # Panics
-    /// If there is no answer.
+    /// If there is no response.
     #[must_use]
-    pub fn send(self) -> Answer {
+    pub fn send(self) -> Response {
         let what = format!("{} {}{}", self.method, self.caller.base, self.path);
         self.try_send().unwrap_or_else(|error| panic!("{what}: {error}"))
     }
 
-    /// Sends it and reads the whole answer, if there is one.
+    /// Sends the request and reads the whole response.
     ///
     /// # Errors
-    /// What happened to the connection.
-    pub fn try_send(self) -> Result<Answer, ureq::Error> {
+    /// If the connection fails.
+    pub fn try_send(self) -> Result<Response, ureq::Error> {
         let Self { caller, method, path, headers, body } = self;
         let typed = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         let mut request =
@@ -217,22 +219,22 @@ impl Request<'_> {
             .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect();
         let body = body.with_config().limit(u64::MAX).read_to_vec()?;
-        Ok(Answer { status: head.status.as_u16(), headers, body })
+        Ok(Response { status: head.status.as_u16(), headers, body })
     }
 }
 
-/// A whole answer.
+/// A response with its whole body.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct Response {
     /// The status.
     pub status: u16,
-    /// The headers in their order, names in lower case.
+    /// The headers in the order of arrival, their names in lower case.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     /// The first header of that name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -248,16 +250,16 @@ impl Answer {
     /// The body as JSON.
     ///
     /// # Panics
-    /// If it is none.
+    /// If it is not JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The text at a place in the JSON body (RFC 6901).
+    /// The text at a JSON pointer (RFC 6901) in the body.
     ///
     /// # Panics
-    /// If there is none.
+    /// If there is no text.
     #[must_use]
     pub fn text_at(&self, pointer: &str) -> String {
         match self.json().pointer(pointer) {
@@ -266,26 +268,26 @@ impl Answer {
         }
     }
 
-    /// The same answer, if it has this status.
+    /// Returns the response if it has this status.
     ///
     /// # Panics
-    /// If it has another.
-    #[must_use = "`is` judges the status and returns nothing"]
+    /// If it has another status.
+    #[must_use = "`is` asserts the status and returns nothing"]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{self:?}");
         self
     }
 
-    /// Checks that the answer has this status.
+    /// Asserts that the response has this status.
     ///
     /// # Panics
-    /// If it has another.
+    /// If it has another status.
     pub fn is(&self, status: u16) {
         assert_eq!(self.status, status, "{self:?}");
     }
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.status)?;
         for (name, value) in &self.headers {
@@ -297,7 +299,7 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// One segment of a path or one value of a query, percent-encoded.
+/// Percent-encodes one segment of a path or one value of a query.
 #[must_use]
 pub fn encode(text: &str) -> String {
     text.bytes().fold(String::new(), |mut encoded, byte| {

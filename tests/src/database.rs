@@ -1,4 +1,4 @@
-//! A database of its own for every test.
+//! A separate database for every test.
 
 use std::fmt;
 use std::fs;
@@ -11,12 +11,12 @@ use tempfile::TempDir;
 use crate::app::Tenants;
 use crate::program::roster;
 
-/// Which database.
+/// A kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A file.
+    /// A SQLite file.
     Sqlite,
-    /// A server.
+    /// A PostgreSQL server.
     Postgres,
 }
 
@@ -29,29 +29,30 @@ impl fmt::Display for Kind {
     }
 }
 
-/// One database, which is gone when this is dropped.
+/// A database. It is removed when this is dropped.
 #[derive(Debug)]
 pub struct Database {
     kind: Kind,
     url: String,
     tenants: Option<Tenants>,
-    _keeper: Keeper,
+    _cleanup: Cleanup,
 }
 
-/// Whatever removes the database.
+/// Removes the database when it is dropped.
 #[derive(Debug)]
-#[expect(dead_code, reason = "they are kept to be dropped")]
-enum Keeper {
+#[expect(dead_code, reason = "the values are only dropped")]
+enum Cleanup {
     Folder(TempDir),
     Server(roster_test_postgres::Database),
+    /// The cluster, which another value owns, removes it.
     Cluster,
 }
 
 impl Database {
-    /// A database with nothing in it, not even tables. `None` if there is no server for it.
+    /// An empty database, without tables. `None` if there is no server for it.
     ///
     /// # Panics
-    /// If there is no place for it.
+    /// If it cannot be created.
     #[must_use]
     pub fn empty(kind: Kind) -> Option<Self> {
         println!("on an empty {kind}");
@@ -59,16 +60,16 @@ impl Database {
             Kind::Sqlite => {
                 let folder = TempDir::new().expect("a temporary folder");
                 let url = sqlite_url(folder.path());
-                Some(Self { kind, url, tenants: None, _keeper: Keeper::Folder(folder) })
+                Some(Self { kind, url, tenants: None, _cleanup: Cleanup::Folder(folder) })
             }
             Kind::Postgres => {
                 let server = roster_test_postgres::database()?;
-                Some(Self { kind, url: server.url().to_owned(), tenants: None, _keeper: Keeper::Server(server) })
+                Some(Self { kind, url: server.url().to_owned(), tenants: None, _cleanup: Cleanup::Server(server) })
             }
         }
     }
 
-    /// A database that is migrated and holds [`Tenants`]. `None` if there is no server for it.
+    /// A migrated database with [`Tenants`]. `None` if there is no server for it.
     #[must_use]
     pub fn prepared(kind: Kind) -> Option<Self> {
         println!("on {kind}");
@@ -78,40 +79,41 @@ impl Database {
         }
     }
 
-    /// A prepared database on a PostgreSQL server of the test's own, to stop, kill and freeze. `None` if there is none.
+    /// A prepared database on a separate PostgreSQL server, which the test may stop, kill and freeze. `None` if
+    /// PostgreSQL is not installed.
     #[must_use]
     pub fn on_own_server() -> Option<(Self, Cluster)> {
         let cluster = Cluster::create(ClusterOptions { durable: true, tcp: false })?;
         let url = cluster.create_database();
         let tenants = Some(Tenants::create(&url));
-        Some((Self { kind: Kind::Postgres, url, tenants, _keeper: Keeper::Cluster }, cluster))
+        Some((Self { kind: Kind::Postgres, url, tenants, _cleanup: Cleanup::Cluster }, cluster))
     }
 
-    /// Another database of the same kind, with nothing in it.
+    /// An empty database of the same kind.
     ///
     /// # Panics
-    /// If there is no place for it.
+    /// If it cannot be created.
     #[must_use]
     pub fn into_empty(self) -> Self {
-        Self::empty(self.kind).expect("what was there a moment ago")
+        Self::empty(self.kind).expect("an empty database")
     }
 
-    /// Which database it is.
+    /// The kind of database.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// What the program is told to find it.
+    /// The URL that the program connects to.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The merchants and keys in it.
+    /// Its merchants and keys.
     ///
     /// # Panics
-    /// If it was made empty.
+    /// If it was created empty.
     #[must_use]
     pub fn tenants(&self) -> &Tenants {
         self.tenants.as_ref().expect("a prepared database")
@@ -124,16 +126,16 @@ fn sqlite_url(folder: &Path) -> String {
     format!("sqlite://{}", folder.join(FILE).display())
 }
 
-/// One of the files of an SQLite database.
+/// One of the files of a SQLite database.
 struct File {
     name: String,
     bytes: Vec<u8>,
 }
 
-/// Made once per process and copied for each test: making it takes seven runs of the program.
+/// Creates the database once per process and copies it for each test: creating it takes seven runs of the program.
 fn prepared_sqlite() -> Database {
-    static MADE: OnceLock<(Vec<File>, Tenants)> = OnceLock::new();
-    let (files, tenants) = MADE.get_or_init(|| {
+    static TEMPLATE: OnceLock<(Vec<File>, Tenants)> = OnceLock::new();
+    let (files, tenants) = TEMPLATE.get_or_init(|| {
         let folder = TempDir::new().expect("a temporary folder");
         let tenants = Tenants::create(&sqlite_url(folder.path()));
         let files = fs::read_dir(folder.path()).expect("the folder").map(|entry| {
@@ -148,7 +150,7 @@ fn prepared_sqlite() -> Database {
         fs::write(folder.path().join(name), bytes).expect("a copy");
     }
     let url = sqlite_url(folder.path());
-    Database { kind: Kind::Sqlite, url, tenants: Some(tenants.clone()), _keeper: Keeper::Folder(folder) }
+    Database { kind: Kind::Sqlite, url, tenants: Some(tenants.clone()), _cleanup: Cleanup::Folder(folder) }
 }
 
 fn prepared_postgres() -> Option<Database> {
@@ -158,10 +160,10 @@ fn prepared_postgres() -> Option<Database> {
     });
     let server = TEMPLATE.database()?;
     let tenants = TENANTS.get().cloned();
-    Some(Database { kind: Kind::Postgres, url: server.url().to_owned(), tenants, _keeper: Keeper::Server(server) })
+    Some(Database { kind: Kind::Postgres, url: server.url().to_owned(), tenants, _cleanup: Cleanup::Server(server) })
 }
 
-/// Migrates the database with `url` by the program's own command.
+/// Migrates the database with `url` with a command of the program.
 pub(crate) fn migrate(url: &str) {
     let finished = roster(url, &[], &["migrate"]);
     assert!(finished.status.success(), "roster migrate: {finished:?}");

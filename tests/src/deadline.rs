@@ -1,21 +1,21 @@
-//! Waiting, never without an end.
+//! Waiting, always with a timeout.
 
 use std::time::{Duration, Instant};
 
-/// How long anything may take that takes milliseconds on a quiet machine.
-pub const GENEROUS: Duration = Duration::from_secs(20);
+/// How long a test waits for what takes milliseconds on a quiet machine.
+pub const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Asks `probe` until it has an answer.
+/// Calls `probe` again and again until it returns a value.
 ///
 /// # Panics
-/// If it has none within `deadline`, saying `what` was waited for.
-pub fn until<T>(what: &str, deadline: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
+/// If there is none within `timeout`. The message contains `what`, the event that the test waits for.
+pub fn until<T>(what: &str, timeout: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
-        if let Some(answer) = probe() {
-            return answer;
+        if let Some(value) = probe() {
+            return value;
         }
-        assert!(start.elapsed() < deadline, "waited {deadline:?} in vain: {what}");
+        assert!(start.elapsed() < timeout, "waited {timeout:?} in vain: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }

@@ -1,13 +1,13 @@
-//! The whole program from outside: a harness that starts the binary `roster` on a real database and talks to it over
-//! real sockets.
+//! A harness that tests the whole program from outside: it starts the binary `roster` on a real database and sends
+//! requests over real sockets.
 //!
-//! Nothing here knows a crate of the program. [`app::App`] is one running service with two merchants; [`program`] finds
-//! the binary and runs it; [`database`] gives each test a database of its own; [`client`] speaks HTTP and [`raw`] speaks
-//! what is not quite HTTP. The tests stand in `tests/roster`, one file per promise; the test of the crates' own order
-//! stands in `tests/architecture.rs`. `cargo test -p roster-tests seeds` runs those of one file.
+//! It must not know a crate of the program. [`app::App`] is a running service with two merchants; [`program`] finds the
+//! binary and runs it; [`database`] gives each test its own database; [`client`] sends well-formed HTTP and [`raw`] any
+//! bytes. The tests are in `tests/roster`, one file per promise; the test of the dependencies between crates is
+//! `tests/architecture.rs`. `cargo test -p roster-tests seeds` runs the tests of one file.
 //!
-//! A test that says [`on_both_databases!`] runs on SQLite and on PostgreSQL, under a name that says which. Without a
-//! PostgreSQL server the second half says aloud that it is skipped, and fails if `ROSTER_REQUIRE_POSTGRES=1`.
+//! A test in [`on_both_databases!`] runs on SQLite and on PostgreSQL; its name contains the database. Without
+//! a PostgreSQL server the second test is reported as skipped, or fails if `ROSTER_REQUIRE_POSTGRES=1`.
 
 pub mod app;
 pub mod bulk;
@@ -21,13 +21,13 @@ pub mod raw;
 pub mod rows;
 
 pub use app::App;
-pub use client::{Answer, Caller};
+pub use client::{Caller, Response};
 pub use database::{Database, Kind};
 
-/// Makes two tests of each function: one on SQLite, one on PostgreSQL.
+/// Defines two tests for each function: one on SQLite, one on PostgreSQL.
 ///
-/// Each takes a [`Database`] that is migrated and holds the two merchants of [`Tenants`](crate::app::Tenants), and
-/// nothing else. A test that is missing from the list is dead code, and so is refused by the compiler.
+/// The function takes a migrated [`Database`] with the two merchants of [`Tenants`](crate::app::Tenants), and nothing
+/// else. The compiler warns about a function that is missing from the list: it is dead code.
 #[macro_export]
 macro_rules! on_both_databases {
     ($($name:ident,)+) => {$(

@@ -1,11 +1,11 @@
-//! What a process prints, line by line, while it runs.
+//! The output of a running process, line by line.
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Where a line was printed.
+/// An output stream of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
     /// Standard output.
@@ -14,7 +14,7 @@ pub enum Stream {
     Err,
 }
 
-/// The lines of a process so far, both streams in the order they came.
+/// The lines that a process has printed so far, both streams in the order of arrival.
 #[derive(Debug, Clone, Default)]
 pub struct Lines(Arc<Shared>);
 
@@ -25,7 +25,7 @@ struct Shared {
 }
 
 impl Lines {
-    /// Reads `source` to its end on a thread of its own.
+    /// Starts a thread that reads `source` to its end.
     pub fn follow(&self, stream: Stream, source: impl Read + Send + 'static) -> JoinHandle<()> {
         let lines = self.clone();
         std::thread::spawn(move || {
@@ -53,8 +53,9 @@ impl Lines {
         lines.iter().filter(|(of, _)| *of == stream).flat_map(|(_, line)| [line.as_str(), "\n"]).collect()
     }
 
-    /// The first thing that `find` finds in a line, old or new, if one comes within `deadline`.
-    pub fn find<T>(&self, deadline: Duration, find: impl Fn(&str) -> Option<T>) -> Option<T> {
+    /// Calls `find` with each line, those of the past and those to come, and returns its first result. `None` if there
+    /// is none within `timeout`.
+    pub fn find<T>(&self, timeout: Duration, find: impl Fn(&str) -> Option<T>) -> Option<T> {
         let start = Instant::now();
         let mut seen = 0;
         let mut lines = self.locked();
@@ -63,7 +64,7 @@ impl Lines {
                 return Some(found);
             }
             seen = lines.len();
-            let left = deadline.checked_sub(start.elapsed())?;
+            let left = timeout.checked_sub(start.elapsed())?;
             lines = self.0.more.wait_timeout(lines, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }

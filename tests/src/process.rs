@@ -1,11 +1,11 @@
-//! A child process whose output is kept and which never outlives the test.
+//! A child process whose output is kept, and which ends with the test.
 
 use std::io;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::deadline::{GENEROUS, until};
+use crate::deadline::{TIMEOUT, until};
 use crate::lines::{Lines, Stream};
 
 /// A running process.
@@ -17,14 +17,14 @@ pub struct Process {
     readers: Vec<JoinHandle<()>>,
 }
 
-/// What may be sent to a process.
+/// A signal to a process.
 #[derive(Debug, Clone, Copy)]
 pub enum Signal {
-    /// Ends it without asking.
+    /// SIGKILL.
     Kill,
-    /// Asks it to end, as a service manager does.
+    /// SIGTERM, as a service manager sends it.
     Terminate,
-    /// Asks it to end, as Ctrl-C does.
+    /// SIGINT, as Ctrl-C sends it.
     Interrupt,
 }
 
@@ -39,7 +39,7 @@ impl Signal {
 }
 
 impl Process {
-    /// Starts `command` with both of its streams kept.
+    /// Starts `command` and keeps its standard output and standard error.
     ///
     /// # Panics
     /// If it cannot be started.
@@ -58,43 +58,43 @@ impl Process {
         Self { child, guard, lines, readers: out.into_iter().chain(err).collect() }
     }
 
-    /// Its number.
+    /// The process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// What it printed and prints.
+    /// The lines that it has printed so far, and those that it will print.
     #[must_use]
     pub fn lines(&self) -> &Lines {
         &self.lines
     }
 
-    /// Whether it has ended, and how.
+    /// The exit status. `None` while it runs.
     ///
     /// # Panics
-    /// If the system does not say.
+    /// If the system does not return it.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("the state of a child")
     }
 
-    /// Sends it a signal.
+    /// Sends it a signal. When this returns, the process may not have received it yet.
     ///
     /// # Panics
-    /// If the system refuses, for instance because the process is gone.
+    /// If the system refuses, for instance because the process has ended.
     pub fn signal(&self, signal: Signal) {
-        // The standard library can only kill, and the shell's own `kill` is there wherever a shell is.
+        // The standard library can only kill, and every shell has a `kill` of its own.
         let script = format!("kill -{} {}", signal.name(), self.id());
         let status = Command::new("sh").args(["-c", &script]).status().expect("a shell");
         assert!(status.success(), "{script}: {status}");
     }
 
-    /// Waits until it has ended and all it printed is read.
+    /// Waits until it has ended and all its output has been read.
     ///
     /// # Panics
-    /// If it runs longer than `deadline`.
-    pub fn wait(&mut self, deadline: Duration) -> ExitStatus {
-        let status = until("the process ends", deadline, || self.ended());
+    /// If it runs longer than `timeout`.
+    pub fn wait(&mut self, timeout: Duration) -> ExitStatus {
+        let status = until("the process ends", timeout, || self.ended());
         for reader in self.readers.drain(..) {
             reader.join().expect("a reader that does not panic");
         }
@@ -104,7 +104,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // In this order: the guard must not wake and kill whoever has the number next.
+        // In this order: the guard must not kill another process that gets the same id.
         let _ = self.guard.kill();
         let _ = self.guard.wait();
         let _ = self.child.kill();
@@ -112,27 +112,31 @@ impl Drop for Process {
     }
 }
 
-/// A shell that kills process `id` when this process ends, however it ends: its standard input closes then.
+/// A shell that kills process `id` when this process ends, even if that is killed: the standard input of the shell is
+/// closed then.
 fn guard(id: u32) -> io::Result<Child> {
     let script = format!("read -r _; kill -KILL {id}");
     Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
 }
 
-/// Runs `command` to its end, which must come within [`GENEROUS`] time.
+/// Runs `command` to its end.
+///
+/// # Panics
+/// If it runs longer than [`TIMEOUT`].
 #[must_use]
 pub fn run(command: &mut Command) -> Finished {
     let mut process = Process::spawn(command);
-    let status = process.wait(GENEROUS);
+    let status = process.wait(TIMEOUT);
     Finished { status, out: process.lines.text(Stream::Out), err: process.lines.text(Stream::Err) }
 }
 
-/// What is left of a process.
+/// The result of a process that has ended.
 #[derive(Debug)]
 pub struct Finished {
-    /// How it ended.
+    /// The exit status.
     pub status: ExitStatus,
-    /// All it printed on its standard output.
+    /// Its standard output.
     pub out: String,
-    /// All it printed on its standard error.
+    /// Its standard error.
     pub err: String,
 }

@@ -1,4 +1,4 @@
-//! The binary `roster`: found or built, and run.
+//! The binary `roster`: finds or builds it, and runs it.
 
 use std::env;
 use std::fs;
@@ -11,17 +11,17 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::deadline::GENEROUS;
+use crate::deadline::TIMEOUT;
 use crate::lines::Lines;
 use crate::process::{Finished, Process, Signal, run};
 
-/// The binary under test: the one that `ROSTER_BINARY` names, else the workspace's own, built afresh.
+/// The binary under test: the one that `ROSTER_BINARY` names, or else the workspace's, which is built first.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| env::var_os("ROSTER_BINARY").map_or_else(build, PathBuf::from))
 }
 
-/// Builds the binary with all its databases, in the profile and the target folder of the running test.
+/// Builds the binary with all features, in the profile and the target folder of the running test.
 fn build() -> PathBuf {
     let test = env::current_exe().expect("the path of the running test");
     // target/<profile>/deps/<test>
@@ -41,20 +41,25 @@ fn build() -> PathBuf {
     keep(folder).expect("a second name for the binary")
 }
 
-/// Gives the binary a second name, under which it stays what it is when somebody builds another meanwhile.
+/// Gives the binary a second name, which keeps its content when another build replaces the binary during the tests.
 fn keep(folder: &Path) -> io::Result<PathBuf> {
     let kept = folder.join("roster-under-test");
     let linked = folder.join(format!("roster-under-test.{}", std::process::id()));
     fs::hard_link(folder.join("roster"), &linked)?;
     fs::rename(&linked, &kept)?;
-    // Two names of one file are not renamed but left both.
+    // `rename` does nothing and keeps both names if they are names of the same file.
     match fs::remove_file(&linked) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(kept),
     }
 }
 
-/// A command of the program on the database with `url`, with `settings` in its environment and nothing else of ours.
+/// How long a request waits for the database, in milliseconds: longer than by default, so that a busy machine changes
+/// no response. A test of the deadline sets its own.
+const LONG_DEADLINE: (&str, &str) = ("ROSTER__DATABASE__DEADLINE_MS", "30000");
+
+/// A command of the program on the database with `url`. It gets `settings` in its environment, and no setting of the
+/// environment of this process.
 fn command(url: &str, settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(binary());
     for (name, _) in env::vars_os() {
@@ -62,7 +67,8 @@ fn command(url: &str, settings: &[(&str, &str)]) -> Command {
             command.env_remove(name);
         }
     }
-    command.env("DATABASE_URL", url).env("ROSTER__HTTP__BIND", "127.0.0.1:0").envs(settings.iter().copied());
+    command.env("DATABASE_URL", url).env("ROSTER__HTTP__BIND", "127.0.0.1:0");
+    command.envs([LONG_DEADLINE]).envs(settings.iter().copied());
     command
 }
 
@@ -94,38 +100,38 @@ impl Program {
     /// Starts the service on the database with `url` and waits until it listens.
     ///
     /// # Panics
-    /// If it does not listen within [`GENEROUS`] time.
+    /// If it does not listen within [`TIMEOUT`].
     #[must_use]
     pub fn serve(url: &str, settings: &[(&str, &str)]) -> Self {
         let process = Self::launch(url, settings);
         Self::listening(process)
     }
 
-    /// Starts the service and waits for nothing.
+    /// Starts the service and does not wait until it listens.
     #[must_use]
     pub fn launch(url: &str, settings: &[(&str, &str)]) -> Process {
         Process::spawn(command(url, settings).arg("serve"))
     }
 
-    /// Waits until a service that was launched says where it listens.
+    /// Waits until a service that was launched logs the address that it listens on.
     ///
     /// # Panics
-    /// If it does not within [`GENEROUS`] time.
+    /// If it does not within [`TIMEOUT`].
     #[must_use]
     pub fn listening(mut process: Process) -> Self {
-        let Some(address) = process.lines().find(GENEROUS, address_in) else {
-            panic!("the service does not say where it listens ({:?}): {:#?}", process.ended(), process.lines().all());
+        let Some(address) = process.lines().find(TIMEOUT, address_in) else {
+            panic!("the service logs no address ({:?}): {:#?}", process.ended(), process.lines().all());
         };
         Self { process, address }
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What it printed and prints.
+    /// The lines that it has printed so far, and those that it will print.
     #[must_use]
     pub fn lines(&self) -> &Lines {
         self.process.lines()
@@ -136,15 +142,15 @@ impl Program {
         self.process.signal(signal);
     }
 
-    /// Waits until it has ended.
-    pub fn wait(&mut self, deadline: Duration) -> ExitStatus {
-        self.process.wait(deadline)
+    /// Waits until it has ended and all its output has been read.
+    pub fn wait(&mut self, timeout: Duration) -> ExitStatus {
+        self.process.wait(timeout)
     }
 
-    /// How many sockets it has open.
+    /// The number of its open sockets.
     ///
     /// # Panics
-    /// If it does not run any more.
+    /// If it has ended.
     #[must_use]
     pub fn sockets(&self) -> usize {
         let files = fs::read_dir(format!("/proc/{}/fd", self.process.id())).expect("a running process");
@@ -159,7 +165,7 @@ impl Program {
     }
 }
 
-/// The first address with a port of its own in a line.
+/// The first address in a line whose port is not 0.
 fn address_in(line: &str) -> Option<SocketAddr> {
     line.match_indices("127.0.0.1:").find_map(|(place, _)| {
         let rest = &line[place..];
@@ -168,31 +174,31 @@ fn address_in(line: &str) -> Option<SocketAddr> {
     })
 }
 
-/// The memory of a process, as the kernel counts it.
+/// The memory of a process as the kernel counts it.
 #[derive(Debug, Clone, Copy)]
 pub struct Memory {
     process: u32,
 }
 
 impl Memory {
-    /// What is resident now, in bytes.
+    /// The memory that is resident now, in bytes.
     #[must_use]
     pub fn resident(self) -> u64 {
         self.status("VmRSS:")
     }
 
-    /// The most that was resident since the last [`Memory::forget_peak`], in bytes.
+    /// The most memory that was resident since the last [`Memory::reset_peak`], in bytes.
     #[must_use]
     pub fn peak(self) -> u64 {
         self.status("VmHWM:")
     }
 
-    /// Starts the peak anew from what is resident now.
+    /// Resets the peak to the memory that is resident now.
     ///
     /// # Panics
     /// If the kernel refuses.
-    pub fn forget_peak(self) {
-        std::fs::write(format!("/proc/{}/clear_refs", self.process), "5").expect("a process of our own");
+    pub fn reset_peak(self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.process), "5").expect("a process of this user");
     }
 
     fn status(self, field: &str) -> u64 {

@@ -1,87 +1,87 @@
-//! What a well-behaved client library refuses to send, and reading no faster than one wishes.
+//! A client that sends any bytes, also those that an HTTP library refuses to send, and reads as slowly as a test wants.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
-use crate::client::Answer;
-use crate::deadline::GENEROUS;
+use crate::client::Response;
+use crate::deadline::TIMEOUT;
 
-/// One connection, byte by byte.
+/// A TCP connection.
 #[derive(Debug)]
 pub struct Connection {
     stream: BufReader<TcpStream>,
 }
 
 impl Connection {
-    /// Connects; nothing on the connection takes longer than [`GENEROUS`] time from then on.
+    /// Connects. Each read and each write takes at most [`TIMEOUT`].
     ///
     /// # Errors
-    /// If nobody listens.
+    /// If the service does not listen.
     pub fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, GENEROUS)?;
-        stream.set_read_timeout(Some(GENEROUS))?;
-        stream.set_write_timeout(Some(GENEROUS))?;
+        let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
         stream.set_nodelay(true)?;
         Ok(Self { stream: BufReader::new(stream) })
     }
 
-    /// Sends all of `bytes`, unless the other side hangs up.
+    /// Sends all of `bytes`.
     ///
     /// # Errors
-    /// If it does.
+    /// If the service has closed the connection.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.get_mut().write_all(bytes)
     }
 
-    /// Says that nothing more is sent.
+    /// Closes the sending half of the connection.
     ///
     /// # Errors
-    /// If the other side hung up.
+    /// If the service has closed the connection.
     pub fn finish(&mut self) -> io::Result<()> {
         self.stream.get_mut().shutdown(Shutdown::Write)
     }
 
-    /// Reads one answer. `None` if the other side hangs up instead.
+    /// Reads one response. `None` if the service closes the connection instead.
     ///
     /// # Errors
-    /// If what comes is no HTTP/1.1, or nothing comes.
-    pub fn answer(&mut self) -> io::Result<Option<Answer>> {
-        let Some(mut answer) = self.head()? else { return Ok(None) };
-        if answer.status < 200 || answer.status == 204 || answer.status == 304 {
-            return Ok(Some(answer));
+    /// If the bytes are not HTTP/1.1, or none arrive.
+    pub fn response(&mut self) -> io::Result<Option<Response>> {
+        let Some(mut response) = self.head()? else { return Ok(None) };
+        if response.status < 200 || response.status == 204 || response.status == 304 {
+            return Ok(Some(response));
         }
-        answer.body = if answer.header("transfer-encoding").is_some() {
+        response.body = if response.header("transfer-encoding").is_some() {
             self.chunks()?
         } else {
-            let length = answer.header("content-length").and_then(|length| length.parse().ok());
-            self.exactly(length.ok_or_else(|| broken("an answer without a length"))?)?
+            let length = response.header("content-length").and_then(|length| length.parse().ok());
+            self.exactly(length.ok_or_else(|| broken("a response without a length"))?)?
         };
-        Ok(Some(answer))
+        Ok(Some(response))
     }
 
-    /// Reads the head of an answer, and leaves its body to be read. `None` if the other side hangs up instead.
+    /// Reads the head of a response, and not its body. `None` if the service closes the connection instead.
     ///
     /// # Errors
-    /// If what comes is no HTTP/1.1, or nothing comes.
-    pub fn head(&mut self) -> io::Result<Option<Answer>> {
+    /// If the bytes are not HTTP/1.1, or none arrive.
+    pub fn head(&mut self) -> io::Result<Option<Response>> {
         let Some(first) = self.line()? else { return Ok(None) };
         let status = first.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).and_then(|code| code.parse().ok());
         let status = status.ok_or_else(|| broken(&first))?;
-        let mut answer = Answer { status, headers: Vec::new(), body: Vec::new() };
+        let mut response = Response { status, headers: Vec::new(), body: Vec::new() };
         loop {
             let line = self.line()?.ok_or_else(|| broken("half a head"))?;
             if line.is_empty() {
-                return Ok(Some(answer));
+                return Ok(Some(response));
             }
             let (name, value) = line.split_once(':').ok_or_else(|| broken(&line))?;
-            answer.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+            response.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
     }
 
-    /// Reads the next chunk of a chunked body. `None` behind the last.
+    /// Reads the next chunk of a chunked body. `None` after the last.
     ///
     /// # Errors
-    /// If what comes is no chunk, or nothing comes.
+    /// If the bytes are not a chunk, or none arrive.
     pub fn chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
         let size = self.line()?.ok_or_else(|| broken("half a body"))?;
         let size = usize::from_str_radix(&size, 16).map_err(|_| broken(&size))?;
@@ -104,7 +104,7 @@ impl Connection {
         Ok(bytes)
     }
 
-    /// A line without its end. `None` at the end of the stream.
+    /// Reads a line, without its line ending. `None` at the end of the stream.
     fn line(&mut self) -> io::Result<Option<String>> {
         let mut line = Vec::new();
         if self.stream.read_until(b'\n', &mut line)? == 0 {
@@ -119,20 +119,20 @@ fn broken(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("not HTTP: {what:?}"))
 }
 
-/// Sends `request` on a connection of its own and reads the answer. `None` if there is none.
+/// Sends `request` on a new connection and reads the response. `None` if there is none.
 ///
-/// Whoever answers before it has read everything may hang up on the rest; that is no fault here.
+/// An error of the sending is ignored: the service may respond and close the connection before it has read everything.
 ///
 /// # Panics
-/// If nobody listens.
+/// If the service does not listen.
 #[must_use]
-pub fn exchange(address: SocketAddr, request: &[u8]) -> Option<Answer> {
+pub fn exchange(address: SocketAddr, request: &[u8]) -> Option<Response> {
     let mut connection = Connection::open(address).expect("a service that listens");
     let _sent = connection.send(request);
-    connection.answer().ok().flatten()
+    connection.response().ok().flatten()
 }
 
-/// A request with a body of exactly these bytes.
+/// The bytes of a request with this body.
 #[must_use]
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut request = format!("{method} {path} HTTP/1.1\r\nhost: roster\r\n").into_bytes();

@@ -1,4 +1,4 @@
-//! What stands in the tables, asked of the database itself: the program might show less than it keeps.
+//! The rows in the database, read with SQL: the program might show less than it stores.
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -8,10 +8,10 @@ use serde_json::Value;
 use crate::app::Merchant;
 use crate::database::{Database, Kind};
 
-/// Every row of `merchant` in `environment`, of whatever table, as text that starts with the table's name, in order.
+/// Every row of `merchant` in `environment`, in all tables, as text that begins with the name of the table, sorted.
 ///
-/// A table is of tenants if it has a column `merchant_id`. When a key was last used is left out: whoever looks at
-/// something with it changes that.
+/// A table with a column `merchant_id` holds rows of tenants. The column `last_used_at` is left out: each request with
+/// a key may change it.
 ///
 /// # Panics
 /// If the database does not answer, or such a table has no column `environment`.
@@ -22,16 +22,17 @@ pub fn rows_of(database: &Database, merchant: &Merchant, environment: &str) -> V
         merchant.name
     );
     let tables = match database.kind() {
-        Kind::Sqlite => ask(database, SQLITE_TABLES),
-        Kind::Postgres => ask(database, POSTGRES_TABLES),
+        Kind::Sqlite => query(database, SQLITE_TABLES),
+        Kind::Postgres => query(database, POSTGRES_TABLES),
     };
-    assert!(tables.len() >= 3, "a table of tenants was not found: {tables:#?}");
-    let mut rows: Vec<String> = tables.iter().flat_map(|table| ask(database, &format!("{table}{of_tenant}"))).collect();
+    assert!(tables.len() >= 3, "tables are missing: {tables:#?}");
+    let mut rows: Vec<String> =
+        tables.iter().flat_map(|table| query(database, &format!("{table}{of_tenant}"))).collect();
     rows.sort();
     rows
 }
 
-/// All rows of a table in the order of their columns, each an object with every column in it, as its database writes it.
+/// All rows of a table, ordered by their columns. Each is an object with every column, as its database writes it.
 ///
 /// # Panics
 /// If there is no such table.
@@ -39,21 +40,21 @@ pub fn rows_of(database: &Database, merchant: &Merchant, environment: &str) -> V
 pub fn rows_in(database: &Database, table: &str) -> Vec<Value> {
     let rows = match database.kind() {
         Kind::Sqlite => {
-            // JSON has no bytes.
+            // JSON has no type for bytes.
             let member = "'''' || name || ''', CASE typeof(' || name || ') WHEN ''blob'' THEN hex(' || name || ') \
                           ELSE ' || name || ' END'";
             let members =
-                ask(database, &format!("SELECT group_concat({member}, ', ') FROM pragma_table_info('{table}')"));
-            ask(database, &format!("SELECT json_object({}) AS line FROM {table} ORDER BY line", members.concat()))
+                query(database, &format!("SELECT group_concat({member}, ', ') FROM pragma_table_info('{table}')"));
+            query(database, &format!("SELECT json_object({}) AS line FROM {table} ORDER BY line", members.concat()))
         }
         Kind::Postgres => {
-            ask(database, &format!("SELECT row_to_json(t)::text COLLATE \"C\" AS line FROM {table} t ORDER BY line"))
+            query(database, &format!("SELECT row_to_json(t)::text COLLATE \"C\" AS line FROM {table} t ORDER BY line"))
         }
     };
     rows.iter().map(|row| serde_json::from_str(row).expect("JSON")).collect()
 }
 
-/// What reads a table of tenants, up to the condition: one query for each table.
+/// Returns, for each table with rows of tenants, a query that reads it and still needs its condition.
 const SQLITE_TABLES: &str = "
     SELECT 'SELECT ''' || t.name || ' '' || ' || group_concat('quote(' || c.name || ')', ' || '' '' || ')
            || ' FROM ' || t.name || ' '
@@ -61,13 +62,13 @@ const SQLITE_TABLES: &str = "
     WHERE t.type = 'table' AND c.name <> 'last_used_at'
     GROUP BY t.name HAVING max(c.name = 'merchant_id')";
 
-/// [`SQLITE_TABLES`], in the other database's words.
+/// [`SQLITE_TABLES`] for PostgreSQL.
 const POSTGRES_TABLES: &str = "
     SELECT format('SELECT %L || (to_jsonb(t) - ''last_used_at'')::text FROM %I AS t ', table_name || ' ', table_name)
     FROM information_schema.columns WHERE table_schema = 'public' AND column_name = 'merchant_id'";
 
-/// What the database answers to a query: one text a row.
-fn ask(database: &Database, query: &str) -> Vec<String> {
+/// Runs a query that returns one text per row.
+fn query(database: &Database, query: &str) -> Vec<String> {
     let rows = match database.kind() {
         Kind::Sqlite => {
             let path = database.url().strip_prefix("sqlite://").expect("the URL of a file");

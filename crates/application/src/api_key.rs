@@ -1,4 +1,4 @@
-//! API keys: `sk_live_` or `sk_test_`, 30 random characters, and 6 that catch a typing error.
+//! API keys: `sk_live_` or `sk_test_`, 30 random characters, and a checksum of 6 characters against typing errors.
 
 use std::fmt;
 
@@ -13,29 +13,29 @@ const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 /// Random characters of a key: 30 of base62 are 178 bits.
 const RANDOM_LENGTH: usize = 30;
 
-/// Characters of the checksum: the CRC-32 of all that stands before, in base62.
+/// Characters of the checksum: the CRC-32 of all characters before it, in base62.
 const CHECKSUM_LENGTH: usize = 6;
 
-/// A key in the clear. It is shown once, when it is made, and kept by nobody but its owner.
+/// A key in the clear, shown once, when it is created; only its owner keeps it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKeySecret(String);
 
-/// The SHA-256 of a key in the clear: what is stored, and what a key is looked up by.
+/// The SHA-256 of a key in the clear, under which the key is stored and looked up.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
 impl ApiKeySecret {
-    /// Makes a new key for `environment`.
+    /// Creates a key for `environment`.
     ///
     /// # Errors
-    /// [`EntropyError`] if the system has no randomness to give.
+    /// [`EntropyError`] if the system has no random bytes.
     pub fn generate(environment: Environment, entropy: &dyn Entropy) -> Result<Self, EntropyError> {
         let mut key = String::from(prefix(environment));
         let end = key.len() + RANDOM_LENGTH;
         while key.len() < end {
             let mut byte = [0];
             entropy.fill(&mut byte)?;
-            // 248 is the largest multiple of 62 in a byte: beyond it some characters would be likelier than others.
+            // 248 is the largest multiple of 62 in a byte: higher bytes would make some characters likelier.
             if byte[0] < 248 {
                 key.push(char::from(BASE62[usize::from(byte[0] % 62)]));
             }
@@ -45,7 +45,7 @@ impl ApiKeySecret {
         Ok(Self(key))
     }
 
-    /// Reads a key, checksum and all. `None` for anything else, which no store needs to be asked about.
+    /// Parses a key and verifies its checksum. `None` for anything else, which needs no look-up in the store.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let random = Environment::ALL.into_iter().find_map(|environment| text.strip_prefix(prefix(environment)))?;
@@ -56,7 +56,7 @@ impl ApiKeySecret {
         (checksum(checked) == given.as_bytes()).then(|| Self(text.to_owned()))
     }
 
-    /// What the key is stored and looked up by.
+    /// The digest under which the key is stored and looked up.
     #[must_use]
     pub fn digest(&self) -> Digest {
         Digest(Sha256::digest(self.0.as_bytes()).into())
@@ -81,7 +81,7 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// What a key of `environment` starts with, as billing.io's keys do.
+/// The prefix of the keys of `environment`, the same as in billing.io's keys.
 fn prefix(environment: Environment) -> &'static str {
     match environment {
         Environment::Live => "sk_live_",
@@ -99,31 +99,31 @@ fn checksum(text: &str) -> [u8; CHECKSUM_LENGTH] {
     digits
 }
 
-/// A key as the store has it.
+/// A key as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
-    /// Names the key; it is no secret.
+    /// Identifies the key; it is not secret.
     pub id: ApiKeyId,
-    /// Whose customers it opens.
+    /// The tenant that it gives access to.
     pub tenant: Tenant,
-    /// What its owner calls it.
+    /// The name that its owner gave it.
     pub name: Option<Name>,
-    /// What it lets its holder do.
+    /// What it allows its holder to do.
     pub scopes: Scopes,
-    /// What it is looked up by.
+    /// The digest that it is looked up by.
     pub digest: Digest,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// From when on it is refused.
+    /// From this time on it is refused.
     pub expires_at: Option<Timestamp>,
-    /// When it was last used, to about [`USE_INTERVAL`](crate::ports::USE_INTERVAL).
+    /// When it was last used, accurate to about [`USE_INTERVAL`](crate::ports::USE_INTERVAL).
     pub last_used_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
 }
 
 impl ApiKey {
-    /// Whether it opens anything at `now`.
+    /// Whether it is accepted at `now`: neither revoked nor expired.
     #[must_use]
     pub fn is_usable(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)

@@ -1,16 +1,16 @@
-//! Reading JSON strictly: what cannot be kept exactly as it came is refused.
+//! A strict JSON reader: it refuses what could not be stored exactly.
 
 use std::fmt;
 
-use roster_domain::{Json, Number, Object};
+use roster_domain::{Json, MetadataPatch, Number, Object};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Text that is no JSON this service takes.
+/// Why a JSON text was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
-    /// It breaks the grammar of RFC 8259, or holds half of a surrogate pair.
+    /// It breaks the grammar of RFC 8259, or contains half of a surrogate pair.
     #[error("not valid JSON, at line {line}, column {column}")]
     Syntax {
         /// The line, from 1.
@@ -18,18 +18,18 @@ pub enum JsonError {
         /// The column, from 1.
         column: usize,
     },
-    /// A key stands twice in one object.
+    /// An object has the same key twice.
     #[error("a key stands twice in one object")]
     DuplicateKey {
         /// Where the object is, as a JSON pointer (RFC 6901), with the key.
         pointer: Pointer,
     },
-    /// More objects and arrays inside each other than [`MAX_LEVELS`].
+    /// More than [`MAX_LEVELS`] levels of objects and arrays.
     #[error("more than {MAX_LEVELS} levels deep")]
     TooDeep,
 }
 
-/// The most objects and arrays inside each other that are read at all.
+/// The most levels of objects and arrays in a text: 32.
 pub const MAX_LEVELS: usize = 32;
 
 /// A place in a JSON document (RFC 6901).
@@ -37,13 +37,13 @@ pub const MAX_LEVELS: usize = 32;
 pub struct Pointer(String);
 
 impl Pointer {
-    /// The place of `key` in the object at this place.
+    /// The place of `key` in the object to which this points.
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
         Self(format!("{}/{}", self.0, key.replace('~', "~0").replace('/', "~1")))
     }
 
-    /// The place of the item with `index` in the array at this place.
+    /// The place of the item `index` in the array to which this points.
     #[must_use]
     pub fn index(&self, index: usize) -> Self {
         Self(format!("{}/{index}", self.0))
@@ -58,18 +58,29 @@ impl fmt::Display for Pointer {
 
 /// Reads one JSON value.
 ///
-/// Numbers keep all their digits, and no key may stand twice in an object: `serde_json` alone would round the first and
-/// drop one of the second.
+/// Numbers keep all their digits, and an object with a duplicate key is refused: `serde_json` alone would round the
+/// numbers and drop one of the two values.
 ///
 /// # Errors
-/// [`JsonError`], saying what is wrong and where.
+/// [`JsonError`], with the reason and the place.
 pub fn read(text: &[u8]) -> Result<Json, JsonError> {
-    // The whole text is checked before anything is built; the library does that without recursion, whatever the depth.
+    // Checks the whole text before anything is built. The library does that without recursion, so a deeply nested text
+    // cannot overflow the stack.
     let raw: &RawValue = serde_json::from_slice(text).map_err(|e| syntax(&e))?;
     read_raw(raw, &At::Whole, 0)
 }
 
-/// Where the reading is. It becomes a [`Pointer`] only when there is something to say of the place.
+/// A metadata patch, with the parser for the stored metadata.
+#[must_use]
+pub fn metadata_patch(patch: Object) -> MetadataPatch {
+    let parse = |text: &str| match read(text.as_bytes()) {
+        Ok(Json::Object(object)) => Some(object),
+        Ok(_) | Err(_) => None,
+    };
+    MetadataPatch { patch, parse }
+}
+
+/// The reader's position. It is turned into a [`Pointer`] only for an error, so valid texts need no allocation for it.
 enum At<'a> {
     Whole,
     Key(&'a At<'a>, &'a str),
@@ -100,7 +111,7 @@ fn read_raw(raw: &RawValue, at: &At<'_>, level: usize) -> Result<Json, JsonError
         Some(b'[' | b'{') if level == MAX_LEVELS => Err(JsonError::TooDeep),
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|e| syntax(&e))?;
-            let read = |(place, item)| read_raw(item, &At::Index(at, place), level + 1);
+            let read = |(index, item)| read_raw(item, &At::Index(at, index), level + 1);
             Ok(Json::Array(items.into_iter().enumerate().map(read).collect::<Result<_, _>>()?))
         }
         Some(b'{') => {
@@ -112,13 +123,13 @@ fn read_raw(raw: &RawValue, at: &At<'_>, level: usize) -> Result<Json, JsonError
             let pairs: Vec<_> = pairs.into_iter().map(read).collect::<Result<_, _>>()?;
             Object::try_from(pairs)
                 .map(Json::Object)
-                .map_err(|twice| JsonError::DuplicateKey { pointer: At::Key(at, &twice.0).pointer() })
+                .map_err(|duplicate| JsonError::DuplicateKey { pointer: At::Key(at, &duplicate.0).pointer() })
         }
         _ => Number::parse(text).map(Json::Number).ok_or(JsonError::Syntax { line: 1, column: 1 }),
     }
 }
 
-/// The pairs of an object in their order, twice the same key included.
+/// The pairs of an object in their order, including duplicate keys.
 struct Pairs<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
@@ -153,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_is_written_back_without_a_digit_lost() {
+    fn a_value_is_written_exactly_as_it_was_read() {
         for json in [
             "null",
             "[]",
@@ -168,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_refused() {
+    fn invalid_json_is_refused() {
         let broken: [&[u8]; 13] = [
             b"",
             b" ",
@@ -190,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_stands_twice_is_refused_wherever_it_stands() {
+    fn a_duplicate_key_is_refused_at_any_depth() {
         let twice = |json: &str| match read(json.as_bytes()) {
             Err(JsonError::DuplicateKey { pointer }) => pointer.to_string(),
             other => format!("{other:?}"),
@@ -200,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_is_bounded_and_no_depth_overflows_the_stack() {
+    fn depth_is_limited_and_deep_texts_do_not_overflow_the_stack() {
         let nested = |levels: usize| [b"[".repeat(levels), b"]".repeat(levels)].concat();
         assert!(read(&nested(MAX_LEVELS)).is_ok());
         assert_eq!(read(&nested(MAX_LEVELS + 1)), Err(JsonError::TooDeep));
@@ -210,14 +221,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_library_agrees_on_what_is_json(text in "[\\[\\]{}:,\"a\\\\u0-9.eE+-]{0,24}") {
+        fn the_reader_agrees_with_serde_json(text in "[\\[\\]{}:,\"a\\\\u0-9.eE+-]{0,24}") {
             let library = serde_json::from_str::<serde_json::Value>(&text);
             match (read(text.as_bytes()), library) {
                 (Ok(value), Ok(library)) => {
                     let again: serde_json::Value = serde_json::from_str(&value.to_string()).expect("our own JSON");
                     prop_assert_eq!(library, again);
                 }
-                // It refuses numbers that no float can hold, and takes the last of two keys.
+                // The library refuses numbers beyond the range of `f64`, and keeps the last of two equal keys.
                 (Ok(_), Err(refused)) => prop_assert!(refused.to_string().starts_with("number out of range")),
                 (Err(JsonError::Syntax { .. }), library) => prop_assert!(library.is_err()),
                 (Err(JsonError::DuplicateKey { .. } | JsonError::TooDeep), _) => {}
@@ -225,7 +236,7 @@ mod tests {
         }
 
         #[test]
-        fn a_string_comes_back(string: String) {
+        fn every_string_survives_a_round_trip(string: String) {
             let json = Json::String(string.clone()).to_string();
             prop_assert_eq!(serde_json::from_str::<String>(&json).expect("our own JSON"), string);
             prop_assert_eq!(text(json.as_bytes()), Ok(json));

@@ -1,4 +1,4 @@
-//! Credentials that opened something a moment ago, so that the next request with one asks nobody.
+//! A cache of credentials that were accepted a moment ago, so that the next request with one needs no look-up.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,36 +10,36 @@ use roster_domain::{ApiKeyId, MerchantId, Timestamp};
 use crate::ports::{ApiKeyUse, USE_INTERVAL};
 use crate::{ApiKey, Digest, Principal};
 
-/// The most keys, and the most merchants, that are remembered, about 300 bytes each.
+/// The most keys, and the most merchants, in the cache; about 300 bytes each.
 const CAPACITY: u64 = 10_000;
 
-/// The most uses of keys that wait to be written. A use beyond that is noted the next time that the key is looked up.
+/// The most uses of keys that wait to be written. A use beyond that is dropped; the key's next use is noted instead.
 const MAX_PENDING_USES: usize = 10_000;
 
-/// Remembers keys and merchants for a while after they were looked up.
+/// Caches keys and merchants for a while after they were looked up.
 ///
-/// Only what was found is remembered. However many unknown keys are shown, they take no place and drive out none.
+/// Only keys and merchants that were found are cached: unknown keys, however many are sent, evict none.
 pub(crate) struct KnownCredentials {
     lifetime: Duration,
-    keys: Cache<Digest, Arc<KnownKey>>,
+    keys: Cache<Digest, Arc<CachedKey>>,
     merchants: Cache<MerchantId, Instant>,
-    /// By key, the last use that is to be written.
+    /// The last use of each key that waits to be written.
     uses: Mutex<HashMap<ApiKeyId, ApiKeyUse>>,
 }
 
-/// What is remembered of a key.
-struct KnownKey {
+/// A cached key.
+struct CachedKey {
     principal: Principal,
     id: ApiKeyId,
     expires_at: Option<Timestamp>,
-    /// The last use that is written, or waits to be.
+    /// The last use that is written or waits to be written.
     last_used_at: Mutex<Option<Timestamp>>,
-    /// A moment at which the key was usable.
+    /// When the look-up began; the key was usable then.
     looked_up: Instant,
 }
 
 impl KnownCredentials {
-    /// Remembers what was looked up for `lifetime`, counted from before it was looked up. Nothing, if that is zero.
+    /// Caches each entry for `lifetime`, counted from the start of its look-up. Zero caches nothing.
     pub(crate) fn new(lifetime: Duration) -> Self {
         Self {
             lifetime,
@@ -49,51 +49,53 @@ impl KnownCredentials {
         }
     }
 
-    /// Whom a key opens to, if that is known, and notes that it was used.
+    /// The principal of a cached key; notes that the key was used.
     pub(crate) fn principal(&self, digest: &Digest, now: Timestamp) -> Option<Principal> {
-        let known = self.keys.get(digest)?;
-        let lives = self.is_fresh(known.looked_up) && known.expires_at.is_none_or(|end| now < end);
-        lives.then(|| {
-            self.note_use(&known, now);
-            known.principal
+        let cached = self.keys.get(digest)?;
+        let is_valid = self.is_fresh(cached.looked_up) && cached.expires_at.is_none_or(|end| now < end);
+        is_valid.then(|| {
+            self.note_use(&cached, now);
+            cached.principal
         })
     }
 
-    /// Remembers a key that was found usable, having been asked for at `looked_up`, and notes that it was used.
-    pub(crate) fn remember_key(&self, key: &ApiKey, looked_up: Instant, now: Timestamp) -> Principal {
+    /// Caches a usable key whose look-up began at `looked_up`, and notes that it was used.
+    pub(crate) fn cache_key(&self, key: &ApiKey, looked_up: Instant, now: Timestamp) -> Principal {
         let principal = Principal { tenant: key.tenant, scopes: key.scopes, api_key: Some(key.id) };
-        let known = Arc::new(KnownKey {
+        let cached = Arc::new(CachedKey {
             principal,
             id: key.id,
             expires_at: key.expires_at,
             last_used_at: Mutex::new(key.last_used_at),
             looked_up,
         });
-        self.note_use(&known, now);
+        self.note_use(&cached, now);
         if self.is_fresh(looked_up) {
-            self.keys.insert(key.digest, known);
+            self.keys.insert(key.digest, cached);
         }
         principal
     }
 
-    /// Forgets a key that has ended, or will.
-    pub(crate) fn forget_key(&self, digest: &Digest) {
+    /// Evicts a key that was revoked or rotated.
+    pub(crate) fn evict_key(&self, digest: &Digest) {
         self.keys.invalidate(digest);
     }
 
-    /// Whether a merchant is known to be there.
-    pub(crate) fn knows_merchant(&self, merchant: MerchantId) -> bool {
+    /// Whether a merchant is cached, which means that it exists.
+    pub(crate) fn has_merchant(&self, merchant: MerchantId) -> bool {
         self.merchants.get(&merchant).is_some_and(|looked_up| self.is_fresh(looked_up))
     }
 
-    /// Remembers a merchant that was found, having been asked for at `looked_up`.
-    pub(crate) fn remember_merchant(&self, merchant: MerchantId, looked_up: Instant) {
+    /// Caches a merchant that was found and whose look-up began at `looked_up`.
+    pub(crate) fn cache_merchant(&self, merchant: MerchantId, looked_up: Instant) {
         if self.is_fresh(looked_up) {
             self.merchants.insert(merchant, looked_up);
         }
     }
 
-    /// Takes the uses that wait to be written, in an order that all instances share.
+    /// Takes the uses that wait to be written, in the same order on all instances.
+    ///
+    /// Otherwise two instances that lock the same rows could deadlock.
     pub(crate) fn take_uses(&self) -> Vec<ApiKeyUse> {
         let waiting = std::mem::take(&mut *self.uses.lock().unwrap_or_else(PoisonError::into_inner));
         let mut uses: Vec<_> = waiting.into_values().collect();
@@ -101,19 +103,20 @@ impl KnownCredentials {
         uses
     }
 
+    /// Whether an entry's lifetime has not ended. The cache's own time-to-live ends later: it starts at the insertion.
     fn is_fresh(&self, looked_up: Instant) -> bool {
         looked_up.elapsed() < self.lifetime
     }
 
-    fn note_use(&self, known: &KnownKey, now: Timestamp) {
-        let mut last = known.last_used_at.lock().unwrap_or_else(PoisonError::into_inner);
+    fn note_use(&self, cached: &CachedKey, now: Timestamp) {
+        let mut last = cached.last_used_at.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_some_and(|last| now.since(last) < USE_INTERVAL) {
             return;
         }
         let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
         if uses.len() < MAX_PENDING_USES {
             *last = Some(now);
-            uses.insert(known.id, ApiKeyUse { tenant: known.principal.tenant, id: known.id, at: now });
+            uses.insert(cached.id, ApiKeyUse { tenant: cached.principal.tenant, id: cached.id, at: now });
         }
     }
 }

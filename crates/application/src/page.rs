@@ -1,18 +1,15 @@
-//! Pages: no list is answered whole.
+//! Pages of lists.
 
-/// How many items a page may have.
+/// The most items of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageSize(u16);
 
 impl PageSize {
-    /// What a caller gets who asks for nothing: 25.
+    /// The size if the caller gives none: 25.
     pub const DEFAULT: Self = Self(25);
-    /// The most a caller may ask for: 100.
+    /// The largest size that a caller may ask for: 100.
     pub const MAX: Self = Self(100);
-    /// What is read at a time of a list that is answered whole: 50. Whoever reads slowly keeps about two such pages in
-    /// memory, as they are written.
-    pub const STREAMED: Self = Self(50);
-    /// What the service takes at a time when it walks a whole list itself: 500.
+    /// The size that the service uses when it reads a whole list itself: 500.
     pub const BULK: Self = Self(500);
 
     /// A size that a caller may ask for, 1 to [`PageSize::MAX`]. `None` for any other.
@@ -21,28 +18,28 @@ impl PageSize {
         (1..=Self::MAX.0).contains(&size).then_some(Self(size))
     }
 
-    /// The size.
+    /// The size as a number of items.
     #[must_use]
     pub fn get(self) -> usize {
         usize::from(self.0)
     }
 }
 
-/// Some items of a list, in its order.
+/// Some items of a list, in the list's order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
-    /// Whether the list goes on behind the last of them.
+    /// Whether more items follow.
     pub has_more: bool,
 }
 
 impl<T> Page<T> {
-    /// Makes a page of `size` from what was read, of which one item more than that says that the list goes on.
+    /// Makes a page of at most `limit` items. One item more than `limit` means that more items follow.
     #[must_use]
-    pub fn cut(mut items: Vec<T>, size: PageSize) -> Self {
-        let has_more = items.len() > size.get();
-        items.truncate(size.get());
+    pub fn cut(mut items: Vec<T>, limit: usize) -> Self {
+        let has_more = items.len() > limit;
+        items.truncate(limit);
         Self { items, has_more }
     }
 }

@@ -1,20 +1,19 @@
-//! Who calls.
+//! Principals: authenticated callers.
 
 use roster_domain::{ApiKeyId, Tenant};
 
 use crate::Scopes;
 
-/// Who calls, for which tenant, and what they may do.
+/// An authenticated caller: its tenant and its scopes.
 ///
-/// It is made from a credential, by [`Roster::recognise`](crate::Roster::recognise) or
-/// [`Roster::authenticate`](crate::Roster::authenticate), and from nothing else, and is the only source of a [`Tenant`] on
-/// any surface.
+/// Only [`Roster::recognise`](crate::Roster::recognise) and [`Roster::authenticate`](crate::Roster::authenticate) make
+/// one, from a credential. It is the only source of a [`Tenant`] on any surface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Principal {
-    /// Whose customers the caller works with.
+    /// The tenant whose customers the caller may use.
     pub tenant: Tenant,
     /// What the caller may do.
     pub scopes: Scopes,
-    /// The key that was shown; `None` for a token.
+    /// The key that the caller sent; `None` for a token.
     pub api_key: Option<ApiKeyId>,
 }

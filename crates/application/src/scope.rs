@@ -1,26 +1,26 @@
-//! Scopes: what a credential lets its holder do.
+//! Scopes: what a credential allows its holder to do.
 
 use std::fmt;
 
 use roster_domain::Rule;
 
-/// One thing that a credential may let its holder do.
+/// One thing that a credential may allow its holder to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
     /// `customers:read`: see customers and their subscriptions.
     ReadCustomers,
-    /// `customers:write`: register, change and delete customers, and see those that this gives back.
+    /// `customers:write`: register, change and delete customers, and see the customers in the responses.
     WriteCustomers,
-    /// `customers:allow_duplicate_email`: let a customer have an address that another one has.
+    /// `customers:allow_duplicate_email`: give a customer an e-mail address that another customer has.
     AllowDuplicateEmail,
-    /// `subscriptions:write`: tell of customers' subscriptions.
+    /// `subscriptions:write`: report customers' subscriptions.
     WriteSubscriptions,
-    /// `keys:manage`: make, list, rotate and revoke API keys.
+    /// `keys:manage`: create, list, rotate and revoke API keys.
     ManageKeys,
 }
 
 impl Scope {
-    /// Every scope, in the order in which a list of them is written.
+    /// Every scope, in the order in which lists of scopes are written.
     pub const ALL: [Self; 5] = [
         Self::ReadCustomers,
         Self::WriteCustomers,
@@ -41,7 +41,7 @@ impl Scope {
         }
     }
 
-    /// Reads what [`Scope::as_str`] writes.
+    /// Parses the text that [`Scope::as_str`] returns.
     ///
     /// # Errors
     /// [`ScopeError`] for anything else.
@@ -73,7 +73,7 @@ impl fmt::Display for Scope {
 
 /// A set of scopes.
 ///
-/// Its text form is that of OAuth 2.0 (RFC 6749 §3.3): the names with a space between them.
+/// Its text form is that of OAuth 2.0 (RFC 6749 §3.3): the names, separated by spaces.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Scopes(u8);
 
@@ -81,10 +81,10 @@ impl Scopes {
     /// No scope.
     pub const NONE: Self = Self(0);
 
-    /// Every scope: what whoever runs the service may give away.
+    /// Every scope: what the operator of the service may grant.
     pub const ALL: Self = Self(Self::DEFAULT.0 | Scope::ManageKeys.bit());
 
-    /// What a key gets that is made without saying: everything but [`Scope::ManageKeys`].
+    /// The scopes of a key that is created without a list of scopes: all but [`Scope::ManageKeys`].
     pub const DEFAULT: Self = Self(
         Scope::ReadCustomers.bit()
             | Scope::WriteCustomers.bit()
@@ -92,30 +92,30 @@ impl Scopes {
             | Scope::WriteSubscriptions.bit(),
     );
 
-    /// Whether `scope` is one of them.
+    /// Whether `scope` is in the set.
     #[must_use]
     pub const fn contain(self, scope: Scope) -> bool {
         self.0 & scope.bit() != 0
     }
 
-    /// They, in the order of [`Scope::ALL`].
+    /// The scopes in the order of [`Scope::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL.into_iter().filter(move |scope| self.contain(*scope))
     }
 
-    /// The first of them that `others` lack.
+    /// The first scope of this set that is not in `others`.
     #[must_use]
     pub fn first_beyond(self, others: Self) -> Option<Scope> {
         self.iter().find(|scope| !others.contain(*scope))
     }
 
-    /// Reads the text form. `None` if it names what is no scope.
+    /// Parses the text form. `None` if it has an unknown name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         text.split_ascii_whitespace().map(Scope::parse).collect::<Result<_, _>>().ok()
     }
 
-    /// Reads the text form, passing over what is no scope of this service: a token may name those of others, too.
+    /// Parses the text form and ignores unknown names: a token may also name scopes of other services.
     #[must_use]
     pub fn parse_known(text: &str) -> Self {
         text.split_ascii_whitespace().filter_map(|name| Scope::parse(name).ok()).collect()
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scopes_read_back_as_they_were_written() {
+    fn scopes_round_trip_through_their_text() {
         for bits in 0..1 << Scope::ALL.len() {
             let scopes = Scopes(bits);
             assert_eq!(Scopes::parse(&scopes.to_string()), Some(scopes));
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_scope_is_refused_or_passed_over() {
+    fn an_unknown_scope_is_refused_or_ignored() {
         for text in ["customers", "customers:read,customers:write", "Customers:read", "customers:read admin"] {
             assert_eq!(Scopes::parse(text), None, "{text}");
         }
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_lack_is_named() {
+    fn the_first_scope_that_another_set_lacks_is_returned() {
         let two: Scopes = [Scope::ReadCustomers, Scope::ManageKeys].into_iter().collect();
         assert_eq!(two.first_beyond(Scopes::DEFAULT), Some(Scope::ManageKeys));
         assert_eq!(two.first_beyond(two), None);

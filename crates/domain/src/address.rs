@@ -11,7 +11,7 @@ text!(
     PostalCode, 0..=32
 );
 
-/// A billing address, of which any part may be unknown. One with no part at all is no address.
+/// A billing address; every part is optional. Without any part it counts as no address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Address {
     /// Street and number.
@@ -29,14 +29,14 @@ pub struct Address {
 }
 
 impl Address {
-    /// Whether no part is known.
+    /// Whether it has no part.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// What to do with each part of an address.
+/// An edit of each part of an address.
 #[derive(Debug, Clone, Default)]
 pub struct AddressEdit {
     /// Street and number.
@@ -67,7 +67,7 @@ impl AddressEdit {
         }
     }
 
-    /// Does to `address` what this edit says.
+    /// Applies this edit to `address`.
     pub fn apply(self, address: &mut Address) {
         self.line1.apply(&mut address.line1);
         self.line2.apply(&mut address.line2);

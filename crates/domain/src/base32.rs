@@ -1,17 +1,18 @@
 //! 128 bits as 26 characters of Crockford base32, the suffix that TypeID and ULID use.
 //!
 //! The 26 characters hold 130 bits, so the first is at most `7`. The alphabet is `0-9a-z` without `i`, `l`, `o` and
-//! `u`, and sorts as the number does. There are no aliases: one number has one spelling.
+//! `u`, in ASCII order, so texts sort as their numbers do. There are no aliases: one number has one spelling.
 
 use std::fmt;
 use std::ops::Deref;
 
-/// How many characters 128 bits take.
+/// The number of characters for 128 bits.
 pub const LENGTH: usize = 26;
 
+// In ASCII order: `decode` uses a binary search.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// 26 characters, lower case, on the stack: every answer and every log line writes several identifiers.
+/// 26 lower-case characters, on the stack: every response and every log line writes several identifiers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Encoded([u8; LENGTH]);
 
@@ -29,7 +30,7 @@ impl fmt::Display for Encoded {
     }
 }
 
-/// Writes `value`, lower case.
+/// Encodes `value` in lower case.
 #[must_use]
 pub fn encode(mut value: u128) -> Encoded {
     let mut digits = [0; LENGTH];
@@ -40,7 +41,7 @@ pub fn encode(mut value: u128) -> Encoded {
     Encoded(digits)
 }
 
-/// Reads what [`encode`] writes: lower case only. `None` for anything else.
+/// Decodes what [`encode`] returns: lower case only. `None` for anything else.
 #[must_use]
 pub fn decode(text: &str) -> Option<u128> {
     let digits = text.as_bytes();
@@ -59,7 +60,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_specification_s_vectors_hold() {
+    fn the_vectors_of_the_typeid_specification_pass() {
         // github.com/jetify-com/typeid: spec/valid.json
         assert_eq!(&*encode(0), "00000000000000000000000000");
         assert_eq!(&*encode(u128::MAX), "7zzzzzzzzzzzzzzzzzzzzzzzzz");
@@ -67,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_spelling_of_128_bits_is_refused() {
+    fn a_malformed_text_is_refused() {
         for text in [
             "",
             "8zzzzzzzzzzzzzzzzzzzzzzzzz",
@@ -81,13 +82,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_number_comes_back_and_sorts_as_it_did(a: u128, b: u128) {
+        fn every_number_round_trips_and_keeps_its_order(a: u128, b: u128) {
             prop_assert_eq!(decode(&encode(a)), Some(a));
             prop_assert_eq!(a.cmp(&b), encode(a).cmp(&encode(b)));
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "\\PC{0,30}") {
+        fn no_text_makes_decode_panic(text in "\\PC{0,30}") {
             if let Some(value) = decode(&text) {
                 prop_assert_eq!(&*encode(value), text);
             }

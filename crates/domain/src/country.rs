@@ -1,4 +1,4 @@
-//! Countries.
+//! Country codes.
 
 use crate::Rule;
 
@@ -18,7 +18,7 @@ impl Rule for CountryError {
 }
 
 impl Country {
-    /// Reads a code in any case.
+    /// Parses a code in upper or lower case.
     ///
     /// # Errors
     /// [`CountryError`] if the code is not assigned.
@@ -28,6 +28,14 @@ impl Country {
         let country = Self(upper);
         rust_iso3166::from_alpha2(country.try_str().ok_or(CountryError)?).ok_or(CountryError)?;
         Ok(country)
+    }
+
+    /// Restores the code of a row that this service wrote, without looking it up again: a code that is withdrawn later
+    /// must not make a stored row unreadable. `None` if it is not two upper-case letters.
+    #[must_use]
+    pub fn restore(code: &str) -> Option<Self> {
+        let code: [u8; 2] = code.as_bytes().try_into().ok()?;
+        code.iter().all(u8::is_ascii_uppercase).then_some(Self(code))
     }
 
     /// The code, upper case.
@@ -46,13 +54,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_case_is_read_and_upper_case_is_kept() {
+    fn a_code_is_accepted_in_any_case_and_kept_in_upper_case() {
         assert_eq!(Country::parse("us").map(|c| c.as_str().to_owned()), Ok("US".to_owned()));
         assert_eq!(Country::parse("De").map(|c| c.as_str().to_owned()), Ok("DE".to_owned()));
     }
 
     #[test]
-    fn what_is_not_assigned_is_refused() {
+    fn an_unassigned_code_is_refused() {
         for code in ["", "U", "USA", "XX", "UK", "ZZ", "é", "u\0", "12"] {
             assert_eq!(Country::parse(code), Err(CountryError), "{code:?}");
         }

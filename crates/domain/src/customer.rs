@@ -1,4 +1,4 @@
-//! The customer, and all that may happen to it: it is registered, changed and deleted.
+//! The customer, which is registered, changed and deleted.
 
 use crate::metadata::MetadataError;
 use crate::{
@@ -6,45 +6,45 @@ use crate::{
     Timestamp,
 };
 
-/// Whether a customer's e-mail address may be somebody else's too.
+/// Whether other customers may have a customer's e-mail address.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum EmailUse {
-    /// No live customer of the tenant may have it already, and none may take it while this one holds it.
+    /// No other live customer of the tenant may have it, now or while this customer has it.
     #[default]
     Exclusive,
-    /// It is taken whoever else has it.
+    /// Allowed even if another customer has this address.
     Shared,
 }
 
-/// What is known about a customer. Everything may be absent.
+/// The data of a customer. Every field may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Profile {
-    /// How to write to them.
+    /// Their e-mail address.
     pub email: Option<Email>,
-    /// The merchant's own name for them.
+    /// Their identifier in the merchant's own system.
     pub external_id: Option<ExternalId>,
-    /// What they are called.
+    /// Their display name.
     pub name: Option<Name>,
-    /// How to call them.
+    /// Their telephone number.
     pub phone: Option<Phone>,
-    /// Where to bill them.
+    /// Their billing address.
     pub address: Address,
     /// Their tax identification number.
     pub tax_id: Option<TaxId>,
-    /// What the merchant wants kept with them.
+    /// Data of the merchant, in any structure.
     pub metadata: Metadata,
 }
 
-/// Everything a stored customer consists of, for the adapters that write and read one.
+/// All fields of a stored customer, for the adapters that write and read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomerParts {
-    /// Whose it is.
+    /// The tenant it belongs to.
     pub tenant: Tenant,
     /// Its identifier.
     pub id: CustomerId,
-    /// What is known about it.
+    /// Its data.
     pub profile: Profile,
-    /// Whether others may have its e-mail address.
+    /// Whether other customers may have its e-mail address.
     pub email_use: EmailUse,
     /// Counts its changes, from 1.
     pub version: i64,
@@ -60,25 +60,47 @@ pub struct CustomerParts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Customer(CustomerParts);
 
-/// What to do with each part of a customer. The default changes nothing.
+/// A change of a customer, field by field. The default changes nothing.
 #[derive(Debug, Clone, Default)]
 pub struct CustomerEdit {
     /// The e-mail address.
     pub email: Edit<Email>,
-    /// Whether a new e-mail address may be somebody else's too.
+    /// Whether other customers may have the new e-mail address. Ignored if the address stays the same.
     pub email_use: EmailUse,
-    /// The merchant's own name.
+    /// The identifier in the merchant's own system.
     pub external_id: Edit<ExternalId>,
     /// The name.
     pub name: Edit<Name>,
     /// The telephone number.
     pub phone: Edit<Phone>,
-    /// The billing address, part by part.
+    /// The billing address, field by field.
     pub address: AddressEdit,
     /// The tax identification number.
     pub tax_id: Edit<TaxId>,
     /// The metadata.
     pub metadata: MetadataEdit,
+}
+
+impl CustomerEdit {
+    /// The profile of a new customer: what the edit sets, and nothing else.
+    ///
+    /// # Errors
+    /// [`MetadataError`] if the metadata breaks a limit.
+    pub fn into_profile(self) -> Result<Profile, MetadataError> {
+        let mut profile = Profile::default();
+        self.apply(&mut profile)?;
+        Ok(profile)
+    }
+
+    fn apply(self, profile: &mut Profile) -> Result<(), MetadataError> {
+        self.email.apply(&mut profile.email);
+        self.external_id.apply(&mut profile.external_id);
+        self.name.apply(&mut profile.name);
+        self.phone.apply(&mut profile.phone);
+        self.address.apply(&mut profile.address);
+        self.tax_id.apply(&mut profile.tax_id);
+        self.metadata.apply(&mut profile.metadata)
+    }
 }
 
 impl Customer {
@@ -97,19 +119,19 @@ impl Customer {
         })
     }
 
-    /// Puts together a customer that was stored.
+    /// Rebuilds a customer from its stored fields.
     #[must_use]
     pub fn restore(parts: CustomerParts) -> Self {
         Self(parts)
     }
 
-    /// Everything it consists of.
+    /// All its fields.
     #[must_use]
     pub fn parts(&self) -> &CustomerParts {
         &self.0
     }
 
-    /// Whose it is.
+    /// The tenant it belongs to.
     #[must_use]
     pub fn tenant(&self) -> Tenant {
         self.0.tenant
@@ -121,7 +143,7 @@ impl Customer {
         self.0.id
     }
 
-    /// What is known about it.
+    /// Its data.
     #[must_use]
     pub fn profile(&self) -> &Profile {
         &self.0.profile
@@ -139,7 +161,19 @@ impl Customer {
         self.0.updated_at
     }
 
-    /// When it was deleted; `None` while it lives.
+    /// Counts its changes, from 1.
+    #[must_use]
+    pub fn version(&self) -> i64 {
+        self.0.version
+    }
+
+    /// Whether it is not deleted.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.0.deleted_at.is_none()
+    }
+
+    /// When it was deleted; `None` if it is live.
     #[must_use]
     pub fn deleted_at(&self) -> Option<Timestamp> {
         self.0.deleted_at
@@ -151,30 +185,24 @@ impl Customer {
         self.0.profile.email.as_ref().map(Email::key)
     }
 
-    /// The key that no other live customer of the tenant may have, if it insists on one.
+    /// The key that no other live customer of the tenant may have; `None` if its address is shared or absent.
     #[must_use]
     pub fn exclusive_email_key(&self) -> Option<&str> {
         self.email_key().filter(|_| self.0.email_use == EmailUse::Exclusive)
     }
 
-    /// The customer as it stands after `edit`; equal to this one if nothing is different then.
+    /// The customer after `edit`; equal to this one if the edit changes nothing.
     ///
-    /// A customer that keeps its e-mail address, if perhaps in another spelling, keeps its [`EmailUse`] too.
+    /// If the e-mail address stays the same or changes in its spelling only, its [`EmailUse`] stays the same too.
     ///
     /// # Errors
     /// [`MetadataError`] if the merged metadata breaks a limit.
     pub fn changed(&self, edit: CustomerEdit, now: Timestamp) -> Result<Self, MetadataError> {
         let mut after = self.clone();
-        let profile = &mut after.0.profile;
-        edit.email.apply(&mut profile.email);
-        edit.external_id.apply(&mut profile.external_id);
-        edit.name.apply(&mut profile.name);
-        edit.phone.apply(&mut profile.phone);
-        edit.address.apply(&mut profile.address);
-        edit.tax_id.apply(&mut profile.tax_id);
-        edit.metadata.apply(&mut profile.metadata)?;
+        let email_use = edit.email_use;
+        edit.apply(&mut after.0.profile)?;
         if after.email_key() != self.email_key() {
-            after.0.email_use = edit.email_use;
+            after.0.email_use = email_use;
         }
         if after != *self {
             after.touch(now);
@@ -182,7 +210,7 @@ impl Customer {
         Ok(after)
     }
 
-    /// The customer as it stands once deleted: its identifiers are free again, its row is kept.
+    /// The customer after its deletion: its identifiers are free again, its row is kept.
     #[must_use]
     pub fn deleted(&self, now: Timestamp) -> Self {
         let mut after = self.clone();
@@ -191,7 +219,7 @@ impl Customer {
         after
     }
 
-    /// A clock that was set back does not make a change older than the one before it.
+    /// Counts a change at `now`. If the clock was set back, `updated_at` stays, so that it never decreases.
     fn touch(&mut self, now: Timestamp) {
         self.0.version += 1;
         self.0.updated_at = now.max(self.0.updated_at);
@@ -201,7 +229,7 @@ impl Customer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Environment, Json, MerchantId, Object};
+    use crate::{Environment, Json, MerchantId, MetadataPatch, Object};
     use uuid::Uuid;
 
     fn at(millis: i64) -> Timestamp {
@@ -229,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_counts_and_moves_the_time() {
+    fn a_change_increments_the_version_and_sets_the_time() {
         let before = customer(EmailUse::Exclusive);
         let after = before
             .changed(CustomerEdit { name: Edit::Clear, ..CustomerEdit::default() }, at(2000))
@@ -241,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn another_spelling_of_the_same_address_keeps_its_use() {
+    fn another_spelling_of_the_same_address_keeps_its_email_use() {
         let edit = CustomerEdit { email: Edit::Set(email("ADA@example.com")), ..CustomerEdit::default() };
         let after = customer(EmailUse::Shared).changed(edit, at(2000)).expect("no metadata");
         assert_eq!(
@@ -251,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_address_takes_the_use_that_the_edit_asks_for() {
+    fn a_new_address_gets_the_email_use_of_the_edit() {
         let edit = |email_use| CustomerEdit {
             email: Edit::Set(email("eda@example.com")),
             email_use,
@@ -264,14 +292,15 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_merge_changes_nothing() {
+    fn a_merge_that_breaks_a_limit_is_an_error() {
         let patch = Object::try_from(vec![("k".to_owned(), Json::String("\0".to_owned()))]).expect("one key");
+        let patch = MetadataPatch { patch, parse: |_| Some(Object::default()) };
         let edit = CustomerEdit { metadata: MetadataEdit::Merge(patch), ..CustomerEdit::default() };
         assert_eq!(customer(EmailUse::Exclusive).changed(edit, at(2000)), Err(MetadataError::Nul));
     }
 
     #[test]
-    fn a_deleted_customer_keeps_what_it_was() {
+    fn a_deleted_customer_keeps_its_profile() {
         let before = customer(EmailUse::Exclusive);
         let after = before.deleted(at(3000));
         assert_eq!((after.deleted_at(), after.updated_at(), after.parts().version), (Some(at(3000)), at(3000), 2));

@@ -1,19 +1,19 @@
-//! What a change does to one optional value.
+//! Edits: what an update does to one optional value.
 
-/// Keep a value, clear it, or set it: what a key left out, a `null` and a value mean in a partial update (RFC 7396).
+/// Keeps, clears or sets a value: the meaning of a missing key, a `null` and a value in a partial update (RFC 7396).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Edit<T> {
     /// Leave the value as it is.
     #[default]
     Keep,
-    /// Make the value absent.
+    /// Remove the value.
     Clear,
     /// Replace the value.
     Set(T),
 }
 
 impl<T> Edit<T> {
-    /// Does to `value` what this edit says.
+    /// Applies this edit to `value`.
     pub fn apply(self, value: &mut Option<T>) {
         match self {
             Self::Keep => {}
@@ -22,7 +22,7 @@ impl<T> Edit<T> {
         }
     }
 
-    /// The value that a fresh record gets: nothing, unless one is set.
+    /// The value in a new record: `None`, unless this edit sets one.
     #[must_use]
     pub fn into_option(self) -> Option<T> {
         match self {

@@ -1,7 +1,7 @@
-//! E-mail addresses, and the key by which two of them are the same.
+//! E-mail addresses, and the key that decides whether two of them are the same.
 //!
-//! No database compares text the way another does (`lower`, `NOCASE` and `citext` disagree on İ, the Kelvin sign and
-//! É), so the key is computed here and stored as plain bytes. `golden/email_keys.tsv` pins what it is.
+//! Databases compare text in different ways (`lower`, `NOCASE` and `citext` disagree on İ, the Kelvin sign and É), so
+//! the key is computed here and stored as plain bytes. `golden/email_keys.tsv` pins the keys of sample addresses.
 
 use caseless::Caseless;
 use email_address::{EmailAddress, Options};
@@ -10,10 +10,10 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::Rule;
 
-/// An e-mail address as it was typed, with the key it is compared by.
+/// An e-mail address as it was typed, with its comparison key.
 ///
-/// Two addresses are the same when their keys are: case, Unicode composition, compatibility forms and the spelling of
-/// an international domain make no difference; dots and `+tags` in the local part do.
+/// Two addresses are the same if their keys are equal. Case, Unicode composition, compatibility forms and the spelling
+/// of an international domain make no difference; dots and `+tags` in the local part do.
 #[derive(Debug, Clone)]
 pub struct Email {
     address: String,
@@ -23,16 +23,16 @@ pub struct Email {
 /// Why an e-mail address was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EmailError {
-    /// Nothing but white space.
+    /// Empty, or only white space.
     #[error("must not be empty")]
     Empty,
     /// More than 254 bytes (RFC 5321 §4.5.3.1.3), as typed or as its key.
     #[error("must be at most 254 bytes long")]
     TooLong,
-    /// A control character, which is never cut off silently.
+    /// A control character, which is never trimmed silently.
     #[error("must not contain control characters")]
     ControlCharacter,
-    /// White space inside, or a character that cannot be seen or that turns the direction of writing.
+    /// White space inside, or a character that is invisible or changes the writing direction.
     #[error("must not contain white space or invisible characters")]
     Invisible,
     /// No `@`, or several.
@@ -41,10 +41,10 @@ pub enum EmailError {
     /// More than 64 bytes before the `@` (RFC 5321 §4.5.3.1.1).
     #[error("must have at most 64 bytes before the @")]
     LocalPartTooLong,
-    /// What stands before the `@` is not an RFC 5322 dot-atom; quoted forms are refused.
+    /// The part before the `@` is not an RFC 5322 dot-atom; quoted forms are refused.
     #[error("must have a valid name before the @, such as ada in ada@example.com")]
     LocalPart,
-    /// What stands behind the `@` is not a domain name of at least two labels.
+    /// The part after the `@` is not a domain name of at least two labels.
     #[error("must have a valid domain behind the @, such as example.com in ada@example.com")]
     Domain,
 }
@@ -61,7 +61,7 @@ impl Rule for EmailError {
 }
 
 impl PartialEq for Email {
-    /// Whether the two were typed alike; compare [`Email::key`] to ask whether they are the same address.
+    /// Whether both were typed the same way; compare [`Email::key`] to find out whether they are the same address.
     fn eq(&self, other: &Self) -> bool {
         self.address == other.address
     }
@@ -72,13 +72,13 @@ impl Eq for Email {}
 impl Email {
     /// The most bytes an address may have.
     pub const MAX_BYTES: usize = 254;
-    /// The most bytes that may stand before the `@`.
+    /// The most bytes before the `@`.
     pub const MAX_LOCAL_BYTES: usize = 64;
 
-    /// Reads an address, trims white space at its ends, and computes its key.
+    /// Parses an address: trims white space at its ends and computes its key.
     ///
     /// # Errors
-    /// [`EmailError`], saying the rule.
+    /// [`EmailError`] names the broken rule.
     pub fn parse(text: &str) -> Result<Self, EmailError> {
         if text.chars().any(char::is_control) {
             return Err(EmailError::ControlCharacter);
@@ -94,8 +94,8 @@ impl Email {
         Ok(Self { address: address.to_owned(), key })
     }
 
-    /// Puts together what [`Email::parse`] once made, without judging it again, so that a rule made stricter later
-    /// does not make a stored customer unreadable.
+    /// Restores an address and its key from a row that this service wrote, without checking them again: a rule made
+    /// stricter later must not make a stored customer unreadable.
     #[must_use]
     pub fn restore(address: String, key: String) -> Self {
         Self { address, key }
@@ -107,7 +107,7 @@ impl Email {
         &self.address
     }
 
-    /// What it is compared by: at most 254 bytes, to be compared byte by byte.
+    /// The comparison key: at most 254 bytes, to be compared byte by byte.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
@@ -115,7 +115,8 @@ impl Email {
 }
 
 fn key(address: &str) -> Result<String, EmailError> {
-    // Asked before and after: a compatibility form may be, or may become, what is not allowed.
+    // Checked before and after NFKC, which may turn an allowed character into a forbidden one: ¨ becomes a space and
+    // a combining mark.
     let composed: String = address.nfkc().collect();
     if address.chars().chain(composed.chars()).any(is_white_or_invisible) {
         return Err(EmailError::Invisible);
@@ -141,6 +142,7 @@ fn local_key(local: &str) -> Result<String, EmailError> {
     if local.is_empty() || local.contains('"') {
         return Err(EmailError::LocalPart);
     }
+    // Case folding may lengthen the text: İ becomes two characters.
     let key: String = local.chars().default_case_fold().nfkc().collect();
     if key.len() > Email::MAX_LOCAL_BYTES {
         return Err(EmailError::LocalPartTooLong);
@@ -160,8 +162,10 @@ fn domain_key(domain: &str) -> Result<String, EmailError> {
     Ok(ascii.into_owned())
 }
 
-/// The library judges the syntax of ASCII. RFC 6531 §3.3 lets every other character stand where a letter may, which
-/// the library grants to letters alone, not to the combining marks that many scripts write with.
+/// Checks the syntax of a key, with each non-ASCII character replaced by a letter.
+///
+/// RFC 6531 §3.3 allows every non-ASCII character where a letter is allowed. The library allows only letters there and
+/// would refuse the combining marks of many scripts.
 fn check_syntax(key: &str) -> Result<(), EmailError> {
     let ascii: String = key.chars().map(|c| if c.is_ascii() { c } else { 'x' }).collect();
     let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
@@ -169,8 +173,8 @@ fn check_syntax(key: &str) -> Result<(), EmailError> {
     Ok(())
 }
 
-/// White space, and what nobody can see: zero-width and other default-ignorable characters, and the marks that turn
-/// the direction of writing. With one of them, two addresses could look the same and differ.
+/// Whether `c` is white space or invisible: zero-width and other default-ignorable characters, and the marks that
+/// change the writing direction. With one of them, two different addresses could look the same.
 fn is_white_or_invisible(c: char) -> bool {
     c.is_whitespace()
         || matches!(c,
@@ -187,7 +191,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_golden_vectors_hold() {
+    fn the_golden_vectors_pass() {
         let lines = include_str!("../golden/email_keys.tsv").lines().filter(|line| !line.starts_with('#'));
         let mut read = 0;
         for line in lines {
@@ -236,14 +240,14 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_kept_as_typed_but_for_its_ends() {
+    fn an_address_is_kept_as_typed_except_for_white_space_at_its_ends() {
         let email = Email::parse("  Ada@Example.COM ").expect("an address");
         assert_eq!((email.as_str(), email.key()), ("Ada@Example.COM", "ada@example.com"));
     }
 
     proptest! {
         #[test]
-        fn a_key_is_an_address_with_itself_for_key(text in "\\PC{1,12}@[a-zA-Zé-ýà-ö]{1,8}\\.(com|De)") {
+        fn the_key_of_a_key_is_the_key_itself(text in "\\PC{1,12}@[a-zA-Zé-ýà-ö]{1,8}\\.(com|De)") {
             if let Ok(email) = Email::parse(&text) {
                 prop_assert_eq!(Email::parse(email.key()).map(|again| again.key), Ok(email.key));
             }
@@ -257,7 +261,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in any::<String>()) {
+        fn no_text_makes_parse_panic(text in any::<String>()) {
             if let Ok(email) = Email::parse(&text) {
                 prop_assert!(email.key().len() <= Email::MAX_BYTES);
                 prop_assert_eq!(email.key().matches('@').count(), 1);

@@ -1,21 +1,21 @@
-//! The merchant's own name for a customer.
+//! Customer identifiers from the merchant's own system.
 
 use crate::{Rule, TextError, text};
 
-/// The identifier a customer has in the merchant's own system, 1 to 256 characters.
+/// The identifier that a customer has in the merchant's own system, 1 to 256 characters.
 ///
-/// Unique among the live customers of a tenant. It may hold `/`, `:`, `%` and any script, but may not start with
-/// `con_`, so that it can stand wherever a Lava customer id can (the vendor's API page).
+/// Unique among the customers of a tenant that are not deleted. It may hold `/`, `:`, `%` and any script, but must not
+/// start with `con_`: Lava accepts either this or its own customer id in one place (the vendor's API page).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExternalId(String);
 
 /// Not usable as an external identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ExternalIdError {
-    /// It breaks a rule of all texts.
+    /// It breaks a rule that all texts share.
     #[error(transparent)]
     Text(#[from] TextError),
-    /// It starts with the prefix of customer ids.
+    /// It starts with the prefix of Lava's customer ids.
     #[error("must not start with con_, which is reserved")]
     ReservedPrefix,
 }
@@ -32,13 +32,13 @@ impl Rule for ExternalIdError {
 impl ExternalId {
     /// The most characters it may have.
     pub const MAX: usize = 256;
-    /// What it may not start with.
+    /// The prefix of Lava's customer ids, which it must not have.
     pub const RESERVED_PREFIX: &str = "con_";
 
-    /// Takes `text` as it is, once it keeps the rules.
+    /// Accepts `text` unchanged if it follows the rules.
     ///
     /// # Errors
-    /// [`ExternalIdError`], saying the rule.
+    /// [`ExternalIdError`] names the broken rule.
     pub fn parse(text: impl Into<String>) -> Result<Self, ExternalIdError> {
         let text = text.into();
         if text.is_empty() {
@@ -49,6 +49,12 @@ impl ExternalId {
         }
         text::check(&text, Self::MAX)?;
         Ok(Self(text))
+    }
+
+    /// Restores the text of a row that this service wrote, without checking it again.
+    #[must_use]
+    pub fn restore(text: String) -> Self {
+        Self(text)
     }
 
     /// The identifier as it was given.
@@ -63,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn anything_but_the_reserved_prefix_may_stand_in_it() {
+    fn it_may_hold_anything_but_the_reserved_prefix() {
         for id in ["1", "gid://app/Customer/1234", "100%", "кириллица", "Con_1", "xcon_"] {
             assert!(ExternalId::parse(id).is_ok(), "{id}");
         }

@@ -6,11 +6,11 @@ use uuid::Uuid;
 
 use crate::{Rule, base32};
 
-/// Not an identifier of the kind that is wanted.
+/// Not an identifier of the expected kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be an identifier: {prefix} and 26 characters of lower-case Crockford base32")]
 pub struct IdError {
-    /// The prefix that was wanted.
+    /// The prefix that was expected.
     pub prefix: &'static str,
 }
 
@@ -27,7 +27,7 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// What stands before the 26 characters, where no other surface says otherwise.
+            /// The prefix before the 26 characters, except on surfaces that have their own.
             pub const PREFIX: &str = $prefix;
 
             /// Makes the identifier from its 128 bits.
@@ -42,7 +42,7 @@ macro_rules! id {
                 self.0
             }
 
-            /// Reads the prefix and the 26 characters.
+            /// Parses the prefix and the 26 characters.
             ///
             /// # Errors
             /// [`IdError`] for anything else.
@@ -52,13 +52,13 @@ macro_rules! id {
                     .ok_or(IdError { prefix: Self::PREFIX })
             }
 
-            /// The 26 characters, lower case, which are the same on every surface.
+            /// The 26 characters in lower case, the same on every surface.
             #[must_use]
             pub fn suffix(self) -> base32::Encoded {
                 base32::encode(self.0.as_u128())
             }
 
-            /// Reads the 26 characters, lower case. `None` for anything else.
+            /// Parses the 26 characters in lower case. `None` for anything else.
             #[must_use]
             pub fn from_suffix(suffix: &str) -> Option<Self> {
                 base32::decode(suffix).map(|bits| Self(Uuid::from_u128(bits)))
@@ -75,14 +75,14 @@ macro_rules! id {
 }
 
 id!(
-    /// Names one customer. Version 7, so that sorting by id sorts by creation.
+    /// Identifies one customer. A version 7 UUID, so that sorting by id sorts by creation.
     CustomerId, "cus_"
 );
 id!(
-    /// Names one merchant.
+    /// Identifies one merchant.
     MerchantId, "org_"
 );
 id!(
-    /// Names one API key; it is no secret.
+    /// Identifies one API key; it is not secret.
     ApiKeyId, "key_"
 );

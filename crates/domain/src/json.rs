@@ -1,7 +1,7 @@
-//! JSON values as this service keeps them: numbers to the last digit, objects in their order, no key twice.
+//! JSON values as this service keeps them: exact numbers, objects in their order, no duplicate keys.
 //!
-//! Reading text stands in `roster-application`, with the library that does it; writing stands here, because a limit
-//! counts what is written.
+//! `roster-application` reads JSON text, because that needs a library. Writing is here, because the limit of metadata
+//! counts written bytes.
 
 use std::fmt::{self, Write as _};
 
@@ -12,7 +12,7 @@ pub enum Json {
     Null,
     /// `true` or `false`
     Bool(bool),
-    /// A number, digit by digit.
+    /// A number, exact to the last digit.
     Number(Number),
     /// A string.
     String(String),
@@ -22,12 +22,12 @@ pub enum Json {
     Object(Object),
 }
 
-/// A number as it was spelled: neither rounded nor bounded.
+/// A number as its literal: neither rounded nor limited.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Number(String);
 
 impl Number {
-    /// Takes a number literal of RFC 8259 §6. `None` for anything else.
+    /// Parses a number literal of RFC 8259 §6. `None` for anything else.
     #[must_use]
     pub fn parse(literal: &str) -> Option<Self> {
         let unsigned = literal.strip_prefix('-').unwrap_or(literal);
@@ -54,7 +54,7 @@ impl Number {
     }
 }
 
-/// An object: pairs in the order they came, no key twice.
+/// An object: pairs in their original order, without duplicate keys.
 #[derive(Debug, Clone, Default)]
 pub struct Object(Vec<(String, Json)>);
 
@@ -74,7 +74,7 @@ impl Object {
         self.0.iter().find(|(k, _)| k == key).map(|(_, value)| value)
     }
 
-    /// Gives `key` a value, where it stands if it is there, else at the end.
+    /// Sets the value of `key`. A known key keeps its position, a new one is added at the end.
     pub fn set(&mut self, key: String, value: Json) {
         match self.0.iter_mut().find(|(k, _)| *k == key) {
             Some((_, old)) => *old = value,
@@ -82,13 +82,13 @@ impl Object {
         }
     }
 
-    /// Takes `key` out with its value.
+    /// Removes `key` and returns its value.
     pub fn take(&mut self, key: &str) -> Option<Json> {
-        let place = self.0.iter().position(|(k, _)| k == key)?;
-        Some(self.0.remove(place).1)
+        let index = self.0.iter().position(|(k, _)| k == key)?;
+        Some(self.0.remove(index).1)
     }
 
-    /// Whether it has no key.
+    /// Whether it has no keys.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -99,8 +99,7 @@ impl Object {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
-    /// Merges `patch` into this object by the rules of RFC 7396: `null` takes a key out, objects merge, anything else
-    /// replaces.
+    /// Merges `patch` into this object by RFC 7396: `null` removes a key, objects are merged, any other value replaces.
     pub fn merge(&mut self, patch: Object) {
         for (key, value) in patch.0 {
             match value {
@@ -115,7 +114,7 @@ impl Object {
         }
     }
 
-    /// The object under `key`, leaving an empty one in its place so that the key keeps where it stands.
+    /// Takes the object under `key`. An empty one stays there, so that the key keeps its position.
     fn take_object(&mut self, key: &str) -> Option<Object> {
         match self.0.iter_mut().find(|(k, _)| k == key)? {
             (_, Json::Object(object)) => Some(std::mem::take(object)),
@@ -128,7 +127,7 @@ impl TryFrom<Vec<(String, Json)>> for Object {
     type Error = DuplicateKey;
 
     /// # Errors
-    /// [`DuplicateKey`] if a key stands twice.
+    /// [`DuplicateKey`] if two pairs have the same key.
     fn try_from(pairs: Vec<(String, Json)>) -> Result<Self, DuplicateKey> {
         let mut keys: Vec<&str> = pairs.iter().map(|(key, _)| key.as_str()).collect();
         keys.sort_unstable();
@@ -139,7 +138,7 @@ impl TryFrom<Vec<(String, Json)>> for Object {
     }
 }
 
-/// A key stands twice in one object. Which of the two was meant nobody can know.
+/// Two pairs of one object have the same key. It is refused because the caller's intent is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a key stands twice in one object")]
 pub struct DuplicateKey(pub String);
@@ -154,7 +153,7 @@ impl IntoIterator for Object {
 }
 
 impl fmt::Display for Json {
-    /// Writes compact JSON: no white space, and escapes only where RFC 8259 §7 demands them.
+    /// Writes compact JSON: no white space, and only the escapes that RFC 8259 §7 requires.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("null"),
@@ -216,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_what_rfc_8259_says() {
+    fn numbers_follow_rfc_8259() {
         for literal in ["0", "-0", "10", "1.5", "-0.1e+5", "1E400", "123456789012345678901234567890"] {
             assert!(Number::parse(literal).is_some(), "{literal}");
         }
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_may_not_stand_twice() {
+    fn a_duplicate_key_is_refused() {
         let pairs =
             vec![("a".to_owned(), Json::Null), ("b".to_owned(), Json::Null), ("a".to_owned(), Json::Bool(true))];
         assert_eq!(Object::try_from(pairs), Err(DuplicateKey("a".to_owned())));

@@ -1,11 +1,11 @@
-//! What a customer is, and the rules that hold wherever it is stored and whoever asks.
+//! Customers and their rules, the same for every store and every protocol.
 //!
-//! Values parse (`Email::parse("ada@example.com")?`) and are valid from then on; every error says the rule that was
-//! broken. The crate knows no I/O, no async, no serde, no database and no protocol: whoever reads requests or rows
-//! builds these types and owns the formats.
+//! Values are parsed (`Email::parse("ada@example.com")?`) and are valid from then on; every error names the broken
+//! rule. This crate knows no I/O, no async, no serde, no database and no protocol: the crates that read requests and
+//! rows build these types and own the formats.
 //!
-//! Read [`customer`] first, then [`email`], whose key decides who is the same person. The use cases stand in the crate
-//! `roster-application`.
+//! Read [`customer`] first, then [`email`], whose key decides which addresses are the same. The use cases are in the
+//! crate `roster-application`.
 
 pub mod address;
 pub mod base32;
@@ -34,7 +34,7 @@ pub use external_id::ExternalId;
 pub use ids::{ApiKeyId, CustomerId, MerchantId};
 pub use json::{Json, Number, Object};
 pub use merchant::{Merchant, MerchantName};
-pub use metadata::{Metadata, MetadataEdit};
+pub use metadata::{Metadata, MetadataEdit, MetadataPatch};
 pub use phone::Phone;
 pub use rule::Rule;
 pub use subscription::{PlanId, Subscription, SubscriptionId, SubscriptionStatus};

@@ -1,19 +1,19 @@
-//! Merchants: who owns customers.
+//! Merchants, the owners of customers.
 
 use crate::{MerchantId, Timestamp, text::text};
 
 text!(
-    /// What a merchant is called, 1 to 256 characters.
+    /// A merchant's display name, 1 to 256 characters.
     MerchantName, 1..=256
 );
 
-/// A merchant, whose customers live in a live and a sandbox environment.
+/// A merchant, which has customers in a live and a sandbox environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Merchant {
     /// Its identifier.
     pub id: MerchantId,
-    /// What it is called.
+    /// Its display name.
     pub name: MerchantName,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
 }

@@ -1,10 +1,12 @@
-//! What a merchant wants kept with a customer.
+//! Metadata: JSON data that a merchant stores with a customer.
 
 use crate::{Json, Object, Rule};
 
-/// Any JSON object of at most 16 KiB, serialised, and 8 levels.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Metadata(Object);
+/// A JSON object of at most 16 KiB as compact JSON text, and at most 8 levels deep.
+///
+/// Two are equal if their texts are equal: the order of keys counts, because callers get it back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metadata(Box<str>);
 
 /// Why metadata was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -12,15 +14,18 @@ pub enum MetadataError {
     /// More than 16,384 bytes as compact JSON.
     #[error("must be at most 16384 bytes of JSON")]
     TooLarge,
-    /// More than 8 objects and arrays inside each other, the metadata object itself counted.
+    /// More than 8 levels of objects and arrays, counting the metadata object itself.
     #[error("must be at most 8 levels deep")]
     TooDeep,
-    /// A NUL in a value, which PostgreSQL cannot keep.
+    /// A NUL in a value, which PostgreSQL cannot store.
     #[error("must not contain NUL characters")]
     Nul,
     /// A control character in a key.
     #[error("must not have control characters in its keys")]
     ControlCharacterInKey,
+    /// The stored text, into which a patch is merged, is not a JSON object.
+    #[error("cannot be merged: what is stored is not a JSON object")]
+    Unreadable,
 }
 
 impl Rule for MetadataError {
@@ -29,6 +34,7 @@ impl Rule for MetadataError {
             Self::TooLarge => "too_large",
             Self::TooDeep => "too_deep",
             Self::Nul | Self::ControlCharacterInKey => "control_character",
+            Self::Unreadable => "unreadable",
         }
     }
 }
@@ -36,31 +42,40 @@ impl Rule for MetadataError {
 impl Metadata {
     /// The most bytes it may have as compact JSON.
     pub const MAX_BYTES: usize = 16_384;
-    /// The most objects and arrays inside each other, the metadata object itself counted.
+    /// The most levels of objects and arrays, counting the metadata object itself.
     pub const MAX_LEVELS: usize = 8;
 
-    /// Takes an object that keeps the limits.
+    /// Checks the limits of `object`.
     ///
     /// # Errors
-    /// [`MetadataError`], saying the limit.
-    pub fn new(object: Object) -> Result<Self, MetadataError> {
-        check_object(&object, 1)?;
-        if object.to_string().len() > Self::MAX_BYTES {
+    /// [`MetadataError`], the limit that it exceeds.
+    pub fn new(object: &Object) -> Result<Self, MetadataError> {
+        check_object(object, 1)?;
+        let text = object.to_string();
+        if text.len() > Self::MAX_BYTES {
             return Err(MetadataError::TooLarge);
         }
-        Ok(Self(object))
+        Ok(Self(text.into()))
     }
 
-    /// Takes what [`Metadata::new`] once let pass, without judging it again.
+    /// Takes the text of a row that this service wrote, without parsing it. The database checks that it is a JSON
+    /// object.
     #[must_use]
-    pub fn restore(object: Object) -> Self {
-        Self(object)
+    pub fn restore(text: String) -> Self {
+        Self(text.into())
     }
 
-    /// The object.
+    /// The object as compact JSON.
     #[must_use]
-    pub fn as_object(&self) -> &Object {
+    pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl Default for Metadata {
+    /// An empty object.
+    fn default() -> Self {
+        Self("{}".into())
     }
 }
 
@@ -84,16 +99,25 @@ fn check_value(value: &Json, level: usize) -> Result<(), MetadataError> {
     }
 }
 
-/// What to do with a customer's metadata.
+/// A change of a customer's metadata.
 #[derive(Debug, Clone, Default)]
 pub enum MetadataEdit {
     /// Leave it as it is.
     #[default]
     Keep,
-    /// Put this in its place.
+    /// Replace it with this.
     Replace(Metadata),
     /// Merge this into it, key by key (RFC 7396).
-    Merge(Object),
+    Merge(MetadataPatch),
+}
+
+/// A patch, and a parser for the stored text into which it is merged.
+#[derive(Debug, Clone)]
+pub struct MetadataPatch {
+    /// The keys to set, and to remove where the value is `null`.
+    pub patch: Object,
+    /// Parses JSON text; `None` if it is not an object. It is passed in because parsing needs a library.
+    pub parse: fn(&str) -> Option<Object>,
 }
 
 impl MetadataEdit {
@@ -101,10 +125,10 @@ impl MetadataEdit {
         match self {
             Self::Keep => {}
             Self::Replace(new) => *metadata = new,
-            Self::Merge(patch) => {
-                let mut merged = metadata.0.clone();
+            Self::Merge(MetadataPatch { patch, parse }) => {
+                let mut merged = parse(metadata.as_str()).ok_or(MetadataError::Unreadable)?;
                 merged.merge(patch);
-                *metadata = Metadata::new(merged)?;
+                *metadata = Metadata::new(&merged)?;
             }
         }
         Ok(())
@@ -125,10 +149,10 @@ mod tests {
 
     #[test]
     fn eight_levels_are_allowed_and_nine_are_not() {
-        assert!(Metadata::new(nested(8)).is_ok());
-        assert_eq!(Metadata::new(nested(9)), Err(MetadataError::TooDeep));
+        assert!(Metadata::new(&nested(8)).is_ok());
+        assert_eq!(Metadata::new(&nested(9)), Err(MetadataError::TooDeep));
         let array = (1..9).fold(Json::Array(vec![]), |inner, _| Json::Array(vec![inner]));
-        assert_eq!(Metadata::new(one(array)), Err(MetadataError::TooDeep));
+        assert_eq!(Metadata::new(&one(array)), Err(MetadataError::TooDeep));
     }
 
     #[test]
@@ -136,27 +160,37 @@ mod tests {
         let frame = r#"{"k":""}"#.len();
         let fits = Json::String("x".repeat(Metadata::MAX_BYTES - frame));
         let exceeds = Json::String("x".repeat(Metadata::MAX_BYTES - frame + 1));
-        assert!(Metadata::new(one(fits)).is_ok());
-        assert_eq!(Metadata::new(one(exceeds)), Err(MetadataError::TooLarge));
+        assert!(Metadata::new(&one(fits)).is_ok());
+        assert_eq!(Metadata::new(&one(exceeds)), Err(MetadataError::TooLarge));
     }
 
     #[test]
-    fn control_characters_are_for_values_only_and_nul_for_none() {
+    fn control_characters_are_allowed_in_values_only_and_nul_nowhere() {
         let object = |key: &str, value: &str| {
             Object::try_from(vec![(key.to_owned(), Json::String(value.to_owned()))]).expect("one key")
         };
-        assert!(Metadata::new(object("k", "a\tb\n")).is_ok());
-        assert_eq!(Metadata::new(object("k", "a\0")), Err(MetadataError::Nul));
-        assert_eq!(Metadata::new(object("k\n", "a")), Err(MetadataError::ControlCharacterInKey));
+        assert!(Metadata::new(&object("k", "a\tb\n")).is_ok());
+        assert_eq!(Metadata::new(&object("k", "a\0")), Err(MetadataError::Nul));
+        assert_eq!(Metadata::new(&object("k\n", "a")), Err(MetadataError::ControlCharacterInKey));
     }
 
     #[test]
-    fn what_a_merge_makes_keeps_the_limits_too() {
-        let half = Json::String("x".repeat(Metadata::MAX_BYTES / 2));
-        let mut metadata = Metadata::new(one(half.clone())).expect("small enough");
+    fn the_limits_apply_to_merged_metadata() {
+        fn half() -> Json {
+            Json::String("x".repeat(Metadata::MAX_BYTES / 2))
+        }
+        let mut metadata = Metadata::new(&one(half())).expect("small enough");
         let before = metadata.clone();
-        let patch = Object::try_from(vec![("l".to_owned(), half)]).expect("one key");
-        assert_eq!(MetadataEdit::Merge(patch).apply(&mut metadata), Err(MetadataError::TooLarge));
+        let patch = Object::try_from(vec![("l".to_owned(), half())]).expect("one key");
+        let edit = MetadataEdit::Merge(MetadataPatch { patch, parse: |_| Some(one(half())) });
+        assert_eq!(edit.apply(&mut metadata), Err(MetadataError::TooLarge));
         assert_eq!(metadata, before);
+    }
+
+    #[test]
+    fn merging_into_stored_text_that_is_no_object_is_refused() {
+        let mut metadata = Metadata::restore("[]".to_owned());
+        let edit = MetadataEdit::Merge(MetadataPatch { patch: Object::default(), parse: |_| None });
+        assert_eq!(edit.apply(&mut metadata), Err(MetadataError::Unreadable));
     }
 }

@@ -1,20 +1,20 @@
-//! What a billing engine has told about a customer's subscriptions. They are shown, not owned.
+//! Subscriptions of customers, as a billing engine reported them. This service shows them but does not own them.
 
 use crate::{Name, Rule, Timestamp, text::text};
 
 text!(
-    /// The billing engine's name for a subscription, 1 to 256 characters.
+    /// The billing engine's identifier of a subscription, 1 to 256 characters.
     SubscriptionId, 1..=256
 );
 text!(
-    /// The billing engine's name for a plan, 1 to 256 characters.
+    /// The billing engine's identifier of a plan, 1 to 256 characters.
     PlanId, 1..=256
 );
 
-/// Whether a subscription still runs.
+/// Whether a subscription is still active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubscriptionStatus {
-    /// It runs.
+    /// It is active.
     Active,
     /// It has ended, or will not be renewed.
     Cancelled,
@@ -41,7 +41,7 @@ impl SubscriptionStatus {
         }
     }
 
-    /// Reads what [`SubscriptionStatus::as_str`] writes.
+    /// Parses the text that [`SubscriptionStatus::as_str`] returns.
     ///
     /// # Errors
     /// [`SubscriptionStatusError`] for anything else.
@@ -53,23 +53,25 @@ impl SubscriptionStatus {
     }
 }
 
-/// One subscription of one customer, as the billing engine described it last.
+/// One subscription of one customer, as the billing engine last reported it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
-    /// The billing engine's name for it, unique for its customer.
+    /// The billing engine's identifier of it, unique for its customer.
     pub id: SubscriptionId,
-    /// The plan it is for.
+    /// Its plan.
     pub plan_id: Option<PlanId>,
-    /// What to call it.
+    /// Its display name.
     pub name: Option<Name>,
-    /// Whether it still runs.
+    /// Whether it is still active.
     pub status: SubscriptionStatus,
     /// When it started.
     pub started_at: Timestamp,
     /// When it was cancelled.
     pub cancelled_at: Option<Timestamp>,
-    /// When it was first told of.
+    /// Counts the reports that changed it, from 1.
+    pub version: i64,
+    /// When it was first reported.
     pub created_at: Timestamp,
-    /// When it was last told of.
+    /// When it was last reported.
     pub updated_at: Timestamp,
 }

@@ -1,13 +1,13 @@
-//! The scope of everything: a merchant in one environment.
+//! Tenants: the scope of every read and every write.
 
 use crate::{MerchantId, Rule};
 
-/// Whether customers are real or for trying things out. The two never meet.
+/// Whether customers are real or for tests. A request in one environment never sees customers of the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Environment {
     /// Real customers.
     Live,
-    /// Customers for trying things out.
+    /// Customers for tests.
     Sandbox,
 }
 
@@ -35,7 +35,7 @@ impl Environment {
         }
     }
 
-    /// Reads what [`Environment::as_str`] writes.
+    /// Parses the text that [`Environment::as_str`] returns.
     ///
     /// # Errors
     /// [`EnvironmentError`] for anything else.
@@ -44,7 +44,7 @@ impl Environment {
     }
 }
 
-/// A merchant in one environment: what every read and every write is scoped by.
+/// A merchant in one environment: the scope of every read and every write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tenant {
     /// The merchant.

@@ -1,8 +1,8 @@
-//! Short texts: bounded, and free of control characters.
+//! Short texts with a maximum length and without control characters.
 
 use crate::Rule;
 
-/// A text broke the rule of its kind.
+/// The rule that a short text broke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// Shorter than its kind allows.
@@ -34,7 +34,7 @@ impl Rule for TextError {
 /// # Errors
 /// [`TextError::TooLong`] or [`TextError::ControlCharacter`].
 pub fn check(text: &str, max: usize) -> Result<(), TextError> {
-    // Bytes are never fewer than characters, so most texts are done with one comparison.
+    // A text never has more characters than bytes, so for most texts the first comparison is enough.
     if text.len() > max && text.chars().count() > max {
         return Err(TextError::TooLong { max });
     }
@@ -55,10 +55,10 @@ macro_rules! text {
             /// The most characters it may have.
             pub const MAX: usize = $max;
 
-            /// Takes `text` as it is, once it keeps the rules.
+            /// Checks `text` and takes it unchanged.
             ///
             /// # Errors
-            /// [`TextError`](crate::TextError), saying the rule.
+            /// [`TextError`](crate::TextError), the rule that it breaks.
             pub fn parse(text: impl Into<String>) -> Result<Self, $crate::TextError> {
                 let text = text.into();
                 if $min > 0 && text.is_empty() {
@@ -66,6 +66,13 @@ macro_rules! text {
                 }
                 $crate::text::check(&text, Self::MAX)?;
                 Ok(Self(text))
+            }
+
+            /// Takes the text of a row that this service wrote, without checking it again: a rule made stricter later
+            /// must not make a stored row unreadable.
+            #[must_use]
+            pub fn restore(text: String) -> Self {
+                Self(text)
             }
 
             /// The text as it was given.

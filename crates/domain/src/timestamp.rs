@@ -9,7 +9,7 @@ use crate::Rule;
 
 /// A point in time in UTC, to the millisecond, in the years 0000 to 9999.
 ///
-/// What is shown is what is stored: no surface writes finer than a millisecond, so none is kept.
+/// No surface writes a finer time than a millisecond, so nothing finer is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(DateTime<Utc>);
 
@@ -29,7 +29,7 @@ const FIRST: DateTime<Utc> = DateTime::from_timestamp_millis(-62_167_219_200_000
 const LAST: DateTime<Utc> = DateTime::from_timestamp_millis(253_402_300_799_999).expect("a time");
 
 impl Timestamp {
-    /// Makes it from milliseconds since 1970-01-01T00:00:00Z.
+    /// Converts milliseconds since 1970-01-01T00:00:00Z.
     ///
     /// # Errors
     /// [`TimestampError`] outside the years 0000 to 9999, which RFC 3339 cannot write.
@@ -44,33 +44,33 @@ impl Timestamp {
         self.0.timestamp_millis()
     }
 
-    /// The time so much later, or the last there is; what is finer than a millisecond is cut off.
+    /// The time `duration` later, at most the end of the year 9999; `duration` is rounded down to milliseconds.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self::from_millis(self.as_millis().saturating_add(millis)).unwrap_or(Self(LAST))
     }
 
-    /// The time so much earlier, or the first there is; what is finer than a millisecond is cut off.
+    /// The time `duration` earlier, at least the start of the year 0000; `duration` is rounded down to milliseconds.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self::from_millis(self.as_millis().saturating_sub(millis)).unwrap_or(Self(FIRST))
     }
 
-    /// How long after `earlier` it is: nothing if it is not.
+    /// The time that has passed since `earlier`; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.as_millis() - earlier.as_millis()).unwrap_or(0))
     }
 
-    /// The time as chrono has it.
+    /// The time as a chrono value.
     #[must_use]
     pub fn to_utc(self) -> DateTime<Utc> {
         self.0
     }
 
-    /// Reads RFC 3339 in any offset; what is finer than a millisecond is cut off.
+    /// Parses RFC 3339 with any offset; anything finer than a millisecond is cut off.
     ///
     /// # Errors
     /// [`TimestampError`] for anything else.
@@ -99,7 +99,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Writes a number to the right, over zeros.
+/// Writes `number` right-aligned over the ASCII zeros of `place`.
 fn write_digits(place: &mut [u8], mut number: u32) {
     for digit in place.iter_mut().rev() {
         *digit += (number % 10) as u8;
@@ -114,13 +114,13 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn an_offset_becomes_utc_and_micros_are_cut_off() {
+    fn an_offset_becomes_utc_and_microseconds_are_cut_off() {
         let time = Timestamp::parse("2025-01-15T12:00:00.123999+02:00").map(|t| t.to_string());
         assert_eq!(time, Ok("2025-01-15T10:00:00.123Z".to_owned()));
     }
 
     #[test]
-    fn what_rfc_3339_cannot_write_is_refused() {
+    fn a_time_that_rfc_3339_cannot_write_is_refused() {
         for text in ["", "2025-01-15", "2025-02-30T00:00:00Z", "2025-01-15T12:00:00", "0000-01-01T00:00:00+01:00"] {
             assert_eq!(Timestamp::parse(text), Err(TimestampError), "{text}");
         }
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn time_goes_no_further_than_the_years_0000_to_9999() {
+    fn a_time_stays_within_the_years_0000_to_9999() {
         let time = Timestamp::parse("2025-01-15T12:00:00Z").expect("a time");
         assert_eq!(time.plus(Duration::from_millis(1)).to_string(), "2025-01-15T12:00:00.001Z");
         assert_eq!(time.minus(Duration::from_hours(12)).to_string(), "2025-01-15T00:00:00.000Z");
@@ -140,7 +140,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(millis in -62_167_219_200_000i64..=253_402_300_799_999) {
+        fn every_time_round_trips_through_its_text(millis in -62_167_219_200_000i64..=253_402_300_799_999) {
             let time = Timestamp::from_millis(millis)?;
             prop_assert_eq!(Timestamp::parse(&time.to_string()), Ok(time));
             prop_assert_eq!(time.as_millis(), millis);

@@ -1,4 +1,4 @@
-//! Everything that keeps a request from being answered as its caller hoped, whatever the surface.
+//! Request failures, shared by all surfaces.
 
 use std::error::Error;
 use std::fmt;
@@ -6,70 +6,67 @@ use std::fmt;
 use roster_application::json::{JsonError, Pointer};
 use roster_application::ports::{Retry, StoreError, Taken};
 use roster_application::{
-    AuthenticateError, ChangeError, CreateApiKeyError, DeleteError, ListSubscriptionsError, RecordSubscriptionError,
-    RegisterError, RotateApiKeyError, Scope,
+    AuthenticateError, CreateApiKeyError, ListSubscriptionsError, RotateApiKeyError, Scope, WriteError,
 };
 use roster_domain::{CustomerId, Rule};
+use roster_executor::ExecuteError;
 
-use crate::core::NotDone;
-use crate::limits::Limit;
+use crate::middleware::limits::Limit;
 
-/// What went wrong. Each surface has one total `match` from here to its answers.
+/// Why a request failed. Each surface has one total `match` that maps it to a response.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// No credential, or one that opens nothing.
+    /// There is no credential, or an invalid one.
     Unauthorized,
-    /// The credential is good, but this limit on requests is reached.
+    /// The credential is valid, but its caller has reached this rate limit.
     TooManyRequests(Limit),
-    /// The credential is good, but lacks this scope.
+    /// The credential is valid, but lacks this scope.
     MissingScope(Scope),
-    /// No such path.
+    /// The path does not exist.
     UnknownPath,
-    /// The path has other methods: these.
+    /// The path does not have the method. It has these, as in the header `Allow`.
     MethodNotAllowed(String),
-    /// The body could not be taken.
+    /// The body is refused.
     Body(BodyFailure),
-    /// The request breaks rules: all of them that it breaks.
+    /// The request breaks rules. All broken rules are listed.
     Invalid(Vec<Fault>),
-    /// The identifier in the path is none.
+    /// The identifier in the path is malformed.
     MalformedId,
     /// No live customer of the tenant has that identifier.
     NotFound,
-    /// The e-mail address is in use by this customer, and perhaps the external identifier too.
-    EmailTaken(CustomerId),
-    /// The external identifier is in use by this customer.
-    ExternalIdTaken(CustomerId),
+    /// Another customer has the e-mail address or the external identifier.
+    Taken(Taken),
     /// The tenant has no API key with that identifier.
     KeyNotFound,
     /// The API key is revoked or has expired.
     KeyEnded,
-    /// The database could not be asked in time. A write may have happened.
+    /// The database did not answer in time. A write may have happened.
     Unavailable,
-    /// A defect of ours.
+    /// A defect of this service.
     Internal,
 }
 
-/// Why a body could not be taken.
+/// Why a body is refused.
 #[derive(Debug)]
 pub(crate) enum BodyFailure {
-    /// More bytes than allowed.
+    /// It has more bytes than allowed.
     TooLarge,
     /// It took too long to arrive, or stopped arriving.
     Incomplete,
-    /// Declared as something other than JSON.
+    /// Its content type is not JSON.
     MediaType,
-    /// Not JSON that is taken here.
+    /// It is not JSON that this service accepts.
     Json(JsonError),
 }
 
 /// One rule that a request breaks.
 #[derive(Debug)]
 pub(crate) struct Fault {
-    /// Where.
+    /// Where it is broken.
     pub(crate) place: Place,
     /// The rule's name.
     pub(crate) code: &'static str,
-    /// The rule in words, to be read behind the name of the place.
+    /// The rule as text that follows the name of the place, such as "must not be empty".
     pub(crate) detail: String,
 }
 
@@ -80,12 +77,12 @@ pub(crate) enum Place {
     Body(Pointer),
     /// In a parameter of the path or the query.
     Parameter(&'static str),
-    /// In a parameter of the query that nobody knows.
+    /// In a parameter of the query that does not exist.
     UnknownParameter(String),
 }
 
 impl fmt::Display for Place {
-    /// What a person would call it: `billing_address/country`.
+    /// The name for people, such as `billing_address/country`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Body(pointer) => match pointer.to_string().strip_prefix('/') {
@@ -99,13 +96,13 @@ impl fmt::Display for Place {
 }
 
 impl Fault {
-    /// `rule` is broken at `place`.
+    /// The fault of a request that breaks `rule` at `place`.
     pub(crate) fn new(place: Place, rule: &dyn Rule) -> Self {
         Self { place, code: rule.code(), detail: rule.to_string() }
     }
 }
 
-/// A store's failure is told apart, and logged, here and nowhere else.
+/// The only place where errors of a store are classified and logged.
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match &error {
@@ -121,14 +118,14 @@ impl From<StoreError> for Failure {
     }
 }
 
-impl From<NotDone> for Failure {
-    fn from(error: NotDone) -> Self {
+impl From<ExecuteError> for Failure {
+    fn from(error: ExecuteError) -> Self {
         match error {
-            NotDone::Busy | NotDone::Late => {
+            ExecuteError::QueueFull | ExecuteError::DeadlineExceeded => {
                 tracing::warn!(%error, "a request did not reach the store");
                 Self::Unavailable
             }
-            NotDone::Panicked => Self::Internal,
+            ExecuteError::Panicked => Self::Internal,
         }
     }
 }
@@ -148,11 +145,16 @@ impl From<AuthenticateError> for Failure {
     }
 }
 
-impl From<DeleteError> for Failure {
-    fn from(error: DeleteError) -> Self {
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
         match error {
-            DeleteError::NotFound => Self::NotFound,
-            DeleteError::Store(error) => error.into(),
+            WriteError::NotFound => Self::NotFound,
+            WriteError::Taken(taken) => Self::Taken(taken),
+            WriteError::Metadata(error) => {
+                let place = Place::Body(Pointer::default().key("metadata"));
+                Self::Invalid(vec![Fault::new(place, &error)])
+            }
+            WriteError::Store(error) => error.into(),
         }
     }
 }
@@ -166,15 +168,6 @@ impl From<ListSubscriptionsError> for Failure {
     }
 }
 
-impl From<RecordSubscriptionError> for Failure {
-    fn from(error: RecordSubscriptionError) -> Self {
-        match error {
-            RecordSubscriptionError::NotFound => Self::NotFound,
-            RecordSubscriptionError::Store(error) => error.into(),
-        }
-    }
-}
-
 impl From<CreateApiKeyError> for Failure {
     fn from(error: CreateApiKeyError) -> Self {
         match error {
@@ -184,7 +177,7 @@ impl From<CreateApiKeyError> for Failure {
                 code: "not_in_the_future",
                 detail: "must be in the future".to_owned(),
             }]),
-            // The merchant of a token that was known a moment ago is gone.
+            // The token's merchant was found or cached before, and no longer exists.
             CreateApiKeyError::UnknownMerchant => Self::Unauthorized,
             CreateApiKeyError::Entropy(error) => {
                 tracing::error!(%error, "no key could be made");
@@ -207,44 +200,32 @@ impl From<RotateApiKeyError> for Failure {
     }
 }
 
-impl Failure {
-    /// What to answer when a customer was not registered; `first` says which of two conflicts to tell of.
-    pub(crate) fn of_register(error: RegisterError, first: fn(Taken) -> Self) -> Self {
-        match error {
-            RegisterError::Taken(taken) => first(taken),
-            RegisterError::Store(error) => error.into(),
-        }
+/// Which identifier is in use, and by which customer.
+pub(crate) enum Conflict {
+    /// The e-mail address.
+    Email(CustomerId),
+    /// The external identifier.
+    ExternalId(CustomerId),
+}
+
+impl Conflict {
+    /// Of two conflicts the one of the external identifier: a caller that repeats its request learns which customer it
+    /// created.
+    pub(crate) fn external_id_first(taken: &Taken) -> Option<Self> {
+        Self::of_external_id(taken).or_else(|| Self::of_email(taken))
     }
 
-    /// What to answer when a customer was not changed; `first` says which of two conflicts to tell of.
-    pub(crate) fn of_change(error: ChangeError, first: fn(Taken) -> Self) -> Self {
-        match error {
-            ChangeError::NotFound => Self::NotFound,
-            ChangeError::Taken(taken) => first(taken),
-            ChangeError::Metadata(error) => {
-                let place = Place::Body(Pointer::default().key("metadata"));
-                Self::Invalid(vec![Fault::new(place, &error)])
-            }
-            ChangeError::Store(error) => error.into(),
-        }
+    /// Of two conflicts the one of the e-mail address.
+    pub(crate) fn email_first(taken: &Taken) -> Option<Self> {
+        Self::of_email(taken).or_else(|| Self::of_external_id(taken))
     }
 
-    /// Tells of the external identifier first: a caller that repeats itself learns that its customer is there.
-    pub(crate) fn external_id_first(taken: Taken) -> Self {
-        match (taken.external_id, taken.email) {
-            (Some(customer), _) => Self::ExternalIdTaken(customer.id()),
-            (None, Some(customer)) => Self::EmailTaken(customer),
-            (None, None) => Self::Unavailable,
-        }
+    fn of_email(taken: &Taken) -> Option<Self> {
+        taken.email.map(Self::Email)
     }
 
-    /// Tells of the e-mail address first.
-    pub(crate) fn email_first(taken: Taken) -> Self {
-        match (taken.email, taken.external_id) {
-            (Some(customer), _) => Self::EmailTaken(customer),
-            (None, Some(customer)) => Self::ExternalIdTaken(customer.id()),
-            (None, None) => Self::Unavailable,
-        }
+    fn of_external_id(taken: &Taken) -> Option<Self> {
+        taken.external_id.as_ref().map(|customer| Self::ExternalId(customer.id()))
     }
 }
 
@@ -263,7 +244,7 @@ impl fmt::Display for Chain<'_> {
     }
 }
 
-/// Defines what a surface's handlers return for a [`Failure`], which actix then has written by `$answer`.
+/// Defines a surface's error type, a wrapped [`Failure`]. `$answer` makes the response from it.
 macro_rules! error {
     ($(#[$doc:meta])* $name:ident, $answer:path) => {
         $(#[$doc])*

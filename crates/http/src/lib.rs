@@ -1,34 +1,25 @@
 //! The three HTTP surfaces over one service.
 //!
-//! [`native`], [`lumen`] and [`lava`] each hold one contract, in files of the same names: `routes` (paths and handlers),
-//! `dto` (what is read and written) and `error` (one total `match` from [`Failure`](failure::Failure) to answers). None
-//! knows another. What they share stands beside them: [`body`] and [`fields`] read requests strictly, [`auth`] finds out
-//! who calls, [`limits`] how often they may, [`caller`] what they may do, and [`core`] is the one place where async
-//! requests meet the synchronous service. [`openapi`] shows what each surface promises.
+//! Start with [`surfaces`]: one folder per contract, each with the same files. All surfaces share these modules:
 //!
-//! This crate knows actix-web, and neither diesel nor which store is used.
+//! - [`routing`]: the table of all paths and methods
+//! - [`request`]: reads a request's body, path and query, and authenticates and authorises its caller
+//! - [`middleware`]: access log, rate limits and headers for browsers, for every request
+//! - [`transport`]: sockets, connections and TLS
+//! - [`failure`]: all reasons why a request fails
+//!
+//! This crate depends on actix-web. It must not know diesel or which store is used. It calls use cases through
+//! `roster-executor`.
 
-pub(crate) mod access_log;
-pub(crate) mod auth;
-pub(crate) mod body;
-pub(crate) mod browsers;
-pub(crate) mod caller;
-pub(crate) mod connection;
-pub(crate) mod core;
 pub(crate) mod failure;
-pub(crate) mod fields;
-pub(crate) mod health;
-pub(crate) mod lava;
-pub(crate) mod limits;
-pub(crate) mod listener;
-pub(crate) mod lumen;
-pub(crate) mod native;
+pub(crate) mod middleware;
 pub(crate) mod openapi;
-pub(crate) mod path;
-pub(crate) mod query;
+pub(crate) mod request;
 pub(crate) mod respond;
 pub(crate) mod routing;
-pub(crate) mod tls;
+pub(crate) mod stream;
+pub(crate) mod surfaces;
+pub(crate) mod transport;
 
 use std::future::Future;
 use std::io;
@@ -42,78 +33,79 @@ use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::{App, Error, web};
 use roster_application::Roster;
+use roster_executor::Executor;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::connection::Connection;
+use crate::middleware::{access_log, browsers, limits};
+use crate::request::body;
+use crate::stream::StreamBudget;
+use crate::transport::connection::Connection;
+use crate::transport::listener;
 
-pub use browsers::{Origin, OriginError};
-pub use core::Reads;
-pub use limits::Quotas;
-pub use routing::{Route, routes};
-pub use tls::{Tls, TlsError};
+pub use middleware::browsers::{Origin, OriginError};
+pub use middleware::limits::Quotas;
+pub use routing::Route;
+pub use surfaces::routes;
+pub use transport::tls::{Tls, TlsError};
 
 /// How long a connection may be idle between two requests.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// How long what a client sends on after it was refused is read and thrown away, so that it reads the refusal.
+/// How long to read and discard what a client still sends after its request was refused.
+///
+/// If the connection were closed at once, TCP would reset it, and the client might not read the response.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// How often a request waits as long as for the database, at most: for the keys of a token's issuer, to be recognised, for
-/// a customer, and for what is shown with it.
+/// The most waits of one request that may each take as long as the database's deadline: for the keys of a token's
+/// issuer, for the caller's credential, for a customer, and for its subscription.
 const WAITS: u32 = 4;
 
-/// How the service is reached over HTTP.
+/// The settings of the HTTP server.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Where to listen. Port 0 takes any free port.
     pub bind: SocketAddr,
-    /// TLS, if connections are to be encrypted.
+    /// The certificate and key for TLS. `None`: connections are not encrypted.
     pub tls: Option<Tls>,
-    /// Threads that answer requests.
+    /// How many threads answer requests.
     pub workers: usize,
-    /// Connections that are served at a time, shared equally among the workers.
+    /// The most connections at a time, shared equally among the workers.
     pub max_connections: usize,
-    /// How long a request may take to send its head.
+    /// How long a client may take to send the head of a request.
     pub head_timeout: Duration,
-    /// How long a request may take to send its body.
+    /// How long a client may take to send the body of a request.
     pub body_timeout: Duration,
-    /// How long a client may take nothing of an answer that waits for it.
+    /// How long a client may read nothing of a response before it is disconnected.
     pub write_timeout: Duration,
-    /// Whose web pages may read answers; empty: nobody's.
+    /// The origins whose web pages may read responses. Empty: none.
     pub cors_origins: Vec<Origin>,
-    /// How long requests in flight may take to finish once the service stops; whole seconds.
+    /// How long running requests may take to finish when the service stops, in whole seconds.
     pub shutdown_timeout: Duration,
-    /// How many requests a second keys and merchants may make of live customers.
+    /// The rate limits of keys and merchants in the live environment, in requests per second.
     pub live: Quotas,
-    /// How many of sandbox customers.
+    /// The rate limits of keys and merchants in the sandbox, in requests per second.
     pub sandbox: Quotas,
-    /// Threads that serve requests from the database, at least five; each holds at most one connection. Two more do what no
-    /// request waits for, and where reads are done [here](Reads::Here) each of `workers` may hold a connection.
-    pub database_threads: usize,
-    /// Requests of one kind that may wait for one of those threads.
-    pub database_queue: usize,
-    /// How long a request waits for the database, waiting for a thread included.
-    pub database_deadline: Duration,
-    /// Where the database is read.
-    pub reads: Reads,
+    /// How many bytes all streamed lists may hold in memory together, beyond a small part for each list.
+    pub stream_memory: usize,
+    /// The settings of the queues and workers that execute requests.
+    pub executor: roster_executor::Settings,
 }
 
 impl Settings {
-    /// The longest that may pass between two answers on a connection: it is idle, a head comes, a body comes, and the
-    /// database is waited for, [`WAITS`] times.
-    fn patience(&self) -> Duration {
-        KEEP_ALIVE + self.head_timeout + self.body_timeout + WAITS * self.database_deadline
+    /// The longest time between two responses on a connection: it is idle, sends a head and a body, and the request
+    /// waits for the database [`WAITS`] times. After that the connection is closed.
+    fn answer_timeout(&self) -> Duration {
+        KEEP_ALIVE + self.head_timeout + self.body_timeout + WAITS * self.executor.deadline
     }
 }
 
-/// Serves until `stop` is ready, then accepts no more, finishes what is in flight, and returns. Blocks the calling
-/// thread.
+/// Serves requests until `stop` is ready, then accepts no new ones, finishes the running ones, and returns.
 ///
-/// `ready` is called once with the address that is listened on.
+/// It blocks the calling thread. It calls `ready` once, with the address on which it listens.
 ///
 /// # Errors
-/// If the address cannot be listened on, or a thread cannot be started.
+/// If it cannot listen on the address, or cannot start a thread.
 pub fn serve(
     roster: &Roster,
     settings: &Settings,
@@ -121,19 +113,15 @@ pub fn serve(
     stop: impl Future<Output = ()> + 'static,
 ) -> io::Result<()> {
     let listener = listener::listen(settings.bind, settings.write_timeout)?;
-    let core = core::Core::start(
-        roster,
-        settings.database_threads,
-        settings.database_queue,
-        settings.database_deadline,
-        settings.reads,
-    )?;
-    let (entrance, deadline) = (core.entrance(), settings.database_deadline);
+    let executor = Executor::start(roster, settings.executor)?;
+    let (handles, deadline) = (executor.handles(), settings.executor.deadline);
+    let streams = web::Data::new(StreamBudget::new(settings.stream_memory));
     let rates = web::Data::new(limits::RateLimits::new(settings.live, settings.sandbox));
     let settings = settings.clone();
     let served = actix_web::rt::System::new().block_on(async move {
         let address = listener.local_addr()?;
-        // What HttpServer is made of, around connections of our own: docs/adr/0009-connections-of-our-own.md.
+        // Built from the parts of actix's HttpServer, which does not allow our own connection type:
+        // docs/adr/0009-connections-of-our-own.md.
         let server = Server::build()
             .workers(settings.workers)
             .max_concurrent_connections((settings.max_connections / settings.workers).max(1))
@@ -142,10 +130,11 @@ pub fn serve(
         let stopping = server.graceful_shutdown_signal();
         let server = server.listen("roster", listener, move || {
             let app = App::new()
-                .app_data(web::Data::new(entrance.handle()))
+                .app_data(web::Data::new(handles.handle()))
                 .app_data(web::Data::new(body::Limits { timeout: settings.body_timeout }))
                 .app_data(rates.clone())
-                .configure(routing::configure)
+                .app_data(streams.clone())
+                .configure(surfaces::configure)
                 .wrap(from_fn(body::receive))
                 .wrap(browsers::cors(&settings.cors_origins))
                 .wrap(from_fn(access_log::record))
@@ -162,14 +151,15 @@ pub fn serve(
                     async move { stopping.notified().await }
                 })
                 .finish(map_config(app, |()| AppConfig::default()));
-            let (tls, head_timeout, patience) = (settings.tls.clone(), settings.head_timeout, settings.patience());
+            let (tls, head_timeout, answer_timeout) =
+                (settings.tls.clone(), settings.head_timeout, settings.answer_timeout());
             let accept = fn_service(move |stream: TcpStream| {
                 let tls = tls.clone();
                 async move {
                     let client = stream.peer_addr().ok();
                     let connection = match tls {
-                        Some(tls) => Connection::new(timeout(head_timeout, tls.accept(stream)).await??, patience),
-                        None => Connection::new(stream, patience),
+                        Some(tls) => Connection::new(timeout(head_timeout, tls.accept(stream)).await??, answer_timeout),
+                        None => Connection::new(stream, answer_timeout),
                     };
                     Ok::<_, io::Error>((connection, Protocol::Http1, client))
                 }
@@ -185,13 +175,15 @@ pub fn serve(
         });
         server.await
     });
-    core.stop(deadline);
+    executor.stop(deadline);
     served
 }
 
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
+
+    use roster_executor::Reads;
 
     use super::*;
 
@@ -211,12 +203,16 @@ mod tests {
             shutdown_timeout: second,
             live: quotas,
             sandbox: quotas,
-            database_threads: 5,
-            database_queue: 1,
-            database_deadline: 60 * second,
-            reads: Reads::ByThreads,
+            stream_memory: 1,
+            executor: roster_executor::Settings {
+                threads: 5,
+                writers: 1,
+                queue: 1,
+                deadline: 60 * second,
+                reads: Reads::ByWorkers,
+            },
         };
-        // The issuer's keys, the credential, the customer and its subscription, each at the last moment.
-        assert!(settings.patience() >= KEEP_ALIVE + 30 * second + 4 * 60 * second);
+        // The issuer's keys, the credential, the customer and its subscription, each just before its deadline.
+        assert!(settings.answer_timeout() >= KEEP_ALIVE + 30 * second + 4 * 60 * second);
     }
 }

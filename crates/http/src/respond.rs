@@ -1,21 +1,26 @@
-//! Writing answers.
+//! Writes responses.
 
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use roster_application::Scope;
-use roster_domain::{Json, Object};
+use roster_domain::Metadata;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// More than most answers need: it saves making room again and again while one is written.
+use crate::failure::Failure;
+
+/// The initial capacity of a body's buffer, in bytes: most bodies fit, so the buffer need not grow.
 const USUAL_BYTES: usize = 1024;
 
-/// An answer with `body` as compact JSON, its fields in the order they are declared.
+/// The same for an item of a list.
+const USUAL_ITEM_BYTES: usize = 512;
+
+/// A response with `body` as compact JSON, its fields in the order of their declaration.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
     json_as("application/json", status, body)
 }
 
-/// An answer with `body` as compact JSON under another name of its kind.
+/// A response with `body` as compact JSON and `content_type`, a JSON media type.
 pub(crate) fn json_as(content_type: &'static str, status: StatusCode, body: &impl Serialize) -> HttpResponse {
     let mut bytes = Vec::with_capacity(USUAL_BYTES);
     match serde_json::to_writer(&mut bytes, body) {
@@ -27,53 +32,50 @@ pub(crate) fn json_as(content_type: &'static str, status: StatusCode, body: &imp
     }
 }
 
-/// Writes an object of ours into a larger answer.
-pub(crate) fn object<S: Serializer>(object: &Object, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(object.iter().map(|(key, value)| (key, Value(value))))
+/// The bytes of a list of so many items, to be written where the list was read.
+pub(crate) fn list_bytes(items: usize, body: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::with_capacity(USUAL_BYTES + USUAL_ITEM_BYTES * items);
+    serde_json::to_writer(&mut bytes, body).map_err(|error| {
+        tracing::error!(%error, "an answer could not be written");
+        Failure::Internal
+    })?;
+    Ok(bytes)
 }
 
-/// A JSON value of ours, as the library writes it.
-struct Value<'a>(&'a Json);
-
-impl Serialize for Value<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Json::Null => serializer.serialize_unit(),
-            Json::Bool(value) => serializer.serialize_bool(*value),
-            // No number of the library's keeps all digits; text that is known to be a number does.
-            Json::Number(number) => serde_json::from_str::<&RawValue>(number.as_str())
-                .map_err(serde::ser::Error::custom)?
-                .serialize(serializer),
-            Json::String(text) => serializer.serialize_str(text),
-            Json::Array(items) => serializer.collect_seq(items.iter().map(Value)),
-            Json::Object(pairs) => object(pairs, serializer),
-        }
-    }
+/// A response with a list that [`list_bytes`] has written.
+pub(crate) fn list(bytes: Vec<u8>) -> HttpResponse {
+    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).body(bytes)
 }
 
-/// Writes anything that has a text form as a JSON string.
+/// Writes metadata, which is kept as JSON text, into a larger response.
+pub(crate) fn metadata<S: Serializer>(metadata: &Metadata, serializer: S) -> Result<S::Ok, S::Error> {
+    // The library looks through the text once, and builds nothing.
+    serde_json::from_str::<&RawValue>(metadata.as_str()).map_err(serde::ser::Error::custom)?.serialize(serializer)
+}
+
+/// Serializes anything that has a text form as a JSON string.
 pub(crate) fn text<T: std::fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
 
-/// Says that the request may be repeated in a second.
+/// Adds `Retry-After`: the request may be repeated in a second.
 pub(crate) fn retry_after(response: &mut HttpResponse) {
     response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
 }
 
-/// Says which methods a path has.
+/// Adds `Allow`: the methods that the path has.
 pub(crate) fn allow(response: &mut HttpResponse, methods: &str) {
     if let Ok(methods) = header::HeaderValue::try_from(methods) {
         response.headers_mut().insert(header::ALLOW, methods);
     }
 }
 
-/// Says which kind of credential is wanted (RFC 9110 §11.6.1).
+/// Adds `WWW-Authenticate`: the kind of credential that is needed (RFC 9110 §11.6.1).
 pub(crate) fn authenticate(response: &mut HttpResponse) {
     response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
 }
 
-/// Says which scope the credential lacks (RFC 6750 §3.1).
+/// Adds `WWW-Authenticate`: the scope that the credential lacks (RFC 6750 §3.1).
 pub(crate) fn missing_scope(response: &mut HttpResponse, scope: Scope) {
     if let Ok(lacking) =
         header::HeaderValue::try_from(format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""))

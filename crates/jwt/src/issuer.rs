@@ -1,4 +1,4 @@
-//! Who may issue tokens, and what theirs must say.
+//! Trusted issuers: their keys, and what their tokens must contain.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,36 +10,36 @@ use ureq::http::Uri;
 
 use crate::key::Key;
 
-/// What is said of an issuer, before anything of it was checked.
+/// The configuration of one issuer, not checked yet.
 #[derive(Clone, Default)]
 pub struct Settings {
-    /// Its name, which the claim `iss` must be, to the letter.
+    /// Its name. The claim `iss` must be exactly this.
     pub issuer: Option<String>,
-    /// The claim `aud` must name one of these.
+    /// The claim `aud` must contain one of these.
     pub audience: Vec<String>,
-    /// What its tokens may be signed with, by the names of RFC 7518 §3.1 and RFC 8037 §3.1.
+    /// The algorithms that its tokens may be signed with, by their names in RFC 7518 §3.1 and RFC 8037 §3.1.
     pub algorithms: Vec<String>,
-    /// A secret that it shares with this service.
+    /// A secret that the issuer shares with this service.
     pub secret: Option<String>,
     /// Its public key, in PEM.
     pub public_key: Option<String>,
-    /// What the header `kid` must be if there is one, for a secret or a public key.
+    /// The `kid` of the secret or the public key. Without it, a token with a header `kid` is refused.
     pub key_id: Option<String>,
-    /// A file with its public keys, a JWK set (RFC 7517 §5).
+    /// The path of a file with its public keys, a JWK set (RFC 7517 §5).
     pub jwks_file: Option<PathBuf>,
-    /// Where it publishes its public keys, a JWK set.
+    /// The URL where it publishes its public keys, a JWK set.
     pub jwks_url: Option<String>,
-    /// The claim that names the merchant; `merchant` if not said.
+    /// The claim that names the merchant. Default `merchant`.
     pub merchant_claim: Option<String>,
-    /// The claim that names the environment; `environment` if not said.
+    /// The claim that names the environment. Default `environment`.
     pub environment_claim: Option<String>,
-    /// The claim that names the scopes; `scope` if not said.
+    /// The claim that names the scopes. Default `scope`.
     pub scope_claim: Option<String>,
-    /// How far its clock may be off, 0 to 30; 30 if not said.
+    /// How far its clock may differ from ours, in seconds, 0 to 30. Default 30.
     pub leeway_seconds: Option<i64>,
 }
 
-/// An issuer whose tokens are taken.
+/// An issuer whose tokens are accepted; its settings are valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issuer {
     pub(crate) name: String,
@@ -50,18 +50,18 @@ pub struct Issuer {
     pub(crate) leeway: Duration,
 }
 
-/// Where the keys of an issuer are.
+/// Where the keys of an issuer come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Keys {
-    /// There is one, and it was said.
+    /// One key, in the configuration.
     One { key: Key, id: Option<String> },
-    /// In a file with a JWK set.
+    /// A file with a JWK set.
     File(PathBuf),
-    /// Where the issuer publishes a JWK set.
+    /// A URL where the issuer publishes a JWK set.
     Url(String),
 }
 
-/// What an issuer calls its claims.
+/// The names of an issuer's claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClaimNames {
     pub(crate) merchant: String,
@@ -69,33 +69,33 @@ pub(crate) struct ClaimNames {
     pub(crate) scope: String,
 }
 
-/// What is wrong with one field of [`Settings`]. It repeats nothing that was said, which may be a secret.
+/// A rule that a field of [`Settings`] breaks. The value is not in it, as it may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The field's name, or those of several that belong together.
+    /// The field's name, or the names of several fields that belong together.
     pub field: &'static str,
-    /// The rule that it breaks.
+    /// The rule that the field breaks.
     pub rule: String,
 }
 
-/// The claims that have a meaning of their own here (RFC 7519 §4.1).
-const JUDGED: [&str; 5] = ["iss", "aud", "exp", "nbf", "iat"];
+/// Claims whose meaning is fixed (RFC 7519 §4.1): no setting may give them another.
+const RESERVED_CLAIMS: [&str; 5] = ["iss", "aud", "exp", "nbf", "iat"];
 
-/// The most that the clocks may differ, in seconds, and how much if nobody says.
+/// The largest leeway, and the default, in seconds.
 const MAX_LEEWAY: u64 = 30;
 
 impl fmt::Debug for Settings {
-    /// Says of whom they are, and nothing that may be a secret.
+    /// Shows only the issuer's name, as other fields may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings").field("issuer", &self.issuer).finish_non_exhaustive()
     }
 }
 
 impl Issuer {
-    /// Checks what is said of an issuer.
+    /// Checks the settings of an issuer.
     ///
     /// # Errors
-    /// Every [`Fault`] there is.
+    /// All [`Fault`]s, not only the first.
     pub fn parse(settings: Settings) -> Result<Self, Vec<Fault>> {
         let mut faults = Faults::default();
         let algorithms = faults.keep("algorithms", algorithms(&settings.algorithms)).unwrap_or_default();
@@ -112,7 +112,7 @@ impl Issuer {
         }
     }
 
-    /// Its name, which the claim `iss` of its tokens is.
+    /// The issuer's name, which is the claim `iss` of its tokens.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -128,7 +128,7 @@ impl Faults {
         self.0.push(Fault { field, rule: rule.into() });
     }
 
-    /// The value of a field, if it keeps its rule.
+    /// Returns a field's value, or notes the rule that it breaks.
     fn keep<T>(&mut self, field: &'static str, read: Result<T, String>) -> Option<T> {
         read.map_err(|rule| self.add(field, rule)).ok()
     }
@@ -160,9 +160,9 @@ fn leeway(seconds: Option<i64>) -> Result<Duration, String> {
 }
 
 fn claim_names(settings: &Settings, faults: &mut Faults) -> Option<ClaimNames> {
-    let mut taken: Vec<String> = JUDGED.map(str::to_owned).into();
-    let mut read = |field, said: &Option<String>, default: &str| {
-        let name = said.clone().unwrap_or_else(|| default.to_owned());
+    let mut taken: Vec<String> = RESERVED_CLAIMS.map(str::to_owned).into();
+    let mut read = |field, given: &Option<String>, default: &str| {
+        let name = given.clone().unwrap_or_else(|| default.to_owned());
         let free = !name.is_empty() && !taken.contains(&name);
         taken.push(name.clone());
         faults.keep(field, free.then_some(name).ok_or("must be the name of a claim that means nothing else".to_owned()))
@@ -173,7 +173,7 @@ fn claim_names(settings: &Settings, faults: &mut Faults) -> Option<ClaimNames> {
     Some(ClaimNames { merchant: merchant?, environment: environment?, scope: scope? })
 }
 
-/// The keys, of which there must be one kind, and one that every algorithm fits.
+/// Reads the keys: exactly one kind must be set, and every algorithm must fit it.
 fn keys(settings: Settings, algorithms: &[Algorithm], faults: &mut Faults) -> Option<Keys> {
     let id = settings.key_id;
     let keys = match (settings.secret, settings.public_key, settings.jwks_file, settings.jwks_url) {
@@ -205,12 +205,12 @@ fn keys(settings: Settings, algorithms: &[Algorithm], faults: &mut Faults) -> Op
 fn may_be_used(algorithm: Algorithm, keys: &Keys) -> bool {
     match keys {
         Keys::One { key, .. } => key.fits(algorithm),
-        // What is published is no secret.
+        // A published key is not secret: with HMAC, every reader of the set could sign tokens.
         Keys::File(_) | Keys::Url(_) => algorithm.family() != AlgorithmFamily::Hmac,
     }
 }
 
-/// A secret as long as the digests that are made with it (RFC 7518 §3.2).
+/// Checks that a secret is at least as long as the digests that are made with it (RFC 7518 §3.2).
 fn shared_secret(secret: String, algorithms: &[Algorithm]) -> Result<Key, String> {
     let length = |algorithm: &Algorithm| match algorithm {
         Algorithm::HS512 => 64,
@@ -222,7 +222,7 @@ fn shared_secret(secret: String, algorithms: &[Algorithm]) -> Result<Key, String
     long_enough.then(|| Key::Secret(secret.into_bytes())).ok_or_else(|| format!("must have at least {shortest} bytes"))
 }
 
-/// A URL that nobody between here and there can answer for.
+/// Checks that no machine on the network path can forge the answer: https, or http to this machine.
 fn checked_url(url: String) -> Result<String, String> {
     let uri: Option<Uri> = url.parse().ok();
     let safe = uri.and_then(|uri| {

@@ -1,4 +1,4 @@
-//! Keys that signatures are checked with.
+//! Keys that check signatures.
 
 use std::fmt;
 
@@ -8,13 +8,15 @@ use jsonwebtoken::crypto::{aws_lc, verify};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use roster_domain::{Json, Object};
 
-/// A key, and with it the only algorithms that it is ever used with: whoever shows a public key as a secret, or one
-/// curve as another, finds no key.
+/// A key, whose type decides the algorithms that it is used with.
+///
+/// This prevents algorithm confusion: an attacker cannot have a public key used as an HMAC secret, or a key of one
+/// curve used with another.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Key {
-    /// A secret that the issuer shares with this service.
+    /// An HMAC secret that the issuer shares with this service.
     Secret(Vec<u8>),
-    /// An RSA key: modulus and exponent, the highest byte first.
+    /// An RSA key: modulus and exponent, big-endian.
     Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
     /// A point on P-256, uncompressed.
     P256(Vec<u8>),
@@ -24,14 +26,14 @@ pub(crate) enum Key {
     Ed25519(Vec<u8>),
 }
 
-/// The shortest RSA modulus that is taken, in bytes: 2048 bits (RFC 7518 §3.3).
+/// The shortest RSA modulus that is accepted, in bytes: 2048 bits (RFC 7518 §3.3).
 const SHORTEST_MODULUS: usize = 256;
 
 /// The labels of the PEM blocks that hold a public key (RFC 7468 §13, RFC 8017 A.1.1).
 const PEM_LABELS: [&str; 2] = ["-----BEGIN PUBLIC KEY-----", "-----BEGIN RSA PUBLIC KEY-----"];
 
 impl Key {
-    /// Reads one PEM block with a public key. `None` for anything else: a private key and a certificate, too.
+    /// Reads one PEM block with a public key. `None` for anything else, also for a private key or a certificate.
     pub(crate) fn from_pem(pem: &str) -> Option<Self> {
         let pem = pem.trim();
         let is_public = PEM_LABELS.iter().any(|label| pem.starts_with(label)) && pem.matches("-----BEGIN").count() == 1;
@@ -49,8 +51,7 @@ impl Key {
         }
     }
 
-    /// Reads a public key in the form of RFC 7517. `None` for anything else: a symmetric key, too, which nobody should
-    /// publish.
+    /// Reads a public JWK (RFC 7517). `None` for anything else, also for a symmetric key: a published one is no secret.
     pub(crate) fn from_jwk(jwk: &Object) -> Option<Self> {
         let text = |name: &str| match jwk.get(name) {
             Some(Json::String(text)) => Some(text.as_str()),
@@ -86,7 +87,7 @@ impl Key {
         (key.len() == 32).then_some(Self::Ed25519(key))
     }
 
-    /// Whether signatures of `algorithm` may be checked with it.
+    /// Whether this key may check signatures of `algorithm`.
     pub(crate) fn fits(&self, algorithm: Algorithm) -> bool {
         match self {
             Self::Secret(_) => matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512),
@@ -105,7 +106,7 @@ impl Key {
         }
     }
 
-    /// Whether `signature`, in base64url, is that of `message` with `algorithm`.
+    /// Whether `signature`, in base64url, is this key's signature of `message` with `algorithm`.
     pub(crate) fn has_signed(&self, message: &str, signature: &str, algorithm: Algorithm) -> bool {
         let key = match self {
             Self::Secret(secret) => DecodingKey::from_secret(secret),
@@ -118,7 +119,7 @@ impl Key {
 }
 
 impl fmt::Debug for Key {
-    /// Says what kind of key it is, and nothing of the key.
+    /// Shows the type of the key, never the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Secret(_) => "Secret",
@@ -130,7 +131,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Decodes base64url as RFC 7515 §2 has it: without padding, and each text the only one of its bytes.
+/// Decodes base64url without padding (RFC 7515 §2). Only the canonical encoding of the bytes is accepted.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }

@@ -1,4 +1,4 @@
-//! The keys that an issuer publishes (RFC 7517 §5).
+//! JWK sets: the keys that an issuer publishes (RFC 7517 §5).
 
 use jsonwebtoken::Algorithm;
 use roster_application::json;
@@ -9,7 +9,7 @@ use crate::key::Key;
 /// The largest set that is read, in bytes.
 pub(crate) const MAX_SIZE: usize = 256 * 1024;
 
-/// The most keys that a set may have.
+/// The largest number of keys in a set.
 const MAX_KEYS: usize = 100;
 
 /// Keys by their `kid`.
@@ -19,28 +19,27 @@ pub(crate) struct KeySet(Vec<PublishedKey>);
 #[derive(Debug)]
 struct PublishedKey {
     id: String,
-    /// The one algorithm that it is for, if the issuer says so.
+    /// The only algorithm that the key may be used with, if the set names one.
     algorithm: Option<Algorithm>,
     key: Key,
 }
 
-/// Text that is no set of keys.
+/// Why a text is not a usable JWK set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum KeySetError {
-    /// It is not an object in JSON with an array `keys`.
+    /// It is not a JSON object with an array `keys`.
     #[error("it is no JWK set")]
     Malformed,
-    /// It has more keys than anybody uses.
+    /// It has more than [`MAX_KEYS`] keys.
     #[error("it has more than {MAX_KEYS} keys")]
     TooManyKeys,
 }
 
 impl KeySet {
-    /// No key.
+    /// The empty set.
     pub(crate) const NONE: Self = Self(Vec::new());
 
-    /// Reads a set. Keys of a kind that is not known, without a `kid`, or not for signatures are passed over, as RFC 7517
-    /// §5 has it.
+    /// Reads a set. Skips keys that have an unknown type or no `kid`, or are not for signatures (RFC 7517 §5).
     pub(crate) fn read(text: &[u8]) -> Result<Self, KeySetError> {
         let Ok(Json::Object(mut set)) = json::read(text) else { return Err(KeySetError::Malformed) };
         match set.take("keys") {
@@ -52,12 +51,12 @@ impl KeySet {
         }
     }
 
-    /// Whether it has a key with this `kid`.
+    /// Whether the set has a key with this `kid`.
     pub(crate) fn has(&self, id: &str) -> bool {
         self.0.iter().any(|key| key.id == id)
     }
 
-    /// The key with this `kid` that is for `algorithm`.
+    /// The key with this `kid` that may be used with `algorithm`.
     pub(crate) fn key(&self, id: &str, algorithm: Algorithm) -> Option<&Key> {
         self.0.iter().find(|key| key.id == id && key.is_for(algorithm)).map(|key| &key.key)
     }
@@ -78,11 +77,11 @@ impl PublishedKey {
     }
 
     fn is_for(&self, algorithm: Algorithm) -> bool {
-        self.key.fits(algorithm) && self.algorithm.is_none_or(|said| said == algorithm)
+        self.key.fits(algorithm) && self.algorithm.is_none_or(|only| only == algorithm)
     }
 }
 
-/// Whether `key_ops` (RFC 7517 §4.3), if it is there, lets signatures be checked.
+/// Whether `key_ops` (RFC 7517 §4.3) is absent or allows checking signatures.
 fn may_verify(jwk: &Object) -> bool {
     match jwk.get("key_ops") {
         None => true,

@@ -1,13 +1,16 @@
 //! JSON Web Tokens (RFC 7519) that configured issuers have signed: the adapter of the port
 //! [`TokenVerifier`](roster_application::ports::TokenVerifier).
 //!
-//! [`issuer`] says who may issue tokens and with which keys, [`token`] reads one and judges its claims, [`key`] checks
-//! signatures, each key with its own algorithms only, and [`published_keys`] fetches the keys that issuers publish.
-//! [`Tokens`] brings them together. Nothing that a token says chooses anything but one of the configured issuers and one
-//! of that issuer's keys.
+//! [`issuer`] configures the issuers and their keys, [`token`] parses a token and checks its claims, [`key`] checks
+//! signatures (each key with its own algorithms only), and [`published_keys`] fetches and caches the keys that issuers
+//! publish. [`Tokens`] combines them: start reading there.
 //!
-//! This crate knows the application and the domain, and neither how a token came nor who keeps merchants. Of the library
-//! it uses the signatures; claims are judged here, by the time that the caller gives.
+//! A token selects one configured issuer, one key of that issuer and one of its allowed algorithms. A key, certificate
+//! or URL inside a token is never used.
+//!
+//! This crate depends on the application and the domain. It must not know how a token arrived or where merchants are
+//! stored. From `jsonwebtoken` it uses the signature checks only: it checks claims itself, against the time that the
+//! caller passes.
 
 pub mod issuer;
 mod key;

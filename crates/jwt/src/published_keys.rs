@@ -1,4 +1,4 @@
-//! Keys that an issuer publishes: fetched, kept, and fetched again when a token names one that is not there.
+//! The keys that an issuer publishes: cached, refreshed, and fetched again when a token names an unknown key.
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -12,35 +12,35 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use crate::key_set::{KeySet, KeySetError, MAX_SIZE};
 
-/// How often keys are fetched, and how long they are kept.
+/// How often keys are fetched, and how long they are cached.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
-    /// How long a server may take.
+pub(crate) struct FetchPolicy {
+    /// The longest that a server may take to answer.
     pub(crate) timeout: Duration,
-    /// How long after one fetch a token may cause another.
-    pub(crate) pause: Duration,
-    /// How long after one fetch from a server the next is made unasked.
+    /// How long after any fetch a token may cause the next: tokens with unknown keys must not flood the issuer.
+    pub(crate) cooldown: Duration,
+    /// The interval of the regular fetches from a server.
     pub(crate) refresh: Duration,
-    /// How long keys from a server are used when it cannot be asked for new ones.
-    pub(crate) keep: Duration,
+    /// How long keys from a server are used while it fails. Keys from a file do not expire.
+    pub(crate) max_age: Duration,
 }
 
-impl Pace {
-    /// That of the program.
+impl FetchPolicy {
+    /// The policy of the program.
     pub(crate) const USUAL: Self = Self {
         timeout: Duration::from_secs(3),
-        pause: Duration::from_secs(30),
+        cooldown: Duration::from_secs(30),
         refresh: Duration::from_mins(5),
-        keep: Duration::from_hours(24),
+        max_age: Duration::from_hours(24),
     };
 }
 
-/// The keys of one issuer.
+/// The cached keys of one issuer.
 pub(crate) struct PublishedKeys {
     issuer: String,
     source: Source,
-    pace: Pace,
-    known: RwLock<Arc<Known>>,
+    policy: FetchPolicy,
+    cached: RwLock<Arc<CachedKeys>>,
     fetch: Mutex<Fetch>,
     fetched: Condvar,
 }
@@ -50,17 +50,17 @@ enum Source {
     Server { agent: ureq::Agent, url: String },
 }
 
-/// The keys that were fetched last, and when.
-struct Known {
+/// The keys of the last successful fetch, and its time.
+struct CachedKeys {
     keys: KeySet,
-    since: Instant,
+    fetched_at: Instant,
 }
 
-/// The fetch that runs, or was the last.
+/// The running fetch, or the last one.
 #[derive(Default)]
 struct Fetch {
-    begun: Option<Instant>,
-    runs: bool,
+    started_at: Option<Instant>,
+    is_running: bool,
 }
 
 /// Why keys could not be fetched.
@@ -79,100 +79,102 @@ pub(crate) enum FetchError {
 }
 
 impl PublishedKeys {
-    /// Reads the keys in a file.
-    pub(crate) fn open(issuer: &str, path: &Path, pace: Pace) -> Result<Self, FetchError> {
-        let keys = Self::new(issuer, Source::File(path.to_owned()), pace);
+    /// Reads the keys from a file.
+    pub(crate) fn open(issuer: &str, path: &Path, policy: FetchPolicy) -> Result<Self, FetchError> {
+        let keys = Self::new(issuer, Source::File(path.to_owned()), policy);
         keys.replace(keys.source.read()?);
-        keys.fetch().begun = Some(Instant::now());
+        keys.lock_fetch().started_at = Some(Instant::now());
         Ok(keys)
     }
 
-    /// The keys that a server has. None is known until they are fetched.
-    pub(crate) fn at(issuer: &str, url: &str, pace: Pace) -> Self {
-        Self::new(issuer, Source::Server { agent: agent(url, pace.timeout), url: url.to_owned() }, pace)
+    /// The keys at a URL. The cache is empty until the first fetch.
+    pub(crate) fn at(issuer: &str, url: &str, policy: FetchPolicy) -> Self {
+        Self::new(issuer, Source::Server { agent: agent(url, policy.timeout), url: url.to_owned() }, policy)
     }
 
-    fn new(issuer: &str, source: Source, pace: Pace) -> Self {
-        let none = Known { keys: KeySet::NONE, since: Instant::now() };
+    fn new(issuer: &str, source: Source, policy: FetchPolicy) -> Self {
+        let none = CachedKeys { keys: KeySet::NONE, fetched_at: Instant::now() };
         Self {
             issuer: issuer.to_owned(),
             source,
-            pace,
-            known: RwLock::new(Arc::new(none)),
+            policy,
+            cached: RwLock::new(Arc::new(none)),
             fetch: Mutex::default(),
             fetched: Condvar::new(),
         }
     }
 
-    /// Uses the keys that are known; waits for nobody who fetches others.
+    /// Calls `read` with the cached keys, without waiting for a running fetch.
     pub(crate) fn with<T>(&self, read: impl FnOnce(&KeySet) -> T) -> T {
-        let known = Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner));
-        let too_old = matches!(self.source, Source::Server { .. }) && known.since.elapsed() >= self.pace.keep;
-        read(if too_old { const { &KeySet::NONE } } else { &known.keys })
+        let cached = Arc::clone(&self.cached.read().unwrap_or_else(PoisonError::into_inner));
+        let expired =
+            matches!(self.source, Source::Server { .. }) && cached.fetched_at.elapsed() >= self.policy.max_age;
+        read(if expired { const { &KeySet::NONE } } else { &cached.keys })
     }
 
-    /// Whether [`PublishedKeys::fetch_or_wait`] may bring a key that is not known: whether they are being fetched, or may
-    /// be.
-    pub(crate) fn may_bring_more(&self) -> bool {
-        let fetch = self.fetch();
-        fetch.runs || self.is_due(&fetch)
+    /// Whether [`PublishedKeys::fetch_or_wait`] may find an unknown key: a fetch is running, or may be started.
+    pub(crate) fn fetch_may_help(&self) -> bool {
+        let fetch = self.lock_fetch();
+        fetch.is_running || self.is_due(&fetch)
     }
 
-    /// Fetches the keys, unless that was done a moment ago. Where somebody else fetches them, waits until that is done.
+    /// Fetches the keys, at most once in [`FetchPolicy::cooldown`].
+    ///
+    /// If another thread is fetching them, waits for it instead, at most [`FetchPolicy::timeout`].
     pub(crate) fn fetch_or_wait(&self) {
-        let fetch = self.fetch();
-        if fetch.runs {
-            let waited = self.fetched.wait_timeout_while(fetch, self.pace.timeout, |fetch| fetch.runs);
+        let fetch = self.lock_fetch();
+        if fetch.is_running {
+            let waited = self.fetched.wait_timeout_while(fetch, self.policy.timeout, |fetch| fetch.is_running);
             drop(waited);
         } else if self.is_due(&fetch) {
             self.run(fetch);
         }
     }
 
-    /// Fetches the keys at once and then at intervals, until `end` is closed.
-    pub(crate) fn keep_fresh(&self, end: &Receiver<Infallible>) {
+    /// Fetches the keys at once, and then at intervals until the sender of `end` is dropped.
+    pub(crate) fn refresh_until(&self, end: &Receiver<Infallible>) {
         loop {
-            let fetch = self.fetch();
-            if !fetch.runs {
+            let fetch = self.lock_fetch();
+            if !fetch.is_running {
                 self.run(fetch);
             }
-            if end.recv_timeout(self.pace.refresh) == Err(RecvTimeoutError::Disconnected) {
+            if end.recv_timeout(self.policy.refresh) == Err(RecvTimeoutError::Disconnected) {
                 return;
             }
         }
     }
 
     fn is_due(&self, fetch: &Fetch) -> bool {
-        fetch.begun.is_none_or(|begun| begun.elapsed() >= self.pace.pause)
+        fetch.started_at.is_none_or(|started_at| started_at.elapsed() >= self.policy.cooldown)
     }
 
     fn run(&self, mut fetch: MutexGuard<'_, Fetch>) {
-        *fetch = Fetch { begun: Some(Instant::now()), runs: true };
+        *fetch = Fetch { started_at: Some(Instant::now()), is_running: true };
         drop(fetch);
-        let _end = Running(self);
+        let _guard = FetchGuard(self);
         match self.source.read() {
             Ok(keys) => self.replace(keys),
-            // What is known may still do.
+            // The cached keys stay in use: an outage of the issuer must not refuse its tokens.
             Err(error) => tracing::warn!(issuer = self.issuer, %error, "the keys of an issuer cannot be fetched"),
         }
     }
 
     fn replace(&self, keys: KeySet) {
-        let known = Arc::new(Known { keys, since: Instant::now() });
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+        let cached = Arc::new(CachedKeys { keys, fetched_at: Instant::now() });
+        *self.cached.write().unwrap_or_else(PoisonError::into_inner) = cached;
     }
 
-    fn fetch(&self) -> MutexGuard<'_, Fetch> {
+    fn lock_fetch(&self) -> MutexGuard<'_, Fetch> {
         self.fetch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A fetch that runs, and is over when this is dropped, by a panic as well.
-struct Running<'a>(&'a PublishedKeys);
+/// Marks the fetch as finished when dropped. Without it, a panic during a fetch would prevent all later fetches.
+struct FetchGuard<'a>(&'a PublishedKeys);
 
-impl Drop for Running<'_> {
+impl Drop for FetchGuard<'_> {
     fn drop(&mut self) {
-        self.0.fetch().runs = false;
+        self.0.lock_fetch().is_running = false;
         self.0.fetched.notify_all();
     }
 }
@@ -207,7 +209,7 @@ fn get(agent: &ureq::Agent, url: &str) -> Result<Vec<u8>, FetchError> {
     answer.body_mut().with_config().limit(MAX_SIZE as u64).read_to_vec().map_err(server)
 }
 
-/// An agent that goes to the one URL and nowhere else, whatever the server and the environment say.
+/// An HTTP client that reaches only `url`: no redirects, and no proxy, not even one from the environment.
 fn agent(url: &str, timeout: Duration) -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
@@ -216,12 +218,12 @@ fn agent(url: &str, timeout: Duration) -> ureq::Agent {
         .user_agent("roster")
         .accept("application/jwk-set+json, application/json")
         .timeout_global(Some(timeout));
-    // To read the authorities takes a moment, and plain HTTP needs none.
+    // Loading the system's certificate authorities is slow, and plain HTTP needs none.
     let config = if url.starts_with("http:") { config } else { config.tls_config(tls()) };
     config.build().into()
 }
 
-/// TLS that trusts those whom the system trusts.
+/// TLS that trusts the system's certificate authorities.
 fn tls() -> TlsConfig {
     let authorities = rustls_native_certs::load_native_certs();
     for error in authorities.errors {
@@ -244,23 +246,23 @@ mod tests {
 
     const HOUR: Duration = Duration::from_hours(1);
 
-    /// Longer than anything here takes.
+    /// Longer than any step of these tests takes.
     const GENEROUS: Duration = Duration::from_secs(20);
 
-    /// A token may cause a fetch only once, and nothing takes long enough to be given up.
-    const ONCE: Pace = Pace { timeout: GENEROUS, pause: HOUR, refresh: HOUR, keep: HOUR };
+    /// Only the first fetch is allowed, and no fetch times out.
+    const ONCE: FetchPolicy = FetchPolicy { timeout: GENEROUS, cooldown: HOUR, refresh: HOUR, max_age: HOUR };
 
-    /// A token may cause a fetch at any time.
-    const AT_ONCE: Pace = Pace { pause: Duration::ZERO, ..ONCE };
+    /// A fetch is allowed at any time.
+    const ANY_TIME: FetchPolicy = FetchPolicy { cooldown: Duration::ZERO, ..ONCE };
 
-    /// An issuer's server, which answers every request as it was told last.
+    /// An issuer's server, which sends the same response until the test sets another.
     struct Server {
         address: SocketAddr,
         state: Arc<Mutex<State>>,
     }
 
     struct State {
-        /// A whole answer, or none: then requests are left hanging.
+        /// The complete response. `None`: the server does not respond.
         answer: Option<Vec<u8>>,
         requests: usize,
         hanging: Vec<TcpStream>,
@@ -272,7 +274,7 @@ mod tests {
             let address = listener.local_addr().expect("its address");
             let state = Arc::new(Mutex::new(State { answer: Some(answer), requests: 0, hanging: Vec::new() }));
             let served = Arc::clone(&state);
-            // It lives as long as the tests.
+            // The thread lives until the test process ends.
             thread::spawn(move || {
                 for stream in listener.incoming() {
                     serve(&served, stream.expect("a connection"));
@@ -301,8 +303,8 @@ mod tests {
             self.state().requests
         }
 
-        fn keys(&self, pace: Pace) -> PublishedKeys {
-            PublishedKeys::at("https://issuer.example", &self.url(), pace)
+        fn keys(&self, policy: FetchPolicy) -> PublishedKeys {
+            PublishedKeys::at("https://issuer.example", &self.url(), policy)
         }
     }
 
@@ -313,7 +315,7 @@ mod tests {
         if asked {
             state.requests += 1;
             match &state.answer {
-                // Whoever asked may have left.
+                // The client may have closed the connection.
                 Some(answer) => drop(stream.write_all(answer)),
                 None => state.hanging.push(stream),
             }
@@ -330,7 +332,7 @@ mod tests {
         answer("200 OK", "", body)
     }
 
-    /// A set of keys with these names.
+    /// A JWK set of keys with these `kid`s.
     fn set(ids: &[&str]) -> String {
         let key = |id: &&str| format!(r#"{{"kty":"OKP","crv":"Ed25519","kid":"{id}","x":"{}"}}"#, "A".repeat(43));
         format!(r#"{{"keys":[{}]}}"#, ids.iter().map(key).collect::<Vec<_>>().join(","))
@@ -343,7 +345,7 @@ mod tests {
     fn until(what: &str, condition: impl Fn() -> bool) {
         let begun = Instant::now();
         while !condition() {
-            assert!(begun.elapsed() < GENEROUS, "waited in vain: {what}");
+            assert!(begun.elapsed() < GENEROUS, "timed out: {what}");
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -352,37 +354,37 @@ mod tests {
     fn keys_are_fetched_once_and_kept() {
         let server = Server::start(ok(&set(&["1", "2"])));
         let keys = server.keys(ONCE);
-        assert!(keys.may_bring_more() && !has(&keys, "1"));
+        assert!(keys.fetch_may_help() && !has(&keys, "1"));
         for _ in 0..10 {
             keys.fetch_or_wait();
             assert!(has(&keys, "1") && has(&keys, "2") && !has(&keys, "3"));
-            assert!(!keys.may_bring_more(), "an unknown key would be asked for again and again");
+            assert!(!keys.fetch_may_help(), "an unknown key would be asked for again and again");
         }
         assert_eq!(server.requests(), 1);
     }
 
     #[test]
-    fn new_keys_take_the_place_of_old_ones() {
+    fn a_fetch_replaces_all_cached_keys() {
         let server = Server::start(ok(&set(&["1", "2"])));
-        let keys = server.keys(AT_ONCE);
+        let keys = server.keys(ANY_TIME);
         keys.fetch_or_wait();
         server.answer(ok(&set(&["2", "3"])));
-        assert!(keys.may_bring_more());
+        assert!(keys.fetch_may_help());
         keys.fetch_or_wait();
         assert!(!has(&keys, "1") && has(&keys, "2") && has(&keys, "3"));
     }
 
     #[test]
-    fn a_server_that_hangs_holds_up_nobody_whose_key_is_known() {
+    fn a_cached_key_is_usable_while_a_fetch_hangs() {
         let server = Server::start(ok(&set(&["1"])));
-        let keys = server.keys(AT_ONCE);
+        let keys = server.keys(ANY_TIME);
         keys.fetch_or_wait();
         server.hang();
         thread::scope(|scope| {
             let first = scope.spawn(|| keys.fetch_or_wait());
             until("the server is asked", || server.requests() == 2);
             let others: Vec<_> = (0..8).map(|_| scope.spawn(|| keys.fetch_or_wait())).collect();
-            assert!(has(&keys, "1") && keys.may_bring_more());
+            assert!(has(&keys, "1") && keys.fetch_may_help());
             assert!(!first.is_finished(), "the server did not hang");
             server.answer(answer("500 Internal Server Error", "", ""));
             server.state().hanging.clear();
@@ -395,40 +397,40 @@ mod tests {
     }
 
     #[test]
-    fn all_who_wait_share_one_fetch() {
+    fn concurrent_callers_share_one_fetch() {
         let server = Server::start(ok(&set(&[])));
         server.hang();
         let keys = server.keys(ONCE);
         thread::scope(|scope| {
             let all: Vec<_> = (0..8).map(|_| scope.spawn(|| keys.fetch_or_wait())).collect();
             until("the server is asked", || server.requests() > 0);
-            assert!(keys.may_bring_more(), "those who come now may wait, too");
+            assert!(keys.fetch_may_help(), "a later caller can wait for the running fetch");
             server.state().hanging.clear();
             for one in all {
                 one.join().expect("a fetch that failed");
             }
         });
         assert_eq!(server.requests(), 1);
-        assert!(!keys.may_bring_more());
+        assert!(!keys.fetch_may_help());
     }
 
     #[test]
-    fn a_server_that_hangs_is_given_up() {
+    fn a_fetch_from_a_server_that_hangs_times_out() {
         let server = Server::start(ok(&set(&["1"])));
-        let keys = server.keys(Pace { timeout: Duration::from_millis(50), ..AT_ONCE });
+        let keys = server.keys(FetchPolicy { timeout: Duration::from_millis(50), ..ANY_TIME });
         server.hang();
         let begun = Instant::now();
         thread::scope(|scope| {
             (0..4).for_each(|_| drop(scope.spawn(|| keys.fetch_or_wait())));
         });
         assert!(begun.elapsed() < GENEROUS);
-        assert!(!keys.fetch().runs);
+        assert!(!keys.lock_fetch().is_running);
     }
 
     #[test]
-    fn a_server_that_fails_takes_no_key_away() {
+    fn a_failed_fetch_keeps_the_cached_keys() {
         let server = Server::start(ok(&set(&["1"])));
-        let keys = server.keys(AT_ONCE);
+        let keys = server.keys(ANY_TIME);
         keys.fetch_or_wait();
         let many: Vec<_> = (0..=100).map(|id| id.to_string()).collect();
         let many: Vec<_> = many.iter().map(String::as_str).collect();
@@ -457,12 +459,12 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_could_not_be_fetched_again_for_too_long_are_not_used() {
+    fn cached_keys_are_not_used_after_their_maximum_age() {
         let server = Server::start(ok(&set(&["1"])));
-        let keys = server.keys(Pace { keep: Duration::ZERO, ..ONCE });
+        let keys = server.keys(FetchPolicy { max_age: Duration::ZERO, ..ONCE });
         keys.fetch_or_wait();
         assert!(!has(&keys, "1"));
-        assert_eq!(Pace::USUAL.keep, Duration::from_hours(24));
+        assert_eq!(FetchPolicy::USUAL.max_age, Duration::from_hours(24));
     }
 
     #[test]
@@ -479,26 +481,26 @@ mod tests {
     #[test]
     fn a_set_of_more_than_256_kib_is_refused() {
         let set = set(&["1"]);
-        for (size, taken) in [(MAX_SIZE, true), (MAX_SIZE + 1, false)] {
+        for (size, accepted) in [(MAX_SIZE, true), (MAX_SIZE + 1, false)] {
             let padded = format!("{set}{}", " ".repeat(size - set.len()));
             let server = Server::start(ok(&padded));
             let keys = server.keys(ONCE);
             keys.fetch_or_wait();
-            assert_eq!(has(&keys, "1"), taken, "{size} bytes from a server");
+            assert_eq!(has(&keys, "1"), accepted, "{size} bytes from a server");
             let file = file(&padded);
             let read = PublishedKeys::open("https://issuer.example", file.path(), ONCE);
-            assert_eq!(read.is_ok(), taken, "{size} bytes in a file");
+            assert_eq!(read.is_ok(), accepted, "{size} bytes in a file");
         }
     }
 
     #[test]
-    fn keys_are_fetched_at_once_and_again_until_the_end() {
+    fn keys_are_fetched_at_the_start_and_at_intervals_until_the_end() {
         let server = Server::start(ok(&set(&["1"])));
-        let keys = server.keys(Pace { refresh: Duration::from_millis(1), ..ONCE });
+        let keys = server.keys(FetchPolicy { refresh: Duration::from_millis(1), ..ONCE });
         let (alive, end) = mpsc::channel();
         thread::scope(|scope| {
             let keys = &keys;
-            let thread = scope.spawn(move || keys.keep_fresh(&end));
+            let thread = scope.spawn(move || keys.refresh_until(&end));
             until("the first keys", || has(keys, "1"));
             server.answer(ok(&set(&["2"])));
             until("the next keys", || has(keys, "2"));
@@ -508,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_speaks_no_tls_is_not_believed() {
+    fn a_server_without_tls_at_an_https_url_is_refused() {
         let server = Server::start(ok(&set(&["1"])));
         let keys = PublishedKeys::at("https://issuer.example", &server.url().replace("http:", "https:"), ONCE);
         assert!(matches!(keys.source.read(), Err(FetchError::Server(_))));
@@ -521,27 +523,27 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_at_the_start_and_again_for_a_key_that_is_not_there() {
+    fn a_file_is_read_at_the_start_and_again_for_an_unknown_key() {
         let file = file(&set(&["1"]));
-        let open = |pace| PublishedKeys::open("https://issuer.example", file.path(), pace).expect("keys");
-        let (once, at_once) = (open(Pace { keep: Duration::ZERO, ..ONCE }), open(AT_ONCE));
-        assert!(!once.may_bring_more() && has(&once, "1"));
+        let open = |policy| PublishedKeys::open("https://issuer.example", file.path(), policy).expect("keys");
+        let (once, repeated) = (open(FetchPolicy { max_age: Duration::ZERO, ..ONCE }), open(ANY_TIME));
+        assert!(!once.fetch_may_help() && has(&once, "1"));
         std::fs::write(file.path(), set(&["2"])).expect("a written file");
         once.fetch_or_wait();
         assert!(has(&once, "1") && !has(&once, "2"));
-        at_once.fetch_or_wait();
-        assert!(!has(&at_once, "1") && has(&at_once, "2"));
+        repeated.fetch_or_wait();
+        assert!(!has(&repeated, "1") && has(&repeated, "2"));
         std::fs::write(file.path(), "{").expect("a written file");
-        at_once.fetch_or_wait();
-        assert!(has(&at_once, "2"));
+        repeated.fetch_or_wait();
+        assert!(has(&repeated, "2"));
     }
 
     #[test]
-    fn a_file_that_is_not_there_or_holds_no_keys_is_refused() {
+    fn a_missing_file_or_one_without_a_key_set_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
-        let told = |path: &Path| PublishedKeys::open("i", path, ONCE).err().expect("a refusal").to_string();
-        assert!(told(&folder.path().join("none")).starts_with("the file cannot be read: No such file"));
-        assert!(told(folder.path()).starts_with("the file cannot be read: "));
-        assert_eq!(told(file("not keys").path()), "it is no JWK set");
+        let refusal = |path: &Path| PublishedKeys::open("i", path, ONCE).err().expect("a refusal").to_string();
+        assert!(refusal(&folder.path().join("none")).starts_with("the file cannot be read: No such file"));
+        assert!(refusal(folder.path()).starts_with("the file cannot be read: "));
+        assert_eq!(refusal(file("not keys").path()), "it is no JWK set");
     }
 }

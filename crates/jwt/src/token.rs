@@ -1,4 +1,4 @@
-//! A token as it was shown, and what it claims.
+//! A token as the client sent it, and its claims.
 
 use jsonwebtoken::Algorithm;
 use roster_application::ports::TokenClaims;
@@ -8,27 +8,27 @@ use roster_domain::{Environment, Json, MerchantId, Number, Object, Tenant, Times
 use crate::issuer::Issuer;
 use crate::key::decode;
 
-/// The longest token that is read, in bytes.
+/// The longest token that is parsed, in bytes.
 const MAX_LENGTH: usize = 8 * 1024;
 
-/// Header parameters by which a token would bring its own key, or change what a signature means (RFC 7515 §4.1).
+/// Header parameters that bring a key with the token, or change what the signature covers (RFC 7515 §4.1).
 const REFUSED_PARAMETERS: [&str; 5] = ["jku", "jwk", "x5u", "x5c", "crit"];
 
-/// A token, read but not believed.
+/// A parsed token, whose signature and claims are not checked yet.
 pub(crate) struct Token<'a> {
-    /// What is signed.
+    /// The signed part: header and claims.
     pub(crate) message: &'a str,
     /// The signature, in base64url.
     pub(crate) signature: &'a str,
-    /// How it is said to be signed.
+    /// The algorithm that the header names.
     pub(crate) algorithm: Algorithm,
-    /// The key that it is said to be signed with.
+    /// The key that the header names (`kid`).
     pub(crate) key_id: Option<String>,
     claims: Object,
 }
 
 impl<'a> Token<'a> {
-    /// Reads a token in the compact form of RFC 7515 §7.1. `None` if it is none, or one of a kind that is never taken.
+    /// Parses the compact form of RFC 7515 §7.1. `None` if it is malformed, or of a kind that is never accepted.
     pub(crate) fn read(token: &'a str) -> Option<Self> {
         if token.len() > MAX_LENGTH {
             return None;
@@ -47,19 +47,19 @@ impl<'a> Token<'a> {
         Some(Self { message, signature, algorithm, key_id, claims: object(claims)? })
     }
 
-    /// Who is said to have issued it.
+    /// The claim `iss`, not verified yet.
     pub(crate) fn issuer(&self) -> Option<&str> {
         text(self.claims.get("iss")?)
     }
 
-    /// What it says, if that is in order. Whether its issuer says it is for the signature to show.
+    /// The claims, if they are valid for `issuer` at `now`. The caller must check the signature as well.
     pub(crate) fn claims_of(&self, issuer: &Issuer, now: Timestamp) -> Option<TokenClaims> {
         let claim = |name: &str| self.claims.get(name);
-        let meant = self.issuer() == Some(&issuer.name) && names_one_of(claim("aud")?, &issuer.audience);
-        let ended = time(claim("exp")?)?.plus(issuer.leeway) <= now;
+        let for_us = self.issuer() == Some(&issuer.name) && names_one_of(claim("aud")?, &issuer.audience);
+        let expired = time(claim("exp")?)?.plus(issuer.leeway) <= now;
         let latest = now.plus(issuer.leeway);
-        let begun = |name| claim(name).is_none_or(|from| time(from).is_some_and(|from| from <= latest));
-        if !meant || ended || !begun("nbf") || !begun("iat") {
+        let started = |name| claim(name).is_none_or(|from| time(from).is_some_and(|from| from <= latest));
+        if !for_us || expired || !started("nbf") || !started("iat") {
             return None;
         }
         let merchant = MerchantId::parse(text(claim(&issuer.claims.merchant)?)?).ok()?;
@@ -69,7 +69,7 @@ impl<'a> Token<'a> {
     }
 }
 
-/// One part of a token: an object in JSON, in which no key stands twice.
+/// Decodes one part of a token: a JSON object without duplicate keys.
 fn object(part: &str) -> Option<Object> {
     match json::read(&decode(part)?).ok()? {
         Json::Object(object) => Some(object),
@@ -77,7 +77,7 @@ fn object(part: &str) -> Option<Object> {
     }
 }
 
-/// Whether the header `typ`, if it is there, is that of a JSON Web Token or of an access token (RFC 9068 §2.1).
+/// Whether the header `typ` is absent, or that of a JSON Web Token or an access token (RFC 9068 §2.1).
 fn is_token_type(typ: Option<&Json>) -> bool {
     let known = |typ: &str| {
         let name = typ.to_ascii_lowercase();
@@ -93,7 +93,7 @@ fn text(value: &Json) -> Option<&str> {
     }
 }
 
-/// A text, or an array of texts.
+/// Reads a text, or an array of texts.
 fn texts(value: &Json) -> Option<Vec<&str>> {
     match value {
         Json::Array(items) => items.iter().map(text).collect(),
@@ -105,18 +105,18 @@ fn names_one_of(audience: &Json, ours: &[String]) -> bool {
     texts(audience).is_some_and(|named| named.iter().any(|one| ours.iter().any(|our| our == one)))
 }
 
-/// The scopes of this service that are named, as one text (RFC 8693 §4.2) or as an array.
+/// Reads the scopes that this service knows, from one text (RFC 8693 §4.2) or an array; ignores all others.
 fn scopes(value: &Json) -> Option<Scopes> {
     Some(Scopes::parse_known(&texts(value)?.join(" ")))
 }
 
-/// Reads seconds since 1970 (RFC 7519 §2), in whole or with a fraction; what is finer than a millisecond is cut off.
+/// Reads seconds since 1970 (RFC 7519 §2), with or without a fraction, truncated to milliseconds.
 fn time(value: &Json) -> Option<Timestamp> {
     let Json::Number(number) = value else { return None };
     Timestamp::from_millis(millis(number)?).ok()
 }
 
-/// Exact, as a float would not be: the first three digits after the point are the milliseconds.
+/// Takes the first three digits after the point as milliseconds. Exact, which a float would not be.
 fn millis(seconds: &Number) -> Option<i64> {
     let (whole, fraction) = seconds.as_str().split_once('.').unwrap_or((seconds.as_str(), ""));
     if !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {

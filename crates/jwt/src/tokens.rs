@@ -9,27 +9,27 @@ use roster_domain::Timestamp;
 
 use crate::issuer::{Issuer, Keys};
 use crate::key::Key;
-use crate::published_keys::{FetchError, Pace, PublishedKeys};
+use crate::published_keys::{FetchError, FetchPolicy, PublishedKeys};
 use crate::token::Token;
 
 /// Checks the tokens of configured issuers.
 ///
-/// For each issuer that publishes its keys on a server there is a thread that fetches them, until this is dropped.
+/// For each issuer with a `jwks_url`, a thread fetches the keys at intervals until this is dropped.
 pub struct Tokens(Vec<Trusted>);
 
-/// An issuer with its keys.
+/// A trusted issuer with its keys.
 struct Trusted {
     issuer: Issuer,
-    keys: Ring,
+    keys: KeySource,
 }
 
-/// The keys of an issuer.
-enum Ring {
+/// The keys of an issuer. Dropping `_refresh` ends the thread that refreshes published keys.
+enum KeySource {
     One { key: Key, id: Option<String> },
-    Published { keys: Arc<PublishedKeys>, _refreshed: Option<Sender<Infallible>> },
+    Published { keys: Arc<PublishedKeys>, _refresh: Option<Sender<Infallible>> },
 }
 
-/// Why tokens cannot be checked.
+/// Why [`Tokens::start`] failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The file with an issuer's keys cannot be used.
@@ -46,10 +46,11 @@ pub enum StartError {
 }
 
 impl Tokens {
-    /// Reads the keys that stand in files, and starts to fetch those that stand elsewhere.
+    /// Reads the keys in files, and starts to fetch the keys on servers.
     ///
     /// # Errors
-    /// [`StartError`] if that cannot be done. That a server does not answer is no error: it may later.
+    /// [`StartError`] if a file cannot be used or a thread cannot be started. A server that does not answer is no
+    /// error: it may answer later.
     pub fn start(issuers: Vec<Issuer>) -> Result<Self, StartError> {
         issuers.into_iter().map(Trusted::start).collect::<Result<_, _>>().map(Self)
     }
@@ -64,14 +65,14 @@ impl TokenVerifier for Tokens {
     fn verify(&self, token: &str, now: Timestamp) -> Result<TokenClaims, TokenError> {
         let token = Token::read(token).ok_or(TokenError::Refused)?;
         let trusted = self.issuer_of(&token).ok_or(TokenError::Refused)?;
-        // Claims before the signature: for what is refused anyway nobody needs to be asked for a key.
+        // Claims before the signature: a token that is refused anyway must not cause a fetch of keys.
         let claims = token.claims_of(&trusted.issuer, now).ok_or(TokenError::Refused)?;
         if trusted.has_signed(&token)? { Ok(claims) } else { Err(TokenError::Refused) }
     }
 
     fn fetch_keys(&self, token: &str) {
         let token = Token::read(token);
-        if let Some(Ring::Published { keys, .. }) = token.and_then(|token| Some(&self.issuer_of(&token)?.keys)) {
+        if let Some(KeySource::Published { keys, .. }) = token.and_then(|token| Some(&self.issuer_of(&token)?.keys)) {
             keys.fetch_or_wait();
         }
     }
@@ -80,20 +81,20 @@ impl TokenVerifier for Tokens {
 impl Trusted {
     fn start(issuer: Issuer) -> Result<Self, StartError> {
         let keys = match &issuer.keys {
-            Keys::One { key, id } => Ring::One { key: key.clone(), id: id.clone() },
+            Keys::One { key, id } => KeySource::One { key: key.clone(), id: id.clone() },
             Keys::File(path) => {
                 let unusable =
                     |error: FetchError| StartError::Keys { issuer: issuer.name.clone(), reason: error.to_string() };
-                let keys = PublishedKeys::open(&issuer.name, path, Pace::USUAL).map_err(unusable)?;
-                Ring::Published { keys: Arc::new(keys), _refreshed: None }
+                let keys = PublishedKeys::open(&issuer.name, path, FetchPolicy::USUAL).map_err(unusable)?;
+                KeySource::Published { keys: Arc::new(keys), _refresh: None }
             }
             Keys::Url(url) => {
-                let keys = Arc::new(PublishedKeys::at(&issuer.name, url, Pace::USUAL));
-                let (refreshed, end) = mpsc::channel();
-                let fetched = Arc::clone(&keys);
+                let keys = Arc::new(PublishedKeys::at(&issuer.name, url, FetchPolicy::USUAL));
+                let (refresh, end) = mpsc::channel();
+                let refreshed = Arc::clone(&keys);
                 let thread = thread::Builder::new().name("issuer-keys".to_owned());
-                thread.spawn(move || fetched.keep_fresh(&end)).map_err(StartError::Thread)?;
-                Ring::Published { keys, _refreshed: Some(refreshed) }
+                thread.spawn(move || refreshed.refresh_until(&end)).map_err(StartError::Thread)?;
+                KeySource::Published { keys, _refresh: Some(refresh) }
             }
         };
         Ok(Self { issuer, keys })
@@ -107,16 +108,18 @@ impl Trusted {
         let by = |key: &Key| key.has_signed(token.message, token.signature, token.algorithm);
         let named = token.key_id.as_deref();
         match (&self.keys, named) {
-            (Ring::One { key, id }, named) => Ok(named.is_none_or(|named| id.as_deref() == Some(named)) && by(key)),
-            (Ring::Published { .. }, None) => Ok(false),
-            (Ring::Published { keys, .. }, Some(named)) => {
-                let look =
+            (KeySource::One { key, id }, named) => {
+                Ok(named.is_none_or(|named| id.as_deref() == Some(named)) && by(key))
+            }
+            (KeySource::Published { .. }, None) => Ok(false),
+            (KeySource::Published { keys, .. }, Some(named)) => {
+                let check =
                     || keys.with(|keys| keys.has(named).then(|| keys.key(named, token.algorithm).is_some_and(by)));
-                match look() {
+                match check() {
                     Some(signed) => Ok(signed),
-                    None if keys.may_bring_more() => Err(TokenError::UnknownKey),
-                    // It may have come between the two questions.
-                    None => Ok(look() == Some(true)),
+                    None if keys.fetch_may_help() => Err(TokenError::UnknownKey),
+                    // Another thread may have fetched the key between the lookup and `fetch_may_help`.
+                    None => Ok(check() == Some(true)),
                 }
             }
         }

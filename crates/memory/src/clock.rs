@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use roster_application::ports::Clock;
 use roster_domain::Timestamp;
 
-/// A clock that stands still until it is moved.
+/// A clock whose time changes only when a test sets or advances it.
 #[derive(Debug)]
 pub struct FixedClock(AtomicI64);
 
@@ -14,12 +14,12 @@ impl FixedClock {
         Self(AtomicI64::new(now.as_millis()))
     }
 
-    /// Moves it to `now`, forwards or backwards.
+    /// Sets it to `now`, forwards or backwards.
     pub fn set(&self, now: Timestamp) {
         self.0.store(now.as_millis(), Ordering::SeqCst);
     }
 
-    /// Moves it on by `millis` milliseconds, or back if that is negative.
+    /// Advances it by `millis` milliseconds, or sets it back if that is negative.
     pub fn advance(&self, millis: i64) {
         self.0.fetch_add(millis, Ordering::SeqCst);
     }
@@ -34,7 +34,7 @@ impl Default for FixedClock {
 
 impl Clock for FixedClock {
     /// # Panics
-    /// If it was advanced out of the years that a [`Timestamp`] knows.
+    /// If it was advanced beyond the years that a [`Timestamp`] allows.
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.0.load(Ordering::SeqCst)).expect("a year between 0000 and 9999")
     }
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_shows_what_it_was_set_to_until_it_is_moved() {
+    fn the_time_changes_only_when_it_is_set_or_advanced() {
         let clock = FixedClock::default();
         assert_eq!(clock.now().to_string(), "2025-01-15T12:00:00.000Z");
         assert_eq!(clock.now(), clock.now());

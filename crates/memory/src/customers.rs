@@ -1,7 +1,10 @@
-//! The customers, and who has which identifier.
+//! The customers, with the indexes over their identifiers.
 
-use roster_application::ports::{Claims, CustomerKey, CustomerRef, CustomerRepository, StoreError, Taken};
-use roster_domain::{Customer, CustomerId, Tenant};
+use roster_application::ports::{
+    CustomerKey, CustomerQuery, CustomerRef, CustomerRepository, CustomerState, Origins, StoreError, Taken, Write,
+    Written,
+};
+use roster_domain::{Customer, CustomerId};
 use uuid::Uuid;
 
 use crate::store::Rows;
@@ -11,40 +14,31 @@ const FIRST: CustomerId = CustomerId::new(Uuid::nil());
 const LAST: CustomerId = CustomerId::new(Uuid::max());
 
 impl CustomerRepository for MemoryUnitOfWork<'_> {
-    fn insert_free(&mut self, customers: &[&Customer]) -> Result<Vec<bool>, StoreError> {
+    fn write(&mut self, writes: &[Write]) -> Result<Vec<Written>, StoreError> {
         self.call(|rows| {
-            customers.iter().try_for_each(|customer| rows.require_merchant(customer.tenant().merchant))?;
-            Ok(customers.iter().map(|customer| rows.insert_if_free(customer)).collect())
-        })
-    }
-
-    fn taken(&mut self, claims: &Claims<'_>) -> Result<Taken, StoreError> {
-        self.call(|rows| Ok(rows.taken(claims)))
-    }
-
-    fn find(&mut self, keys: &[CustomerKey]) -> Result<Vec<Option<Customer>>, StoreError> {
-        self.call(|rows| Ok(keys.iter().map(|key| rows.live(key).cloned()).collect()))
-    }
-
-    // A transaction has all rows for itself, so that finding is locking.
-    fn lock(&mut self, key: &CustomerKey) -> Result<Option<Customer>, StoreError> {
-        self.call(|rows| Ok(rows.live(key).cloned()))
-    }
-
-    fn update(&mut self, customer: &Customer, claims: &Claims<'_>) -> Result<(), StoreError> {
-        self.call(|rows| {
-            let key = CustomerKey { tenant: customer.tenant(), customer: CustomerRef::Id(customer.id()) };
-            let before = rows.live(&key).cloned().ok_or_else(|| StoreError::lost_race("the customer is not there"))?;
-            if !rows.taken(claims).is_empty() {
-                return Err(StoreError::lost_race("what the customer claims is not free"));
+            // Checks all writes first, so that a batch that fails is not half-written. Only new rows are checked: any
+            // other write for an unknown merchant is stale.
+            let mut new = writes.iter().filter(|write| write.before().is_none()).map(Write::after);
+            new.try_for_each(|customer| rows.require_merchant(customer.tenant().merchant))?;
+            let origins = Origins::of(writes);
+            let mut results: Vec<Written> = Vec::with_capacity(writes.len());
+            for (place, write) in writes.iter().enumerate() {
+                let is_possible = origins.are_made(place, &results);
+                results.push(if is_possible { rows.write(write) } else { Written::Stale });
             }
-            rows.release_identifiers(&before);
-            rows.write(customer);
-            Ok(())
+            Ok(results)
         })
     }
 
-    fn list(&mut self, tenant: Tenant, before: Option<CustomerId>, limit: usize) -> Result<Vec<Customer>, StoreError> {
+    fn find(&mut self, state: CustomerState, keys: &[CustomerKey]) -> Result<Vec<Option<Customer>>, StoreError> {
+        self.call(|rows| {
+            let find = |key| rows.customer(key).filter(|customer| state.includes(customer)).cloned();
+            Ok(keys.iter().map(find).collect())
+        })
+    }
+
+    fn list(&mut self, query: &CustomerQuery) -> Result<Vec<Customer>, StoreError> {
+        let CustomerQuery { tenant, state, before, limit } = *query;
         self.call(|rows| {
             let newest_first = match before {
                 Some(before) => rows.customers.range((tenant, FIRST)..(tenant, before)),
@@ -52,45 +46,70 @@ impl CustomerRepository for MemoryUnitOfWork<'_> {
             }
             .rev()
             .map(|(_, customer)| customer);
-            Ok(newest_first.filter(|customer| customer.deleted_at().is_none()).take(limit).cloned().collect())
+            Ok(newest_first.filter(|customer| state.includes(customer)).take(limit).cloned().collect())
         })
     }
 }
 
 impl Rows {
-    fn live(&self, key: &CustomerKey) -> Option<&Customer> {
+    /// The customer with this identifier, live or deleted. By external identifier, only a live one.
+    pub(crate) fn customer(&self, key: &CustomerKey) -> Option<&Customer> {
         let id = match &key.customer {
             CustomerRef::Id(id) => *id,
             CustomerRef::ExternalId(id) => *self.external_ids.get(&(key.tenant, id.clone()))?,
         };
-        self.customers.get(&(key.tenant, id)).filter(|customer| customer.deleted_at().is_none())
+        self.customers.get(&(key.tenant, id))
     }
 
-    fn taken(&self, claims: &Claims<'_>) -> Taken {
-        let Claims { tenant, customer, email_key, external_id } = *claims;
-        let holder = |key: &str| {
-            let holders = (tenant, key.to_owned(), FIRST)..=(tenant, key.to_owned(), LAST);
-            self.email_keys.range(holders).map(|(_, _, holder)| *holder).find(|&holder| holder != customer)
-        };
-        let namesake = |id| {
-            let key = CustomerKey { tenant, customer: CustomerRef::ExternalId(id) };
-            self.live(&key).filter(|namesake| namesake.id() != customer).cloned().map(Box::new)
-        };
-        Taken { email: email_key.and_then(holder), external_id: external_id.cloned().and_then(namesake) }
-    }
-
-    fn insert_if_free(&mut self, customer: &Customer) -> bool {
-        let free = !self.customers.contains_key(&(customer.tenant(), customer.id()))
-            && self.taken(&Claims::of_new(customer)).is_empty();
-        if free {
-            self.write(customer);
+    fn write(&mut self, write: &Write) -> Written {
+        if self.is_stale(write) {
+            return Written::Stale;
         }
-        free
+        let taken = self.taken(write);
+        if !taken.is_empty() {
+            return Written::Taken(taken);
+        }
+        if let Some(before) = write.before() {
+            self.release_identifiers(before);
+        }
+        self.store(write.after());
+        if let Some(subscription) = write.subscription() {
+            let all = self.subscriptions.entry((write.after().tenant(), write.after().id())).or_default();
+            all.insert(subscription.after.id.clone(), subscription.after.clone());
+        }
+        Written::Done
     }
 
-    fn write(&mut self, customer: &Customer) {
+    fn is_stale(&self, write: &Write) -> bool {
+        let key = (write.after().tenant(), write.after().id());
+        let stored = self.customers.get(&key).map(Customer::version);
+        let subscription_is_stale = write.subscription().is_some_and(|subscription| {
+            let stored = self.subscriptions.get(&key).and_then(|all| all.get(&subscription.after.id));
+            stored.map(|stored| stored.version) != subscription.before.as_ref().map(|before| before.version)
+        });
+        stored != write.before().map(Customer::version) || subscription_is_stale
+    }
+
+    fn taken(&self, write: &Write) -> Taken {
+        let (tenant, claims) = (write.after().tenant(), write.claims());
+        let email = claims.email_key.and_then(|key| {
+            let holders = (tenant, key.to_owned(), FIRST)..=(tenant, key.to_owned(), LAST);
+            let all = || self.email_keys.range(holders.clone()).map(|(_, _, holder)| *holder);
+            let is_exclusive = |holder: &CustomerId| {
+                self.customers.get(&(tenant, *holder)).is_some_and(|one| one.exclusive_email_key().is_some())
+            };
+            all().find(is_exclusive).or_else(|| all().next())
+        });
+        let external_id = claims.external_id.and_then(|id| {
+            let key = CustomerKey { tenant, customer: CustomerRef::ExternalId(id.clone()) };
+            self.customer(&key).cloned().map(Box::new)
+        });
+        Taken { email, external_id }
+    }
+
+    fn store(&mut self, customer: &Customer) {
         let (tenant, id) = (customer.tenant(), customer.id());
-        if customer.deleted_at().is_none() {
+        if customer.is_live() {
             if let Some(external_id) = &customer.profile().external_id {
                 self.external_ids.insert((tenant, external_id.clone()), id);
             }
@@ -103,6 +122,9 @@ impl Rows {
 
     fn release_identifiers(&mut self, customer: &Customer) {
         let (tenant, id) = (customer.tenant(), customer.id());
+        if !customer.is_live() {
+            return;
+        }
         if let Some(external_id) = &customer.profile().external_id {
             self.external_ids.remove(&(tenant, external_id.clone()));
         }

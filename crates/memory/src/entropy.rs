@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use roster_application::ports::{Entropy, EntropyError};
 
-/// Gives the bytes 0, 1, 2, …, 255, 0, …: the same in every run, and known to everybody.
+/// Returns the bytes 0, 1, 2, …, 255, 0, …: the same in every run, and therefore not secret.
 #[derive(Debug, Default)]
 pub struct CountingEntropy(AtomicU64);
 
@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_counts_on_from_call_to_call() {
+    fn counting_continues_from_call_to_call() {
         let entropy = CountingEntropy::default();
         let mut bytes = [9; 3];
         entropy.fill(&mut bytes).expect("endless entropy");

@@ -26,7 +26,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_of_version_7_and_sort_by_time_and_then_by_when_they_were_made() {
+    fn ids_are_version_7_and_sort_by_time_then_by_creation() {
         let ids = CountingIds::default();
         let made = [ids.next(at(1000)), ids.next(at(1000)), ids.next(at(1001))];
         assert!(made.is_sorted());

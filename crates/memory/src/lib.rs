@@ -1,16 +1,17 @@
-//! The ports, filled without a database, a clock or randomness: for tests of whatever stands above them.
+//! Adapters for tests: they implement the ports without a database, a clock or randomness.
 //!
-//! [`MemoryStore`] passes the same contract as the databases do (`tests/contract.rs`), so what a test sees on it, it
-//! would see on them. [`FixedClock`], [`CountingIds`] and [`CountingEntropy`] give the same values in every run. The
-//! crate knows no database and no protocol; nothing that is deployed depends on it.
+//! [`MemoryStore`] passes the same contract as the database adapters (`tests/contract.rs`), so a test on it has the
+//! same results as on a database. [`FixedClock`], [`CountingIds`] and [`CountingEntropy`] return the same values in
+//! every run. The crate must not know a database or a protocol; nothing that is deployed depends on it.
 //!
-//! Read `store.rs` first; each repository stands in the file that has its name in the database adapters, too.
+//! Read `store.rs` first. Each repository is in a file of the same name as in the database adapters.
 
 mod api_keys;
 mod clock;
 mod customers;
 mod entropy;
 mod ids;
+mod intercepted;
 mod merchants;
 mod store;
 mod subscriptions;
@@ -19,4 +20,5 @@ mod unit_of_work;
 pub use clock::FixedClock;
 pub use entropy::CountingEntropy;
 pub use ids::CountingIds;
+pub use intercepted::{InterceptedStore, Interceptor};
 pub use store::MemoryStore;

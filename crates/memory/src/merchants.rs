@@ -32,7 +32,7 @@ impl MerchantRepository for MemoryUnitOfWork<'_> {
 }
 
 impl Rows {
-    /// What a foreign key says of a merchant that is not there.
+    /// Fails like a foreign key if the merchant does not exist.
     pub(crate) fn require_merchant(&self, id: MerchantId) -> Result<(), StoreError> {
         if self.merchants.contains_key(&id) { Ok(()) } else { Err(StoreError::internal("a row of no merchant")) }
     }

@@ -11,10 +11,10 @@ use roster_domain::{
 
 use crate::unit_of_work::{Access, MemoryUnitOfWork};
 
-/// A store that forgets everything when it is dropped.
+/// A store that loses its rows when it is dropped.
 ///
-/// A transaction holds the one lock from its beginning to its end, so transactions run one after the other, and work
-/// that called the store again would wait for itself.
+/// A transaction holds the only lock from its start to its end, so transactions run one after the other. Work that
+/// calls the store again deadlocks.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     rows: Mutex<Rows>,
@@ -25,13 +25,13 @@ pub struct MemoryStore {
 pub(crate) struct Rows {
     pub(crate) merchants: BTreeMap<MerchantId, Merchant>,
     pub(crate) api_keys: BTreeMap<ApiKeyId, ApiKey>,
-    /// Which key has a digest.
+    /// The key with each digest.
     pub(crate) digests: BTreeMap<Digest, ApiKeyId>,
-    /// The live ones and the deleted ones.
+    /// Live and deleted customers.
     pub(crate) customers: BTreeMap<(Tenant, CustomerId), Customer>,
-    /// Which live customer has an external identifier.
+    /// The live customer with each external identifier.
     pub(crate) external_ids: BTreeMap<(Tenant, ExternalId), CustomerId>,
-    /// Which live customers have an e-mail key, however they came by it.
+    /// The live customers with each e-mail key, exclusive or shared.
     pub(crate) email_keys: BTreeSet<(Tenant, String, CustomerId)>,
     pub(crate) subscriptions: BTreeMap<(Tenant, CustomerId), BTreeMap<SubscriptionId, Subscription>>,
 }
@@ -57,8 +57,8 @@ impl Store for MemoryStore {
     }
 }
 
-/// Locks the rows, whoever panicked before: work that panics in a transaction has touched a draft only, and every call
-/// of a repository checks all there is to check before it writes.
+/// Ignores lock poisoning: a transaction that panics has changed only its draft, and each repository call checks
+/// everything before it writes.
 pub(crate) fn lock(rows: &Mutex<Rows>) -> MutexGuard<'_, Rows> {
     rows.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,29 +1,22 @@
-//! What a billing engine told of customers' subscriptions.
+//! The subscriptions that a billing engine reported.
 
-use roster_application::ports::{StoreError, SubscriptionCursor, SubscriptionRepository};
+use roster_application::ports::{
+    CustomerSubscription, StoreError, SubscriptionCursor, SubscriptionKey, SubscriptionRepository,
+};
 use roster_domain::{CustomerId, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp};
 
 use crate::store::Rows;
 use crate::unit_of_work::MemoryUnitOfWork;
 
 impl SubscriptionRepository for MemoryUnitOfWork<'_> {
-    fn find(
-        &mut self,
-        tenant: Tenant,
-        customer: CustomerId,
-        id: &SubscriptionId,
-    ) -> Result<Option<Subscription>, StoreError> {
-        self.call(|rows| Ok(rows.subscriptions.get(&(tenant, customer)).and_then(|all| all.get(id)).cloned()))
-    }
-
-    fn put(&mut self, tenant: Tenant, customer: CustomerId, subscription: &Subscription) -> Result<(), StoreError> {
+    fn find(&mut self, keys: &[SubscriptionKey]) -> Result<Vec<Option<CustomerSubscription>>, StoreError> {
         self.call(|rows| {
-            if !rows.customers.contains_key(&(tenant, customer)) {
-                return Err(StoreError::internal("a subscription of no customer"));
-            }
-            let all = rows.subscriptions.entry((tenant, customer)).or_default();
-            all.insert(subscription.id.clone(), subscription.clone());
-            Ok(())
+            let find = |key: &SubscriptionKey| {
+                let customer = rows.customer(&key.customer).filter(|customer| customer.is_live())?;
+                let all = rows.subscriptions.get(&(customer.tenant(), customer.id()));
+                Some((customer.clone(), all.and_then(|all| all.get(&key.id)).cloned()))
+            };
+            Ok(keys.iter().map(find).collect())
         })
     }
 
@@ -36,8 +29,8 @@ impl SubscriptionRepository for MemoryUnitOfWork<'_> {
     ) -> Result<Vec<Subscription>, StoreError> {
         self.call(|rows| {
             let mut rest: Vec<&Subscription> = rows.subscriptions_of(tenant, customer).collect();
-            rest.retain(|one| after.is_none_or(|after| place(one) < (after.started_at, &after.id)));
-            rest.sort_by(|a, b| place(b).cmp(&place(a)));
+            rest.retain(|one| after.is_none_or(|after| order(one) < (after.started_at, &after.id)));
+            rest.sort_by(|a, b| order(b).cmp(&order(a)));
             Ok(rest.into_iter().take(limit).cloned().collect())
         })
     }
@@ -49,8 +42,8 @@ impl SubscriptionRepository for MemoryUnitOfWork<'_> {
     }
 }
 
-/// Where a subscription stands in a list, counted from its end.
-fn place(subscription: &Subscription) -> (Timestamp, &SubscriptionId) {
+/// The sort key of a list of subscriptions, which is in descending order.
+fn order(subscription: &Subscription) -> (Timestamp, &SubscriptionId) {
     (subscription.started_at, &subscription.id)
 }
 
@@ -61,6 +54,6 @@ impl Rows {
 
     fn current_subscription(&self, tenant: Tenant, customer: CustomerId) -> Option<Subscription> {
         let active = self.subscriptions_of(tenant, customer).filter(|one| one.status == SubscriptionStatus::Active);
-        active.max_by(|a, b| place(a).cmp(&place(b))).cloned()
+        active.max_by(|a, b| order(a).cmp(&order(b))).cloned()
     }
 }

@@ -9,29 +9,29 @@ use roster_application::ports::{
 
 use crate::store::{Rows, lock};
 
-/// How a unit of work comes by the rows.
+/// How a unit of work reaches the rows.
 pub(crate) enum Access<'a> {
-    /// It works on a draft of its own, which its transaction keeps or drops.
+    /// A copy of the rows, which the transaction stores at its commit or drops.
     Draft(&'a mut Rows),
-    /// Each call locks the rows for itself.
+    /// Each call locks the rows.
     Each(&'a Mutex<Rows>),
 }
 
-/// All repositories at once; the files named after them say what each does.
+/// All repositories; each is implemented in the file with its name.
 pub(crate) struct MemoryUnitOfWork<'a> {
     access: Access<'a>,
     failed: Option<StoreError>,
 }
 
 impl<'a> MemoryUnitOfWork<'a> {
-    /// Runs `work`, and gives its verdict if no call met an error.
+    /// Runs `work`, and returns its verdict if no call failed.
     pub(crate) fn run(access: Access<'a>, work: &mut Work<'_>) -> Result<Verdict, StoreError> {
         let mut uow = Self { access, failed: None };
         let verdict = work(&mut uow);
         uow.failed.map_or(Ok(verdict), Err)
     }
 
-    /// One call of a repository. The first that errs is the last that is made.
+    /// Runs one call of a repository. After the first error every call fails.
     pub(crate) fn call<T>(&mut self, call: impl FnOnce(&mut Rows) -> Result<T, StoreError>) -> Result<T, StoreError> {
         if self.failed.is_some() {
             return Err(StoreError::spent());

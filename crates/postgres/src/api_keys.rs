@@ -1,24 +1,24 @@
-use chrono::{DateTime, Utc};
 use diesel::dsl::exists;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Binary};
-use roster_application::ports::{ApiKeyRecord, ApiKeyRepository, ApiKeyUse, StoreError, api_key_tenant};
+use roster_application::ports::{ApiKeyRepository, ApiKeyUse, StoreError};
+use roster_application::records::{ApiKeyRecord, tenant_of};
 use roster_application::{ApiKey, Digest};
 use roster_domain::{ApiKeyId, Tenant, Timestamp};
 use uuid::Uuid;
 
 use crate::error::Fault;
-use crate::rows::{in_order, limit};
-use crate::schema::{api_key_by_digest, api_keys, api_keys_of, insert_into_api_keys, tenant_of_api_key};
+use crate::rows::{in_order, kept_prepared, limit};
+use crate::schema::{ApiKeyRow, api_key_by_digest, api_keys, api_keys_of, insert_into_api_keys, tenant_of_api_key};
 use crate::unit_of_work::PostgresUnitOfWork;
 
 impl ApiKeyRepository for PostgresUnitOfWork<'_> {
     fn insert(&mut self, key: &ApiKey) -> Result<(), StoreError> {
         self.run(|connection| {
             refuse_known(connection, key)?;
-            insert_into_api_keys().values(ApiKeyRow::from(key)).execute(connection)?;
+            insert_into_api_keys().values(ApiKeyRow::from(ApiKeyRecord::from(key))).execute(connection)?;
             Ok(())
         })
     }
@@ -33,8 +33,8 @@ impl ApiKeyRepository for PostgresUnitOfWork<'_> {
             }
             many => {
                 let digests = many.iter().map(|digest| digest.0.to_vec()).collect();
-                let found: Vec<(i64, ApiKeyRow)> = FindByDigest { digests }.load(connection)?;
-                Ok(in_order(many.len(), found)?)
+                let found: Vec<(i64, ApiKeyRow)> = (&FindByDigest { digests }).load(connection)?;
+                Ok(in_order(many.len(), found, ApiKey::try_from)?)
             }
         })
     }
@@ -42,7 +42,7 @@ impl ApiKeyRepository for PostgresUnitOfWork<'_> {
     fn tenant_of(&mut self, id: ApiKeyId) -> Result<Option<Tenant>, StoreError> {
         self.run(|connection| {
             let found: Option<(Uuid, String)> = tenant_of_api_key(id).get_result(connection).optional()?;
-            let tenant = found.map(|(merchant, environment)| api_key_tenant(id.uuid(), merchant, &environment));
+            let tenant = found.map(|(merchant, environment)| tenant_of(id.uuid(), merchant, &environment));
             Ok(tenant.transpose()?)
         })
     }
@@ -89,13 +89,16 @@ impl ApiKeyRepository for PostgresUnitOfWork<'_> {
                 Ok(())
             })?;
         }
-        // An empty list is checked, too: what is spent stays spent.
+        // Runs the check even if the list is empty: a call on a spent unit of work must fail.
         self.run(|_| Ok(()))
     }
 }
 
-/// The unique indexes say this of the keys of one merchant; that two merchants never share one rests on how
-/// identifiers and secrets are made, and this look at it costs nothing that matters.
+/// Refuses a key whose identifier or digest another key has, of any merchant.
+///
+/// The unique indexes begin with the merchant, so they find duplicates among the keys of one merchant only. Two
+/// merchants share no identifier or digest because these are made from random bits; this check is cheap and finds a
+/// defect there.
 fn refuse_known(connection: &mut PgConnection, key: &ApiKey) -> Result<(), Fault> {
     let has_digest = exists(api_key_by_digest(&key.digest));
     let is_known: bool = diesel::select(exists(tenant_of_api_key(key.id)).or(has_digest)).get_result(connection)?;
@@ -105,7 +108,7 @@ fn refuse_known(connection: &mut PgConnection, key: &ApiKey) -> Result<(), Fault
     Ok(())
 }
 
-/// The keys with some digests, each with the place of its digest, from 1.
+/// Finds keys by their digests, each with the position of its digest in the list, from 1.
 struct FindByDigest {
     digests: Vec<Vec<u8>>,
 }
@@ -124,65 +127,4 @@ impl QueryFragment<Pg> for FindByDigest {
     }
 }
 
-impl QueryId for FindByDigest {
-    type QueryId = Self;
-
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl Query for FindByDigest {
-    type SqlType = (BigInt, api_keys::SqlType);
-}
-
-impl RunQueryDsl<PgConnection> for FindByDigest {}
-
-#[derive(Queryable, Insertable)]
-#[diesel(table_name = api_keys)]
-struct ApiKeyRow {
-    merchant_id: Uuid,
-    id: Uuid,
-    environment: String,
-    name: Option<String>,
-    scopes: String,
-    digest: Vec<u8>,
-    created_at: DateTime<Utc>,
-    expires_at: Option<DateTime<Utc>>,
-    last_used_at: Option<DateTime<Utc>>,
-    revoked_at: Option<DateTime<Utc>>,
-}
-
-impl From<&ApiKey> for ApiKeyRow {
-    fn from(key: &ApiKey) -> Self {
-        Self {
-            merchant_id: key.tenant.merchant.uuid(),
-            id: key.id.uuid(),
-            environment: key.tenant.environment.as_str().to_owned(),
-            name: key.name.as_ref().map(|name| name.as_str().to_owned()),
-            scopes: key.scopes.to_string(),
-            digest: key.digest.0.to_vec(),
-            created_at: key.created_at.to_utc(),
-            expires_at: key.expires_at.map(Timestamp::to_utc),
-            last_used_at: key.last_used_at.map(Timestamp::to_utc),
-            revoked_at: key.revoked_at.map(Timestamp::to_utc),
-        }
-    }
-}
-
-impl TryFrom<ApiKeyRow> for ApiKey {
-    type Error = StoreError;
-
-    fn try_from(row: ApiKeyRow) -> Result<Self, StoreError> {
-        Self::try_from(ApiKeyRecord {
-            merchant_id: row.merchant_id,
-            id: row.id,
-            environment: row.environment,
-            name: row.name,
-            scopes: row.scopes,
-            digest: row.digest,
-            created_at: row.created_at.timestamp_millis(),
-            expires_at: row.expires_at.map(|time| time.timestamp_millis()),
-            last_used_at: row.last_used_at.map(|time| time.timestamp_millis()),
-            revoked_at: row.revoked_at.map(|time| time.timestamp_millis()),
-        })
-    }
-}
+kept_prepared!(FindByDigest, (BigInt, api_keys::SqlType));

@@ -1,20 +1,20 @@
-//! Connection strings: what is added to the one that a deployment gives.
+//! Checks the connection string of a deployment and adds default settings to it.
 
 use std::time::Duration;
 
-/// A connection string that libpq will understand, with our own settings where it left them open.
+/// A valid connection string for libpq, with our defaults for the settings that it did not have.
 ///
-/// It holds a password: it is never printed.
+/// It may contain a password, so it is never printed: it has no `Debug` and no `Display`.
 #[derive(Clone)]
 pub struct Conninfo(String);
 
-/// Not a connection string. What was given is not repeated, as it may hold a password.
+/// The text is not a usable connection string. The error does not repeat the text, which may contain a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConninfoError {
-    /// Neither form that libpq knows.
+    /// Neither of the two forms that libpq accepts.
     #[error("must be a URL, postgresql://user:password@host:port/database, or a list of key=value")]
     Form,
-    /// A character that would be taken for the end of a part.
+    /// An unescaped character that libpq would read as the end of a part of the URL.
     #[error("the characters @ / ? # in the user or the password of a database URL must be percent-encoded")]
     Unescaped,
     /// An IPv6 address without its brackets.
@@ -23,23 +23,23 @@ pub enum ConninfoError {
     /// The port is not a number.
     #[error("the port in a database URL must be a number from 1 to 65535")]
     Port,
-    /// Something in the query is not `key=value`.
+    /// A part of the query is not `key=value`.
     #[error("what follows the ? in a database URL must be key=value, separated by &")]
     Query,
-    /// A `%` is not followed by two hexadecimal digits, or by those of NUL.
+    /// A `%` is not followed by two hexadecimal digits, or is followed by `00`, which is NUL.
     #[error("a % in a database URL must be followed by two hexadecimal digits, not 00")]
     Percent,
-    /// A NUL, which libpq would take for the end.
+    /// A NUL, which libpq would read as the end of the string.
     #[error("must not contain NUL")]
     Nul,
 }
 
 impl Conninfo {
-    /// Reads `text` and adds what it leaves open: how long to try to connect, and how long a peer that does not
-    /// answer on the network is believed to be there.
+    /// Checks `text` and adds the settings that it does not have: the timeout for connecting, the timeouts after which
+    /// a peer that does not answer on the network is given up, and the application's name.
     ///
     /// # Errors
-    /// [`ConninfoError`] if libpq would not understand it, or misunderstand it.
+    /// [`ConninfoError`] if libpq would refuse or misread it.
     pub fn parse(text: &str, connect_timeout: Duration) -> Result<Self, ConninfoError> {
         if text.contains('\0') {
             return Err(ConninfoError::Nul);
@@ -52,20 +52,21 @@ impl Conninfo {
         Ok(Self(parsed))
     }
 
-    /// The string, for libpq alone.
+    /// The string with its password. Pass it to libpq only.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 }
 
 fn defaults(connect_timeout: Duration) -> Vec<(&'static str, String)> {
-    // libpq counts whole seconds, and takes 0 for ever.
+    // libpq counts whole seconds, and 0 means no timeout.
     let seconds = connect_timeout.as_millis().div_ceil(1000).max(1);
     vec![
         ("connect_timeout", seconds.to_string()),
-        // Milliseconds that what was sent may stay unacknowledged.
+        // Milliseconds that sent data may stay unacknowledged.
         ("tcp_user_timeout", "5000".to_owned()),
-        // While an answer is awaited nothing is sent, so a peer is given up after 5 + 3 × 2 seconds of silence.
+        // Nothing is sent while a client waits for a response, so keepalives detect a lost peer: after 5 + 3 × 2
+        // seconds.
         ("keepalives_idle", "5".to_owned()),
         ("keepalives_interval", "2".to_owned()),
         ("keepalives_count", "3".to_owned()),
@@ -75,8 +76,8 @@ fn defaults(connect_timeout: Duration) -> Vec<(&'static str, String)> {
 
 fn complete_url(url: &str, rest: &str, defaults: &[(&str, String)]) -> Result<String, ConninfoError> {
     check_percent(rest)?;
-    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, path) = place.split_once('/').unwrap_or((place, ""));
+    let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = location.split_once('/').unwrap_or((location, ""));
     check_authority(authority)?;
     if path.contains('@') {
         return Err(ConninfoError::Unescaped);
@@ -96,7 +97,10 @@ fn complete_url(url: &str, rest: &str, defaults: &[(&str, String)]) -> Result<St
     Ok(format!("{url}{separator}{}", added.join("&")))
 }
 
-/// libpq ends the user at the first `@` and takes the rest for a host; a host it cannot find, it repeats in its error.
+/// Refuses a URL of which libpq would repeat a password in an error.
+///
+/// libpq ends user and password at the first `@`, reads the rest as a host, and names a host that it cannot find: with
+/// an unescaped `@` in the password, that name is a part of the password.
 fn check_authority(authority: &str) -> Result<(), ConninfoError> {
     let hosts = match authority.split_once('@') {
         Some((_, hosts)) => hosts,
@@ -106,15 +110,15 @@ fn check_authority(authority: &str) -> Result<(), ConninfoError> {
         return Err(ConninfoError::Unescaped);
     }
     for host in hosts.split(',') {
-        // An IPv6 address stands in brackets and has colons of its own.
-        let behind = host.rsplit_once(']').map_or(host, |(_, behind)| behind);
-        // libpq repeats the whole URL where a bracket is missing, or where anything but a port follows.
+        // An IPv6 address is in brackets and contains colons.
+        let after_address = host.rsplit_once(']').map_or(host, |(_, after)| after);
+        // libpq repeats the whole URL if a bracket is missing, or if anything but a port follows it.
         if host.starts_with('[') && (!host.contains(']') || host.starts_with("[]"))
-            || behind.len() < host.len() && !(behind.is_empty() || behind.starts_with(':'))
+            || after_address.len() < host.len() && !(after_address.is_empty() || after_address.starts_with(':'))
         {
             return Err(ConninfoError::Host);
         }
-        if let Some((_, port)) = behind.split_once(':')
+        if let Some((_, port)) = after_address.split_once(':')
             && !port.is_empty()
             && port.parse::<u16>().ok().is_none_or(|port| port == 0)
         {
@@ -125,13 +129,13 @@ fn check_authority(authority: &str) -> Result<(), ConninfoError> {
 }
 
 fn check_percent(text: &str) -> Result<(), ConninfoError> {
-    // libpq refuses an encoded NUL, and repeats what it stands in.
+    // libpq refuses an encoded NUL, with an error that repeats the text around it, such as a password.
     let encoded =
         |part: &str| part.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2 && !part.starts_with("00");
     if text.split('%').skip(1).all(encoded) { Ok(()) } else { Err(ConninfoError::Percent) }
 }
 
-/// The form `key=value key='a value'`, where `\` makes the next character one of the value.
+/// Completes the form `key=value key='a value'`, in which `\` escapes the next character of a value.
 fn complete_list(list: &str, defaults: &[(&str, String)]) -> Result<String, ConninfoError> {
     let given = keys(list).ok_or(ConninfoError::Form)?;
     if given.is_empty() {
@@ -142,7 +146,7 @@ fn complete_list(list: &str, defaults: &[(&str, String)]) -> Result<String, Conn
     Ok(format!("{list}{}", added.concat()))
 }
 
-/// The keys of a list. `None` if it is none.
+/// The keys of a list. `None` if the text is not a list.
 fn keys(list: &str) -> Option<Vec<&str>> {
     let mut keys = Vec::new();
     let mut rest = list.trim_start();
@@ -153,22 +157,22 @@ fn keys(list: &str) -> Option<Vec<&str>> {
             return None;
         }
         keys.push(key);
-        rest = behind_value(value.trim_start())?.trim_start();
+        rest = after_value(value.trim_start())?.trim_start();
     }
     Some(keys)
 }
 
-/// What stands behind the value that `text` starts with. `None` if the value does not end.
-fn behind_value(text: &str) -> Option<&str> {
+/// The text after the value that `text` starts with. `None` if the value's closing quote is missing.
+fn after_value(text: &str) -> Option<&str> {
     let quoted = text.starts_with('\'');
     let mut characters = text.char_indices().skip(usize::from(quoted));
-    while let Some((place, character)) = characters.next() {
+    while let Some((index, character)) = characters.next() {
         match character {
             '\\' => {
                 characters.next();
             }
-            '\'' if quoted => return Some(&text[place + 1..]),
-            c if !quoted && c.is_whitespace() => return Some(&text[place..]),
+            '\'' if quoted => return Some(&text[index + 1..]),
+            c if !quoted && c.is_whitespace() => return Some(&text[index..]),
             _ => {}
         }
     }
@@ -193,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_gets_what_it_leaves_open() {
+    fn missing_settings_are_added_to_a_url() {
         let added = ADDED.join("&");
         for (url, separator) in [
             ("postgres://ada:secret@db.example.com:5432/roster", "?"),
@@ -206,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_gets_what_it_leaves_open() {
+    fn missing_settings_are_added_to_a_list() {
         let added = ADDED.join(" ");
         for list in ["host=/run/postgresql", "host = db password='a b\\' application_name=x' user=\\ x"] {
             assert_eq!(parse(list), Ok(format!("{list} {added}")));
@@ -214,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_is_kept() {
+    fn given_settings_are_kept() {
         let url = parse("postgres://h/db?application_name=mine&connect_timeout=9").expect("a URL");
         assert_eq!(url.matches("application_name").count() + url.matches("connect_timeout").count(), 2);
         let list = parse("application_name='m' keepalives_idle = 1 tcp_user_timeout=1").expect("a list");
@@ -222,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_libpq_would_misunderstand_is_refused() {
+    fn a_string_that_libpq_would_misread_is_refused() {
         for (text, error) in [
             ("", ConninfoError::Form),
             ("roster", ConninfoError::Form),

@@ -1,10 +1,10 @@
-//! What the errors of PostgreSQL mean, and what may be told of them.
+//! What the errors of PostgreSQL mean, and which parts of them may be logged.
 
 use diesel::ConnectionError;
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 use roster_application::ports::StoreError;
 
-/// What a call of the unit of work can meet.
+/// Why a call of the unit of work failed.
 #[derive(Debug)]
 pub enum Fault {
     /// A statement failed.
@@ -25,46 +25,46 @@ impl From<StoreError> for Fault {
     }
 }
 
-/// What is told of an error: never its details, its hint or its context, which repeat the values of rows.
+/// The message of an error, safe to log: without its detail, hint and context, which repeat the values of rows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Said(String);
+pub struct ErrorMessage(String);
 
-/// What a failed statement means for the unit of work, and for its connection.
+/// What a failed statement means for the unit of work and for its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     /// A unique index refused a row.
     Duplicate,
-    /// Somebody else was faster: the unit of work may run again at once (40001, 40P01).
+    /// Another transaction won a race: the unit of work may run again at once (40001, 40P01).
     LostRace,
-    /// The database gave up for now (55P03, 57014, 53…).
+    /// A timeout or a lack of resources; the connection stays usable (55P03, 57014, 53…).
     Busy,
-    /// The connection is of no more use (57P0…, 08…, or none is left).
+    /// The connection is lost or must not be used again (57P0…, 08…).
     Disconnected,
     /// A defect.
     Defect,
 }
 
-/// Whether a connection that met this error must not be used again.
+/// Whether the connection must not be used again after this error.
 pub fn ends_connection(error: &Error) -> bool {
     meaning(error) == Meaning::Disconnected
 }
 
-/// What the port says of a failed statement.
+/// The port's error for a failed statement.
 pub fn store_error(error: &Error) -> StoreError {
     match meaning(error) {
         Meaning::Duplicate => StoreError::Duplicate { index: index(error) },
-        Meaning::LostRace => StoreError::lost_race(said(error)),
-        Meaning::Busy | Meaning::Disconnected => StoreError::unavailable(said(error)),
-        Meaning::Defect => StoreError::internal(said(error)),
+        Meaning::LostRace => StoreError::lost_race(message_of(error)),
+        Meaning::Busy | Meaning::Disconnected => StoreError::unavailable(message_of(error)),
+        Meaning::Defect => StoreError::internal(message_of(error)),
     }
 }
 
-/// What is told of a failed attempt to connect.
-pub fn said_connecting(error: &ConnectionError) -> Said {
+/// The message of a failed attempt to connect, safe to log.
+pub fn connection_message(error: &ConnectionError) -> ErrorMessage {
     match error {
-        ConnectionError::CouldntSetupConfiguration(error) => said(error),
-        other => Said(other.to_string().trim_end().to_owned()),
+        ConnectionError::CouldntSetupConfiguration(error) => message_of(error),
+        other => ErrorMessage(other.to_string().trim_end().to_owned()),
     }
 }
 
@@ -84,7 +84,7 @@ fn meaning_of_kind(kind: DatabaseErrorKind, message: &str) -> Meaning {
     match kind {
         DatabaseErrorKind::UniqueViolation => Meaning::Duplicate,
         DatabaseErrorKind::SerializationFailure => Meaning::LostRace,
-        // A server that only reads has been replaced by another one.
+        // A read-only server is no longer the primary: a new connection may reach the new one.
         DatabaseErrorKind::ClosedConnection
         | DatabaseErrorKind::UnableToSendCommand
         | DatabaseErrorKind::ReadOnlyTransaction => Meaning::Disconnected,
@@ -93,7 +93,7 @@ fn meaning_of_kind(kind: DatabaseErrorKind, message: &str) -> Meaning {
     }
 }
 
-/// diesel does not tell the SQLSTATE of these, so they are known by their text.
+/// diesel does not expose the SQLSTATE of these errors, so they are recognised by their text.
 fn meaning_of_message(message: &str) -> Meaning {
     const LOST_RACES: [&str; 1] = ["deadlock detected"];
     const BUSY: [&str; 8] = [
@@ -123,12 +123,12 @@ fn index(error: &Error) -> String {
     }
 }
 
-/// What is told of a failed statement.
-pub fn said(error: &Error) -> Said {
-    Said(match error {
+/// The message of a failed statement, safe to log.
+pub fn message_of(error: &Error) -> ErrorMessage {
+    ErrorMessage(match error {
         Error::DatabaseError(kind, information) => of_database(*kind, information.as_ref()),
-        Error::RollbackErrorOnCommit { commit_error, .. } => said(commit_error).0,
-        // Whatever could not be written or read may be in the text of the error.
+        Error::RollbackErrorOnCommit { commit_error, .. } => message_of(commit_error).0,
+        // These errors may contain the value that could not be written or read.
         Error::SerializationError(_) => "a value could not be written".to_owned(),
         Error::DeserializationError(_) => "a value could not be read".to_owned(),
         Error::InvalidCString(_) => "a text has a NUL".to_owned(),
@@ -136,8 +136,10 @@ pub fn said(error: &Error) -> Said {
     })
 }
 
-/// The message, and the constraint it is about. Messages about constraints quote names; those of other errors may
-/// quote what was sent, so that what they quote is left out.
+/// The message, with the name of the constraint if there is one.
+///
+/// Messages about constraints quote names only. Other messages may quote values that were sent, so their quoted parts
+/// are left out.
 fn of_database(kind: DatabaseErrorKind, information: &dyn DatabaseErrorInformation) -> String {
     let message = information.message().trim_end();
     match kind {
@@ -150,7 +152,7 @@ fn of_database(kind: DatabaseErrorKind, information: &dyn DatabaseErrorInformati
 }
 
 fn without_quotes(message: &str) -> String {
-    // Between the first quote and the last, as a value may have quotes of its own.
+    // Cut from the first quote to the last, as the value itself may contain quotes.
     match (message.find('"'), message.rfind('"')) {
         (Some(first), Some(last)) if first < last => format!("{}…{}", &message[..=first], &message[last..]),
         (Some(first), _) => format!("{}…", &message[..first]),
@@ -171,7 +173,7 @@ mod tests {
 
     use super::*;
 
-    /// A database with the table `people`, whose only row is about a secret.
+    /// A database with the table `people`, in which a row contains a secret.
     fn people() -> Option<Database> {
         let database = database()?;
         run(&mut connect(&database), PEOPLE).expect("a table");
@@ -201,7 +203,7 @@ mod tests {
         }
     }
 
-    /// Everything that a log could show of an error.
+    /// All texts of an error that a log could show.
     fn all_text(error: &StoreError) -> String {
         let mut text = format!("{error:?} {error:#?} {error}");
         let mut source = std::error::Error::source(error);
@@ -213,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_there_already_is_a_duplicate_and_named_by_its_index() {
+    fn a_duplicate_row_is_reported_with_its_index() {
         let Some(database) = people() else { return };
         let error = fail(&mut connect(&database), "INSERT INTO people VALUES ('secret', 20)");
         let StoreError::Duplicate { index } = store_error(&error) else { panic!("{error:?}") };
@@ -252,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_too_long_may_be_tried_later_on_the_same_connection() {
+    fn after_a_timeout_the_same_connection_may_be_used_later() {
         let Some(database) = people() else { return };
         let (mut holder, mut waiter) = (connect(&database), connect(&database));
         run(&mut holder, "BEGIN; LOCK TABLE people").expect("a lock");
@@ -268,11 +270,11 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_is_cut_off_is_not_used_again() {
+    fn a_terminated_connection_is_not_used_again() {
         let Some(database) = people() else { return };
         let error = fail(&mut connect(&database), "SELECT pg_terminate_backend(pg_backend_pid())");
         assert_eq!((retry(&error), ends_connection(&error)), (Some(Retry::Later), true));
-        // Cut off while nobody listens, which is found out by the next statement or one soon after.
+        // Terminated between two statements: the next statement, or one soon after it, fails.
         let mut idle = connect(&database);
         run(&mut idle, "SET idle_in_transaction_session_timeout = '10ms'; BEGIN").expect("a transaction");
         let pause = || run(&mut connect(&database), "SELECT pg_sleep(0.05)").expect("another connection");
@@ -287,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_only_reads_is_not_asked_again() {
+    fn a_connection_to_a_read_only_server_is_not_used_again() {
         let Some(database) = people() else { return };
         let mut connection = connect(&database);
         run(&mut connection, "SET default_transaction_read_only = on").expect("a setting");
@@ -296,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn no_error_tells_what_a_row_holds() {
+    fn no_error_repeats_the_values_of_rows() {
         let Some(database) = people() else { return };
         for statement in [
             "INSERT INTO people VALUES ('secret', 20)",
@@ -312,13 +314,13 @@ mod tests {
         ] {
             let error = store_error(&fail(&mut connect(&database), statement));
             let text = all_text(&error);
-            let told = text.replace("\\\"secret\\\"", "");
-            assert!(!told.contains("secret"), "{statement}: {text}");
+            let message = text.replace("\\\"secret\\\"", "");
+            assert!(!message.contains("secret"), "{statement}: {text}");
         }
     }
 
     #[test]
-    fn a_defect_is_neither_a_lost_race_nor_a_reason_to_connect_anew() {
+    fn a_defect_is_no_lost_race_and_keeps_the_connection() {
         let Some(database) = people() else { return };
         for statement in ["INSERT INTO people VALUES ('child', 7)", "SELECT 1 / 0", "SELECT * FROM nowhere"] {
             let error = fail(&mut connect(&database), statement);
@@ -328,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_message_quotes_is_left_out_however_it_is_quoted() {
+    fn quoted_parts_of_a_message_are_left_out() {
         assert_eq!(without_quotes(r#"invalid input for type uuid: "ada""#), r#"invalid input for type uuid: "…""#);
         assert_eq!(without_quotes(r#"value "a" b" is out of range"#), r#"value "…" is out of range"#);
         assert_eq!(without_quotes(r#"cut off: "ada"#), "cut off: …");

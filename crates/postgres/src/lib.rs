@@ -8,8 +8,7 @@
 //! arrays, so that one statement serves any number of callers, and are types with a name of their own, because diesel
 //! keeps only those prepared.
 //!
-//! Read `store.rs` first, then `customers.rs`, whose statements decide races; the schema stands in
-//! `migrations/postgres`.
+//! Read `store.rs` first, then `writes.rs`, whose statements decide races; the schema is in `migrations/postgres`.
 //!
 //! The server must report errors in English (`lc_messages` `C` or `en_…`), as diesel tells some of them apart by
 //! nothing but their text; a connection that may sets that by itself, one that may not says so in the log.
@@ -23,8 +22,11 @@ mod migrations;
 mod pool;
 mod rows;
 mod schema;
+#[cfg(test)]
+mod statements;
 mod store;
 mod subscriptions;
 mod unit_of_work;
+mod writes;
 
 pub use store::{Options, PostgresStore};

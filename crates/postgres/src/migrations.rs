@@ -15,16 +15,18 @@ use crate::error::store_error;
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
 diesel::table! {
-    /// The library's list of what was applied.
+    /// diesel's list of the applied migrations.
     __diesel_schema_migrations (version) {
         version -> Text,
     }
 }
 
-/// A migration may take its time; only waiting for another instance, or for a lock on a table, may not take for ever.
+/// Takes the lock for migrations, and sets the timeouts of the connection.
 ///
-/// The lock lives as long as the connection, which is used for nothing else, so nobody needs to release it. Its number
-/// is any that no other program on the same database uses.
+/// A migration has no timeout. Waiting for another instance, or for a lock on a table, is limited to 60 s.
+///
+/// The advisory lock is released when the connection closes, and the connection is used for nothing else. The lock's
+/// number is arbitrary; no other program on the same database may use it.
 const LOCK: &str = "
     SET statement_timeout = 0;
     SET lock_timeout = '60s';
@@ -32,7 +34,7 @@ const LOCK: &str = "
     SELECT pg_advisory_lock(7305808869229538675);
 ";
 
-/// Applies what is missing, under a lock that one instance can have at a time, and returns the names.
+/// Applies the missing migrations and returns their names. A lock lets one instance migrate at a time.
 ///
 /// # Errors
 /// [`StoreError`]
@@ -47,7 +49,7 @@ pub fn migrate(connection: &mut PgConnection) -> Result<Vec<String>, StoreError>
     Ok(applied)
 }
 
-/// The names of what is missing. It writes nothing, as whoever only asks may not be allowed to.
+/// The names of the missing migrations. It writes nothing, because the role may lack the permission.
 ///
 /// # Errors
 /// [`StoreError`]
@@ -67,7 +69,7 @@ fn applied_versions(connection: &mut PgConnection) -> QueryResult<Vec<String>> {
     __diesel_schema_migrations::table.select(__diesel_schema_migrations::version).load(connection)
 }
 
-/// In any other encoding some texts could not be stored.
+/// Refuses a database that is not UTF-8: in any other encoding some texts could not be stored.
 fn check_encoding(connection: &mut PgConnection) -> Result<(), StoreError> {
     let encoding = diesel::select(sql::<Text>("current_setting('server_encoding')")).get_result::<String>(connection);
     match encoding.map_err(|error| store_error(&error))?.as_str() {
@@ -76,8 +78,10 @@ fn check_encoding(connection: &mut PgConnection) -> Result<(), StoreError> {
     }
 }
 
-/// The library hides which error of the database it met, so the connection is asked. What it tells is the message
-/// alone, which names tables and indexes, not rows.
+/// The port's error for a failed migration.
+///
+/// diesel hides the kind of the database error, so a ping decides whether the database is still available. The error
+/// contains the database's message only, which names tables and indexes, not values of rows.
 fn migration_error(connection: &mut PgConnection, error: Box<dyn Error + Send + Sync>) -> StoreError {
     if connection.ping().is_ok() { StoreError::internal(error) } else { StoreError::unavailable(error) }
 }

@@ -1,4 +1,4 @@
-//! Connections: made, kept, and thrown away together when the database has gone.
+//! The connection pool. When one connection is lost, all older ones are discarded with it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Once};
@@ -14,42 +14,55 @@ use roster_application::ports::StoreError;
 use tracing::{info, warn};
 
 use crate::conninfo::Conninfo;
-use crate::error::{Fault, Said, ends_connection, said, said_connecting, store_error};
+use crate::error::{ErrorMessage, Fault, connection_message, ends_connection, message_of, store_error};
 
-/// How long a connection may lie idle before it is asked whether it is still there.
+/// How long a connection may be idle before it is tested when a caller takes it.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
-/// The longest pause between two attempts to connect. The pool waits half of what it believes to be its time limit.
+/// The longest pause between two attempts to connect.
+///
+/// The pool (r2d2) pauses at most half of its `connection_timeout`, so that is set to at most twice this.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// What every connection is set to.
+/// The settings of every connection.
 ///
-/// The time limits are a last resort against what would never end. Reading a table whole is turned off: every statement
-/// here looks rows up by an index, and a plan that was made, and kept, while a table was small must not read it whole
-/// when it has grown.
+/// The timeouts are a last resort against statements and transactions that would never end.
+///
+/// Each statement is planned once, without the values of its parameters (`force_generic_plan`). By default PostgreSQL
+/// would plan the query for a page again each time, because an unknown limit makes the generic plan look expensive;
+/// that planning takes longer than reading the page.
+///
+/// A generic plan is kept while a table grows from no rows to millions, and is made from statistics that may be
+/// missing, as after a restored dump. So all plan types that look good on a small table and are slow on a large one are
+/// off: every statement here looks rows up by an index, in the order of the index, in nested loops.
 const SETTINGS: &str = "
     SET default_transaction_isolation = 'read committed';
     SET statement_timeout = '30s';
     SET lock_timeout = '5s';
     SET idle_in_transaction_session_timeout = '10s';
+    SET plan_cache_mode = force_generic_plan;
     SET enable_seqscan = off;
+    SET enable_bitmapscan = off;
+    SET enable_hashjoin = off;
+    SET enable_mergejoin = off;
+    SET enable_sort = off;
 ";
 
-/// Some connections, shared by all callers.
+/// The connections that all callers share.
 pub struct Pool {
     connections: diesel::r2d2::Pool<Connector>,
     wait: Duration,
 }
 
-/// A connection that a caller has for itself.
+/// A connection that one caller has taken from the pool.
 pub type Borrowed = PooledConnection<Connector>;
 
 impl Pool {
-    /// Makes a pool of at most `connections`, which are made when they are needed. A caller waits at most `wait` for
+    /// Makes a pool of at most `connections`, which are opened when they are needed. A caller waits at most `wait` for
     /// one.
     ///
     /// # Errors
-    /// [`StoreError::Internal`] if either is nothing.
+    /// [`StoreError::Internal`] if `connections` or `wait` is zero.
     pub fn new(connector: Connector, connections: u32, wait: Duration) -> Result<Self, StoreError> {
         if connections == 0 || wait.is_zero() {
             return Err(StoreError::internal("a pool needs a connection, and time to get one"));
@@ -63,15 +76,15 @@ impl Pool {
         Ok(Self { connections, wait })
     }
 
-    /// Takes a connection that was there a moment ago.
+    /// Takes a connection that was tested or used within the last [`TRUSTED_IDLE`].
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if none is to be had in time.
+    /// [`StoreError::Unavailable`] if there is none in time.
     pub fn get(&self) -> Result<Borrowed, StoreError> {
         let end = Instant::now() + self.wait;
         loop {
-            // Asked again and again, as the pool makes a connection for those who ask, not for those who wait: if all
-            // connections broke meanwhile, nobody would make the one that is waited for.
+            // Asks again after each pause: the pool opens a connection only when a caller asks, not while it waits. If
+            // all connections broke while callers wait, no new one would be opened for them.
             let left = end.saturating_duration_since(Instant::now());
             match self.connections.get_timeout(left.min(LONGEST_PAUSE)) {
                 Ok(session) => return Ok(session),
@@ -82,18 +95,18 @@ impl Pool {
     }
 }
 
-/// Makes connections.
+/// Opens connections.
 pub struct Connector {
     conninfo: Conninfo,
     generation: Arc<AtomicU64>,
-    /// Whether the last attempt failed, so that the log has one line for many.
+    /// Whether the last attempt failed, so that the log has one line for many failed attempts.
     failing: AtomicBool,
 }
 
 /// One connection.
 ///
-/// When one is found to be gone, the server most likely is, and with it all that were made before: they are of an
-/// earlier generation and are thrown away unasked.
+/// When one connection is lost, the server has most likely stopped, and all other connections are lost too. A lost
+/// connection therefore ends its generation: connections of earlier generations are discarded without a test.
 pub struct Session {
     connection: PgConnection,
     generation: u64,
@@ -101,39 +114,39 @@ pub struct Session {
     used_at: Instant,
 }
 
-/// Why a connection is not used.
+/// Why a connection cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// It could not be made.
+    /// It could not be opened.
     #[error("{0}")]
-    Connect(Said),
-    /// It does not answer any more.
+    Connect(ErrorMessage),
+    /// It does not answer.
     #[error("the connection is gone")]
     Gone,
-    /// Another one was found to be gone.
+    /// Another connection of the same generation was lost.
     #[error("the connection was made before the database went away")]
     Stale,
 }
 
 impl Connector {
-    /// Makes connections with `conninfo`.
+    /// Opens connections with `conninfo`.
     pub fn new(conninfo: Conninfo) -> Self {
         Self { conninfo, generation: Arc::default(), failing: AtomicBool::new(false) }
     }
 
-    /// Makes one connection, outside any pool.
+    /// Opens one connection, outside any pool.
     ///
     /// # Errors
-    /// What PostgreSQL or libpq says, which names the host, but neither the password nor a row.
-    pub fn establish(&self) -> Result<PgConnection, Said> {
+    /// The message of PostgreSQL or libpq. It names the host, but contains neither the password nor values of rows.
+    pub fn establish(&self) -> Result<PgConnection, ErrorMessage> {
         let mut connection =
-            PgConnection::establish(self.conninfo.reveal()).map_err(|error| said_connecting(&error))?;
-        set_up(&mut connection).map_err(|error| said(&error))?;
+            PgConnection::establish(self.conninfo.reveal()).map_err(|error| connection_message(&error))?;
+        set_up(&mut connection).map_err(|error| message_of(&error))?;
         Ok(connection)
     }
 
-    /// Logs that the database went away, and that it came back; not each attempt in between.
-    fn note(&self, error: Option<&Said>) {
+    /// Logs the first failed attempt to connect and the first success after it, not the attempts in between.
+    fn log_change(&self, error: Option<&ErrorMessage>) {
         let failed_before = self.failing.swap(error.is_some(), Ordering::Relaxed);
         match error {
             Some(error) if !failed_before => warn!(%error, "no connection to PostgreSQL can be made"),
@@ -164,10 +177,10 @@ impl ManageConnection for Connector {
     type Error = SessionError;
 
     fn connect(&self) -> Result<Session, SessionError> {
-        // Read before connecting: a server that goes away meanwhile may be the one that was connected to.
+        // Read before connecting: if the generation ends meanwhile, this connection may be to the server that stopped.
         let generation = self.generation.load(Ordering::SeqCst);
         let connected = self.establish();
-        self.note(connected.as_ref().err());
+        self.log_change(connected.as_ref().err());
         Ok(Session {
             connection: connected.map_err(SessionError::Connect)?,
             generation,
@@ -189,16 +202,16 @@ impl ManageConnection for Connector {
 
     fn has_broken(&self, session: &mut Session) -> bool {
         session.used_at = Instant::now();
-        // An open transaction was left by work that panicked.
+        // Broken here also means an open transaction, which work that panicked has left.
         session.is_stale() || session.connection.is_broken()
     }
 }
 
 impl Session {
-    /// Runs statements; after an error that ends the connection, it and all that are as old are not used again.
+    /// Runs `statements`. After an error that ends the connection, no connection of its generation is used again.
     ///
     /// # Errors
-    /// What `statements` met, in the words of the port.
+    /// The error of `statements`, as an error of the port.
     pub fn run<T>(&mut self, statements: impl FnOnce(&mut PgConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
         statements(&mut self.connection).map_err(|fault| match fault {
             Fault::Store(error) => error,
@@ -215,7 +228,8 @@ impl Session {
         self.generation != self.current_generation.load(Ordering::SeqCst)
     }
 
-    /// Only the first of a generation that is found to be gone ends it: the others must not end the next one.
+    /// Ends the generation of this connection, unless it has ended already: a connection that is found to be lost later
+    /// must not end the next generation.
     fn retire_generation(&self) {
         let next = self.generation + 1;
         let retired =

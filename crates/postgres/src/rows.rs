@@ -1,9 +1,13 @@
-//! What all tables share.
+//! What all tables share: how a table is defined, and statements over lists of keys.
 
-use diesel::pg::Pg;
+use chrono::{DateTime, Utc};
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::expression::AsExpression;
+use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment};
-use diesel::sql_types::{self, Array, BigInt, Text};
+use diesel::serialize::{self, Output, ToSql};
+use diesel::sql_types::{self, Array, BigInt, Json, Text};
 use roster_application::ports::StoreError;
 use roster_domain::Tenant;
 use uuid::Uuid;
@@ -13,41 +17,240 @@ pub fn limit(size: usize) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }
 
+/// A value of a column, made from a field of a record, and back.
+pub trait Column<T> {
+    /// The value for the field.
+    fn pack(field: T) -> Self;
+    /// The field for the value.
+    fn unpack(self) -> T;
+}
+
+impl<T> Column<T> for T {
+    fn pack(field: T) -> Self {
+        field
+    }
+
+    fn unpack(self) -> T {
+        self
+    }
+}
+
+/// Times: milliseconds since 1970 in a record.
+impl Column<i64> for DateTime<Utc> {
+    fn pack(millis: i64) -> Self {
+        // A Timestamp has a year of four digits, which every database and this type can hold.
+        Self::from_timestamp_millis(millis).unwrap_or_default()
+    }
+
+    fn unpack(self) -> i64 {
+        self.timestamp_millis()
+    }
+}
+
+impl Column<Option<i64>> for Option<DateTime<Utc>> {
+    fn pack(millis: Option<i64>) -> Self {
+        millis.map(DateTime::pack)
+    }
+
+    fn unpack(self) -> Option<i64> {
+        self.map(Column::unpack)
+    }
+}
+
+/// JSON as text. The binary form of `json` is its text, as for `text`.
+#[derive(Debug, AsExpression, FromSqlRow)]
+#[diesel(sql_type = Json)]
+pub struct JsonText(String);
+
+impl Column<String> for JsonText {
+    fn pack(text: String) -> Self {
+        Self(text)
+    }
+
+    fn unpack(self) -> String {
+        self.0
+    }
+}
+
+impl ToSql<Json, Pg> for JsonText {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        <String as ToSql<Text, Pg>>::to_sql(&self.0, out)
+    }
+}
+
+impl FromSql<Json, Pg> for JsonText {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        <String as FromSql<Text, Pg>>::from_sql(value).map(Self)
+    }
+}
+
+/// Defines a table once: its columns, the type of its rows, how rows become records and back, and how lists of rows are
+/// written.
+///
+/// `table (primary key) as Row, Rows from Record to Domain { column: type of the row => type of the column, … }`
+macro_rules! table {
+    (
+        $table:ident ($($key:ident),+) as $row:ident, $rows:ident from $record:ident to $domain:ident {
+            $first:ident: $first_rust:ty => $first_sql:ty,
+            $($column:ident: $rust:ty => $sql:ty,)+
+        }
+    ) => {
+        diesel::table! {
+            $table ($($key),+) {
+                $first -> $first_sql,
+                $($column -> $sql,)+
+            }
+        }
+
+        #[doc = concat!("A row of `", stringify!($table), "`.")]
+        #[derive(Queryable, Insertable)]
+        #[diesel(table_name = $table)]
+        pub struct $row {
+            pub $first: $first_rust,
+            $(pub $column: $rust,)+
+        }
+
+        impl From<$record> for $row {
+            fn from(record: $record) -> Self {
+                Self { $first: Column::pack(record.$first), $($column: Column::pack(record.$column),)+ }
+            }
+        }
+
+        impl TryFrom<$row> for $domain {
+            type Error = StoreError;
+
+            fn try_from(row: $row) -> Result<Self, StoreError> {
+                let record =
+                    $record { $first: Column::unpack(row.$first), $($column: Column::unpack(row.$column),)+ };
+                Self::try_from(record)
+            }
+        }
+
+        #[doc = concat!("Rows of `", stringify!($table), "` to be written, as one array per column.")]
+        #[derive(Default)]
+        #[allow(dead_code, reason = "not every table is written in batches")]
+        pub struct $rows {
+            $first: Vec<$first_rust>,
+            $($column: Vec<$rust>,)+
+        }
+
+        #[allow(dead_code, reason = "not every table is written in batches")]
+        impl $row {
+            /// The names of the columns, separated by commas.
+            pub const COLUMNS: &str = concat!(stringify!($first), $(", ", stringify!($column),)+);
+            /// The names of the columns, in order.
+            pub const NAMES: &[&str] = &[stringify!($first), $(stringify!($column),)+];
+
+            /// The values, in the order of the columns.
+            pub fn push_values<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+                out.push_bind_param::<$first_sql, _>(&self.$first)?;
+                $(
+                    out.push_sql(", ");
+                    out.push_bind_param::<$sql, _>(&self.$column)?;
+                )+
+                Ok(())
+            }
+        }
+
+        #[allow(dead_code, reason = "not every table is written in batches")]
+        impl $rows {
+            /// The arrays, in the order of the columns.
+            pub fn push_arrays<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+                out.push_bind_param::<Array<$first_sql>, _>(&self.$first)?;
+                $(
+                    out.push_sql(", ");
+                    out.push_bind_param::<Array<$sql>, _>(&self.$column)?;
+                )+
+                Ok(())
+            }
+        }
+
+        impl FromIterator<$row> for $rows {
+            fn from_iter<I: IntoIterator<Item = $row>>(rows: I) -> Self {
+                let mut all = Self::default();
+                for row in rows {
+                    all.$first.push(row.$first);
+                    $(all.$column.push(row.$column);)+
+                }
+                all
+            }
+        }
+    };
+}
+pub(crate) use table;
+
+/// Makes a type a statement that diesel keeps prepared under the type's name: diesel prepares anything else again each
+/// time, or builds its SQL each time to look it up.
+macro_rules! kept_prepared {
+    ($statement:ty, $sql_type:ty $(, for $parameter:ident)?) => {
+        impl$(<$parameter: 'static>)? QueryId for $statement {
+            type QueryId = Self;
+
+            const HAS_STATIC_QUERY_ID: bool = true;
+        }
+
+        impl$(<$parameter>)? Query for $statement {
+            type SqlType = $sql_type;
+        }
+
+        impl$(<$parameter>)? RunQueryDsl<PgConnection> for &$statement {}
+    };
+}
+pub(crate) use kept_prepared;
+
 /// Puts rows, each with the place of its key in a list of `count` keys, in the order of the keys. Places count from 1.
 ///
 /// # Errors
-/// [`StoreError::Corrupt`] if a row cannot be read, [`StoreError::Internal`] if a place is outside the list.
-pub fn in_order<T, R>(count: usize, rows: Vec<(i64, R)>) -> Result<Vec<Option<T>>, StoreError>
-where
-    T: TryFrom<R, Error = StoreError>,
-{
+/// What `convert` met; [`StoreError::Internal`] if a place is outside the list.
+pub fn in_order<T, R>(
+    count: usize,
+    rows: impl IntoIterator<Item = (i64, R)>,
+    convert: impl Fn(R) -> Result<T, StoreError>,
+) -> Result<Vec<Option<T>>, StoreError> {
     let mut values: Vec<Option<T>> = std::iter::repeat_with(|| None).take(count).collect();
     for (place, row) in rows {
         let index = usize::try_from(place).ok().and_then(|place| place.checked_sub(1));
         let value = index.and_then(|index| values.get_mut(index));
-        *value.ok_or_else(|| StoreError::internal("a row has a place that nothing was asked for"))? =
-            Some(T::try_from(row)?);
+        *value.ok_or_else(|| StoreError::internal("a row has a place that was not asked for"))? = Some(convert(row)?);
     }
     Ok(values)
 }
 
-/// Where in a list the keys of a statement stand, and of which tenants they are.
+/// A list of keys, each with its place in the list of a caller, counted from 1, and its tenant. In a statement it is the
+/// table `wanted`.
 #[derive(Default)]
-pub struct Places {
-    numbers: Vec<i64>,
+pub struct Wanted {
+    places: Vec<i64>,
     merchants: Vec<Uuid>,
     environments: Vec<&'static str>,
 }
 
-impl Places {
-    /// Adds the key at `place`.
+impl Wanted {
+    /// Adds a key.
     pub fn push(&mut self, place: i64, tenant: Tenant) {
-        self.numbers.push(place);
+        self.places.push(place);
         self.merchants.push(tenant.merchant.uuid());
         self.environments.push(tenant.environment.as_str());
     }
 
-    /// A statement that finds `columns`, up to the array of keys.
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// The arrays of the columns `place`, `merchant_id` and `environment`.
+    ///
+    /// # Errors
+    /// Those of diesel.
+    pub fn push_arrays<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_bind_param::<Array<BigInt>, _>(&self.places)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.merchants)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.environments)
+    }
+
+    /// `SELECT place, columns FROM unnest(` and the arrays, after which the arrays of further columns may follow.
     ///
     /// # Errors
     /// Those of diesel.
@@ -59,19 +262,6 @@ impl Places {
         out.push_sql("SELECT wanted.place, ");
         columns.walk_ast(out.reborrow())?;
         out.push_sql(" FROM unnest(");
-        out.push_bind_param::<Array<BigInt>, _>(&self.numbers)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.merchants)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Text>, _>(&self.environments)?;
-        out.push_sql(", ");
-        Ok(())
-    }
-
-    /// The statement from there to the conditions on the key, which stands in `table`.
-    pub fn push_tenant(table: &str, out: &mut AstPass<'_, '_, Pg>) {
-        out.push_sql(") AS wanted (place, merchant_id, environment, key) CROSS JOIN LATERAL (SELECT * FROM ");
-        out.push_sql(table);
-        out.push_sql(" WHERE merchant_id = wanted.merchant_id AND environment = wanted.environment AND ");
+        self.push_arrays(out)
     }
 }

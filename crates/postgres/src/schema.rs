@@ -1,9 +1,10 @@
-//! The tables, as `migrations/postgres` makes them.
+//! The tables that `migrations/postgres` creates. Each column is listed once.
 //!
-//! Those of tenants are known in this file alone, so that a query which forgot its tenant does not compile: all that is
-//! handed out of them begins with one, but for what finds out whose a key is. A statement that is written as SQL goes by
-//! the compiler; `tests/tests/statements` judges it.
+//! Tables of tenants are private to this file, so a query without its tenant does not compile: the public functions
+//! filter by the tenant, except the two that find the tenant of a key. The compiler cannot check statements that are
+//! written as SQL; `tests/tests/statements` checks those.
 
+use chrono::{DateTime, Utc};
 use diesel::dsl::{Eq, Filter, auto_type};
 use diesel::prelude::*;
 use diesel::query_builder::IncompleteInsertStatement;
@@ -11,69 +12,85 @@ use roster_application::Digest;
 use roster_domain::{ApiKeyId, Tenant};
 use uuid::Uuid;
 
-diesel::table! {
-    merchants (id) {
-        id -> Uuid,
-        name -> Text,
-        created_at -> Timestamptz,
-    }
-}
+pub use tables::{ApiKeyRow, CustomerRow, CustomerRows, MerchantRow, SubscriptionRow, SubscriptionRows, merchants};
 
 mod tables {
-    diesel::table! {
-        api_keys (merchant_id, id) {
-            merchant_id -> Uuid,
-            id -> Uuid,
-            environment -> Text,
-            name -> Nullable<Text>,
-            scopes -> Text,
-            digest -> Bytea,
-            created_at -> Timestamptz,
-            expires_at -> Nullable<Timestamptz>,
-            last_used_at -> Nullable<Timestamptz>,
-            revoked_at -> Nullable<Timestamptz>,
+    use diesel::pg::Pg;
+    use diesel::query_builder::AstPass;
+    use diesel::sql_types::{Array, BigInt, Bool, Bytea, Json, Nullable, Text, Timestamptz};
+    use roster_application::ApiKey;
+    use roster_application::ports::StoreError;
+    use roster_application::records::{ApiKeyRecord, CustomerRecord, MerchantRecord, SubscriptionRecord};
+    use roster_domain::{Customer, Merchant, Subscription};
+
+    use super::{DateTime, Insertable, QueryResult, Queryable, Utc, Uuid};
+    use crate::rows::{Column, JsonText, table};
+
+    table! {
+        merchants (id) as MerchantRow, MerchantRows from MerchantRecord to Merchant {
+            id: Uuid => diesel::sql_types::Uuid,
+            name: String => Text,
+            created_at: DateTime<Utc> => Timestamptz,
         }
     }
 
-    diesel::table! {
-        customers (merchant_id, environment, id) {
-            merchant_id -> Uuid,
-            environment -> Text,
-            id -> Uuid,
-            email -> Nullable<Text>,
-            email_key -> Nullable<Text>,
-            email_exclusive -> Bool,
-            external_id -> Nullable<Text>,
-            name -> Nullable<Text>,
-            phone -> Nullable<Text>,
-            address_line1 -> Nullable<Text>,
-            address_line2 -> Nullable<Text>,
-            address_city -> Nullable<Text>,
-            address_state -> Nullable<Text>,
-            address_postal_code -> Nullable<Text>,
-            address_country -> Nullable<Text>,
-            tax_id -> Nullable<Text>,
-            metadata -> Json,
-            version -> BigInt,
-            created_at -> Timestamptz,
-            updated_at -> Timestamptz,
-            deleted_at -> Nullable<Timestamptz>,
+    table! {
+        api_keys (merchant_id, id) as ApiKeyRow, ApiKeyRows from ApiKeyRecord to ApiKey {
+            merchant_id: Uuid => diesel::sql_types::Uuid,
+            id: Uuid => diesel::sql_types::Uuid,
+            environment: String => Text,
+            name: Option<String> => Nullable<Text>,
+            scopes: String => Text,
+            digest: Vec<u8> => Bytea,
+            created_at: DateTime<Utc> => Timestamptz,
+            expires_at: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+            last_used_at: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+            revoked_at: Option<DateTime<Utc>> => Nullable<Timestamptz>,
         }
     }
 
-    diesel::table! {
-        subscriptions (merchant_id, environment, customer_id, id) {
-            merchant_id -> Uuid,
-            environment -> Text,
-            customer_id -> Uuid,
-            id -> Text,
-            plan_id -> Nullable<Text>,
-            name -> Nullable<Text>,
-            status -> Text,
-            started_at -> Timestamptz,
-            cancelled_at -> Nullable<Timestamptz>,
-            created_at -> Timestamptz,
-            updated_at -> Timestamptz,
+    table! {
+        customers (merchant_id, environment, id) as CustomerRow, CustomerRows from CustomerRecord to Customer {
+            merchant_id: Uuid => diesel::sql_types::Uuid,
+            environment: String => Text,
+            id: Uuid => diesel::sql_types::Uuid,
+            email: Option<String> => Nullable<Text>,
+            email_key: Option<String> => Nullable<Text>,
+            email_exclusive: bool => Bool,
+            external_id: Option<String> => Nullable<Text>,
+            name: Option<String> => Nullable<Text>,
+            phone: Option<String> => Nullable<Text>,
+            address_line1: Option<String> => Nullable<Text>,
+            address_line2: Option<String> => Nullable<Text>,
+            address_city: Option<String> => Nullable<Text>,
+            address_state: Option<String> => Nullable<Text>,
+            address_postal_code: Option<String> => Nullable<Text>,
+            address_country: Option<String> => Nullable<Text>,
+            tax_id: Option<String> => Nullable<Text>,
+            metadata: JsonText => Json,
+            version: i64 => BigInt,
+            created_at: DateTime<Utc> => Timestamptz,
+            updated_at: DateTime<Utc> => Timestamptz,
+            deleted_at: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+        }
+    }
+
+    table! {
+        subscriptions (merchant_id, environment, customer_id, id)
+            as SubscriptionRow, SubscriptionRows from SubscriptionRecord to Subscription
+        {
+            merchant_id: Uuid => diesel::sql_types::Uuid,
+            environment: String => Text,
+            customer_id: Uuid => diesel::sql_types::Uuid,
+            id: String => Text,
+            plan_id: Option<String> => Nullable<Text>,
+            name: Option<String> => Nullable<Text>,
+            status: String => Text,
+            started_at: DateTime<Utc> => Timestamptz,
+            cancelled_at: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+            created_at: DateTime<Utc> => Timestamptz,
+            updated_at: DateTime<Utc> => Timestamptz,
+            version: i64 => BigInt,
         }
     }
 }
@@ -82,7 +99,7 @@ mod tables {
 pub mod api_keys {
     pub use super::tables::api_keys::{SqlType, all_columns, columns::*};
 
-    /// What the type of a row to be written names. It is no value that a query could be made from.
+    /// The table as a type, for rows to be inserted. A type alone cannot start a query.
     #[expect(non_camel_case_types, reason = "the library's derives look for this name")]
     pub type table = super::tables::api_keys::table;
 }
@@ -95,10 +112,6 @@ pub mod customers {
 /// The columns of a subscription.
 pub mod subscriptions {
     pub use super::tables::subscriptions::{SqlType, all_columns, columns::*};
-
-    /// What the type of a row to be written names. It is no value that a query could be made from.
-    #[expect(non_camel_case_types, reason = "the library's derives look for this name")]
-    pub type table = super::tables::subscriptions::table;
 }
 
 /// The keys of `tenant`.
@@ -127,24 +140,19 @@ pub fn subscriptions_of(tenant: Tenant) -> _ {
         .filter(subscriptions::environment.eq(environment))
 }
 
-/// The key with this digest, whosever it is: whoever shows a key has not said yet.
+/// The key with this digest, of any tenant: the tenant of a caller is known only after its key is found.
 pub fn api_key_by_digest(digest: &Digest) -> Filter<api_keys::table, Eq<api_keys::digest, &[u8]>> {
     tables::api_keys::table.filter(api_keys::digest.eq(digest.0.as_slice()))
 }
 
-/// Whose key that is, and nothing more about it.
+/// The tenant of a key, and no other column.
 #[auto_type]
 pub fn tenant_of_api_key(id: ApiKeyId) -> _ {
     let id: Uuid = id.uuid();
     tables::api_keys::table.filter(api_keys::id.eq(id)).select((api_keys::merchant_id, api_keys::environment))
 }
 
-/// Adds a key. The database refuses a row that has no tenant.
+/// Inserts a key. It needs no tenant here: the database refuses a row without one.
 pub fn insert_into_api_keys() -> IncompleteInsertStatement<api_keys::table> {
     diesel::insert_into(tables::api_keys::table)
-}
-
-/// Adds a subscription. The database refuses a row that has no tenant.
-pub fn insert_into_subscriptions() -> IncompleteInsertStatement<subscriptions::table> {
-    diesel::insert_into(tables::subscriptions::table)
 }

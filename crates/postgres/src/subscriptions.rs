@@ -1,48 +1,26 @@
-use chrono::{DateTime, Utc};
+//! Reading subscriptions; `writes.rs` writes them with their customers.
+
 use diesel::dsl::auto_type;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{self, Array, BigInt};
-use roster_application::ports::{StoreError, SubscriptionCursor, SubscriptionRecord, SubscriptionRepository};
-use roster_domain::{CustomerId, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp};
+use diesel::sql_types::{self, Array, BigInt, Nullable, Text};
+use roster_application::ports::{
+    CustomerRef, CustomerSubscription, StoreError, SubscriptionCursor, SubscriptionKey, SubscriptionRepository,
+};
+use roster_domain::{Customer, CustomerId, Subscription, SubscriptionStatus, Tenant};
 use uuid::Uuid;
 
+use crate::customers::{CUSTOMER_BY_EXTERNAL_ID, CUSTOMER_BY_ID};
 use crate::error::Fault;
-use crate::rows::{Places, in_order, limit};
-use crate::schema::{insert_into_subscriptions, subscriptions, subscriptions_of};
+use crate::rows::{Wanted, in_order, kept_prepared, limit};
+use crate::schema::{CustomerRow, SubscriptionRow, customers, subscriptions, subscriptions_of};
 use crate::unit_of_work::PostgresUnitOfWork;
 
 impl SubscriptionRepository for PostgresUnitOfWork<'_> {
-    fn find(
-        &mut self,
-        tenant: Tenant,
-        customer: CustomerId,
-        id: &SubscriptionId,
-    ) -> Result<Option<Subscription>, StoreError> {
-        self.run(|connection| {
-            let by_id = of(tenant, customer).filter(subscriptions::id.eq(id.as_str()));
-            let found: Option<SubscriptionRow> = by_id.get_result(connection).optional()?;
-            Ok(found.map(Subscription::try_from).transpose()?)
-        })
-    }
-
-    fn put(&mut self, tenant: Tenant, customer: CustomerId, subscription: &Subscription) -> Result<(), StoreError> {
-        let row = SubscriptionRow::new(tenant, customer, subscription);
-        self.run_write(|connection| {
-            insert_into_subscriptions()
-                .values(&row)
-                .on_conflict((
-                    subscriptions::merchant_id,
-                    subscriptions::environment,
-                    subscriptions::customer_id,
-                    subscriptions::id,
-                ))
-                .do_update()
-                .set(&row)
-                .execute(connection)?;
-            Ok(())
-        })
+    fn find(&mut self, keys: &[SubscriptionKey]) -> Result<Vec<Option<CustomerSubscription>>, StoreError> {
+        let found = self.run(|connection| find(connection, keys))?;
+        Ok(found.into_iter().map(|found| found.filter(|(customer, _)| customer.is_live())).collect())
     }
 
     fn list(
@@ -101,93 +79,122 @@ fn find_many_current(
 ) -> Result<Vec<Option<Subscription>>, Fault> {
     let mut statement = FindCurrent::default();
     for (place, (tenant, customer)) in (1..).zip(customers) {
-        statement.places.push(place, *tenant);
+        statement.wanted.push(place, *tenant);
         statement.customers.push(customer.uuid());
     }
     let found: Vec<(i64, SubscriptionRow)> = statement.load(connection)?;
-    Ok(in_order(customers.len(), found)?)
+    Ok(in_order(customers.len(), found, Subscription::try_from)?)
 }
 
-/// The active subscription that started last of each of some customers, with the place that stood beside the customer.
+fn find(connection: &mut PgConnection, keys: &[SubscriptionKey]) -> Result<Vec<Option<CustomerSubscription>>, Fault> {
+    let mut by_id = FindByCustomerId::default();
+    let mut by_external_id = FindByCustomerExternalId::default();
+    for (place, key) in (1..).zip(keys) {
+        let (tenant, id) = (key.customer.tenant, key.id.as_str().to_owned());
+        match &key.customer.customer {
+            CustomerRef::Id(customer) => {
+                by_id.wanted.push(place, tenant);
+                by_id.customers.push(customer.uuid());
+                by_id.ids.push(id);
+            }
+            CustomerRef::ExternalId(customer) => {
+                by_external_id.wanted.push(place, tenant);
+                by_external_id.customers.push(customer.as_str().to_owned());
+                by_external_id.ids.push(id);
+            }
+        }
+    }
+    let mut found: Vec<(i64, Found)> = Vec::new();
+    if !by_id.wanted.is_empty() {
+        found.extend(by_id.load::<(i64, Found)>(connection)?);
+    }
+    if !by_external_id.wanted.is_empty() {
+        found.extend(by_external_id.load::<(i64, Found)>(connection)?);
+    }
+    let convert = |(customer, subscription): Found| {
+        Ok((Customer::try_from(customer)?, subscription.map(Subscription::try_from).transpose()?))
+    };
+    Ok(in_order(keys.len(), found, convert)?)
+}
+
+type Found = (CustomerRow, Option<SubscriptionRow>);
+
+/// Customers by our identifier, deleted or not, each with one of its subscriptions if it has it.
+#[derive(Default)]
+struct FindByCustomerId {
+    wanted: Wanted,
+    customers: Vec<Uuid>,
+    ids: Vec<String>,
+}
+
+/// The same for live customers by external identifier.
+#[derive(Default)]
+struct FindByCustomerExternalId {
+    wanted: Wanted,
+    customers: Vec<String>,
+    ids: Vec<String>,
+}
+
+const KEYS: &str = ") AS wanted (place, merchant_id, environment, key, subscription_id) ";
+
+const SUBSCRIPTION: &str = " LEFT JOIN LATERAL (SELECT * FROM subscriptions \
+    WHERE subscriptions.merchant_id = wanted.merchant_id AND subscriptions.environment = wanted.environment \
+    AND subscriptions.customer_id = customers.id AND subscriptions.id = wanted.subscription_id OFFSET 0) \
+    AS subscriptions ON true";
+
+impl QueryFragment<Pg> for FindByCustomerId {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.wanted.push_select(&(customers::all_columns, subscriptions::all_columns), &mut out)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.customers)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.ids)?;
+        for part in [KEYS, CUSTOMER_BY_ID, SUBSCRIPTION] {
+            out.push_sql(part);
+        }
+        Ok(())
+    }
+}
+
+impl QueryFragment<Pg> for FindByCustomerExternalId {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.wanted.push_select(&(customers::all_columns, subscriptions::all_columns), &mut out)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.customers)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.ids)?;
+        for part in [KEYS, CUSTOMER_BY_EXTERNAL_ID, SUBSCRIPTION] {
+            out.push_sql(part);
+        }
+        Ok(())
+    }
+}
+
+type FoundSql = (customers::SqlType, Nullable<subscriptions::SqlType>);
+
+kept_prepared!(FindByCustomerId, (BigInt, FoundSql));
+kept_prepared!(FindByCustomerExternalId, (BigInt, FoundSql));
+
+/// The active subscription that started last of each of some customers, with the place of its key.
 #[derive(Default)]
 struct FindCurrent {
-    places: Places,
+    wanted: Wanted,
     customers: Vec<Uuid>,
 }
 
 impl QueryFragment<Pg> for FindCurrent {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        self.places.push_select(&subscriptions::all_columns, &mut out)?;
+        self.wanted.push_select(&subscriptions::all_columns, &mut out)?;
+        out.push_sql(", ");
         out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.customers)?;
-        Places::push_tenant("subscriptions", &mut out);
         out.push_sql(
-            "customer_id = wanted.key AND status = 'active' \
+            ") AS wanted (place, merchant_id, environment, key) CROSS JOIN LATERAL (SELECT * FROM subscriptions \
+             WHERE subscriptions.merchant_id = wanted.merchant_id AND subscriptions.environment = wanted.environment \
+             AND subscriptions.customer_id = wanted.key AND subscriptions.status = 'active' \
              ORDER BY started_at DESC, id DESC LIMIT 1) AS subscriptions",
         );
         Ok(())
     }
 }
 
-impl QueryId for FindCurrent {
-    type QueryId = Self;
-
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl Query for FindCurrent {
-    type SqlType = (BigInt, subscriptions::SqlType);
-}
-
-impl RunQueryDsl<PgConnection> for &FindCurrent {}
-
-#[derive(Queryable, Insertable, AsChangeset)]
-#[diesel(table_name = subscriptions, primary_key(merchant_id, environment, customer_id, id), treat_none_as_null = true)]
-struct SubscriptionRow {
-    merchant_id: Uuid,
-    environment: String,
-    customer_id: Uuid,
-    id: String,
-    plan_id: Option<String>,
-    name: Option<String>,
-    status: String,
-    started_at: DateTime<Utc>,
-    cancelled_at: Option<DateTime<Utc>>,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-}
-
-impl SubscriptionRow {
-    fn new(tenant: Tenant, customer: CustomerId, subscription: &Subscription) -> Self {
-        Self {
-            merchant_id: tenant.merchant.uuid(),
-            environment: tenant.environment.as_str().to_owned(),
-            customer_id: customer.uuid(),
-            id: subscription.id.as_str().to_owned(),
-            plan_id: subscription.plan_id.as_ref().map(|id| id.as_str().to_owned()),
-            name: subscription.name.as_ref().map(|name| name.as_str().to_owned()),
-            status: subscription.status.as_str().to_owned(),
-            started_at: subscription.started_at.to_utc(),
-            cancelled_at: subscription.cancelled_at.map(Timestamp::to_utc),
-            created_at: subscription.created_at.to_utc(),
-            updated_at: subscription.updated_at.to_utc(),
-        }
-    }
-}
-
-impl TryFrom<SubscriptionRow> for Subscription {
-    type Error = StoreError;
-
-    fn try_from(row: SubscriptionRow) -> Result<Self, StoreError> {
-        Self::try_from(SubscriptionRecord {
-            customer_id: row.customer_id,
-            id: row.id,
-            plan_id: row.plan_id,
-            name: row.name,
-            status: row.status,
-            started_at: row.started_at.timestamp_millis(),
-            cancelled_at: row.cancelled_at.map(|time| time.timestamp_millis()),
-            created_at: row.created_at.timestamp_millis(),
-            updated_at: row.updated_at.timestamp_millis(),
-        })
-    }
-}
+kept_prepared!(FindCurrent, (BigInt, subscriptions::SqlType));

@@ -7,7 +7,7 @@ use roster_application::ports::{
 use crate::error::Fault;
 use crate::pool::Session;
 
-/// One connection, in a transaction or not, until the first error.
+/// One connection, in a transaction or not. After the first error every call fails.
 pub struct PostgresUnitOfWork<'a> {
     session: &'a mut Session,
     in_transaction: bool,
@@ -15,55 +15,64 @@ pub struct PostgresUnitOfWork<'a> {
 }
 
 impl<'a> PostgresUnitOfWork<'a> {
-    /// Over a transaction that `session` is in.
+    /// Uses `session`, which is in a transaction.
     pub fn in_transaction(session: &'a mut Session) -> Self {
         Self { session, in_transaction: true, failure: None }
     }
 
-    /// Over no transaction.
+    /// Uses `session` without a transaction.
     pub fn direct(session: &'a mut Session) -> Self {
         Self { session, in_transaction: false, failure: None }
     }
 
-    /// Ends it.
+    /// Whether the calls run in a transaction.
+    pub fn is_in_transaction(&self) -> bool {
+        self.in_transaction
+    }
+
+    /// Ends the unit of work.
     ///
     /// # Errors
-    /// The first error that a call met.
+    /// The first error of a call.
     pub fn finish(self) -> Result<(), StoreError> {
         self.failure.map_or(Ok(()), Err)
     }
 
-    /// Runs `statements`, unless an earlier call has failed. PostgreSQL itself would go on outside a transaction.
+    /// Runs `statements`, unless an earlier call has failed.
+    ///
+    /// The check is needed outside a transaction, where PostgreSQL would run further statements after an error.
     pub fn run<T>(&mut self, statements: impl FnOnce(&mut PgConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
-        self.check()?;
+        self.check_usable()?;
         let result = self.session.run(statements);
-        self.remember(result)
+        self.keep_failure(result)
     }
 
-    /// Runs one statement that writes. One that lost a race has done nothing, so that outside a transaction it can run
-    /// again by itself; in one, it has spoilt the transaction, which then runs again as a whole.
+    /// Runs statements that together write all or nothing.
+    ///
+    /// After a lost race they have written nothing. Outside a transaction they run again here; inside one, the
+    /// transaction has failed and its caller runs it again as a whole.
     pub fn run_write<T>(
         &mut self,
-        mut statement: impl FnMut(&mut PgConnection) -> Result<T, Fault>,
+        mut statements: impl FnMut(&mut PgConnection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
         if self.in_transaction {
-            return self.run(statement);
+            return self.run(statements);
         }
-        self.check()?;
+        self.check_usable()?;
         let mut value = None;
         let result = rerun_lost_races(|| {
-            value = Some(self.session.run(&mut statement)?);
+            value = Some(self.session.run(&mut statements)?);
             Ok(())
         });
-        let result = result.and_then(|()| value.ok_or_else(|| StoreError::internal("the statement was not run")));
-        self.remember(result)
+        let result = result.and_then(|()| value.ok_or_else(|| StoreError::internal("the statements were not run")));
+        self.keep_failure(result)
     }
 
-    fn check(&self) -> Result<(), StoreError> {
+    fn check_usable(&self) -> Result<(), StoreError> {
         if self.failure.is_some() { Err(StoreError::spent()) } else { Ok(()) }
     }
 
-    fn remember<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+    fn keep_failure<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         if let Err(error) = &result {
             self.failure = Some(error.clone());
         }

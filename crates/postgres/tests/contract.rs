@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use roster_application::ports::Store as _;
+use roster_executor::Reads;
 use roster_postgres::{Options, PostgresStore};
 use roster_store_contract::Subject;
 use roster_test_postgres::Template;
@@ -16,10 +18,26 @@ fn store(url: &str) -> PostgresStore {
     PostgresStore::connect(&options).expect("the options are usable")
 }
 
-/// An empty, migrated store; none where there is no server.
-fn empty_store() -> Option<Subject> {
-    let database = MIGRATED.database()?;
-    Some(Subject::guarded(Arc::new(store(database.url())), database))
+/// The store, called directly.
+mod direct {
+    use super::*;
+
+    /// An empty, migrated store; none where there is no server.
+    pub fn empty_store() -> Option<Subject> {
+        let database = MIGRATED.database()?;
+        Some(Subject::guarded(Arc::new(store(database.url())), database))
+    }
+
+    roster_store_contract::store_contract_tests!(empty_store);
 }
 
-roster_store_contract::store_contract_tests!(empty_store);
+/// The store behind the batching, as the service uses it.
+mod batched {
+    use super::*;
+
+    fn empty_store() -> Option<Subject> {
+        Some(direct::empty_store()?.batched(Reads::ByWorkers))
+    }
+
+    roster_store_contract::store_contract_tests!(empty_store);
+}

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use roster_application::{MAX_OVERLAP, Scope};
 use roster_domain::{ApiKeyId, Environment, MerchantId, MerchantName, Name};
 
-/// The longest that a key may be valid, unless it is for ever: 100 years.
+/// The longest validity of a key that expires: 100 years.
 const LONGEST_VALIDITY: Duration = Duration::from_hours(100 * 366 * 24);
 
 /// Roster keeps the customers of a billing platform's merchants.
@@ -47,10 +47,10 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// What the program can do.
+/// The commands of the program.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Answer requests until told to stop
+    /// Serve requests until a signal stops the service
     ///
     /// SIGTERM or SIGINT (Ctrl-C) stops accepting, finishes the requests in flight and closes the database. A second
     /// signal ends the process at once.
@@ -84,7 +84,7 @@ Example:
     Keys(Keys),
 }
 
-/// What can be done with merchants.
+/// The commands for merchants.
 #[derive(Debug, Subcommand)]
 pub enum Merchants {
     /// Make a merchant
@@ -93,7 +93,7 @@ Examples:
   roster merchants create Acme
   roster merchants create 'Acme Inc.' --json")]
     Create {
-        /// What it is called, 1 to 256 characters
+        /// The merchant's name, 1 to 256 characters
         #[arg(value_parser = |text: &str| MerchantName::parse(text))]
         name: MerchantName,
 
@@ -108,7 +108,7 @@ Examples:
     },
 }
 
-/// What can be done with API keys.
+/// The commands for API keys.
 #[derive(Debug, Subcommand)]
 pub enum Keys {
     /// Make an API key, and show it this once
@@ -117,23 +117,23 @@ Examples:
   roster keys create --merchant org_… --environment sandbox
   roster keys create --merchant org_… --environment live --name 'billing worker' --expires-in 90d --json")]
     Create {
-        /// Whose customers it opens: the id that `roster merchants create` or `list` shows
+        /// The merchant that the key belongs to: the id that `roster merchants create` or `list` shows
         #[arg(long, value_name = "ID", value_parser = MerchantId::parse)]
         merchant: MerchantId,
 
-        /// Which of the merchant's customers it opens: real ones, or those for trying things out
+        /// The environment of the key: live for real customers, sandbox for tests
         #[arg(long, value_parser = environment())]
         environment: Environment,
 
-        /// What to call it
+        /// The key's name
         #[arg(long, value_parser = |text: &str| Name::parse(text))]
         name: Option<Name>,
 
-        /// What it lets its holder do; may be given several times [default: everything but keys:manage]
+        /// A scope of the key; may be given several times [default: all scopes but keys:manage]
         #[arg(long = "scope", value_name = "SCOPE", value_parser = scope())]
         scopes: Vec<Scope>,
 
-        /// For how long it is valid, such as 90d, 12h or 1year [default: for ever]
+        /// How long the key is valid, such as 90d, 12h or 1year [default: for ever]
         #[arg(long, value_name = "DURATION", value_parser = validity)]
         expires_in: Option<Duration>,
 
@@ -143,7 +143,7 @@ Examples:
 
     /// List all keys of a merchant, the oldest first; never the keys themselves
     List {
-        /// Whose keys
+        /// The merchant that owns the keys
         #[arg(long, value_name = "ID", value_parser = MerchantId::parse)]
         merchant: MerchantId,
 
@@ -151,19 +151,19 @@ Examples:
         form: Form,
     },
 
-    /// Make a key in the place of another, which lives on for a while
+    /// Replace a key with a new one; the old key stays valid for a while
     ///
-    /// The new key has the name and the scopes of the old one and, from now on, as long a life.
+    /// The new key has the name and the scopes of the old one, and is valid for as long, counted from now.
     #[command(after_help = "\
 Examples:
   roster keys rotate key_… --overlap 24h
-  roster keys rotate key_… --overlap 0s      the old key is refused at once, or as good as")]
+  roster keys rotate key_… --overlap 0s      the old key is refused within auth.key_cache_ms")]
     Rotate {
         /// The id that `roster keys create` or `list` shows: key_…
         #[arg(value_parser = ApiKeyId::parse)]
         id: ApiKeyId,
 
-        /// How long the old key lives on beside the new one, at most 30 days, such as 24h or 0s
+        /// How long the old key stays valid beside the new one, at most 30 days, such as 24h or 0s
         #[arg(long, value_name = "DURATION", value_parser = overlap, default_value = "24h")]
         overlap: Duration,
 
@@ -171,10 +171,10 @@ Examples:
         form: Form,
     },
 
-    /// Revoke a key: from now on it opens nothing
+    /// Revoke a key: from now on it is refused
     ///
-    /// A running service may take it for some seconds more: the key cache of its configuration says how many. It cannot be
-    /// taken back. Revoking a key again changes nothing.
+    /// A running service may accept it for a few more seconds, at most `auth.key_cache_ms` of its configuration. A
+    /// revocation cannot be undone. Revoking a key again changes nothing.
     Revoke {
         /// The id that `roster keys create` or `list` shows: key_…
         #[arg(value_parser = ApiKeyId::parse)]
@@ -185,7 +185,7 @@ Examples:
     },
 }
 
-/// In which form a result is printed.
+/// The output format of a result.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Form {
     /// Print one JSON object instead of text
@@ -211,7 +211,7 @@ fn overlap(text: &str) -> Result<Duration, String> {
 
 fn validity(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| format!("{error}; write 90d, 12h or 1year"))?;
-    // What is stored counts milliseconds; anything shorter would be none at all.
+    // Times are stored in milliseconds: a shorter validity would become zero.
     if duration < Duration::from_millis(1) || duration > LONGEST_VALIDITY {
         return Err("must be from 1ms to 100years".to_owned());
     }
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_may_stand_before_or_behind_the_command() {
+    fn the_config_option_may_precede_or_follow_the_command() {
         for arguments in [["roster", "--config", "f", "migrate"], ["roster", "migrate", "--config", "f"]] {
             let cli = Cli::try_parse_from(arguments).expect("a command line");
             assert_eq!(cli.config, Some(PathBuf::from("f")));

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use roster_application::Roster;
-use roster_application::ports::{Store, StoreError};
-use roster_http::Reads;
+use roster_application::ports::Store;
+use roster_executor::Reads;
 use roster_jwt::Tokens;
 
 use crate::clock::SystemClock;
@@ -23,25 +23,23 @@ use {crate::layers::Faults, roster_postgres::PostgresStore, std::error::Error as
 /// The longest that the store itself waits for a connection or a lock. A request's own deadline is over it.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// The store that a URL names, whichever it is.
-pub enum Database {
-    /// A SQLite file.
-    #[cfg(feature = "sqlite")]
-    Sqlite(Arc<SqliteStore>),
-    /// A PostgreSQL server.
-    #[cfg(feature = "postgres")]
-    Postgres(Arc<PostgresStore>),
+/// A store, and how it is read.
+pub struct Database {
+    /// The store, behind its port.
+    pub store: Arc<dyn Store>,
+    /// Which threads read it.
+    pub reads: Reads,
 }
 
 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
 compile_error!("a service without a database: build with the feature sqlite, postgres, or both");
 
 impl Database {
-    /// Opens the store. A SQLite file and its folder are made when they are missing; PostgreSQL is first asked by what
-    /// comes next.
+    /// Opens the store that the URL names. A SQLite file and its folder are made when they are missing; PostgreSQL is
+    /// reached with the first call.
     ///
-    /// A file is read by those who answer requests, and each of these `workers` has a connection, so that none waits for one
-    /// (see [`Database::reads`]). Whoever else reads shares one more.
+    /// Each of the `workers` that answer requests reads a SQLite file over its own connection, so that none waits for
+    /// one. All other readers share one more connection.
     #[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "only a file is read by workers"))]
     pub fn open(config: &config::Database, workers: usize) -> anyhow::Result<Self> {
         let config::Database { url, deadline, .. } = config;
@@ -52,7 +50,7 @@ impl Database {
                 let connections = u32::try_from(workers).unwrap_or(u32::MAX).saturating_add(1);
                 let options = roster_sqlite::Options { path: path.clone(), connections, wait };
                 let store = SqliteStore::open(&options).with_context(|| format!("{url} cannot be opened"))?;
-                Ok(Self::Sqlite(Arc::new(store)))
+                Ok(Self { store: Arc::new(store), reads: Reads::ByCallers })
             }
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(url) => {
@@ -61,61 +59,22 @@ impl Database {
                 // No connection is made yet, so what can be wrong is the URL.
                 let store = PostgresStore::connect(&options)
                     .map_err(|error| Faults::of("database.url", error.source().unwrap_or(&error)))?;
-                Ok(Self::Postgres(Arc::new(store)))
+                Ok(Self { store: Arc::new(store), reads: Reads::ByWorkers })
             }
             #[cfg(not(all(feature = "sqlite", feature = "postgres")))]
             url => bail!(url.check_built_in().err().unwrap_or_default()),
         }
     }
 
-    /// The migrations that the schema lacks, in order.
-    pub fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
-        match self {
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(store) => store.pending_migrations(),
-            #[cfg(feature = "postgres")]
-            Self::Postgres(store) => store.pending_migrations(),
-        }
-    }
-
-    /// Brings the schema up to date, and names what was applied.
-    pub fn migrate(&self) -> Result<Vec<String>, StoreError> {
-        match self {
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(store) => store.migrate(),
-            #[cfg(feature = "postgres")]
-            Self::Postgres(store) => store.migrate(),
-        }
-    }
-
-    /// The store behind its port.
-    pub fn store(&self) -> Arc<dyn Store> {
-        match self {
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(store) => Arc::clone(store) as Arc<dyn Store>,
-            #[cfg(feature = "postgres")]
-            Self::Postgres(store) => Arc::clone(store) as Arc<dyn Store>,
-        }
-    }
-
-    /// Where the service reads this store.
-    pub fn reads(&self) -> Reads {
-        match self {
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(_) => Reads::Here,
-            #[cfg(feature = "postgres")]
-            Self::Postgres(_) => Reads::ByThreads,
-        }
-    }
-
     /// The service over this store, with the system's clock and randomness, as the command line uses it.
     pub fn roster(&self) -> Roster {
-        Roster::new(self.store(), Arc::new(SystemClock), Arc::new(UuidV7::default()), Arc::new(SystemEntropy))
+        let store = Arc::clone(&self.store);
+        Roster::new(store, Arc::new(SystemClock), Arc::new(UuidV7::default()), Arc::new(SystemEntropy))
     }
 }
 
-/// The service, and it takes the tokens of those issuers that are configured, if there are any.
-pub fn taking_tokens(roster: Roster, auth: &config::Auth) -> anyhow::Result<Roster> {
+/// The service with the tokens of the configured issuers, if there are any.
+pub fn with_tokens(roster: Roster, auth: &config::Auth) -> anyhow::Result<Roster> {
     if auth.issuers.is_empty() {
         return Ok(roster);
     }
@@ -128,10 +87,10 @@ pub fn taking_tokens(roster: Roster, auth: &config::Auth) -> anyhow::Result<Rost
 pub fn open_up_to_date(config: &config::Database, workers: usize) -> anyhow::Result<Database> {
     let database = Database::open(config, workers)?;
     if config.migrate_on_start {
-        database.migrate().context("the schema cannot be brought up to date")?;
+        database.store.migrate().context("the schema cannot be brought up to date")?;
         return Ok(database);
     }
-    let pending = database.pending_migrations().context("the state of the schema cannot be read")?;
+    let pending = database.store.pending_migrations().context("the state of the schema cannot be read")?;
     if !pending.is_empty() {
         bail!("the schema is behind: run `roster migrate` (it lacks {})", pending.join(", "));
     }

@@ -1,7 +1,7 @@
 //! The configuration: what can be set, by which layers, and within which bounds.
 //!
 //! Later layers win: the built-in `config/default.toml`, the file of `--config`, the environment, `DATABASE_URL`. The
-//! defaults stand in that file alone, and what it does not name is refused, so it is the list of all keys as well.
+//! defaults are only in that file, and a key that is not in it is refused, so it is also the list of all keys.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -23,16 +23,16 @@ use crate::telemetry;
 /// Every key with its default and a comment; the first layer.
 pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
 
-/// What the program was told.
+/// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// How the service is reached.
     pub http: Http,
     /// Where everything is kept.
     pub database: Database,
-    /// Who is let in.
+    /// Which credentials are accepted.
     pub auth: Auth,
-    /// How often they may call.
+    /// How many requests a second are accepted.
     pub limits: Limits,
     /// What is logged, and how.
     pub log: Log,
@@ -61,6 +61,8 @@ pub struct Http {
     pub cors_origins: Vec<Origin>,
     /// How long requests in flight may take to finish.
     pub shutdown_timeout: Duration,
+    /// MiB that all lists which are being streamed may hold together.
+    pub stream_memory_mib: usize,
 }
 
 /// `database.*`
@@ -70,6 +72,8 @@ pub struct Database {
     pub url: DatabaseUrl,
     /// Connections, each with a thread of its own.
     pub connections: u16,
+    /// Threads among them that write customers.
+    pub writers: u16,
     /// Requests that may wait for one.
     pub queue: usize,
     /// How long a request waits in all.
@@ -158,10 +162,12 @@ impl Config {
                 write_timeout: layers.read("http.write_timeout_ms", millis(1000..=300_000)),
                 cors_origins: layers.read("http.cors_origins", origins),
                 shutdown_timeout: layers.read("http.shutdown_timeout_ms", millis(1000..=600_000)),
+                stream_memory_mib: layers.read("http.stream_memory_mib", number(0..=65_536)),
             },
             database: Database {
                 url: layers.read("database.url", |value| DatabaseUrl::parse(text(value)?)),
                 connections: layers.read("database.connections", number(1..=256)),
+                writers: layers.read("database.writers", number(1..=64)),
                 queue: layers.read("database.queue", number(1..=65_536)),
                 deadline: layers.read("database.deadline_ms", millis(100..=60_000)),
                 migrate_on_start: layers.read("database.migrate_on_start", flag),
@@ -307,10 +313,12 @@ mod tests {
             c.http.cors_origins.iter().map(Origin::to_string).collect::<Vec<_>>().join(",")
         }),
         ("http.shutdown_timeout_ms", "1005", "1006", |c| c.http.shutdown_timeout.as_millis().to_string()),
+        ("http.stream_memory_mib", "17", "18", |c| c.http.stream_memory_mib.to_string()),
         ("database.url", "\"sqlite://a.db\"", "sqlite://b.db", |c| {
             format!("sqlite://{}", &c.database.url.to_string()[7..])
         }),
         ("database.connections", "7", "9", |c| c.database.connections.to_string()),
+        ("database.writers", "2", "3", |c| c.database.writers.to_string()),
         ("database.queue", "10", "11", |c| c.database.queue.to_string()),
         ("database.deadline_ms", "105", "106", |c| c.database.deadline.as_millis().to_string()),
         ("database.migrate_on_start", "false", "true", |c| c.database.migrate_on_start.to_string()),
@@ -369,10 +377,12 @@ mod tests {
                     write_timeout: Duration::from_secs(30),
                     cors_origins: Vec::new(),
                     shutdown_timeout: Duration::from_secs(30),
+                    stream_memory_mib: 16,
                 },
                 database: Database {
                     url: DatabaseUrl::Sqlite("data/roster.db".into()),
                     connections: 8,
+                    writers: 1,
                     queue: 1024,
                     deadline: Duration::from_secs(2),
                     migrate_on_start: true,
@@ -427,6 +437,8 @@ mod tests {
             ("http.shutdown_timeout_ms", "600001", "must be a whole number from 1000 to 600000 (milliseconds)"),
             ("database.url", "sqlite:x", "must be sqlite://relative.db"),
             ("database.connections", "0", "must be a whole number from 1 to 256"),
+            ("http.stream_memory_mib", "65537", "must be a whole number from 0 to 65536"),
+            ("database.writers", "0", "must be a whole number from 1 to 64"),
             ("database.queue", "-1", "must be a whole number from 1 to 65536"),
             ("database.deadline_ms", "1e3", "must be a whole number from 100 to 60000 (milliseconds)"),
             ("database.migrate_on_start", "yes", "must be true or false"),

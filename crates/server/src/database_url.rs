@@ -1,32 +1,34 @@
-//! Which database, and where, in one URL.
+//! The URL that names the database and its place.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// The URL of a database. It may hold a password, so neither `Debug` nor any message of this module shows it.
+/// The URL of a database.
+///
+/// It may contain a password, so neither `Debug` nor any message of this module shows it.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
     /// A SQLite file, relative to the working folder unless its path is absolute.
     Sqlite(PathBuf),
-    /// A PostgreSQL connection, as libpq reads it.
+    /// A PostgreSQL URL, as libpq reads it.
     Postgres(String),
 }
 
-/// What a URL must be, for messages.
+/// The allowed forms of a URL, for messages.
 const FORMS: &str = "must be sqlite://relative.db, sqlite:///absolute.db, postgres://… or postgresql://…";
 
 impl DatabaseUrl {
-    /// Reads a URL. The error says the rule that it broke, without repeating any part of it.
+    /// Reads a URL. The error is the rule that it breaks, without any part of the URL.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text.split_once("://") {
             Some(("sqlite", path)) => sqlite_path(path).map(Self::Sqlite),
-            // What stands behind it is for the driver to judge.
+            // The driver checks the rest when the store is opened.
             Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(text.to_owned())),
             _ => Err(FORMS.to_owned()),
         }
     }
 
-    /// What the database is called.
+    /// The name of the database product.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => "SQLite",
@@ -34,7 +36,7 @@ impl DatabaseUrl {
         }
     }
 
-    /// Errs if this binary was built without the database, saying how to build one with it.
+    /// Fails if this binary was built without the database; the error says how to build one with it.
     pub fn check_built_in(&self) -> Result<(), String> {
         let (feature, built_in) = match self {
             Self::Sqlite(_) => ("sqlite", cfg!(feature = "sqlite")),
@@ -49,7 +51,7 @@ impl DatabaseUrl {
         ))
     }
 
-    /// As much of a text that was meant to be a URL as cannot hold a password.
+    /// The part of a malformed URL that cannot contain a password, for messages.
     pub fn shown(text: &str) -> String {
         match text.split_once("://") {
             Some(("sqlite", _)) => format!("{text:?}"),
@@ -68,7 +70,7 @@ impl fmt::Debug for DatabaseUrl {
 }
 
 impl fmt::Display for DatabaseUrl {
-    /// The database's name and, where it is a file, its path; never a user, a password or a host.
+    /// Shows the product and, for a file, its path; never a user, a password or a host.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "SQLite {}", path.display()),
@@ -77,8 +79,9 @@ impl fmt::Display for DatabaseUrl {
     }
 }
 
-/// Takes a path as it is written. What SQLite itself would read as something else than a file is refused: each
-/// connection would open a memory of its own.
+/// Takes the path as it is written, but refuses names that SQLite does not read as a file.
+///
+/// With `:memory:`, for one, each connection would open an empty database of its own.
 fn sqlite_path(path: &str) -> Result<PathBuf, String> {
     if path.is_empty() || path.ends_with('/') {
         return Err(format!("{FORMS}: it names no file"));
@@ -97,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_form_names_its_database() {
+    fn each_form_is_read_as_its_database() {
         assert_eq!(DatabaseUrl::parse("sqlite://data/roster.db"), Ok(DatabaseUrl::Sqlite("data/roster.db".into())));
         assert_eq!(DatabaseUrl::parse("sqlite:///var/lib/a.db"), Ok(DatabaseUrl::Sqlite("/var/lib/a.db".into())));
         for url in [
@@ -111,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_of_a_database_is_refused() {
+    fn anything_but_a_database_url_is_refused() {
         for text in [
             "",
             "roster.db",
@@ -129,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_of_a_text_holds_no_password() {
+    fn the_shown_part_of_a_url_has_no_password() {
         for text in ["postgres:roster:hunter@db", "hunter", "roster:hunter://db", "mysql://roster:hunter@db"] {
             assert!(!DatabaseUrl::shown(text).contains("hunter"), "{text}");
         }

@@ -1,17 +1,17 @@
-//! A start without reading anything first: a merchant, a key, and requests to paste.
+//! `roster serve --demo`: a merchant, a key, and requests to paste, for a first try without documentation.
 
 use std::net::SocketAddr;
 
 use roster_application::{ApiKeyOrder, ApiKeySecret, PageSize, Roster, Scopes};
 use roster_domain::{Environment, MerchantId, MerchantName, Name, Tenant};
 
-/// What there is to try the service with.
+/// What the demo can offer.
 pub enum Demo {
-    /// A key that was made just now.
+    /// A demo merchant was made, with this key.
     Made(ApiKeySecret),
-    /// There are merchants already, this one the oldest.
+    /// There were merchants already; this is the oldest.
     MadeBefore(MerchantId),
-    /// Other machines can connect, and a demo is for this one alone.
+    /// Nothing was made, as other machines can connect and the demo is for this machine only.
     NotLoopback,
 }
 
@@ -38,7 +38,7 @@ impl Demo {
         Ok(Self::Made(created.secret))
     }
 
-    /// What to tell whoever started the service, once it listens at `base`, a URL without a path.
+    /// The text to print once the service listens at `base`, a URL without a path.
     pub fn greeting(&self, base: &str) -> String {
         let surfaces = format!(
             "
@@ -78,7 +78,9 @@ No demo merchant was made, as other machines can connect. A merchant and a key:
     }
 }
 
-/// The key, and one request of each surface's own documentation. The three make three different customers.
+/// The key, and one request for each surface, from that surface's documentation.
+///
+/// The three requests make three different customers.
 fn made(base: &str, key: &str) -> String {
     let request = |path: &str, body: &str| {
         format!(
@@ -118,7 +120,7 @@ Ctrl-C stops the service.
     )
 }
 
-/// The program as it was called, for commands to paste.
+/// The program name as it was called, for commands to paste.
 fn program() -> String {
     std::env::args().next().unwrap_or_else(|| "roster".to_owned())
 }

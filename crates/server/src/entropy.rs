@@ -1,4 +1,4 @@
-//! The system's randomness.
+//! Randomness from the operating system.
 
 use roster_application::ports::{Entropy, EntropyError};
 
@@ -7,7 +7,7 @@ pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
-        #[expect(clippy::disallowed_methods, reason = "this is the adapter of the port that everybody else uses")]
+        #[expect(clippy::disallowed_methods, reason = "this is the adapter behind the port")]
         getrandom::fill(bytes).map_err(|_| EntropyError)
     }
 }

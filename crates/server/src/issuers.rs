@@ -1,4 +1,4 @@
-//! `auth.issuers`: whose tokens are taken.
+//! `auth.issuers`: the issuers whose tokens are accepted.
 
 use std::path::PathBuf;
 
@@ -7,10 +7,9 @@ use roster_jwt::{Fault, Issuer, Settings};
 
 use crate::layers;
 
-/// Reads an array of tables, or the same in TOML, as a variable of the environment has it.
+/// Reads an array of tables, or a text with that array in TOML, as in an environment variable.
 ///
-/// What is wrong is told by the number of the issuer and the name of the field, never by the value, which may be a
-/// secret.
+/// Errors name the number of the issuer and the field, never the value, which may be a secret.
 pub fn parse(value: &Value) -> Result<Vec<Issuer>, String> {
     let rule = "must be an array of tables, each an issuer, in TOML";
     let tables = tables(value).ok_or(rule)?;
@@ -39,7 +38,7 @@ fn tables(value: &Value) -> Option<Vec<Map<String, Value>>> {
     items.ok()?.into_iter().map(table).collect()
 }
 
-/// Reads one issuer, or says what is wrong with which of its fields.
+/// Reads one issuer. The error lists all fields that break a rule.
 fn issuer(table: Map<String, Value>) -> Result<Issuer, Vec<String>> {
     let mut fields = Fields { unread: table, faults: Vec::new() };
     let settings = Settings {
@@ -57,11 +56,11 @@ fn issuer(table: Map<String, Value>) -> Result<Issuer, Vec<String>> {
         leeway_seconds: fields.number("leeway_seconds"),
     };
     fields.finish()?;
-    let told = |Fault { field, rule }| format!("{field}: {rule}");
-    Issuer::parse(settings).map_err(|faults| faults.into_iter().map(told).collect())
+    let message = |Fault { field, rule }| format!("{field}: {rule}");
+    Issuer::parse(settings).map_err(|faults| faults.into_iter().map(message).collect())
 }
 
-/// The fields of one issuer that were not read yet, and what was wrong with those that were.
+/// The fields of one issuer that are not read yet, and the faults of those that are.
 struct Fields {
     unread: Map<String, Value>,
     faults: Vec<String>,
@@ -72,7 +71,7 @@ impl Fields {
         self.read(name, "must be a text", text)
     }
 
-    /// A text, or an array of texts.
+    /// Reads a text, or an array of texts.
     fn texts(&mut self, name: &str) -> Vec<String> {
         let texts = |value: Value| match value.kind {
             ValueKind::Array(items) => items.into_iter().map(text).collect(),
@@ -98,7 +97,7 @@ impl Fields {
         read
     }
 
-    /// Says what is wrong, fields that there are not included.
+    /// Returns all faults. A field that is left unread is unknown, and a fault.
     fn finish(mut self) -> Result<(), Vec<String>> {
         let mut unknown: Vec<_> = self.unread.into_keys().map(|name| format!("{name}: no such field")).collect();
         unknown.sort_unstable();
@@ -118,7 +117,7 @@ fn text(value: Value) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// What is wrong with an array of issuers in TOML.
+    /// The faults of an array of issuers in TOML.
     fn faults(toml: &str) -> String {
         parse(&Value::from(toml)).expect_err("a fault")
     }
@@ -156,12 +155,12 @@ mod tests {
     }
 
     #[test]
-    fn no_two_issuers_have_the_same_name() {
+    fn a_second_issuer_with_the_same_name_is_refused() {
         assert_eq!(faults(&format!("[{{ {GOOD} }}, {{ {GOOD} }}]")), "issuer 2, issuer: another one has this name");
     }
 
     #[test]
-    fn what_is_no_array_of_tables_is_refused() {
+    fn anything_but_an_array_of_tables_is_refused() {
         for toml in ["", "i", "1", "{}", "[1]", "[[]]", "[{}", "[]\nother = 1", "[] # none\n[table]"] {
             assert_eq!(faults(toml), "must be an array of tables, each an issuer, in TOML", "{toml}");
         }

@@ -1,7 +1,7 @@
 //! Log lines for machines: one JSON object each.
 //!
-//! The formatter that comes with tracing-subscriber builds maps, and reads back the JSON of spans, for each line. There is
-//! a line for each request, and that took more time than answering it, so this one writes straight into the line.
+//! For each line, the formatter of tracing-subscriber builds maps and parses the JSON of spans again. Each request logs
+//! a line, and that formatting took longer than answering the request. This formatter writes directly into the line.
 
 use std::fmt::{self, Write as _};
 
@@ -42,7 +42,7 @@ where
     }
 }
 
-/// Writes the fields of a span as [`JsonLines`] wants them: pairs, without the braces around them.
+/// Writes the fields of a span as [`JsonLines`] expects them: JSON pairs without braces.
 pub struct JsonPairs;
 
 impl<'a> FormatFields<'a> for JsonPairs {
@@ -61,7 +61,7 @@ impl<'a> FormatFields<'a> for JsonPairs {
     }
 }
 
-/// Writes each field that it visits as a pair.
+/// Writes each visited field as a JSON pair.
 struct Fields<'a, 'w> {
     out: &'a mut Writer<'w>,
     has_some: bool,
@@ -103,7 +103,7 @@ impl Visit for Fields<'_, '_> {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON has no number for what is none.
+        // JSON has no NaN and no infinity: they are written as text.
         self.pair(field, |out| if value.is_finite() { write!(out, "{value}") } else { write!(out, "\"{value}\"") });
     }
 
@@ -122,17 +122,17 @@ fn write_text(out: &mut Writer<'_>, text: &str) -> fmt::Result {
     out.write_char('"')
 }
 
-/// Writes text as what stands between the quotes of a JSON string.
+/// Writes text escaped, as the content of a JSON string.
 struct Escaped<'a, 'w>(&'a mut Writer<'w>);
 
 impl fmt::Write for Escaped<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // Most texts go out whole. Looking at all bytes without a way out in between takes the compiler many at a time.
+        // Most texts need no escape. A fold without an early exit lets the compiler check many bytes at a time.
         if !text.bytes().fold(false, |some, byte| some | is_special(byte)) {
             return self.0.write_str(text);
         }
         let mut rest = text;
-        // Whatever must be escaped is one byte long, so that what is cut is text.
+        // Every character that needs an escape is one byte long, so `&special[1..]` is a character boundary.
         while let Some(place) = rest.bytes().position(is_special) {
             let (plain, special) = rest.split_at(place);
             self.0.write_str(plain)?;
@@ -148,7 +148,7 @@ impl fmt::Write for Escaped<'_, '_> {
     }
 }
 
-/// Whether a byte may not stand in a JSON string as it is (RFC 8259 §7).
+/// Whether a byte must be escaped in a JSON string (RFC 8259 §7).
 fn is_special(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
@@ -174,7 +174,7 @@ mod tests {
         }
     }
 
-    /// What `log` logs, line by line.
+    /// Runs `log` and returns its log lines, parsed.
     fn lines(log: impl FnOnce()) -> Vec<Value> {
         let lines = Lines::default();
         let written = lines.clone();
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_the_fields_of_its_event_as_they_are() {
+    fn a_line_has_the_fields_of_its_event_with_their_types() {
         let [line] = &lines(|| {
             tracing::warn!(target: "here", text = "a", number = 7_u64, below = -1, flag = true, part = 0.5, none = f64::NAN,
                 shown = %"b", debugged = ?Some(1), left_out = None::<&str>, "it {}", "happened");
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_a_text_holds_it_stays_one_line_and_one_text() {
+    fn any_text_is_logged_as_one_line_and_read_back_unchanged() {
         let text = "\"quoted\" \\ \n \r \t \u{0} \u{1f} \u{7f} é 漢 \u{1f600}";
         let lines = lines(|| tracing::info!(text, shown = %text));
         assert_eq!((lines.len(), &lines[0]["text"], &lines[0]["shown"]), (1, &json!(text), &json!(text)));

@@ -1,4 +1,4 @@
-//! Layers of configuration, one over the other, and everything that is wrong with them.
+//! Layers of configuration, where a later layer overrides an earlier one, and the list of all faults in them.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -9,23 +9,23 @@ use config::{File, FileFormat, Map, Source as _, Value, ValueKind};
 
 use crate::database_url::DatabaseUrl;
 
-/// What the variables of the environment start with.
+/// The prefix of this program's environment variables.
 const PREFIX: &str = "ROSTER__";
 
 /// The conventional name of `database.url`.
 const DATABASE_URL: &str = "DATABASE_URL";
 
-/// As many single-letter changes make a mistyped key of a known one.
-const NEAR: usize = 3;
+/// The largest edit distance at which an unknown key counts as a misspelling of a known one.
+const MAX_TYPO_DISTANCE: usize = 3;
 
-/// The defaults, what was laid over them, and the faults found so far.
+/// The defaults, the values that override them, and the faults found so far.
 pub struct Layers {
     defaults: BTreeMap<String, Value>,
     given: BTreeMap<String, Given>,
     faults: Vec<String>,
 }
 
-/// A value that was laid over a default.
+/// A value that overrides a default.
 struct Given {
     value: Value,
     origin: Origin,
@@ -37,27 +37,27 @@ enum Origin {
     Variable(String),
 }
 
-/// Everything that is wrong with the configuration.
+/// All faults of the configuration, one message each.
 #[derive(Debug)]
 pub struct Faults(Vec<String>);
 
 impl Layers {
-    /// Starts with the defaults, which also say which keys there are.
+    /// Starts with the defaults, which also define the known keys.
     ///
     /// # Panics
-    /// If the defaults are no TOML; they are part of the program.
+    /// If the defaults are not TOML; they are part of the program.
     pub fn over(defaults: &str) -> Self {
         let defaults = read(defaults).expect("the built-in defaults are TOML");
         Self { defaults: leaves(defaults), given: BTreeMap::new(), faults: Vec::new() }
     }
 
-    /// Every key there is, in order.
+    /// All known keys, sorted.
     #[cfg(all(test, feature = "sqlite"))]
     pub fn keys(&self) -> Vec<&str> {
         self.defaults.keys().map(String::as_str).collect()
     }
 
-    /// Lays a file over what is there.
+    /// Adds the values of a file, which override all earlier ones.
     pub fn add_file(&mut self, path: &Path) {
         match read_file(path) {
             Ok(table) => {
@@ -69,7 +69,9 @@ impl Layers {
         }
     }
 
-    /// Lays the variables that are meant for this program over what is there, and `DATABASE_URL` over all.
+    /// Adds the values of this program's environment variables, and then that of `DATABASE_URL`.
+    ///
+    /// Each overrides all earlier ones; other variables are ignored.
     pub fn add_variables(&mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) {
         let ours = variables.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         let ours: BTreeMap<String, OsString> =
@@ -83,11 +85,12 @@ impl Layers {
         }
     }
 
-    /// Reads a key with `parse`, whose error is the rule that the value broke. A value that broke it is noted as a
-    /// fault, and the default stands in for it so that the other keys are read as well.
+    /// Reads a key with `parse`, whose error is the rule that the value breaks.
+    ///
+    /// A wrong value is noted as a fault, and the default is returned, so that the other keys are checked as well.
     ///
     /// # Panics
-    /// If the defaults have no such key or break its rule; they are part of the program.
+    /// If the defaults lack the key or break its rule; they are part of the program.
     pub fn read<T>(&mut self, key: &str, parse: impl Fn(&Value) -> Result<T, String>) -> T {
         match self.given.get(key).map(|given| parse(&given.value)) {
             Some(Ok(value)) => return value,
@@ -97,7 +100,7 @@ impl Layers {
         parse(&self.defaults[key]).expect("the built-in defaults keep every rule")
     }
 
-    /// Notes that the value of a known key breaks `rule`.
+    /// Notes as a fault that the value of a known key breaks `rule`.
     pub fn refuse(&mut self, key: &str, rule: &str) {
         let (value, origin) = match self.given.get(key) {
             Some(given) => (&given.value, given.origin.to_string()),
@@ -106,7 +109,7 @@ impl Layers {
         self.faults.push(format!("{key} = {} (from {origin}): {rule}", shown(key, value)));
     }
 
-    /// Gives `config` out if nothing was wrong.
+    /// Returns `config` if there are no faults.
     pub fn finish<T>(self, config: T) -> Result<T, Faults> {
         if self.faults.is_empty() { Ok(config) } else { Err(Faults(self.faults)) }
     }
@@ -120,11 +123,13 @@ impl Layers {
         }
     }
 
-    /// Says that there is no such key, and which was probably meant. The value is not shown: nobody knows what it is.
+    /// The message for an unknown key, with the known key that it resembles.
+    ///
+    /// The value is not in it: under an unknown key it may be a secret.
     fn unknown(&self, key: &str, origin: &Origin) -> String {
         let written = origin.written(key);
         let distance = |known: &&String| strsim::damerau_levenshtein(known, &key.to_lowercase());
-        match self.defaults.keys().min_by_key(distance).filter(|known| distance(known) <= NEAR) {
+        match self.defaults.keys().min_by_key(distance).filter(|known| distance(known) <= MAX_TYPO_DISTANCE) {
             Some(known) => format!("{written} (from {origin}): no such key; {} is one", origin.written(known)),
             None if self.defaults.keys().any(|known| known.starts_with(&format!("{key}."))) => {
                 format!("{written} (from {origin}): a section, and no value")
@@ -135,14 +140,14 @@ impl Layers {
 }
 
 impl Faults {
-    /// The one fault of a value that only its user could judge.
+    /// One fault, found only when the value was used, not when it was parsed.
     pub fn of(key: &str, rule: impl fmt::Display) -> Self {
         Self(vec![format!("{key}: {rule}")])
     }
 }
 
 impl Origin {
-    /// A key in the form that this origin writes it in.
+    /// A key as this origin spells it.
     fn written(&self, key: &str) -> String {
         match self {
             Self::File(_) => key.to_owned(),
@@ -180,14 +185,15 @@ fn key_of(variable: &str) -> String {
     }
 }
 
-/// Reads one value in TOML, as a variable holds what is no text. `None` if it is none: what is wrong with it could not be
-/// told without a piece of it.
+/// Reads one TOML value, for variables whose value is not a text.
+///
+/// `None` if it is not TOML. There is no reason with it: the library's message repeats part of the value.
 pub fn value(toml: &str) -> Option<Value> {
     let mut table = read(&format!("value = {toml}")).ok()?;
     table.remove("value").filter(|_| table.is_empty())
 }
 
-/// A value for a message; what may hold a password or a secret is not shown.
+/// A value for a message, or a placeholder if it may contain a password or a secret.
 fn shown(key: &str, value: &Value) -> String {
     match &value.kind {
         ValueKind::String(text) if key == "database.url" => DatabaseUrl::shown(text),
@@ -201,15 +207,16 @@ fn read_file(path: &Path) -> Result<Map<String, Value>, String> {
     read(&std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?)
 }
 
-/// Reads TOML. Of the library's error only the first line is told, which says where; the others repeat a line of the
-/// file, which may hold a password.
+/// Reads TOML. The error is only the first line of the library's message, which has the position.
+///
+/// The other lines repeat a line of the file, which may contain a password.
 fn read(text: &str) -> Result<Map<String, Value>, String> {
     File::from_str(text, FileFormat::Toml)
         .collect()
         .map_err(|error| error.to_string().lines().next().unwrap_or_default().to_owned())
 }
 
-/// The values of a table and of the tables in it, by their full keys.
+/// The values of a table and of its inner tables, by their full keys, such as `http.bind`.
 fn leaves(table: Map<String, Value>) -> BTreeMap<String, Value> {
     let mut all = BTreeMap::new();
     for (name, value) in table {

@@ -1,4 +1,4 @@
-//! Standard error, behind a buffer: a line for each request is not a call of the system for each request.
+//! A buffer in front of standard error, so that one line a request does not mean one system call a request.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,24 +7,26 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How many bytes wait at most. Whoever logs more waits until there is room: no line is lost because a reader is slow.
-const ROOM: usize = 1 << 20;
+/// The size at which the buffer is full, in bytes: 1 MiB.
+///
+/// A thread that logs to a full buffer waits for room, so that a slow reader loses no line.
+const CAPACITY: usize = 1 << 20;
 
-/// How long the thread that writes rests after each time, so that it writes many lines at once where there are many.
-const REST: Duration = Duration::from_millis(10);
+/// How long the writer thread pauses after each write, so that it writes many lines at once under load.
+const PAUSE: Duration = Duration::from_millis(10);
 
-/// How long the last lines may take to be written when the program ends. A reader that hangs must not keep it.
-const LAST: Duration = Duration::from_secs(1);
+/// How long the program waits at its end for the last lines. A reader that hangs must not keep the program running.
+const FINAL_WRITE: Duration = Duration::from_secs(1);
 
-/// Where log lines go. Cloning it is cheap.
+/// The buffer that log lines are written to. Cloning it is cheap.
 #[derive(Clone)]
 pub struct LogBuffer(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    /// There is something to write, or it is time to end.
+    /// Signals lines to write, or the end.
     filled: Condvar,
-    /// There is room again.
+    /// Signals room for lines, or the end.
     emptied: Condvar,
 }
 
@@ -34,7 +36,7 @@ struct State {
     is_closed: bool,
 }
 
-/// Writes what is left when it is dropped. What is logged after that is lost.
+/// Writes the remaining lines when dropped. Lines that are logged later are lost.
 pub struct LogGuard {
     buffer: LogBuffer,
     thread: Option<JoinHandle<()>>,
@@ -44,7 +46,7 @@ impl LogBuffer {
     /// Starts the thread that writes to `out`.
     ///
     /// # Errors
-    /// If the system has no thread.
+    /// If the thread cannot be started.
     pub fn start(out: impl Write + Send + 'static) -> io::Result<(Self, LogGuard)> {
         let shared = Shared { state: Mutex::default(), filled: Condvar::new(), emptied: Condvar::new() };
         let buffer = Self(Arc::new(shared));
@@ -57,7 +59,7 @@ impl LogBuffer {
 impl Shared {
     fn add(&self, line: &[u8]) {
         let mut state = self.lock();
-        while state.lines.len() >= ROOM && !state.is_closed {
+        while state.lines.len() >= CAPACITY && !state.is_closed {
             state = self.emptied.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let was_empty = state.lines.is_empty();
@@ -68,7 +70,7 @@ impl Shared {
         }
     }
 
-    /// Writes what there is, again and again, until the end.
+    /// The loop of the writer thread, until the buffer is closed.
     fn write_to(&self, mut out: impl Write) {
         let mut lines = Vec::new();
         loop {
@@ -80,20 +82,20 @@ impl Shared {
             let is_closed = state.is_closed;
             drop(state);
             self.emptied.notify_all();
-            // There is nobody to tell that the log cannot be written.
+            // A failure to write the log cannot be logged.
             let _ = out.write_all(&lines).and_then(|()| out.flush());
             if is_closed {
                 return;
             }
             lines.clear();
-            self.rest();
+            self.pause();
         }
     }
 
-    /// Lets lines gather, unless it is time to end.
-    fn rest(&self) {
+    /// Lets lines collect, unless the buffer is closed.
+    fn pause(&self) {
         let state = self.lock();
-        let _ = self.filled.wait_timeout_while(state, REST, |state| !state.is_closed);
+        let _ = self.filled.wait_timeout_while(state, PAUSE, |state| !state.is_closed);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -110,7 +112,7 @@ impl Drop for LogGuard {
         let Some(thread) = self.thread.take() else { return };
         let pause = Duration::from_millis(1);
         let mut waited = Duration::ZERO;
-        while !thread.is_finished() && waited < LAST {
+        while !thread.is_finished() && waited < FINAL_WRITE {
             thread::sleep(pause);
             waited += pause;
         }
@@ -118,17 +120,17 @@ impl Drop for LogGuard {
 }
 
 impl<'a> MakeWriter<'a> for LogBuffer {
-    type Writer = Line<'a>;
+    type Writer = LineWriter<'a>;
 
-    fn make_writer(&'a self) -> Line<'a> {
-        Line(&self.0)
+    fn make_writer(&'a self) -> LineWriter<'a> {
+        LineWriter(&self.0)
     }
 }
 
-/// Takes one line at a time, whole.
-pub struct Line<'a>(&'a Shared);
+/// Adds each write to the buffer. tracing-subscriber writes one whole line at a time.
+pub struct LineWriter<'a>(&'a Shared);
 
-impl Write for Line<'_> {
+impl Write for LineWriter<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.0.add(line);
         Ok(line.len())
@@ -144,7 +146,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    /// Sends on whatever is written, each time after it was told to go on.
+    /// A writer that waits for `go_on` before each write, and sends what was written to the test.
     struct Slow {
         written: mpsc::Sender<Vec<u8>>,
         go_on: mpsc::Receiver<()>,
@@ -152,7 +154,7 @@ mod tests {
 
     impl Write for Slow {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            // Once the test does not tell any more, it is not slow any more.
+            // An error means that the test dropped its sender: from then on writes do not wait.
             let _ = self.go_on.recv();
             self.written.send(bytes.to_vec()).map_err(|_| io::ErrorKind::BrokenPipe)?;
             Ok(bytes.len())
@@ -165,15 +167,15 @@ mod tests {
 
     fn slow() -> (LogBuffer, LogGuard, mpsc::Sender<()>, mpsc::Receiver<Vec<u8>>) {
         let (written, lines) = mpsc::channel();
-        let (tell, go_on) = mpsc::channel();
+        let (go_ahead, go_on) = mpsc::channel();
         let (buffer, guard) = LogBuffer::start(Slow { written, go_on }).expect("a thread");
-        (buffer, guard, tell, lines)
+        (buffer, guard, go_ahead, lines)
     }
 
     #[test]
     fn every_line_is_written_in_order_by_the_end() {
-        let (buffer, guard, tell, written) = slow();
-        drop(tell);
+        let (buffer, guard, go_ahead, written) = slow();
+        drop(go_ahead);
         let lines: Vec<String> = (0..10_000).map(|number| format!("line {number}\n")).collect();
         for line in &lines {
             buffer.make_writer().write_all(line.as_bytes()).expect("it is taken");
@@ -185,38 +187,38 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_nothing_follows_is_written_all_the_same() {
-        let (buffer, _guard, tell, written) = slow();
+    fn a_line_is_written_without_a_line_after_it() {
+        let (buffer, _guard, go_ahead, written) = slow();
         for line in [b"one\n", b"two\n"] {
             buffer.make_writer().write_all(line).expect("it is taken");
-            tell.send(()).expect("the thread waits for it");
+            go_ahead.send(()).expect("the thread waits for it");
             assert_eq!(written.recv_timeout(Duration::from_secs(30)).as_deref(), Ok(&line[..]));
         }
     }
 
     #[test]
-    fn whoever_logs_faster_than_the_log_is_read_waits_and_loses_nothing() {
-        let (buffer, guard, tell, written) = slow();
-        let line = vec![b'x'; ROOM / 4];
+    fn a_thread_that_logs_to_a_full_buffer_waits_and_loses_nothing() {
+        let (buffer, guard, go_ahead, written) = slow();
+        let line = vec![b'x'; CAPACITY / 4];
         let logging = thread::spawn(move || {
             for _ in 0..20 {
                 buffer.make_writer().write_all(&line).expect("it is taken");
             }
         });
-        // The first write waits for the word, so that the buffer runs full behind it.
-        while !guard.buffer.0.lock().lines.len().ge(&ROOM) {
+        // The first write waits for `go_ahead`, so the buffer becomes full behind it.
+        while !guard.buffer.0.lock().lines.len().ge(&CAPACITY) {
             thread::yield_now();
         }
         assert!(!logging.is_finished());
-        drop(tell);
+        drop(go_ahead);
         logging.join().expect("no panic");
         drop(guard);
-        assert_eq!(written.try_iter().map(|bytes| bytes.len()).sum::<usize>(), 5 * ROOM);
+        assert_eq!(written.try_iter().map(|bytes| bytes.len()).sum::<usize>(), 5 * CAPACITY);
     }
 
     #[test]
-    fn a_reader_that_hangs_does_not_keep_the_program() {
-        let (buffer, guard, _tell, _written) = slow();
+    fn a_reader_that_hangs_does_not_keep_the_program_running() {
+        let (buffer, guard, _go_ahead, _written) = slow();
         buffer.make_writer().write_all(b"line\n").expect("it is taken");
         drop(guard);
     }

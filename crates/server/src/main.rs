@@ -1,8 +1,8 @@
-//! `roster`, the program: its command line, its configuration, and the place where adapters meet ports.
+//! The program `roster`: its command line, its configuration, and the composition of all adapters.
 //!
-//! [`cli`] says what can be asked, [`config`] what can be set, [`commands`] does it, one file each. [`compose`] alone
-//! knows which store there is; [`clock`], [`ids`] and [`entropy`] are the outside world behind the ports of the same
-//! names. No rule about customers stands here.
+//! [`cli`] defines the command line, [`config`] the configuration, and [`commands`] runs the commands, one file each.
+//! Only [`compose`] knows which store is used. [`clock`], [`ids`] and [`entropy`] implement the ports of these names.
+//! This crate must not contain rules about customers.
 
 mod cli;
 mod clock;
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("roster: {error:#}");
-            // For a command line that is wrong clap has exited already, with 2 as well.
+            // A wrong configuration exits with 2, like a wrong command line, for which clap has exited already.
             if error.is::<layers::Faults>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
 
 fn run(cli: cli::Cli) -> anyhow::Result<()> {
     let config = config::Config::load(cli.config.as_deref(), std::env::vars_os())?;
-    // Dropped, the last lines are written before anything else is said.
+    // Dropped at the end of this function, so that all log lines are written before `main` prints an error.
     let _log = telemetry::start(&config.log)?;
     commands::run(cli.command, &config)
 }

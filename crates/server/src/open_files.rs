@@ -1,20 +1,21 @@
-//! As many open files as the connections need: each is one, and systems allow a thousand unless they are asked.
+//! Raises the limit of open files: each connection is one, and the default limit is often 1,024.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Config;
 
-/// What is open whatever the configuration says: logs, signals, the listening socket, and some to spare.
+/// Files that are open with any configuration: logs, signals, the listening socket, and a reserve.
 const ALWAYS: u64 = 64;
 
-/// Files of a connection to the database: an SQLite file, its log, and their shared memory, at most.
+/// The most files of one database connection: an SQLite file, its write-ahead log and their shared memory.
 const PER_DATABASE_CONNECTION: u64 = 4;
 
-/// Files of a thread that answers requests: what it waits with, and its connection to an SQLite file.
+/// Files of one worker thread: those of its event loop, and its connection to an SQLite file.
 const PER_WORKER: u64 = 4 + PER_DATABASE_CONNECTION;
 
-/// Raises what the process may have open to what `http.max_connections` needs, and says how many connections there may
-/// be. Where the system allows fewer, it is fewer, and a warning says so.
+/// Raises the limit of open files to what `http.max_connections` needs, and returns how many connections fit.
+///
+/// If the system's hard limit is lower, fewer connections fit, and a warning is logged.
 pub fn for_connections(config: &Config) -> usize {
     let wanted = config.http.max_connections;
     let others = ALWAYS
@@ -33,7 +34,7 @@ pub fn for_connections(config: &Config) -> usize {
     possible
 }
 
-/// Lets the process have `needed` files open if it may, and says how many it may have.
+/// Raises the soft limit to `needed`, but at most to the hard limit, and returns the resulting soft limit.
 fn raise(needed: u64) -> u64 {
     let before = getrlimit(Resource::Nofile);
     let (Some(soft), hard) = (before.current, before.maximum.unwrap_or(u64::MAX)) else { return u64::MAX };
@@ -47,7 +48,7 @@ fn raise(needed: u64) -> u64 {
     }
 }
 
-/// How many connections there may be beside `others`, at least one.
+/// How many connections fit beside `others` files, at least one.
 fn connections_within(allowed: u64, others: u64) -> usize {
     usize::try_from(allowed.saturating_sub(others)).unwrap_or(usize::MAX).max(1)
 }
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_process_may_have_open_is_raised_but_never_lowered() {
+    fn the_limit_of_open_files_is_raised_but_never_lowered() {
         let before = getrlimit(Resource::Nofile).current.expect("a limit");
         assert!(raise(1) >= before);
         let hard = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn other_files_come_first_and_one_connection_there_always_is() {
+    fn at_least_one_connection_fits_beside_the_other_files() {
         assert_eq!(connections_within(1024, 100), 924);
         assert_eq!(connections_within(100, 100), 1);
         assert_eq!(connections_within(10, 100), 1);

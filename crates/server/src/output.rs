@@ -1,14 +1,14 @@
-//! Results, on standard output: text for people, or one JSON object.
+//! Command results on standard output: text for people, or one JSON object.
 
 use std::io::{self, Write as _};
 
 use anyhow::Context as _;
 use serde::Serialize;
 
-/// Prints text, and sees to it that it is out.
+/// Prints text and flushes standard output.
 ///
 /// # Errors
-/// If nobody reads.
+/// If standard output cannot be written, as when the reader has closed it.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("the result cannot be written")
@@ -17,7 +17,7 @@ pub fn print(text: &str) -> anyhow::Result<()> {
 /// Prints one JSON object on one line.
 ///
 /// # Errors
-/// If nobody reads.
+/// As [`print()`].
 pub fn print_json(object: &impl Serialize) -> anyhow::Result<()> {
     print(&format!("{}\n", serde_json::to_string(object)?))
 }

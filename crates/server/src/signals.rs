@@ -1,4 +1,4 @@
-//! Being told to stop: the first SIGTERM or SIGINT asks, the second ends the process.
+//! Stop signals: the first SIGTERM or SIGINT stops the service gracefully, the second ends the process.
 
 use std::future::Future;
 use std::io;
@@ -12,24 +12,25 @@ use tokio::sync::oneshot;
 
 const STOPPING: [i32; 2] = [SIGTERM, SIGINT];
 
-/// What the process does with signals.
+/// The process's signal handlers.
 ///
-/// The second one is answered in the signal handler itself, so that nothing that is busy or stuck can delay it.
+/// The second signal ends the process in the signal handler itself, so that a busy or stuck thread cannot delay it.
 pub struct Signals {
     /// Whether the next signal ends the process.
     next_one_ends: Arc<AtomicBool>,
 }
 
 impl Signals {
-    /// From now on a signal ends the process with 128 and its number, even where the system would ignore it, as it
-    /// does for the first process of a container.
+    /// From now on a signal ends the process with the exit code 128 plus its number.
+    ///
+    /// A handler is needed even for that: the kernel ignores these signals for process 1 of a container otherwise.
     ///
     /// # Errors
     /// If the system refuses.
     pub fn catch() -> io::Result<Self> {
         let next_one_ends = Arc::new(AtomicBool::new(true));
         for signal in STOPPING {
-            // In this order: a signal looks at the flag before it sets it.
+            // Handlers run in this order: the first must read the flag before the second sets it.
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&next_one_ends))?;
             flag::register(signal, Arc::clone(&next_one_ends))?;
         }
@@ -50,7 +51,7 @@ impl Signals {
                     signal,
                     "stopping once the requests in flight are answered; another signal ends at once"
                 );
-                // Where nobody waits any more, the service is stopping by itself.
+                // An error means that the service is already stopping and the receiver is dropped.
                 let _ = sender.send(());
             }
         })?;

@@ -1,4 +1,4 @@
-//! Logs: to standard error, pretty or JSON. What dependencies log goes the same way.
+//! Logging to standard error, pretty or JSON, also for dependencies.
 
 use std::io::{self, IsTerminal as _};
 
@@ -9,16 +9,16 @@ use crate::config::{Log, LogFormat};
 use crate::json_lines::{JsonLines, JsonPairs};
 use crate::log_buffer::{LogBuffer, LogGuard};
 
-/// The levels, least first.
+/// The levels, the quietest first.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// Dependencies whose `info` is of no use here; they are held at `warn`, unless the filter names them.
+/// Dependencies whose `info` lines are noise. They log from `warn` up, unless the filter names them.
 const NOISY: [&str; 4] = ["actix_server", "actix_http", "mio", "r2d2"];
 
-/// Sends every log line of the process to standard error from now on, until the guard is dropped.
+/// Sends all log lines of the process to standard error, until the guard is dropped.
 ///
 /// # Errors
-/// If it was done before.
+/// If logging was started before, or the thread of the log cannot be started.
 pub fn start(log: &Log) -> anyhow::Result<LogGuard> {
     let terminal = io::stderr().is_terminal();
     let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -33,17 +33,17 @@ pub fn start(log: &Log) -> anyhow::Result<LogGuard> {
     Ok(guard)
 }
 
-/// Checks a level or a filter; the error is the rule that it broke.
+/// Checks a level or a filter. The error is the rule that it breaks.
 pub fn check_level(level: &str) -> Result<(), String> {
     let rule = || format!("must be {}, or a filter such as \"info,roster::request=off\"", LEVELS.join(", "));
-    // To the filter's syntax a single word may also be the name of a module, which `inof` is not meant to be.
+    // A filter accepts any single word as the name of a module, so the typo `inof` would silently turn logging off.
     if level.bytes().all(|b| b.is_ascii_alphanumeric()) && !LEVELS.contains(&level) {
         return Err(rule());
     }
     EnvFilter::try_new(level).map(drop).map_err(|error| format!("{}: {error}", rule()))
 }
 
-/// The filter of a level that was checked. What it says of a dependency wins over what is said here.
+/// Makes the filter of a checked level. What the level says about a dependency overrides [`NOISY`].
 fn filter(level: &str) -> EnvFilter {
     if LEVELS[..3].contains(&level) {
         return EnvFilter::new(level);
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_level_or_a_filter_is_taken() {
+    fn a_level_or_a_filter_is_accepted() {
         for level in ["off", "error", "warn", "info", "debug", "trace", "info,roster::request=off", "roster_http=debug"]
         {
             assert_eq!(check_level(level), Ok(()), "{level}");
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn dependencies_are_held_at_warn_unless_the_filter_names_them() {
+    fn dependencies_log_from_warn_up_unless_the_filter_names_them() {
         assert!(filter("debug").to_string().contains("actix_server=warn"));
         assert!(filter("debug,actix_server=trace").to_string().contains("actix_server=trace"));
         assert_eq!(filter("error").to_string(), "error");

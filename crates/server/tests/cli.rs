@@ -1,4 +1,4 @@
-//! Commands that end by themselves: their results, their messages and their exit codes.
+//! Commands that end without a signal: their results, messages and exit codes.
 #![cfg(feature = "sqlite")]
 
 mod program;
@@ -15,7 +15,7 @@ fn merchant(program: &Program, name: &str) -> String {
 }
 
 #[test]
-fn a_merchant_and_a_key_are_made_on_a_fresh_database_with_no_setting_at_all() {
+fn a_merchant_and_a_key_can_be_made_without_any_setting() {
     let program = Program::new();
     let merchant = merchant(&program, "Acme");
     assert!(program.folder().join("data/roster.db").is_file());
@@ -26,7 +26,7 @@ fn a_merchant_and_a_key_are_made_on_a_fresh_database_with_no_setting_at_all() {
 }
 
 #[test]
-fn migrating_twice_is_as_good_as_once() {
+fn migrating_again_changes_nothing() {
     let program = Program::new();
     let first = program.run(&["migrate"]).expect_success();
     assert!(first.contains("applied ") && first.ends_with("up to date: SQLite data/roster.db\n"), "{first}");
@@ -34,7 +34,7 @@ fn migrating_twice_is_as_good_as_once() {
 }
 
 #[test]
-fn a_schema_that_is_behind_is_refused_where_nobody_may_migrate_but_by_command() {
+fn an_old_schema_is_refused_if_migrate_on_start_is_false() {
     let program = Program::new().with("ROSTER__DATABASE__MIGRATE_ON_START", "false");
     for arguments in [&["merchants", "list"][..], &["keys", "revoke", "key_01kasf9sgre5psvqpgk4v6y7z0"], &["serve"]] {
         let message = program.run(arguments).expect_failure(1);
@@ -76,20 +76,20 @@ fn a_key_is_shown_once_and_listed_without_its_secret() {
 }
 
 #[test]
-fn a_key_expires_when_it_was_told_to() {
+fn a_key_expires_after_the_given_duration() {
     let program = Program::new();
     let merchant = merchant(&program, "Acme");
     let create = ["keys", "create", "--merchant", &merchant, "--environment", "live", "--json", "--expires-in", "90d"];
     let key = program.run(&create).expect_json();
     let time = |field| roster_domain::Timestamp::parse(text(&key, field)).expect("a time").as_millis();
     let validity = time("expires_at") - time("created_at");
-    // The end is reckoned a moment before the beginning is taken.
+    // The program computes `expires_at` a moment before `created_at`.
     assert!((90 * 86_400_000 - 60_000..=90 * 86_400_000).contains(&validity), "{key}");
     assert_eq!(key["merchant_id"], json!(merchant));
 }
 
 #[test]
-fn a_revoked_key_stays_revoked_since_the_first_time() {
+fn revoking_a_key_again_keeps_the_first_time() {
     let program = Program::new();
     let merchant = merchant(&program, "Acme");
     let create = ["keys", "create", "--merchant", &merchant, "--environment", "live", "--json"];
@@ -105,7 +105,7 @@ fn a_revoked_key_stays_revoked_since_the_first_time() {
 }
 
 #[test]
-fn a_key_has_the_scopes_that_were_asked_for_or_everything_but_managing_keys() {
+fn a_key_has_the_requested_scopes_or_all_but_keys_manage() {
     let program = Program::new();
     let merchant = merchant(&program, "Acme");
     let create = |more: &[&str]| {
@@ -121,7 +121,7 @@ fn a_key_has_the_scopes_that_were_asked_for_or_everything_but_managing_keys() {
 }
 
 #[test]
-fn a_rotated_key_lives_on_beside_the_new_one() {
+fn a_rotated_key_stays_valid_for_the_overlap() {
     let program = Program::new();
     let merchant = merchant(&program, "Acme");
     let create = ["keys", "create", "--merchant", &merchant, "--environment", "sandbox", "--name", "ci", "--json"];
@@ -143,11 +143,11 @@ fn a_rotated_key_lives_on_beside_the_new_one() {
 }
 
 #[test]
-fn what_is_not_there_is_a_failure_that_names_it() {
+fn an_unknown_merchant_or_key_is_an_error_that_names_it() {
     let program = Program::new();
-    let nobody = "org_01kasf9sgre5psvqpgk4v6y7z0";
-    let message = program.run(&["keys", "create", "--merchant", nobody, "--environment", "live"]).expect_failure(1);
-    assert_eq!(message, format!("roster: no key was made for {nobody}: there is no such merchant\n"));
+    let unknown = "org_01kasf9sgre5psvqpgk4v6y7z0";
+    let message = program.run(&["keys", "create", "--merchant", unknown, "--environment", "live"]).expect_failure(1);
+    assert_eq!(message, format!("roster: no key was made for {unknown}: there is no such merchant\n"));
     let message = program.run(&["keys", "revoke", "key_01kasf9sgre5psvqpgk4v6y7z0"]).expect_failure(1);
     assert_eq!(message, "roster: there is no key key_01kasf9sgre5psvqpgk4v6y7z0\n");
 }
@@ -189,7 +189,7 @@ fn a_wrong_configuration_exits_with_2_and_touches_nothing() {
 }
 
 #[test]
-fn a_file_and_database_url_say_which_database() {
+fn the_file_or_database_url_selects_the_database() {
     let program = Program::new();
     std::fs::write(program.folder().join("roster.toml"), "[database]\nurl = \"sqlite://by-file.db\"\n")
         .expect("a file");
@@ -201,7 +201,7 @@ fn a_file_and_database_url_say_which_database() {
 }
 
 #[test]
-fn a_database_that_cannot_be_opened_is_a_failure_that_names_it() {
+fn a_database_that_cannot_be_opened_is_an_error_that_names_it() {
     let program = Program::new().with("DATABASE_URL", "sqlite://a-file/roster.db");
     std::fs::write(program.folder().join("a-file"), "").expect("a file");
     let message = program.run(&["migrate"]).expect_failure(1);
@@ -210,7 +210,7 @@ fn a_database_that_cannot_be_opened_is_a_failure_that_names_it() {
 
 #[cfg(feature = "postgres")]
 #[test]
-fn a_password_is_never_told_whatever_is_wrong_with_its_url() {
+fn no_message_contains_the_password_of_a_database_url() {
     for (url, code) in [
         ("postgres://roster:hunter@127.0.0.1:1/roster", 1),
         ("postgres://roster:hun/hunter@127.0.0.1/roster", 2),
@@ -232,7 +232,7 @@ fn a_password_is_never_told_whatever_is_wrong_with_its_url() {
 }
 
 #[test]
-fn every_command_has_help_that_says_what_it_is_for() {
+fn every_command_has_help() {
     let program = Program::new();
     for command in [
         &[][..],

@@ -1,4 +1,4 @@
-//! The life of `roster serve`: its start, its demo, its end.
+//! `roster serve`: its start, its demo and its end.
 #![cfg(feature = "sqlite")]
 
 mod program;
@@ -14,7 +14,7 @@ fn program() -> Program {
     Program::new().with("ROSTER__HTTP__BIND", "127.0.0.1:0").with("ROSTER__LOG__FORMAT", "json")
 }
 
-/// Waits until the service listens, and tells where.
+/// Waits until the service listens, and returns its address.
 fn address(service: &Running) -> String {
     let log = Running::lines_until(&service.err, "\"listening\"");
     let line: Value = serde_json::from_str(log.last().expect("a line")).expect("JSON");
@@ -29,7 +29,7 @@ fn key_in(greeting: &str) -> &str {
     greeting.lines().map(str::trim).find(|line| line.starts_with("sk_test_")).expect("a key")
 }
 
-/// Sends what one command of the greeting sends, and answers its status.
+/// Sends the request of one `curl` command of the greeting, and returns the status of the response.
 fn paste(command: &str) -> u16 {
     let quoted: Vec<&str> = command.split('\'').collect();
     let [start, authorization, _, content_type, _, body, _] = quoted[..] else { panic!("{command}") };
@@ -41,7 +41,7 @@ fn paste(command: &str) -> u16 {
 }
 
 #[test]
-fn the_demo_prints_a_key_and_a_request_for_each_surface_that_works_as_it_stands() {
+fn the_demo_prints_a_key_and_a_working_request_for_each_surface() {
     let program = program();
     let service = program.start(&["serve", "--demo"]);
     let address = address(&service);
@@ -55,7 +55,7 @@ fn the_demo_prints_a_key_and_a_request_for_each_surface_that_works_as_it_stands(
 }
 
 #[test]
-fn a_second_demo_makes_no_other_merchant_and_says_how_to_make_a_key() {
+fn a_second_demo_makes_no_merchant_and_explains_how_to_make_a_key() {
     let program = program();
     let first = program.start(&["serve", "--demo"]);
     let key = key_in(&greeting(&first, "jane@example.com")).to_owned();
@@ -67,7 +67,7 @@ fn a_second_demo_makes_no_other_merchant_and_says_how_to_make_a_key() {
     let merchants = program.run(&["merchants", "list", "--json"]).expect_json();
     let [merchant] = &merchants["data"].as_array().expect("a list")[..] else { panic!("{merchants}") };
     assert!(greeting.contains(merchant["id"].as_str().expect("an id")), "{greeting}");
-    // The key of the first start opens the door still.
+    // The key of the first start is still valid.
     let url = format!("http://{}/v1/customers", address(&second));
     let answer = ureq::get(url).header("authorization", format!("Bearer {key}")).call().expect("an answer");
     assert_eq!(answer.status(), 200);
@@ -107,7 +107,7 @@ fn either_signal_stops_the_service_and_every_log_line_is_json() {
 }
 
 #[test]
-fn as_many_files_may_be_open_as_the_connections_need() {
+fn the_limit_of_open_files_is_raised_for_the_connections() {
     let program = program().with("ROSTER__HTTP__MAX_CONNECTIONS", "2000");
     let service = program.start_within("-S -n 400", &["serve"]);
     address(&service);
@@ -115,7 +115,7 @@ fn as_many_files_may_be_open_as_the_connections_need() {
 }
 
 #[test]
-fn where_the_system_allows_fewer_open_files_there_are_fewer_connections_and_a_warning() {
+fn a_low_limit_of_open_files_means_fewer_connections_and_a_warning() {
     let program = program().with("ROSTER__HTTP__WORKERS", "1");
     let service = program.start_within("-n 400", &["serve"]);
     let log = Running::lines_until(&service.err, "\"listening\"");
@@ -128,7 +128,7 @@ fn where_the_system_allows_fewer_open_files_there_are_fewer_connections_and_a_wa
     assert!((1..400).contains(&warning["possible"].as_u64().expect("a number")), "{warning}");
 }
 
-/// Sends the head of a request with a body that is yet to come, and returns once the service waits for it.
+/// Sends the head of a request, and returns once the service waits for the body.
 fn request_in_flight(program: &Program, address: &str) -> TcpStream {
     let merchant = program.run(&["merchants", "create", "Acme", "--json"]).expect_json();
     let merchant = merchant["id"].as_str().expect("an id");
@@ -176,7 +176,7 @@ fn a_second_signal_ends_the_service_at_once() {
 }
 
 #[test]
-fn an_address_that_is_taken_is_a_failure_that_names_it() {
+fn an_address_in_use_is_an_error_that_names_it() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     let program = Program::new().with("ROSTER__HTTP__BIND", &address);

@@ -1,19 +1,20 @@
 use diesel::dsl::exists;
 use diesel::prelude::*;
-use roster_application::ports::{ApiKeyRecord, ApiKeyRepository, ApiKeyUse, StoreError, api_key_tenant};
+use roster_application::ports::{ApiKeyRepository, ApiKeyUse, StoreError};
+use roster_application::records::{ApiKeyRecord, tenant_of};
 use roster_application::{ApiKey, Digest};
 use roster_domain::{ApiKeyId, Tenant};
 
 use crate::error::Fault;
 use crate::rows::{Id, Time, limit};
-use crate::schema::{api_key_by_digest, api_keys, api_keys_of, insert_into_api_keys, tenant_of_api_key};
+use crate::schema::{ApiKeyRow, api_key_by_digest, api_keys, api_keys_of, insert_into_api_keys, tenant_of_api_key};
 use crate::unit_of_work::SqliteUnitOfWork;
 
 impl ApiKeyRepository for SqliteUnitOfWork<'_> {
     fn insert(&mut self, key: &ApiKey) -> Result<(), StoreError> {
         self.run_write(|connection| {
             refuse_known(connection, key)?;
-            insert_into_api_keys().values(ApiKeyRow::from(key)).execute(connection)?;
+            insert_into_api_keys().values(ApiKeyRow::from(ApiKeyRecord::from(key))).execute(connection)?;
             Ok(())
         })
     }
@@ -29,7 +30,7 @@ impl ApiKeyRepository for SqliteUnitOfWork<'_> {
     fn tenant_of(&mut self, id: ApiKeyId) -> Result<Option<Tenant>, StoreError> {
         self.run(|connection| {
             let found: Option<(Id, String)> = tenant_of_api_key(id).get_result(connection).optional()?;
-            let tenant = found.map(|(merchant, environment)| api_key_tenant(id.uuid(), merchant.0, &environment));
+            let tenant = found.map(|(merchant, environment)| tenant_of(id.uuid(), merchant.0, &environment));
             Ok(tenant.transpose()?)
         })
     }
@@ -45,7 +46,7 @@ impl ApiKeyRepository for SqliteUnitOfWork<'_> {
         })
     }
 
-    // A transaction has the write lock from its beginning on, so that finding is locking.
+    // A transaction holds the write lock from its start, so a plain read is enough.
     fn lock(&mut self, tenant: Tenant, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
         self.run(|connection| {
             let by_id = api_keys_of(tenant).filter(api_keys::id.eq(Id(id.uuid())));
@@ -82,8 +83,11 @@ impl ApiKeyRepository for SqliteUnitOfWork<'_> {
     }
 }
 
-/// The unique indexes say this of the keys of one merchant; that two merchants never share one rests on how
-/// identifiers and secrets are made, and this look at it costs nothing that matters.
+/// Refuses a key whose identifier or digest another key has, of any merchant.
+///
+/// The unique indexes begin with the merchant, so they find duplicates among the keys of one merchant only. Two
+/// merchants share no identifier or digest because these are made from random bits; this check is cheap and finds a
+/// defect there.
 fn refuse_known(connection: &mut SqliteConnection, key: &ApiKey) -> Result<(), Fault> {
     let has_digest = exists(api_key_by_digest(&key.digest));
     let is_known: bool = diesel::select(exists(tenant_of_api_key(key.id)).or(has_digest)).get_result(connection)?;
@@ -91,55 +95,4 @@ fn refuse_known(connection: &mut SqliteConnection, key: &ApiKey) -> Result<(), F
         return Err(StoreError::Duplicate { index: "api_keys (id), (digest)".to_owned() }.into());
     }
     Ok(())
-}
-
-#[derive(Queryable, Insertable)]
-#[diesel(table_name = api_keys)]
-struct ApiKeyRow {
-    merchant_id: Id,
-    id: Id,
-    environment: String,
-    name: Option<String>,
-    scopes: String,
-    digest: Vec<u8>,
-    created_at: Time,
-    expires_at: Option<Time>,
-    last_used_at: Option<Time>,
-    revoked_at: Option<Time>,
-}
-
-impl From<&ApiKey> for ApiKeyRow {
-    fn from(key: &ApiKey) -> Self {
-        Self {
-            merchant_id: Id(key.tenant.merchant.uuid()),
-            id: Id(key.id.uuid()),
-            environment: key.tenant.environment.as_str().to_owned(),
-            name: key.name.as_ref().map(|name| name.as_str().to_owned()),
-            scopes: key.scopes.to_string(),
-            digest: key.digest.0.to_vec(),
-            created_at: key.created_at.into(),
-            expires_at: key.expires_at.map(Time::from),
-            last_used_at: key.last_used_at.map(Time::from),
-            revoked_at: key.revoked_at.map(Time::from),
-        }
-    }
-}
-
-impl TryFrom<ApiKeyRow> for ApiKey {
-    type Error = StoreError;
-
-    fn try_from(row: ApiKeyRow) -> Result<Self, StoreError> {
-        Self::try_from(ApiKeyRecord {
-            merchant_id: row.merchant_id.0,
-            id: row.id.0,
-            environment: row.environment,
-            name: row.name,
-            scopes: row.scopes,
-            digest: row.digest,
-            created_at: row.created_at.as_millis(),
-            expires_at: row.expires_at.map(Time::as_millis),
-            last_used_at: row.last_used_at.map(Time::as_millis),
-            revoked_at: row.revoked_at.map(Time::as_millis),
-        })
-    }
 }

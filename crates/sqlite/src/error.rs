@@ -1,10 +1,10 @@
-//! What the errors of SQLite mean, and what may be told of them.
+//! What the errors of SQLite mean, and which parts of them may be logged.
 
 use diesel::ConnectionError;
 use diesel::result::{DatabaseErrorKind, Error};
 use roster_application::ports::StoreError;
 
-/// What a call of the unit of work can meet.
+/// Why a call of the unit of work failed.
 #[derive(Debug)]
 pub enum Fault {
     /// A statement failed.
@@ -34,43 +34,43 @@ impl From<Fault> for StoreError {
     }
 }
 
-/// What is told of an error. SQLite's own messages name tables, columns and constraints, never the values of rows.
+/// The message of an error, safe to log: SQLite's messages name tables, columns and constraints, never values of rows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-struct Said(String);
+struct ErrorMessage(String);
 
-/// What the port says of a failed statement.
+/// The port's error for a failed statement.
 pub fn store_error(error: &Error) -> StoreError {
     match error {
         Error::DatabaseError(DatabaseErrorKind::UniqueViolation, information) => {
             StoreError::Duplicate { index: index(information.message()) }
         }
-        Error::DatabaseError(_, information) if is_passing(information.message()) => {
-            StoreError::unavailable(said(error))
+        Error::DatabaseError(_, information) if is_transient(information.message()) => {
+            StoreError::unavailable(message_of(error))
         }
-        Error::BrokenTransactionManager => StoreError::unavailable(said(error)),
+        Error::BrokenTransactionManager => StoreError::unavailable(message_of(error)),
         Error::RollbackErrorOnCommit { commit_error, .. } => store_error(commit_error),
-        _ => StoreError::internal(said(error)),
+        _ => StoreError::internal(message_of(error)),
     }
 }
 
-/// What the port says when a connection cannot be made.
+/// The port's error for a connection that cannot be opened.
 pub fn connection_error(error: &ConnectionError) -> StoreError {
     match error {
         ConnectionError::CouldntSetupConfiguration(error) => store_error(error),
-        other => StoreError::unavailable(Said(other.to_string())),
+        other => StoreError::unavailable(ErrorMessage(other.to_string())),
     }
 }
 
-/// Whether somebody else has the file for the moment (`SQLITE_BUSY`).
+/// Whether another connection has locked the file (`SQLITE_BUSY`).
 pub fn is_locked(error: &Error) -> bool {
     matches!(error, Error::DatabaseError(_, information) if information.message() == "database is locked")
 }
 
-/// Whether it may be gone later. diesel tells no result codes of these, so they are known by the fixed text that SQLite
-/// has for each.
-fn is_passing(message: &str) -> bool {
-    const PASSING: [&str; 9] = [
+/// Whether the error may go away by itself. diesel does not expose the result codes of these errors, so they are
+/// recognised by SQLite's fixed text for each.
+fn is_transient(message: &str) -> bool {
+    const TRANSIENT: [&str; 9] = [
         "database is locked",                   // SQLITE_BUSY
         "database table is locked",             // SQLITE_LOCKED
         "database schema is locked",            // SQLITE_LOCKED
@@ -81,7 +81,7 @@ fn is_passing(message: &str) -> bool {
         "attempt to write a readonly database", // SQLITE_READONLY
         "out of memory",                        // SQLITE_NOMEM
     ];
-    PASSING.iter().any(|text| message.starts_with(text))
+    TRANSIENT.iter().any(|text| message.starts_with(text))
 }
 
 /// SQLite names the columns of a unique index, not the index.
@@ -89,9 +89,9 @@ fn index(message: &str) -> String {
     message.strip_prefix("UNIQUE constraint failed: ").unwrap_or(message).to_owned()
 }
 
-fn said(error: &Error) -> Said {
-    Said(match error {
-        // Whatever could not be written or read may be in the text of the error.
+fn message_of(error: &Error) -> ErrorMessage {
+    ErrorMessage(match error {
+        // These errors may contain the value that could not be written or read.
         Error::SerializationError(_) => "a value could not be written".to_owned(),
         Error::DeserializationError(_) => "a value could not be read".to_owned(),
         Error::InvalidCString(_) => "a text has a NUL".to_owned(),
@@ -107,7 +107,7 @@ mod tests {
     use roster_application::ports::Retry;
     use std::error::Error as _;
 
-    /// What the port says of the last of `statements` on a database in memory.
+    /// The port's error for the last of `statements`, on a database in memory.
     fn error_of(statements: &str) -> StoreError {
         let mut connection = SqliteConnection::establish(":memory:").expect("a database in memory");
         connection
@@ -127,20 +127,20 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_rule_is_a_defect_that_is_told_without_values() {
-        for (statements, told) in [
+    fn a_broken_constraint_is_a_defect_reported_without_values() {
+        for (statements, message) in [
             ("INSERT INTO t VALUES ('c', 2)", "CHECK constraint failed: a <> 'c'"),
             ("INSERT INTO t VALUES ('secret', 'secret')", "cannot store TEXT value in INTEGER column t.b"),
             ("INSERT INTO nowhere VALUES (1)", "no such table: nowhere"),
         ] {
             let error = error_of(statements);
             assert!(matches!(error, StoreError::Internal { .. }), "{error:?}");
-            assert_eq!(error.source().map(ToString::to_string).as_deref(), Some(told));
+            assert_eq!(error.source().map(ToString::to_string).as_deref(), Some(message));
         }
     }
 
     #[test]
-    fn a_full_database_may_have_room_later() {
+    fn a_full_database_is_unavailable_for_now() {
         let error = error_of(
             "PRAGMA max_page_count = 3;
              WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
@@ -150,13 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn a_database_that_only_reads_may_be_written_later() {
+    fn a_read_only_database_is_unavailable_for_now() {
         let error = error_of("PRAGMA query_only = ON; INSERT INTO t VALUES ('b', 2);");
         assert!(matches!(error, StoreError::Unavailable { retry: Retry::Later, .. }), "{error:?}");
     }
 
     #[test]
-    fn a_file_that_cannot_be_opened_may_be_there_later() {
+    fn a_file_that_cannot_be_opened_is_unavailable_for_now() {
         let error = SqliteConnection::establish("/no/such/folder/file.db").map(drop).expect_err("no folder");
         let error = connection_error(&error);
         assert!(matches!(error, StoreError::Unavailable { retry: Retry::Later, .. }), "{error:?}");

@@ -1,4 +1,4 @@
-//! The file: made if it is missing, and how every connection uses it.
+//! The database file: how it is created, and the settings of every connection to it.
 
 use std::fs;
 use std::io;
@@ -17,47 +17,47 @@ use roster_application::ports::StoreError;
 use crate::error::{connection_error, is_locked, store_error};
 use crate::pool::WRITE;
 
-/// How long to pause before looking again whether a file is free.
+/// How long to wait before trying again to use a locked file.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// A file that is there.
+/// A database file that exists.
 ///
-/// Nothing here opens it but SQLite: its locks belong to the process, and closing any other handle would let go of them
-/// behind its back.
+/// Only SQLite may open it. SQLite's locks (POSIX) belong to the process, and closing any other handle of the file in
+/// the same process would release them.
 #[derive(Debug, Clone)]
 pub struct DatabaseFile {
-    /// The whole path, which stays right wherever the process goes.
+    /// The absolute path, which stays right if the process changes its working folder.
     path: PathBuf,
 }
 
 impl DatabaseFile {
-    /// Makes the file, and its folder, unless they are there. A file that is made is for its owner alone.
+    /// Creates the file and its folder if they are missing. Only its owner may access a new file.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if it cannot be made, or if something else is in its place.
+    /// [`StoreError::Unavailable`] if it cannot be created, or if the path is not a regular file.
     pub fn provide(path: &Path) -> Result<Self, StoreError> {
-        let place = |error: io::Error| StoreError::unavailable(error);
+        let unavailable = |error: io::Error| StoreError::unavailable(error);
         let is_new = match fs::metadata(path) {
             Ok(found) if found.is_dir() => return Err(StoreError::unavailable("it is a folder")),
             Ok(found) if !found.is_file() => return Err(StoreError::unavailable("it is not a regular file")),
             Ok(_) => false,
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,
-            Err(error) => return Err(place(error)),
+            Err(error) => return Err(unavailable(error)),
         };
-        let file = Self { path: whole(path).map_err(place)? };
+        let file = Self { path: absolute(path).map_err(unavailable)? };
         if is_new {
             SqliteConnection::establish(&file.uri("rwc")).map_err(|error| connection_error(&error))?;
-            keep_from_others(&file.path).map_err(place)?;
+            restrict_to_owner(&file.path).map_err(unavailable)?;
         }
         Ok(file)
     }
 
-    /// What to open it by. Once it is gone, that does not make it anew.
+    /// The URL for opening the file. It does not create the file again if that was deleted.
     pub fn url(&self) -> String {
         self.uri("rw")
     }
 
-    /// A URI, in which no character of the path means anything else.
+    /// A URI, in which every special character of the path is escaped.
     fn uri(&self, mode: &str) -> String {
         let encode = |byte: &u8| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => char::from(*byte).to_string(),
@@ -67,7 +67,7 @@ impl DatabaseFile {
         format!("file:{path}?mode={mode}")
     }
 
-    /// Makes the first connection, which finds out what there is to find out about the file.
+    /// Opens a connection and checks that the file is a database that can be written.
     ///
     /// # Errors
     /// [`StoreError`] if it is no database, or cannot be written.
@@ -79,7 +79,7 @@ impl DatabaseFile {
     }
 }
 
-fn whole(path: &Path) -> io::Result<PathBuf> {
+fn absolute(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
@@ -87,19 +87,21 @@ fn whole(path: &Path) -> io::Result<PathBuf> {
 }
 
 #[cfg(unix)]
-fn keep_from_others(path: &Path) -> io::Result<()> {
+fn restrict_to_owner(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    // The other files that SQLite makes beside it take these permissions over.
+    // SQLite creates the WAL and the shared memory file with the permissions of this file.
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))
 }
 
 #[cfg(not(unix))]
-fn keep_from_others(_: &Path) -> io::Result<()> {
+fn restrict_to_owner(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// SQLite opens for reading what it may not write, and would not say so before the first write: so here is one, which is
-/// undone. Whoever finds the file locked by another writer knows as little as before, and does not wait to know more.
+/// Writes something and undoes it, to find out whether the file can be written.
+///
+/// SQLite opens a file that it may not write for reading only, and reports that at the first write. If another writer
+/// has locked the file, the check is skipped: it does not wait.
 fn require_writable(connection: &mut SqliteConnection) -> QueryResult<()> {
     match connection.batch_execute(WRITE) {
         Ok(()) => connection.batch_execute("PRAGMA user_version = 1; ROLLBACK"),
@@ -108,37 +110,38 @@ fn require_writable(connection: &mut SqliteConnection) -> QueryResult<()> {
     }
 }
 
-/// What a connection is set to.
+/// The settings of a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// How long to wait for another process that writes.
+    /// How long to wait for a write lock that another process holds.
     wait: Duration,
-    /// What to keep in memory of the file, in KiB.
+    /// The size of the page cache, in KiB.
     cache: u32,
-    /// Whether it may do no more than read.
+    /// Whether the connection may only read.
     query_only: bool,
 }
 
 impl Settings {
-    /// For a connection that reads. It keeps little of the file, and that only until somebody writes; the system keeps
-    /// more, once for all.
+    /// For a connection that reads. Its cache is small, as every write to the file empties it; the operating system's
+    /// cache serves all connections.
     pub fn reading(wait: Duration) -> Self {
         Self { wait, cache: 1024, query_only: true }
     }
 
-    /// For a connection that writes. What it keeps stays true, as nobody else in the process writes.
+    /// For a connection that writes. Its cache is larger, as it stays valid: no other connection of the process writes.
     pub fn writing(wait: Duration) -> Self {
         Self { wait, cache: 4 * 1024, query_only: false }
     }
 
     fn apply(self, connection: &mut SqliteConnection) -> QueryResult<()> {
-        // Before all else: to find out whether the file is in WAL mode may take waiting already.
+        // This comes first: reading the journal mode may already have to wait for a lock.
         connection.batch_execute(&format!("PRAGMA busy_timeout = {}", self.wait.as_millis()))?;
         require_wal(connection, self.wait)?;
-        // FULL, because with less a power cut can take back what was acknowledged. Copying the WAL into the file takes
-        // two more syncs; at 4000 pages, 16 MiB, an import was a seventh faster than at the default of 1000. The limit
-        // is what a WAL that readers have made grow is cut to. What a savepoint keeps to go back to are pages with
-        // personal data, which are not to lie in a temporary file.
+        // synchronous: with less than FULL, a power cut can lose acknowledged writes.
+        // wal_autocheckpoint: a checkpoint costs two more syncs. At 4000 pages, 16 MiB, an import was a seventh faster
+        // than at the default of 1000.
+        // journal_size_limit: a WAL that grew because of long readers is truncated to 64 MiB.
+        // temp_store: a savepoint's journal has pages with personal data, which must not be in a temporary file.
         connection.batch_execute(&format!(
             "PRAGMA synchronous = FULL;
              PRAGMA foreign_keys = ON;
@@ -161,14 +164,14 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for Settings {
 
 /// Puts the file into WAL mode, in which readers and the writer do not wait for each other.
 ///
-/// The first time that takes the file for a moment alone, and for that SQLite does not wait, whatever its time limit:
-/// of several that open a new file at once, all but one find it locked.
+/// The change needs an exclusive lock for a moment, and SQLite does not wait for that lock, whatever `busy_timeout`
+/// says. If several processes open a new file at once, all but one find it locked, so this tries again for `wait`.
 fn require_wal(connection: &mut SqliteConnection, wait: Duration) -> QueryResult<()> {
     let start = Instant::now();
     loop {
         match sql::<Text>("PRAGMA journal_mode = WAL").get_result::<String>(connection) {
             Ok(mode) if mode == "wal" => return Ok(()),
-            // Where the file system has no shared memory.
+            // For example, on a file system that has no shared memory.
             Ok(mode) => {
                 let refused = format!("the file cannot be put into WAL mode, only into {mode}");
                 return Err(Error::QueryBuilderError(refused.into()));
@@ -194,7 +197,7 @@ pub mod tests {
         (DatabaseFile::provide(&folder.path().join("roster.db")).expect("a new file"), folder)
     }
 
-    /// Asserts what a connection with `wait` of half a minute is set to.
+    /// Asserts the settings of a connection whose `wait` is half a minute.
     pub fn assert_settings(connection: &mut SqliteConnection, cache: i64, query_only: bool) {
         let mode: String = sql::<Text>("PRAGMA journal_mode").get_result(connection).expect("a mode");
         assert_eq!(mode, "wal");
@@ -215,7 +218,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_file_that_can_only_be_read_is_refused() {
+    fn a_read_only_file_is_refused() {
         let (file, _folder) = new_file();
         file.connect(Settings::writing(LONG))
             .expect("a new file")
@@ -224,25 +227,25 @@ pub mod tests {
         let mut connection = SqliteConnection::establish(&file.uri("ro")).expect("a file");
         let error = store_error(&require_writable(&mut connection).expect_err("it can only be read"));
         assert!(matches!(error, StoreError::Unavailable { retry: Retry::Later, .. }), "{error:?}");
-        let told = error.source().map(ToString::to_string);
-        assert_eq!(told.as_deref(), Some("attempt to write a readonly database"));
+        let message = error.source().map(ToString::to_string);
+        assert_eq!(message.as_deref(), Some("attempt to write a readonly database"));
     }
 
     #[test]
-    fn a_file_that_is_being_written_is_opened_all_the_same() {
+    fn a_file_with_an_active_writer_can_be_opened() {
         let (file, _folder) = new_file();
         let mut writer = file.connect(Settings::writing(LONG)).expect("a new file");
-        writer.batch_execute(WRITE).expect("nobody else writes");
+        writer.batch_execute(WRITE).expect("no other writer");
         let start = Instant::now();
         file.connect(Settings::writing(LONG)).expect("a file in WAL mode");
         assert!(start.elapsed() < LONG, "it waited for the writer");
     }
 
     #[test]
-    fn a_new_file_that_is_locked_is_put_into_wal_mode_as_soon_as_it_is_free() {
+    fn a_locked_new_file_enters_wal_mode_once_it_is_unlocked() {
         let (file, _folder) = new_file();
         let mut holder = SqliteConnection::establish(&file.url()).expect("a file");
-        holder.batch_execute("BEGIN EXCLUSIVE").expect("nobody else is there");
+        holder.batch_execute("BEGIN EXCLUSIVE").expect("no other connection");
         let start = Instant::now();
         let refused = file.connect(Settings::writing(SHORT)).map(drop).expect_err("it is locked");
         assert!(matches!(refused, StoreError::Unavailable { retry: Retry::Later, .. }), "{refused:?}");

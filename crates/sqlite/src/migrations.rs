@@ -11,14 +11,14 @@ use crate::error::store_error;
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
 diesel::table! {
-    /// The library's list of what was applied.
+    /// diesel's list of the applied migrations.
     __diesel_schema_migrations (version) {
         version -> Text,
     }
 }
 
-/// Applies what is missing, and returns the names. The caller holds the write lock, so that no other instance does the
-/// same.
+/// Applies the missing migrations and returns their names. The caller must hold the write lock, so that no other
+/// instance migrates at the same time.
 ///
 /// # Errors
 /// [`StoreError`]
@@ -31,7 +31,7 @@ pub fn migrate(connection: &mut SqliteConnection) -> Result<Vec<String>, StoreEr
     Ok(applied)
 }
 
-/// The names of what is missing. It writes nothing.
+/// The names of the missing migrations. It writes nothing.
 ///
 /// # Errors
 /// [`StoreError`]

@@ -1,4 +1,4 @@
-//! Connections: some that read, one that writes, and transactions that read.
+//! The connections: several that read, one that writes, and transactions over them.
 
 use std::time::Duration;
 
@@ -11,50 +11,52 @@ use crate::error::store_error;
 use crate::file::{DatabaseFile, Settings};
 use crate::writer::Writer;
 
-/// How long all connections may take to be made when the store is opened: more than a caller waits for one.
+/// The timeout for opening all connections when the store is opened: longer than a caller waits for one.
 const OPENING: Duration = Duration::from_secs(10);
 
-/// Begins a transaction that sees one state.
+/// Begins a transaction that reads: all its statements see the same snapshot.
 pub const READ: &str = "BEGIN";
 
-/// Begins a transaction that writes. It takes the write lock at once: one that took it later could find that what it
-/// has read is no longer so, and would have to begin again.
+/// Begins a transaction that writes.
+///
+/// It takes the write lock at once. If it took the lock after its first read, another writer could have changed the
+/// rows in between, and the transaction would fail and have to run again.
 pub const WRITE: &str = "BEGIN IMMEDIATE";
 
 /// The connections of one process to one file.
 pub struct Pool {
     readers: diesel::r2d2::Pool<ConnectionManager<SqliteConnection>>,
-    /// One, so that waiting for it is waiting for one's turn to write. SQLite itself knows no line: whoever finds the
-    /// file locked sleeps and looks again.
+    /// The only connection that writes: writers wait here for their turn.
     writer: Writer,
     wait: Duration,
 }
 
-/// A connection that reads, and that a caller has for itself.
+/// A connection for reading that one caller has taken from the pool.
 pub type Reader = PooledConnection<ConnectionManager<SqliteConnection>>;
 
 impl Pool {
-    /// Opens a file with so many connections that read. A caller waits at most `wait` for one of them, or for its turn
-    /// to write, and as long again for another process that writes.
+    /// Opens `file` with `readers` connections that read.
+    ///
+    /// A caller waits at most `wait` for one of them or for its turn to write, and at most `wait` again for another
+    /// process that writes.
     ///
     /// # Errors
-    /// [`StoreError`] if there is to be no connection or no time, or if the file is no database that can be written.
+    /// [`StoreError`] if `readers` or `wait` is zero, or if the file is no database that can be written.
     pub fn open(file: &DatabaseFile, readers: u32, wait: Duration) -> Result<Self, StoreError> {
         if readers == 0 || wait.is_zero() {
             return Err(StoreError::internal("a pool needs a connection, and time to get one"));
         }
-        // Before the readers: their pool tries again until the time is over, whatever the reason.
+        // Opened before the readers, whose pool repeats any error until its timeout: a broken file is refused at once.
         let writer = Writer::open(file.clone(), wait)?;
         let readers = diesel::r2d2::Pool::builder()
-            // All are made at once and kept: there is nothing to save by closing one.
+            // All are opened now and kept: closing an idle one would save nothing.
             .max_size(readers)
             .connection_timeout(OPENING)
             .max_lifetime(None)
             .idle_timeout(None)
-            // A file in use does not go away by itself, and asking whether it is still there would double what a read
-            // costs.
+            // An open file does not disappear, and a test for each read would double the cost of the read.
             .test_on_check_out(false)
-            // Whoever waits for the connection is told.
+            // The caller that waits for the connection gets the error.
             .error_handler(Box::new(NopErrorHandler))
             .connection_customizer(Box::new(Settings::reading(wait)))
             .build(ConnectionManager::new(file.url()))
@@ -65,7 +67,7 @@ impl Pool {
     /// Takes a connection that reads.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if none is to be had in time.
+    /// [`StoreError::Unavailable`] if none is free in time.
     pub fn reader(&self) -> Result<Reader, StoreError> {
         self.readers.get_timeout(self.wait).map_err(|error| StoreError::unavailable(format!("to read: {error}")))
     }
@@ -76,10 +78,10 @@ impl Pool {
     }
 }
 
-/// Runs `work` in a transaction that `begin` begins, which is undone if it errs.
+/// Runs `work` in a transaction that the statement `begin` begins. An error of `work` rolls it back.
 ///
 /// # Errors
-/// What `work`, the beginning or the commit met.
+/// The error of `begin`, of `work` or of the commit.
 pub fn in_transaction<T>(
     begin: &str,
     connection: &mut SqliteConnection,
@@ -92,7 +94,7 @@ pub fn in_transaction<T>(
             Ok(value)
         }
         Err(error) => {
-            // SQLite may have done so by itself.
+            // Fails if SQLite has rolled back by itself, as after some errors.
             let _ = AnsiTransactionManager::rollback_transaction(connection);
             Err(error)
         }
@@ -117,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn every_connection_that_reads_has_the_settings() {
+    fn every_reader_has_the_settings() {
         let (pool, _folder) = pool(3, LONG);
         let mut readers: Vec<Reader> = (0..3).map(|_| pool.reader().expect("a connection")).collect();
         for reader in &mut readers {
@@ -126,12 +128,12 @@ mod tests {
     }
 
     #[test]
-    fn waiting_for_a_connection_that_reads_has_an_end() {
+    fn waiting_for_a_reader_times_out() {
         let (pool, _folder) = pool(2, SHORT);
         let _both = (pool.reader().expect("a connection"), pool.reader().expect("a connection"));
         let refused = pool.reader().map(drop).expect_err("two readers at a time");
         assert!(matches!(refused, StoreError::Unavailable { retry: Retry::Later, .. }), "{refused:?}");
-        pool.writer().run(|_| Ok((Verdict::Commit, ()))).expect("nobody writes");
+        pool.writer().run(|_| Ok((Verdict::Commit, ()))).expect("no other writer");
     }
 
     #[test]
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_of_nothing_is_refused() {
+    fn a_pool_without_connections_or_time_is_refused() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = DatabaseFile::provide(&folder.path().join("roster.db")).expect("a new file");
         for (readers, wait) in [(0, LONG), (1, Duration::ZERO)] {
@@ -151,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_not_made_anew_once_it_is_gone() {
+    fn a_deleted_file_is_not_created_again() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("roster.db");
         let file = DatabaseFile::provide(&path).expect("a new file");

@@ -1,8 +1,8 @@
-//! The tables, as `migrations/sqlite` makes them.
+//! The tables that `migrations/sqlite` creates. Each column is listed once.
 //!
-//! Those of tenants are known in this file alone, so that a query which forgot its tenant does not compile: all that is
-//! handed out of them begins with one, but for what finds out whose a key is. A statement that is written as SQL goes by
-//! the compiler; `statements.rs` judges it.
+//! Tables of tenants are private to this file, so a query without its tenant does not compile: the public functions
+//! filter by the tenant, except the two that find the tenant of a key. The compiler cannot check statements that are
+//! written as SQL; `statements.rs` checks those.
 
 use diesel::dsl::{Eq, Filter, auto_type};
 use diesel::prelude::*;
@@ -12,69 +12,85 @@ use roster_domain::{ApiKeyId, Tenant};
 
 use crate::rows::Id;
 
-diesel::table! {
-    merchants (id) {
-        id -> Binary,
-        name -> Text,
-        created_at -> BigInt,
-    }
-}
+pub use tables::{ApiKeyRow, CustomerRow, MerchantRow, SubscriptionRow, merchants};
 
 mod tables {
-    diesel::table! {
-        api_keys (merchant_id, id) {
-            merchant_id -> Binary,
-            id -> Binary,
-            environment -> Text,
-            name -> Nullable<Text>,
-            scopes -> Text,
-            digest -> Binary,
-            created_at -> BigInt,
-            expires_at -> Nullable<BigInt>,
-            last_used_at -> Nullable<BigInt>,
-            revoked_at -> Nullable<BigInt>,
+    use diesel::query_builder::AstPass;
+    use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
+    use diesel::sqlite::Sqlite;
+    use roster_application::ApiKey;
+    use roster_application::ports::StoreError;
+    use roster_application::records::{ApiKeyRecord, CustomerRecord, MerchantRecord, SubscriptionRecord};
+    use roster_domain::{Customer, Merchant, Subscription};
+
+    use super::{Id, Insertable, QueryResult, Queryable};
+    use crate::rows::{Column, Time, table};
+
+    table! {
+        merchants (id) as MerchantRow from MerchantRecord to Merchant {
+            id: Id => Binary,
+            name: String => Text,
+            created_at: Time => BigInt,
         }
     }
 
-    diesel::table! {
-        customers (merchant_id, environment, id) {
-            merchant_id -> Binary,
-            environment -> Text,
-            id -> Binary,
-            email -> Nullable<Text>,
-            email_key -> Nullable<Text>,
-            email_exclusive -> Bool,
-            external_id -> Nullable<Text>,
-            name -> Nullable<Text>,
-            phone -> Nullable<Text>,
-            address_line1 -> Nullable<Text>,
-            address_line2 -> Nullable<Text>,
-            address_city -> Nullable<Text>,
-            address_state -> Nullable<Text>,
-            address_postal_code -> Nullable<Text>,
-            address_country -> Nullable<Text>,
-            tax_id -> Nullable<Text>,
-            metadata -> Text,
-            version -> BigInt,
-            created_at -> BigInt,
-            updated_at -> BigInt,
-            deleted_at -> Nullable<BigInt>,
+    table! {
+        api_keys (merchant_id, id) as ApiKeyRow from ApiKeyRecord to ApiKey {
+            merchant_id: Id => Binary,
+            id: Id => Binary,
+            environment: String => Text,
+            name: Option<String> => Nullable<Text>,
+            scopes: String => Text,
+            digest: Vec<u8> => Binary,
+            created_at: Time => BigInt,
+            expires_at: Option<Time> => Nullable<BigInt>,
+            last_used_at: Option<Time> => Nullable<BigInt>,
+            revoked_at: Option<Time> => Nullable<BigInt>,
         }
     }
 
-    diesel::table! {
-        subscriptions (merchant_id, environment, customer_id, id) {
-            merchant_id -> Binary,
-            environment -> Text,
-            customer_id -> Binary,
-            id -> Text,
-            plan_id -> Nullable<Text>,
-            name -> Nullable<Text>,
-            status -> Text,
-            started_at -> BigInt,
-            cancelled_at -> Nullable<BigInt>,
-            created_at -> BigInt,
-            updated_at -> BigInt,
+    table! {
+        customers (merchant_id, environment, id) as CustomerRow from CustomerRecord to Customer {
+            merchant_id: Id => Binary,
+            environment: String => Text,
+            id: Id => Binary,
+            email: Option<String> => Nullable<Text>,
+            email_key: Option<String> => Nullable<Text>,
+            email_exclusive: bool => Bool,
+            external_id: Option<String> => Nullable<Text>,
+            name: Option<String> => Nullable<Text>,
+            phone: Option<String> => Nullable<Text>,
+            address_line1: Option<String> => Nullable<Text>,
+            address_line2: Option<String> => Nullable<Text>,
+            address_city: Option<String> => Nullable<Text>,
+            address_state: Option<String> => Nullable<Text>,
+            address_postal_code: Option<String> => Nullable<Text>,
+            address_country: Option<String> => Nullable<Text>,
+            tax_id: Option<String> => Nullable<Text>,
+            metadata: String => Text,
+            version: i64 => BigInt,
+            created_at: Time => BigInt,
+            updated_at: Time => BigInt,
+            deleted_at: Option<Time> => Nullable<BigInt>,
+        }
+    }
+
+    table! {
+        subscriptions (merchant_id, environment, customer_id, id)
+            as SubscriptionRow from SubscriptionRecord to Subscription
+        {
+            merchant_id: Id => Binary,
+            environment: String => Text,
+            customer_id: Id => Binary,
+            id: String => Text,
+            plan_id: Option<String> => Nullable<Text>,
+            name: Option<String> => Nullable<Text>,
+            status: String => Text,
+            started_at: Time => BigInt,
+            cancelled_at: Option<Time> => Nullable<BigInt>,
+            created_at: Time => BigInt,
+            updated_at: Time => BigInt,
+            version: i64 => BigInt,
         }
     }
 }
@@ -83,7 +99,7 @@ mod tables {
 pub mod api_keys {
     pub use super::tables::api_keys::columns::*;
 
-    /// What the type of a row to be written names. It is no value that a query could be made from.
+    /// The table as a type, for rows to be inserted. A type alone cannot start a query.
     #[expect(non_camel_case_types, reason = "the library's derives look for this name")]
     pub type table = super::tables::api_keys::table;
 }
@@ -96,10 +112,6 @@ pub mod customers {
 /// The columns of a subscription.
 pub mod subscriptions {
     pub use super::tables::subscriptions::columns::*;
-
-    /// What the type of a row to be written names. It is no value that a query could be made from.
-    #[expect(non_camel_case_types, reason = "the library's derives look for this name")]
-    pub type table = super::tables::subscriptions::table;
 }
 
 /// The keys of `tenant`.
@@ -128,24 +140,19 @@ pub fn subscriptions_of(tenant: Tenant) -> _ {
         .filter(subscriptions::environment.eq(environment))
 }
 
-/// The key with this digest, whosever it is: whoever shows a key has not said yet.
+/// The key with this digest, of any tenant: the tenant of a caller is known only after its key is found.
 pub fn api_key_by_digest(digest: &Digest) -> Filter<api_keys::table, Eq<api_keys::digest, &[u8]>> {
     tables::api_keys::table.filter(api_keys::digest.eq(digest.0.as_slice()))
 }
 
-/// Whose key that is, and nothing more about it.
+/// The tenant of a key, and no other column.
 #[auto_type]
 pub fn tenant_of_api_key(id: ApiKeyId) -> _ {
     let id: Id = Id(id.uuid());
     tables::api_keys::table.filter(api_keys::id.eq(id)).select((api_keys::merchant_id, api_keys::environment))
 }
 
-/// Adds a key. The database refuses a row that has no tenant.
+/// Inserts a key. It needs no tenant here: the database refuses a row without one.
 pub fn insert_into_api_keys() -> IncompleteInsertStatement<api_keys::table> {
     diesel::insert_into(tables::api_keys::table)
-}
-
-/// Adds a subscription. The database refuses a row that has no tenant.
-pub fn insert_into_subscriptions() -> IncompleteInsertStatement<subscriptions::table> {
-    diesel::insert_into(tables::subscriptions::table)
 }

@@ -1,4 +1,4 @@
-//! What is asked of every statement, whichever repository runs it.
+//! Tests of every statement of all repositories: each names its tenant, uses an index, and is prepared once.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,12 +6,13 @@ use diesel::connection::InstrumentationEvent;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use roster_application::ports::{
-    ApiKeyUse, Claims, CustomerKey, CustomerRef, StoreError, SubscriptionCursor, UnitOfWork, Verdict,
+    ApiKeyUse, CustomerKey, CustomerQuery, CustomerRef, CustomerState, StoreError, SubscriptionCursor, SubscriptionKey,
+    SubscriptionWrite, UnitOfWork, Verdict, Write, Written,
 };
 use roster_application::{ApiKey, Digest, Scopes};
 use roster_domain::{
-    ApiKeyId, Customer, CustomerId, Email, EmailUse, Environment, ExternalId, Merchant, MerchantId, MerchantName,
-    Profile, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp,
+    ApiKeyId, Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, ExternalId, Merchant, MerchantId,
+    MerchantName, Name, Profile, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp,
 };
 use uuid::Uuid;
 
@@ -24,19 +25,19 @@ struct Step {
     detail: String,
 }
 
-/// How SQLite goes about a statement.
+/// SQLite's query plan for a statement, one text for each step.
 fn plan(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {
     let steps: Vec<Step> =
         diesel::sql_query(format!("EXPLAIN QUERY PLAN {statement}")).load(connection).expect("a plan");
     steps.into_iter().map(|step| step.detail).collect()
 }
 
-/// What `work` made a connection do, in order.
+/// What a connection did, in order.
 #[derive(Debug, Default, Clone)]
 struct Trace {
     /// Statements that were run.
     run: Vec<String>,
-    /// Statements that were prepared to be kept.
+    /// Statements that were prepared and put into the statement cache.
     kept: Vec<String>,
 }
 
@@ -106,7 +107,7 @@ fn call_merchants(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
         Merchant { id: tenant().merchant, name: MerchantName::parse("M").expect("a name"), created_at: now() };
     unit_of_work.merchants().insert(&merchant)?;
     unit_of_work.merchants().find(merchant.id)?;
-    // The first page of all merchants is the one that has nothing to look up.
+    // The first page of merchants is left out: it has no condition, so its plan is a scan.
     unit_of_work.merchants().list(Some(merchant.id), 10)?;
     Ok(())
 }
@@ -134,51 +135,78 @@ fn call_api_keys(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What requests that come by the thousand call.
+/// The customer as it is stored, which may have been changed by an earlier call.
+fn stored(unit_of_work: &mut dyn UnitOfWork) -> Result<Customer, StoreError> {
+    let key = CustomerKey { tenant: tenant(), customer: CustomerRef::Id(customer().id()) };
+    Ok(unit_of_work.customers().find(CustomerState::Live, &[key])?.remove(0).expect("a stored customer"))
+}
+
+fn change(unit_of_work: &mut dyn UnitOfWork, edit: impl FnOnce(&Customer) -> CustomerEdit) -> Result<(), StoreError> {
+    let before = stored(unit_of_work)?;
+    let after = before.changed(edit(&before), now()).expect("no metadata");
+    assert_eq!(unit_of_work.customers().write(&[Write::change(before, after)])?, [Written::Done]);
+    Ok(())
+}
+
+/// The calls that any request may make.
 fn call_hot_customers(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
     let customer = customer();
+    // The first may be stored already. The second is never stored, because the first has its identifiers.
+    let twin_id = CustomerId::new(Uuid::from_u128(7));
+    let twin = Customer::register(tenant(), twin_id, customer.profile().clone(), EmailUse::Exclusive, now());
+    unit_of_work.customers().write(&[Write::create(customer.clone()), Write::create(twin)])?;
     let by_external_id = CustomerRef::ExternalId(ExternalId::parse("ada").expect("an external identifier"));
     let keys =
         [CustomerRef::Id(customer.id()), by_external_id].map(|customer| CustomerKey { tenant: tenant(), customer });
-    let claims = Claims::of_new(&customer);
-    unit_of_work.customers().insert_free(&[&customer, &customer])?;
-    unit_of_work.customers().taken(&claims)?;
-    unit_of_work.customers().find(&keys)?;
-    unit_of_work.customers().lock(&keys[1])?;
-    unit_of_work.customers().update(&customer, &claims)?;
+    unit_of_work.customers().find(CustomerState::Live, &keys)?;
+    let name = |before: &Customer| Name::parse(format!("Version {}", before.version())).expect("a name");
+    change(unit_of_work, |before| CustomerEdit { name: Edit::Set(name(before)), ..CustomerEdit::default() })?;
+    for email in ["eda@example.com", "ada@example.com"] {
+        let email = Email::parse(email).expect("an address");
+        change(unit_of_work, |_| CustomerEdit { email: Edit::Set(email), ..CustomerEdit::default() })?;
+    }
+    let key = SubscriptionKey { customer: keys[0].clone(), id: subscription(1).id };
+    let (customer, before) = unit_of_work.subscriptions().find(&[key])?.remove(0).expect("a stored customer");
+    let id = customer.id();
+    let after = subscription(before.as_ref().map_or(1, |before| before.version + 1));
+    let write = Write::record(customer, SubscriptionWrite { before, after });
+    assert_eq!(unit_of_work.customers().write(&[write])?, [Written::Done]);
     unit_of_work.api_keys().find(&[Digest([0; 32])])?;
-    unit_of_work.subscriptions().current(&[(tenant(), customer.id())])?;
+    unit_of_work.subscriptions().current(&[(tenant(), id)])?;
     Ok(())
 }
 
 fn call_other_customers(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
-    unit_of_work.customers().list(tenant(), None, 10)?;
-    unit_of_work.customers().list(tenant(), Some(customer().id()), 10)?;
+    for state in [CustomerState::Live, CustomerState::Deleted, CustomerState::Any] {
+        for before in [None, Some(customer().id())] {
+            unit_of_work.customers().list(&CustomerQuery { tenant: tenant(), state, before, limit: 10 })?;
+        }
+    }
     Ok(())
 }
 
-fn call_subscriptions(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
-    let (tenant, customer) = (tenant(), customer().id());
-    let subscription = Subscription {
+fn subscription(version: i64) -> Subscription {
+    Subscription {
         id: SubscriptionId::parse("s").expect("a name"),
         plan_id: None,
         name: None,
         status: SubscriptionStatus::Active,
         started_at: now(),
         cancelled_at: None,
+        version,
         created_at: now(),
         updated_at: now(),
-    };
-    let cursor = SubscriptionCursor { started_at: now(), id: subscription.id.clone() };
-    unit_of_work.subscriptions().put(tenant, customer, &subscription)?;
-    unit_of_work.subscriptions().find(tenant, customer, &subscription.id)?;
-    unit_of_work.subscriptions().list(tenant, customer, None, 10)?;
-    unit_of_work.subscriptions().list(tenant, customer, Some(&cursor), 10)?;
+    }
+}
+
+fn call_subscriptions(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
+    let cursor = SubscriptionCursor { started_at: now(), id: subscription(1).id };
+    unit_of_work.subscriptions().list(tenant(), customer().id(), None, 10)?;
+    unit_of_work.subscriptions().list(tenant(), customer().id(), Some(&cursor), 10)?;
     Ok(())
 }
 
-/// All that may be asked of a tenant's table without naming the tenant: whose a key is, by what somebody shows or by its
-/// identifier, and whether anybody has such a key.
+/// The only reads of a tenant's table without its tenant: the key with a digest, and the tenant of a key.
 const WITHOUT_A_TENANT: [&str; 2] =
     ["FROM api_keys WHERE (api_keys.digest = ?)", "FROM api_keys WHERE (api_keys.id = ?)"];
 
@@ -191,7 +219,7 @@ fn every_statement_names_the_tenant_of_each_table_that_it_mentions() {
         let count = |what: &str, of: &str| sql.matches(&format!("{what}{of}")).count();
         let tables = ["api_keys", "customers", "subscriptions"];
         let mentioned: usize = tables.map(|table| count("FROM ", table) + count("UPDATE ", table)).iter().sum();
-        // Behind a SELECT or an UPDATE stand its conditions, and behind an INSERT its columns.
+        // A SELECT or an UPDATE names the tenant in its conditions, an INSERT in its columns.
         assert_eq!((count("merchant_id", " = ?"), count("environment", " = ?")), (mentioned, mentioned), "{sql}");
         if tables.iter().any(|table| count("INSERT INTO ", table) > 0) {
             let (columns, _) = sql.split_once(')').expect("a list of columns");
@@ -213,7 +241,7 @@ fn no_statement_reads_a_whole_table_or_index() {
 }
 
 #[test]
-fn customers_are_looked_up_by_the_whole_of_an_index() {
+fn customers_are_looked_up_by_all_columns_of_an_index() {
     let (mut connection, statements) = all_statements();
     let plans: Vec<Vec<String>> = statements.iter().map(|sql| plan(&mut connection, sql)).collect();
     for step in plans.concat().iter().filter(|step| step.contains("customers") || step.contains(" o ")) {
@@ -223,7 +251,7 @@ fn customers_are_looked_up_by_the_whole_of_an_index() {
         assert!(is_whole || is_page, "{step}");
     }
     let pages = plans.iter().filter(|plan| plan.concat().ends_with("(merchant_id=? AND environment=?)")).count();
-    assert_eq!(pages, 1, "the first page of a list, which the primary key has in its order: {plans:#?}");
+    assert_eq!(pages, 3, "the first page of a list in each state: the primary key has the order: {plans:#?}");
 }
 
 #[test]
@@ -235,23 +263,24 @@ fn the_hot_statements_are_prepared_once_and_kept() {
     distinct.sort_unstable();
     distinct.dedup();
     assert_eq!(first.kept.len(), distinct.len(), "{first:#?}");
-    // The customer is there now, so that this calls for the same statements and no more.
+    // The customer is stored now, so the same statements run, and one more for the creation that is refused.
     let second = trace(&mut connection, call_hot_customers);
-    assert_eq!((second.run.len(), second.kept.len()), (first.run.len(), 0), "{second:#?}");
+    assert_eq!((second.run.len(), second.kept.len()), (first.run.len() + 1, 0), "{second:#?}");
 }
 
-/// A plan that depends on what is bound is made anew for each value, which takes longer than running it. SQLite counts
-/// how often it has done so.
+/// If a plan depends on a bound value, SQLite prepares the statement again for each value, which takes longer than
+/// running it. SQLite counts how often it does that (`reprep`).
 #[test]
-fn no_statement_is_prepared_anew_for_what_is_bound() {
+fn no_statement_is_prepared_again_for_a_bound_value() {
     let mut connection = migrated();
     trace(&mut connection, call_everything);
     trace(&mut connection, call_hot_customers);
     let counts = "SELECT sql, run, reprep FROM sqlite_stmt WHERE sql NOT LIKE '%migrations%'";
     let counts: Vec<Prepared> = diesel::sql_query(counts).load(&mut connection).expect("SQLite counts");
     assert!(counts.iter().any(|prepared| prepared.run > 1), "{counts:#?}");
-    let anew: Vec<&str> = counts.iter().filter(|prepared| prepared.reprep > 0).map(|prepared| &*prepared.sql).collect();
-    assert!(anew.is_empty(), "{anew:#?}");
+    let again: Vec<&str> =
+        counts.iter().filter(|prepared| prepared.reprep > 0).map(|prepared| &*prepared.sql).collect();
+    assert!(again.is_empty(), "{again:#?}");
 }
 
 #[derive(Debug, QueryableByName)]

@@ -15,54 +15,38 @@ use crate::unit_of_work::SqliteUnitOfWork;
 /// Which file, and how to use it.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The file. It is made if it is missing, and so is its folder; nobody but its owner may read it then.
+    /// The file. If it is missing, it is created with its folder, and only its owner may access it.
     pub path: PathBuf,
-    /// Connections that read, at least one. One more writes.
+    /// How many connections read, at least one. One more connection writes.
     pub connections: u32,
-    /// How long to wait for a connection, and as long again for another process that writes. More than nothing.
+    /// How long to wait for a connection, and as long again for another process that writes. More than zero.
     pub wait: Duration,
 }
 
 /// A SQLite file.
 ///
-/// Dropping it closes its connections, and the last one to close a file copies the WAL into it and removes it.
+/// Dropping it closes its connections. The last connection of all processes copies the WAL into the file and deletes
+/// it.
 pub struct SqliteStore {
     pool: Pool,
-    /// For work that has a connection, and time, of its own.
+    /// Opens connections outside the pool, for migrations.
     file: DatabaseFile,
 }
 
-/// How long to wait for another instance that migrates, which may take its time.
+/// How long to wait for another instance that runs migrations.
 const MIGRATION: Duration = Duration::from_mins(1);
 
 impl SqliteStore {
-    /// Opens the file, or makes it.
+    /// Opens the file, or creates it.
     ///
     /// # Errors
-    /// [`StoreError`], whose source names the file and says why, if it is not, and cannot become, a database that can be
-    /// written.
+    /// [`StoreError`] if the file is not, or cannot become, a database that can be written. The source names the file
+    /// and the reason.
     pub fn open(options: &Options) -> Result<Self, StoreError> {
         let Options { path, connections, wait } = options;
         let file = DatabaseFile::provide(path).map_err(|error| about(path, error))?;
         let pool = Pool::open(&file, *connections, *wait).map_err(|error| about(path, error))?;
         Ok(Self { pool, file })
-    }
-
-    /// Applies the migrations that are missing, in order, and returns their names. Any number of instances may do so
-    /// at the same time: one does it, the others wait and find it done.
-    ///
-    /// # Errors
-    /// [`StoreError`]; none has been applied then.
-    pub fn migrate(&self) -> Result<Vec<String>, StoreError> {
-        in_transaction(WRITE, &mut self.file.connect(Settings::writing(MIGRATION))?, migrations::migrate)
-    }
-
-    /// The names of the migrations that are missing, in order.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
-        in_transaction(READ, &mut *self.pool.reader()?, migrations::pending)
     }
 }
 
@@ -78,19 +62,27 @@ impl Store for SqliteStore {
     }
 
     fn ping(&self) -> Result<(), StoreError> {
-        // Reads the file, which SELECT 1 by itself would not.
+        // `SELECT 1` would not read the file; this does.
         let statement = diesel::sql_query("SELECT count(*) FROM sqlite_schema");
         statement.execute(&mut *self.pool.reader()?).map_err(|error| store_error(&error))?;
         Ok(())
     }
+
+    fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        in_transaction(WRITE, &mut self.file.connect(Settings::writing(MIGRATION))?, migrations::migrate)
+    }
+
+    fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
+        in_transaction(READ, &mut *self.pool.reader()?, migrations::pending)
+    }
 }
 
-/// What went wrong with a file, beginning with its name.
+/// Puts the file's name in front of the message of `error`.
 fn about(path: &Path, error: StoreError) -> StoreError {
-    let told = |source: Arc<dyn Error + Send + Sync>| format!("{}: {source}", path.display());
+    let message = |source: Arc<dyn Error + Send + Sync>| format!("{}: {source}", path.display());
     match error {
-        StoreError::Unavailable { source, .. } => StoreError::unavailable(told(source)),
-        StoreError::Internal { source } => StoreError::internal(told(source)),
+        StoreError::Unavailable { source, .. } => StoreError::unavailable(message(source)),
+        StoreError::Internal { source } => StoreError::internal(message(source)),
         other => other,
     }
 }

@@ -1,43 +1,21 @@
+//! Reading subscriptions; `writes.rs` writes them with their customers.
+
 use diesel::dsl::auto_type;
 use diesel::prelude::*;
-use roster_application::ports::{StoreError, SubscriptionCursor, SubscriptionRecord, SubscriptionRepository};
-use roster_domain::{CustomerId, Subscription, SubscriptionId, SubscriptionStatus, Tenant};
+use roster_application::ports::{
+    CustomerSubscription, StoreError, SubscriptionCursor, SubscriptionKey, SubscriptionRepository,
+};
+use roster_domain::{Customer, CustomerId, Subscription, SubscriptionStatus, Tenant};
 
+use crate::customers::find_one;
 use crate::error::Fault;
 use crate::rows::{Id, Time, limit};
-use crate::schema::{insert_into_subscriptions, subscriptions, subscriptions_of};
+use crate::schema::{SubscriptionRow, subscriptions, subscriptions_of};
 use crate::unit_of_work::SqliteUnitOfWork;
 
 impl SubscriptionRepository for SqliteUnitOfWork<'_> {
-    fn find(
-        &mut self,
-        tenant: Tenant,
-        customer: CustomerId,
-        id: &SubscriptionId,
-    ) -> Result<Option<Subscription>, StoreError> {
-        self.run(|connection| {
-            let by_id = of(tenant, customer).filter(subscriptions::id.eq(id.as_str()));
-            let found: Option<SubscriptionRow> = by_id.get_result(connection).optional()?;
-            Ok(found.map(Subscription::try_from).transpose()?)
-        })
-    }
-
-    fn put(&mut self, tenant: Tenant, customer: CustomerId, subscription: &Subscription) -> Result<(), StoreError> {
-        let row = SubscriptionRow::new(tenant, customer, subscription);
-        self.run_write(|connection| {
-            insert_into_subscriptions()
-                .values(&row)
-                .on_conflict((
-                    subscriptions::merchant_id,
-                    subscriptions::environment,
-                    subscriptions::customer_id,
-                    subscriptions::id,
-                ))
-                .do_update()
-                .set(&row)
-                .execute(connection)?;
-            Ok(())
-        })
+    fn find(&mut self, keys: &[SubscriptionKey]) -> Result<Vec<Option<CustomerSubscription>>, StoreError> {
+        self.run_together(|connection| keys.iter().map(|key| find_with_customer(connection, key)).collect())
     }
 
     fn list(
@@ -82,54 +60,12 @@ fn of(tenant: Tenant, customer: CustomerId) -> _ {
     of_tenant.filter(subscriptions::customer_id.eq(customer))
 }
 
-#[derive(Queryable, Insertable, AsChangeset)]
-#[diesel(table_name = subscriptions, primary_key(merchant_id, environment, customer_id, id), treat_none_as_null = true)]
-struct SubscriptionRow {
-    merchant_id: Id,
-    environment: String,
-    customer_id: Id,
-    id: String,
-    plan_id: Option<String>,
-    name: Option<String>,
-    status: String,
-    started_at: Time,
-    cancelled_at: Option<Time>,
-    created_at: Time,
-    updated_at: Time,
-}
-
-impl SubscriptionRow {
-    fn new(tenant: Tenant, customer: CustomerId, subscription: &Subscription) -> Self {
-        Self {
-            merchant_id: Id(tenant.merchant.uuid()),
-            environment: tenant.environment.as_str().to_owned(),
-            customer_id: Id(customer.uuid()),
-            id: subscription.id.as_str().to_owned(),
-            plan_id: subscription.plan_id.as_ref().map(|id| id.as_str().to_owned()),
-            name: subscription.name.as_ref().map(|name| name.as_str().to_owned()),
-            status: subscription.status.as_str().to_owned(),
-            started_at: subscription.started_at.into(),
-            cancelled_at: subscription.cancelled_at.map(Time::from),
-            created_at: subscription.created_at.into(),
-            updated_at: subscription.updated_at.into(),
-        }
-    }
-}
-
-impl TryFrom<SubscriptionRow> for Subscription {
-    type Error = StoreError;
-
-    fn try_from(row: SubscriptionRow) -> Result<Self, StoreError> {
-        Self::try_from(SubscriptionRecord {
-            customer_id: row.customer_id.0,
-            id: row.id,
-            plan_id: row.plan_id,
-            name: row.name,
-            status: row.status,
-            started_at: row.started_at.as_millis(),
-            cancelled_at: row.cancelled_at.map(Time::as_millis),
-            created_at: row.created_at.as_millis(),
-            updated_at: row.updated_at.as_millis(),
-        })
-    }
+fn find_with_customer(
+    connection: &mut SqliteConnection,
+    key: &SubscriptionKey,
+) -> Result<Option<CustomerSubscription>, Fault> {
+    let Some(customer) = find_one(connection, &key.customer)?.filter(Customer::is_live) else { return Ok(None) };
+    let by_id = of(customer.tenant(), customer.id()).filter(subscriptions::id.eq(key.id.as_str()));
+    let found: Option<SubscriptionRow> = by_id.get_result(connection).optional()?;
+    Ok(Some((customer, found.map(Subscription::try_from).transpose()?)))
 }

@@ -8,32 +8,32 @@ use crate::error::Fault;
 use crate::pool::{Pool, READ, Reader, in_transaction};
 use crate::writer::Writer;
 
-/// All repositories, until the first error.
+/// All repositories. After the first error every call fails.
 pub struct SqliteUnitOfWork<'a> {
     access: Access<'a>,
     failure: Option<StoreError>,
 }
 
-/// How a unit of work comes by a connection.
+/// How a unit of work gets its connections.
 pub enum Access<'a> {
-    /// It has one, which is in a transaction.
+    /// One connection, which is in a transaction.
     Transaction(&'a mut SqliteConnection),
-    /// Each call takes what it needs.
+    /// Each call takes the connection that it needs.
     Direct(Direct<'a>),
 }
 
-/// Connections for calls that stand each for itself.
+/// Connections for calls outside a transaction.
 pub struct Direct<'a> {
     pool: &'a Pool,
-    /// Kept from one read to the next.
+    /// The connection of the last read, kept for the next.
     reader: Option<Reader>,
 }
 
 impl<'a> SqliteUnitOfWork<'a> {
-    /// Runs `work` over a transaction that `connection` is in, and gives its verdict.
+    /// Runs `work` on `connection`, which is in a transaction, and returns its verdict.
     ///
     /// # Errors
-    /// The first error that a call met.
+    /// The first error of a call.
     pub fn run_in_transaction(
         connection: &'a mut SqliteConnection,
         work: &mut Work<'_>,
@@ -41,10 +41,10 @@ impl<'a> SqliteUnitOfWork<'a> {
         Self::run_over(Access::Transaction(connection), work)
     }
 
-    /// Runs `work` over no transaction.
+    /// Runs `work` without a transaction.
     ///
     /// # Errors
-    /// The first error that a call met.
+    /// The first error of a call.
     pub fn run_direct(pool: &'a Pool, work: &mut Work<'_>) -> Result<(), StoreError> {
         Self::run_over(Access::Direct(Direct { pool, reader: None }), work).map(drop)
     }
@@ -66,7 +66,7 @@ impl<'a> SqliteUnitOfWork<'a> {
         })
     }
 
-    /// Runs several statements that read, all of which see the same state.
+    /// Runs several statements that read, all of which see the same snapshot.
     pub fn run_together<T>(
         &mut self,
         statements: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
@@ -77,7 +77,7 @@ impl<'a> SqliteUnitOfWork<'a> {
         })
     }
 
-    /// Runs one statement that reads for each of `keys`.
+    /// Runs one statement that reads, once for each of `keys`.
     pub fn run_each<K, T>(
         &mut self,
         keys: &[K],
@@ -122,7 +122,7 @@ impl Direct<'_> {
         Ok(self.reader.insert(reader))
     }
 
-    /// The connection that writes. Whoever stands in line for it keeps nobody from reading.
+    /// The connection that writes. The reader is returned first: a caller that waits to write must not block readers.
     fn writer(&mut self) -> &Writer {
         self.reader = None;
         self.pool.writer()

@@ -1,10 +1,13 @@
-//! What the cases do with a store. Each action fails its case if the store errs.
+//! The calls that cases make on a store. Each fails its case if the store returns an error.
 
 use std::fmt::Debug;
+use std::slice;
 use std::sync::Arc;
 
 use roster_application::ApiKey;
-use roster_application::ports::{Claims, CustomerKey, CustomerRef, Inserted, Store, StoreError, Taken};
+use roster_application::ports::{
+    CustomerKey, CustomerQuery, CustomerRef, CustomerState, Store, StoreError, Taken, Write, Written,
+};
 use roster_domain::{Customer, CustomerId, Merchant, Subscription, Tenant};
 
 use crate::samples::{self, Samples, live};
@@ -31,57 +34,87 @@ pub fn insert_api_key(store: &Arc<dyn Store>, key: &ApiKey) -> Result<(), StoreE
     store.direct(|uow| uow.api_keys().insert(key))
 }
 
-pub fn insert(store: &Arc<dyn Store>, customers: &[Customer]) -> Vec<Inserted> {
-    let inserted = store.direct(|uow| uow.customers().insert(customers)).expect("a batch that is inserted");
-    assert_eq!(inserted.len(), customers.len(), "one result for each customer");
-    inserted
+pub fn write_all(store: &Arc<dyn Store>, writes: &[Write]) -> Vec<Written> {
+    let written = store.direct(|uow| uow.customers().write(writes)).expect("a batch that is written");
+    assert_eq!(written.len(), writes.len(), "one result for each write");
+    written
 }
 
-pub fn insert_one(store: &Arc<dyn Store>, customer: &Customer) -> Inserted {
-    insert(store, std::slice::from_ref(customer)).remove(0)
+pub fn write_one(store: &Arc<dyn Store>, write: &Write) -> Written {
+    write_all(store, slice::from_ref(write)).remove(0)
 }
 
-/// Inserts customers in whose way nobody stands.
+pub fn insert(store: &Arc<dyn Store>, customers: &[Customer]) -> Vec<Written> {
+    write_all(store, &customers.iter().map(samples::creation).collect::<Vec<_>>())
+}
+
+pub fn insert_one(store: &Arc<dyn Store>, customer: &Customer) -> Written {
+    write_one(store, &samples::creation(customer))
+}
+
+/// Inserts customers whose identifiers are free.
 pub fn create(store: &Arc<dyn Store>, customers: &[&Customer]) {
     for customer in customers {
-        assert_eq!(insert_one(store, customer), Inserted::Created);
+        assert_eq!(insert_one(store, customer), Written::Done);
     }
 }
 
-pub fn find_all(store: &Arc<dyn Store>, keys: &[CustomerKey]) -> Vec<Option<Customer>> {
-    let found = store.direct(|uow| uow.customers().find(keys)).expect("an answer");
+pub fn change(store: &Arc<dyn Store>, before: &Customer, after: &Customer) -> Written {
+    write_one(store, &samples::change_of(before, after))
+}
+
+/// Deletes a live customer in its current version.
+pub fn delete(store: &Arc<dyn Store>, customer: &Customer) {
+    assert_eq!(write_one(store, &samples::deletion(customer)), Written::Done);
+}
+
+/// Stores a subscription of a live customer in place of `before`.
+pub fn record(
+    store: &Arc<dyn Store>,
+    customer: &Customer,
+    before: Option<&Subscription>,
+    after: &Subscription,
+) -> Written {
+    write_one(store, &samples::report(customer, before, after))
+}
+
+pub fn find_in(store: &Arc<dyn Store>, state: CustomerState, keys: &[CustomerKey]) -> Vec<Option<Customer>> {
+    let found = store.direct(|uow| uow.customers().find(state, keys)).expect("an answer");
     assert_eq!(found.len(), keys.len(), "one answer for each key");
     found
+}
+
+pub fn find_all(store: &Arc<dyn Store>, keys: &[CustomerKey]) -> Vec<Option<Customer>> {
+    find_in(store, CustomerState::Live, keys)
 }
 
 pub fn find(store: &Arc<dyn Store>, key: CustomerKey) -> Option<Customer> {
     find_all(store, &[key]).remove(0)
 }
 
+/// A customer, live or deleted.
+pub fn find_any(store: &Arc<dyn Store>, customer: &Customer) -> Option<Customer> {
+    find_in(store, CustomerState::Any, &[by_id(customer)]).remove(0)
+}
+
+pub fn list_in(
+    store: &Arc<dyn Store>,
+    tenant: Tenant,
+    state: CustomerState,
+    before: Option<CustomerId>,
+    limit: usize,
+) -> Vec<Customer> {
+    let query = CustomerQuery { tenant, state, before, limit };
+    store.direct(|uow| uow.customers().list(&query)).expect("a page")
+}
+
 pub fn list(store: &Arc<dyn Store>, tenant: Tenant, before: Option<CustomerId>, limit: usize) -> Vec<Customer> {
-    store.direct(|uow| uow.customers().list(tenant, before, limit)).expect("a page")
+    list_in(store, tenant, CustomerState::Live, before, limit)
 }
 
-pub fn taken(store: &Arc<dyn Store>, claims: &Claims<'_>) -> Taken {
-    store.direct(|uow| uow.customers().taken(claims)).expect("an answer")
-}
-
-/// Finds and locks a customer in a transaction that does nothing else.
-pub fn lock(store: &Arc<dyn Store>, key: &CustomerKey) -> Option<Customer> {
-    store.transaction(|uow| uow.customers().lock(key)).expect("an answer")
-}
-
-/// Locks `before` and writes `after` in its place, as a change does.
-pub fn replace(store: &Arc<dyn Store>, before: &Customer, after: &Customer) -> Result<(), StoreError> {
-    store.transaction(|uow| {
-        let customers = uow.customers();
-        customers.lock(&by_id(before))?;
-        customers.update(after, &Claims::of_change(before, after))
-    })
-}
-
-pub fn delete(store: &Arc<dyn Store>, customer: &Customer) {
-    replace(store, customer, &samples::deleted(customer)).expect("a live customer");
+/// The subscriptions of a customer, the last started first.
+pub fn subscriptions_of(store: &Arc<dyn Store>, customer: &Customer) -> Vec<Subscription> {
+    store.direct(|uow| uow.subscriptions().list(customer.tenant(), customer.id(), None, 1000)).expect("a page")
 }
 
 /// The key that names a customer by its id.
@@ -98,23 +131,17 @@ pub fn ids(customers: &[Customer]) -> Vec<CustomerId> {
     customers.iter().map(Customer::id).collect()
 }
 
-pub fn put(store: &Arc<dyn Store>, customer: &Customer, subscription: &Subscription) {
-    store
-        .direct(|uow| uow.subscriptions().put(customer.tenant(), customer.id(), subscription))
-        .expect("a subscription of a stored customer");
+/// The result of a write that claims the e-mail address of `holder`.
+pub fn email_taken_by(holder: &Customer) -> Written {
+    Written::Taken(Taken { email: Some(holder.id()), external_id: None })
 }
 
-/// The result for a customer whose e-mail address `holder` has.
-pub fn email_taken_by(holder: &Customer) -> Inserted {
-    Inserted::Taken(Taken { email: Some(holder.id()), external_id: None })
+/// The result of a write that claims the external identifier of `holder`.
+pub fn external_id_taken_by(holder: &Customer) -> Written {
+    Written::Taken(Taken { email: None, external_id: Some(Box::new(holder.clone())) })
 }
 
-/// The result for a customer whose external identifier `holder` has.
-pub fn external_id_taken_by(holder: &Customer) -> Inserted {
-    Inserted::Taken(Taken { email: None, external_id: Some(Box::new(holder.clone())) })
-}
-
-/// Walks a list to its end: `page` gives what stands behind an item. A list that gives an item twice has no end.
+/// Walks a list to its end: `page` gives the items after one. Fails if a list gives an item twice, as it may have no end.
 pub fn walk<T: PartialEq + Debug>(limit: usize, page: impl Fn(Option<&T>) -> Vec<T>) -> Vec<T> {
     let mut all: Vec<T> = Vec::new();
     loop {
@@ -142,13 +169,13 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "given twice: 1")]
-    fn a_walk_ends_where_a_list_repeats_itself() {
+    fn a_walk_fails_where_a_list_repeats_itself() {
         walk(2, |last: Option<&u32>| (last.copied().unwrap_or(0)..5).take(2).collect());
     }
 
     #[test]
     #[should_panic(expected = "3 of at most 2")]
-    fn a_walk_ends_where_a_page_is_too_long() {
+    fn a_walk_fails_where_a_page_is_too_long() {
         walk(2, |_: Option<&u32>| vec![0, 1, 2]);
     }
 }

@@ -35,7 +35,7 @@ pub fn a_key_comes_back_as_it_was_made(store: &Arc<dyn Store>) {
     }
 }
 
-pub fn keys_stand_in_the_order_of_the_digests_and_missing_ones_are_none(store: &Arc<dyn Store>) {
+pub fn keys_are_found_in_the_order_of_the_digests_and_missing_ones_are_none(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
     let [a, b, missing] = [(); 3].map(|()| samples.api_key(tenant));
     for key in [&a, &b] {
@@ -60,7 +60,7 @@ pub fn three_hundred_digests_are_answered_at_once(store: &Arc<dyn Store>) {
     }
 }
 
-pub fn a_key_s_id_and_digest_are_taken_once(store: &Arc<dyn Store>) {
+pub fn the_id_and_the_digest_of_a_key_are_unique(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
     let elsewhere = new_tenant(store, &samples);
     let first = samples.api_key(tenant);
@@ -83,7 +83,7 @@ pub fn a_key_of_no_merchant_is_refused(store: &Arc<dyn Store>) {
     assert_eq!(find(store, &[key.digest]), [None]);
 }
 
-pub fn pages_of_keys_stand_oldest_first_and_make_up_a_tenant_s_list(store: &Arc<dyn Store>) {
+pub fn pages_of_keys_are_oldest_first_and_make_up_a_tenant_s_list(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
     let elsewhere = new_tenant(store, &samples);
     let mut keys = Vec::new();
@@ -108,12 +108,12 @@ pub fn the_list_of_a_tenant_without_keys_is_empty(store: &Arc<dyn Store>) {
     let without = new_tenant(store, &samples);
     insert_api_key(store, &samples.api_key(tenant)).expect("a new key");
     let unknown = Tenant { merchant: samples.merchant().id, ..tenant };
-    for nobody in [without, unknown, other_environment(tenant)] {
-        assert_eq!(list(store, nobody, None, 10), []);
+    for tenant in [without, unknown, other_environment(tenant)] {
+        assert_eq!(list(store, tenant, None, 10), []);
     }
 }
 
-pub fn whose_a_key_is_can_be_asked_by_its_id_alone(store: &Arc<dyn Store>) {
+pub fn the_tenant_of_a_key_is_found_by_its_id_alone(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
     let elsewhere = other_environment(new_tenant(store, &samples));
     for tenant in [tenant, elsewhere] {
@@ -136,7 +136,7 @@ pub fn only_its_own_tenant_locks_a_key(store: &Arc<dyn Store>) {
     assert_eq!(lock(store, tenant, samples.api_key(tenant).id), None);
 }
 
-pub fn an_update_writes_the_end_of_one_key_and_nothing_else(store: &Arc<dyn Store>) {
+pub fn an_update_writes_expiry_and_revocation_of_one_key_only(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
     let elsewhere = new_tenant(store, &samples);
     let key = ApiKey { name: Some(name("ci")), expires_at: Some(at(9)), ..samples.api_key(tenant) };

@@ -1,13 +1,13 @@
-//! The promise that every store keeps, as test cases that each store runs.
+//! The promises that every store keeps, as test cases that each store runs.
 //!
-//! A case is a function over a store, named as the sentence that a caller may rely on. It knows the ports of
-//! `roster-application` and no database, so what passes here behaves the same wherever it is stored. Adapters depend on
-//! this crate in their tests only.
+//! A case is a function over a store. Its name is the sentence that a caller may rely on. It knows the ports of
+//! `roster-application` and no database, so what passes here behaves the same on every store. Adapters depend on this
+//! crate in their tests only.
 //!
 //! # How an adapter runs it
 //!
-//! In `tests/contract.rs` of the adapter, write how an empty store is made, its schema in place and no row in it, and
-//! name that function once:
+//! In `tests/contract.rs` of the adapter, write a function that makes an empty store, its schema in place and no row in
+//! it, and name that function once:
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -39,16 +39,21 @@
 //! store of its own. A function that returns `Option<Subject>` works too: at `None` the case is skipped, and the
 //! function says why.
 //!
+//! An adapter runs the cases twice, each time in a module of its own: on its store, and through the batching of the
+//! executor ([`Subject::batched`]), as the service calls it.
+//!
 //! # How a case is added
 //!
-//! Write it as a `pub fn` into the file of its subject and name it in the table of `table.rs`. Whatever is in one of the
-//! two places and not in the other does not compile.
+//! Write it as a `pub fn` in the file of its subject and name it in the table of `table.rs`. A case that is missing in
+//! one of the two places does not compile.
 
 // A case that the table does not name is dead code: the modules are private, the table is the only way out.
 #![deny(dead_code)]
 
 mod actions;
 mod api_keys;
+mod batched;
+mod batches;
 mod customers;
 mod fidelity;
 mod merchants;
@@ -61,6 +66,7 @@ mod subscriptions;
 mod table;
 mod transactions;
 
+pub use roster_executor::Reads;
 pub use subject::{Subject, run};
 #[doc(hidden)]
 pub use table::cases;

@@ -35,7 +35,7 @@ pub fn merchants_may_have_the_same_name(store: &Arc<dyn Store>) {
     assert_eq!(list(store, None, 10), [one, other]);
 }
 
-pub fn a_merchant_s_id_is_taken_once(store: &Arc<dyn Store>) {
+pub fn the_id_of_a_merchant_is_unique(store: &Arc<dyn Store>) {
     let samples = Samples::default();
     let first = samples.merchant();
     insert_merchant(store, &first).expect("a new merchant");
@@ -45,7 +45,7 @@ pub fn a_merchant_s_id_is_taken_once(store: &Arc<dyn Store>) {
     assert_eq!(find(store, first.id), Some(first));
 }
 
-pub fn pages_of_merchants_stand_oldest_first_and_make_up_the_whole_list(store: &Arc<dyn Store>) {
+pub fn pages_of_merchants_are_oldest_first_and_make_up_the_whole_list(store: &Arc<dyn Store>) {
     let samples = Samples::default();
     assert_eq!(list(store, None, 10), []);
     let merchants: Vec<_> = (0..7).map(|_| samples.merchant()).collect();

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use roster_application::ports::{Inserted, Store};
+use roster_application::ports::{CustomerState, Store, Written};
 use roster_domain::{Customer, CustomerId, Tenant};
 
-use crate::actions::{create, delete, ids, insert, list, new_tenant, replace, start, walk};
-use crate::samples::{other_environment, renamed};
+use crate::actions::{change, create, delete, ids, insert, list, list_in, new_tenant, start, walk};
+use crate::samples::{deleted, other_environment, renamed};
 
-pub fn a_list_stands_newest_first(store: &Arc<dyn Store>) {
+pub fn a_list_is_newest_first(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
     let mut customers = samples.customers(tenant, 5);
-    // Inserted in another order than they were made in: what counts is the id.
+    // Inserted in another order than that of their ids, which counts.
     customers.swap(0, 3);
     insert(store, &customers);
     customers.sort_by_key(|customer| std::cmp::Reverse(customer.id()));
@@ -54,7 +54,7 @@ pub fn a_list_of_twelve_hundred_is_walked_to_its_end(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
     let mut customers = samples.customers(tenant, 1200);
     for batch in customers.chunks(400) {
-        assert_eq!(insert(store, batch), vec![Inserted::Created; 400]);
+        assert_eq!(insert(store, batch), vec![Written::Done; 400]);
     }
     customers.reverse();
     for limit in [101, 501] {
@@ -62,17 +62,17 @@ pub fn a_list_of_twelve_hundred_is_walked_to_its_end(store: &Arc<dyn Store>) {
     }
 }
 
-pub fn a_page_goes_on_behind_a_customer_that_is_gone(store: &Arc<dyn Store>) {
+pub fn a_page_continues_after_a_customer_that_is_gone(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
     let customers = samples.customers(tenant, 3);
     insert(store, &customers);
     delete(store, &customers[1]);
     assert_eq!(list(store, tenant, Some(customers[1].id()), 10), customers[..1]);
-    let never_there = CustomerId::new(samples.uuid());
-    assert_eq!(ids(&list(store, tenant, Some(never_there), 10)), [customers[2].id(), customers[0].id()]);
+    let missing = CustomerId::new(samples.uuid());
+    assert_eq!(ids(&list(store, tenant, Some(missing), 10)), [customers[2].id(), customers[0].id()]);
 }
 
-pub fn the_deleted_take_no_room_on_a_page(store: &Arc<dyn Store>) {
+pub fn deleted_customers_take_no_room_on_a_page(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
     let customers = samples.customers(tenant, 6);
     insert(store, &customers);
@@ -82,26 +82,28 @@ pub fn the_deleted_take_no_room_on_a_page(store: &Arc<dyn Store>) {
     assert_eq!(ids(&list(store, tenant, None, 2)), [customers[5].id(), customers[1].id()]);
 }
 
-pub fn a_walk_has_neither_gaps_nor_repeats_while_customers_come_and_go(store: &Arc<dyn Store>) {
+pub fn a_walk_has_no_gaps_or_repeats_while_customers_come_and_go(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
     let customers = samples.customers(tenant, 20);
     insert(store, &customers);
     let mut seen: Vec<CustomerId> = Vec::new();
-    let oldest = &customers[0];
-    // Between two pages one is registered, one that was seen goes, and the one that is seen last changes.
+    let mut oldest = customers[0].clone();
+    // Between two pages one customer is created, one that was seen is deleted, and the one that is seen last changes.
     for _ in 0..5 {
         let page = list(store, tenant, seen.last().copied(), 4);
         seen.extend(ids(&page));
         create(store, &[&samples.customer(tenant).build()]);
         delete(store, &page[0]);
-        replace(store, oldest, &renamed(oldest, "Changed")).expect("a live customer");
+        let changed = renamed(&oldest, &format!("version {}", oldest.version() + 1));
+        assert_eq!(change(store, &oldest, &changed), Written::Done);
+        oldest = changed;
     }
     let newest_first: Vec<_> = customers.iter().rev().map(Customer::id).collect();
     assert_eq!(seen, newest_first);
     assert_eq!(list(store, tenant, seen.last().copied(), 4), []);
 }
 
-pub fn who_goes_before_the_walk_arrives_is_not_seen(store: &Arc<dyn Store>) {
+pub fn a_customer_deleted_before_the_walk_arrives_is_not_seen(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
     let customers = samples.customers(tenant, 4);
     insert(store, &customers);
@@ -109,6 +111,43 @@ pub fn who_goes_before_the_walk_arrives_is_not_seen(store: &Arc<dyn Store>) {
     delete(store, &customers[1]);
     let second = list(store, tenant, first.last().map(Customer::id), 2);
     assert_eq!((ids(&first), ids(&second)), (vec![customers[3].id(), customers[2].id()], vec![customers[0].id()]));
+}
+
+pub fn pages_in_any_state_make_up_the_whole_list(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let mut customers = Vec::new();
+    for n in 0..16 {
+        // Runs of one state are longer than some pages.
+        let customer = samples.customer(tenant).build();
+        let elsewhere = samples.customer(other_environment(tenant)).build();
+        create(store, &[&customer, &elsewhere]);
+        if n % 8 < 4 {
+            delete(store, &customer);
+            delete(store, &elsewhere);
+        }
+        customers.push(if n % 8 < 4 { deleted(&customer) } else { customer });
+    }
+    customers.reverse();
+    for state in [CustomerState::Live, CustomerState::Deleted, CustomerState::Any] {
+        let all: Vec<_> = customers.iter().filter(|customer| state.includes(customer)).cloned().collect();
+        for limit in [1, 3, 8, 15, 16, 17] {
+            let page = |last: Option<&Customer>| list_in(store, tenant, state, last.map(Customer::id), limit);
+            assert_eq!(walk(limit, page), all, "{state:?}, limit {limit}");
+        }
+    }
+}
+
+pub fn a_walk_in_any_state_continues_after_a_customer_deleted_meanwhile(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let customers = samples.customers(tenant, 4);
+    insert(store, &customers);
+    let page = |state, before: &Customer| list_in(store, tenant, state, Some(before.id()), 10);
+    delete(store, &customers[2]);
+    let [first, second, third, _] = customers.as_slice() else { panic!("four customers") };
+    assert_eq!(page(CustomerState::Any, third), [second.clone(), first.clone()]);
+    assert_eq!(page(CustomerState::Deleted, &customers[3]), [deleted(third)]);
+    assert_eq!(page(CustomerState::Deleted, third), []);
+    assert_eq!(page(CustomerState::Any, &customers[3]), [deleted(third), second.clone(), first.clone()]);
 }
 
 /// The ids of the whole list, page by page.

@@ -10,30 +10,30 @@ use roster_application::ports::Store;
 /// How long a race may take before it counts as a deadlock.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// One who takes part in a race.
+/// What one thread of a race does.
 pub type Racer<T> = Box<dyn FnOnce(&Arc<dyn Store>) -> T + Send>;
 
-/// Lets all racers go at the same moment, each in its own thread, and gives their results in their order.
+/// Starts all racers at the same moment, each in its own thread, and gives their results in their order.
 pub fn race<T: Send + 'static>(store: &Arc<dyn Store>, racers: Vec<Racer<T>>) -> Vec<T> {
     let count = racers.len();
-    let line = Arc::new(Barrier::new(count));
+    let start = Arc::new(Barrier::new(count));
     let (finish, finished) = mpsc::channel();
     let threads: Vec<_> = racers
         .into_iter()
         .enumerate()
         .map(|(place, racer)| {
-            let (store, line, finish) = (Arc::clone(store), Arc::clone(&line), finish.clone());
+            let (store, start, finish) = (Arc::clone(store), Arc::clone(&start), finish.clone());
             thread::spawn(move || {
-                line.wait();
+                start.wait();
                 let result = racer(&store);
-                // Nobody listens any more once another racer has failed the case.
+                // The receiver is gone if another racer has failed the case.
                 drop(finish.send((place, result)));
             })
         })
         .collect();
     drop(finish);
     let results = collect(&finished, count);
-    // Each has sent its result; what is left is to let go of the store, which must not outlive its case.
+    // Each has sent its result, but may still hold the store, which must not outlive its case.
     for thread in threads {
         thread.join().expect("a racer that has finished");
     }
@@ -46,8 +46,8 @@ fn collect<T>(finished: &mpsc::Receiver<(usize, T)>, count: usize) -> Vec<T> {
     while results.len() < count {
         match finished.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(result) => results.push(result),
-            Err(RecvTimeoutError::Timeout) => panic!("still {} racers on their way: a deadlock", count - results.len()),
-            Err(RecvTimeoutError::Disconnected) => panic!("a racer failed: what it said stands above"),
+            Err(RecvTimeoutError::Timeout) => panic!("{} racers still run: a deadlock", count - results.len()),
+            Err(RecvTimeoutError::Disconnected) => panic!("a racer failed: its message is above"),
         }
     }
     results.sort_by_key(|(place, _)| *place);

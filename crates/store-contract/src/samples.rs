@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use roster_application::ports::{SubscriptionWrite, Write};
 use roster_application::{ApiKey, Digest, Scopes};
 use roster_domain::{
     ApiKeyId, Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, ExternalId, Merchant, MerchantId,
@@ -28,7 +29,7 @@ impl Samples {
     pub fn uuid(&self) -> Uuid {
         let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
         let mut random = [0; 10];
-        // The other bytes take every value in turn, so that a store shows that takes them for text or signed numbers.
+        // The other bytes take every value in turn: a store that treats them as text or as signed numbers fails.
         random[2..].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
         Builder::from_unix_timestamp_millis(START.unsigned_abs() + number, &random).into_uuid()
     }
@@ -39,7 +40,7 @@ impl Samples {
         Merchant { id, name: MerchantName::parse(format!("Merchant {id}")).expect("a name"), created_at: at(0) }
     }
 
-    /// A customer about whom nothing is known yet.
+    /// A customer with no profile yet.
     pub fn customer(&self, tenant: Tenant) -> CustomerSample {
         CustomerSample {
             tenant,
@@ -49,7 +50,7 @@ impl Samples {
         }
     }
 
-    /// Customers about whom nothing is known.
+    /// Customers with no profile.
     pub fn customers(&self, tenant: Tenant, count: usize) -> Vec<Customer> {
         (0..count).map(|_| self.customer(tenant).build()).collect()
     }
@@ -74,7 +75,7 @@ impl Samples {
     }
 }
 
-/// A customer in the making.
+/// A customer that is not registered yet.
 pub struct CustomerSample {
     tenant: Tenant,
     id: CustomerId,
@@ -83,13 +84,13 @@ pub struct CustomerSample {
 }
 
 impl CustomerSample {
-    /// Gives it an e-mail address that it insists on alone, unless it is [`shared`](CustomerSample::shared).
+    /// Gives it an e-mail address, exclusively unless it is [`shared`](CustomerSample::shared).
     pub fn email(mut self, address: &str) -> Self {
         self.profile.email = Some(email(address));
         self
     }
 
-    /// Lets its e-mail address be somebody else's, too.
+    /// Allows other customers to have its e-mail address.
     pub fn shared(mut self) -> Self {
         self.email_use = EmailUse::Shared;
         self
@@ -101,7 +102,7 @@ impl CustomerSample {
         self
     }
 
-    /// Gives it everything at once.
+    /// Gives it a whole profile.
     pub fn profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
         self
@@ -139,7 +140,7 @@ pub fn other_environment(tenant: Tenant) -> Tenant {
     Tenant { environment, ..tenant }
 }
 
-/// A customer as it stands after an edit, a second after the samples begin.
+/// A customer after an edit, a second after the samples begin.
 pub fn changed(customer: &Customer, edit: CustomerEdit) -> Customer {
     customer.changed(edit, at(1000)).expect("an edit that breaks no limit")
 }
@@ -149,7 +150,7 @@ pub fn renamed(customer: &Customer, new: &str) -> Customer {
     changed(customer, CustomerEdit { name: Edit::Set(name(new)), ..CustomerEdit::default() })
 }
 
-/// A customer with another e-mail address that it insists on alone.
+/// A customer with another e-mail address, which it has exclusively.
 pub fn with_email(customer: &Customer, address: &str) -> Customer {
     changed(customer, CustomerEdit { email: Edit::Set(email(address)), ..CustomerEdit::default() })
 }
@@ -159,12 +160,50 @@ pub fn with_external_id(customer: &Customer, id: &str) -> Customer {
     changed(customer, CustomerEdit { external_id: Edit::Set(external_id(id)), ..CustomerEdit::default() })
 }
 
-/// A customer once deleted, a second after the samples begin.
+/// A customer with another external identifier and another e-mail address, which it has exclusively.
+pub fn with_identifiers(customer: &Customer, id: &str, address: &str) -> Customer {
+    let (external_id, email) = (Edit::Set(external_id(id)), Edit::Set(email(address)));
+    changed(customer, CustomerEdit { external_id, email, ..CustomerEdit::default() })
+}
+
+/// A customer with another e-mail address, which other customers may have.
+pub fn with_shared_email(customer: &Customer, address: &str) -> Customer {
+    let edit =
+        CustomerEdit { email: Edit::Set(email(address)), email_use: EmailUse::Shared, ..CustomerEdit::default() };
+    changed(customer, edit)
+}
+
+/// A customer without e-mail address and external identifier.
+pub fn without_identifiers(customer: &Customer) -> Customer {
+    changed(customer, CustomerEdit { email: Edit::Clear, external_id: Edit::Clear, ..CustomerEdit::default() })
+}
+
+/// A customer after its deletion, a second after the samples begin.
 pub fn deleted(customer: &Customer) -> Customer {
     customer.deleted(at(1000))
 }
 
-/// An active subscription of which little is known.
+/// The write that stores a new customer.
+pub fn creation(customer: &Customer) -> Write {
+    Write::create(customer.clone())
+}
+
+/// The write that stores `after` in place of `before`.
+pub fn change_of(before: &Customer, after: &Customer) -> Write {
+    Write::change(before.clone(), after.clone())
+}
+
+/// The write that deletes a customer.
+pub fn deletion(customer: &Customer) -> Write {
+    change_of(customer, &deleted(customer))
+}
+
+/// The write that stores a subscription of `customer` in place of `before`.
+pub fn report(customer: &Customer, before: Option<&Subscription>, after: &Subscription) -> Write {
+    Write::record(customer.clone(), SubscriptionWrite { before: before.cloned(), after: after.clone() })
+}
+
+/// A new, active subscription with no plan and no name.
 pub fn subscription(id: &str, started_at: Timestamp) -> Subscription {
     Subscription {
         id: subscription_id(id),
@@ -173,11 +212,17 @@ pub fn subscription(id: &str, started_at: Timestamp) -> Subscription {
         status: SubscriptionStatus::Active,
         started_at,
         cancelled_at: None,
+        version: 1,
         created_at: at(0),
         updated_at: at(0),
     }
 }
 
+/// The next version of a subscription, with another name.
+pub fn renamed_subscription(before: &Subscription, new: &str) -> Subscription {
+    Subscription { name: Some(name(new)), version: before.version + 1, ..before.clone() }
+}
+
 pub fn subscription_id(id: &str) -> SubscriptionId {
-    SubscriptionId::parse(id).expect("a name for a subscription")
+    SubscriptionId::parse(id).expect("an id of a subscription")
 }

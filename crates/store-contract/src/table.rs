@@ -1,6 +1,6 @@
 //! The cases, each named once.
 
-/// Hands the table of all cases, by file, to the macro `callback`, behind the `arguments`.
+/// Hands the table of all cases, by file, to the macro `callback`, after the `arguments`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __contract_table {
@@ -10,162 +10,198 @@ macro_rules! __contract_table {
             customers {
                 a_customer_is_found_by_its_id
                 a_customer_is_found_by_its_external_id
-                answers_stand_in_the_order_of_the_keys_and_missing_ones_are_none
-                a_key_that_stands_twice_is_answered_twice
+                results_are_in_the_order_of_the_keys_and_missing_ones_are_none
+                a_repeated_key_is_answered_each_time
                 keys_of_several_tenants_are_answered_together
-                no_keys_find_nobody
+                no_keys_find_nothing
                 three_hundred_keys_are_answered_at_once
+                customers_are_found_in_the_requested_state_only
+                only_live_customers_are_found_by_external_id_in_any_state
                 another_tenant_never_sees_a_customer
-                an_update_reaches_no_other_tenant
+                a_write_reaches_no_other_tenant
                 an_external_id_may_hold_anything_and_is_compared_byte_by_byte
                 an_external_id_belongs_to_one_live_customer_of_a_tenant
-                an_email_address_belongs_to_one_live_customer_of_a_tenant_in_any_spelling
+                an_email_address_in_any_spelling_belongs_to_one_live_customer
                 identifiers_are_free_again_once_their_customer_is_deleted
                 identifiers_are_free_in_every_other_tenant
-                customers_with_no_identifiers_are_never_in_the_way
-                a_shared_email_address_is_taken_whoever_has_it
-                a_shared_email_address_cannot_be_taken_for_oneself
+                customers_without_identifiers_never_conflict
+                a_shared_email_address_may_be_in_use_already
+                a_shared_email_address_cannot_be_claimed_exclusively
+                of_several_holders_the_exclusive_or_else_the_oldest_one_is_named
                 an_external_id_is_never_shared
-                all_who_stand_in_the_way_are_named
-                one_customer_may_stand_in_the_way_twice
-                an_empty_batch_has_no_results
-                one_refused_customer_of_a_batch_does_not_hurt_the_others
-                results_stand_in_the_order_of_the_batch_whatever_the_order_of_its_keys
-                namesakes_within_a_batch_fare_as_if_inserted_one_after_the_other
-                sharing_within_a_batch_goes_by_the_order_of_the_batch
-                five_hundred_customers_fit_in_one_batch
-                an_id_that_is_there_is_never_overwritten
-                a_free_insert_says_of_each_whether_it_is_there_now
-                a_customer_of_no_merchant_is_refused
-                nobody_stands_in_their_own_way
-                who_claims_nothing_is_in_nobody_s_way
-                a_deleted_customer_is_nowhere
-                a_live_customer_is_locked_by_either_key
-                a_change_is_there_and_touches_nobody_else
+                both_holders_of_claimed_identifiers_are_named
+                one_customer_may_hold_both_claimed_identifiers
+                only_what_is_claimed_is_reported_as_taken
+                a_customer_never_conflicts_with_itself
+                an_id_that_exists_is_never_overwritten
+                a_deleted_customer_is_not_found_and_claims_nothing
+                a_change_is_stored_and_affects_no_other_customer
                 a_change_may_claim_what_is_free
                 a_change_frees_what_it_gives_up
-                a_change_that_claims_what_others_have_is_a_lost_race
+                a_change_that_claims_what_is_in_use_is_refused
                 a_change_may_share_an_address_that_others_have
-                whoever_keeps_an_address_keeps_how_it_is_used
-                who_held_an_address_alone_keeps_others_off_after_a_change
-                a_change_of_a_customer_that_is_not_there_is_a_lost_race
-                claims_in_a_change_are_those_of_its_tenant
+                a_change_that_keeps_an_address_keeps_how_it_is_used
+                an_exclusive_address_stays_exclusive_after_a_change
+                a_write_to_a_missing_customer_is_stale
+                a_write_to_a_deleted_customer_is_stale
+                a_write_with_a_stale_version_stores_nothing
+                stale_is_reported_before_taken
+                claims_of_a_change_are_those_of_its_tenant
+            }
+            batches {
+                an_empty_batch_has_no_results
+                a_refused_write_does_not_affect_the_others_of_its_batch
+                results_are_in_the_order_of_the_batch_whatever_its_keys
+                claims_within_a_batch_are_decided_one_after_the_other
+                shared_addresses_within_a_batch_depend_on_its_order
+                five_hundred_customers_fit_in_one_batch
+                a_customer_of_no_merchant_fails_its_whole_batch
+                several_writes_to_one_customer_fit_in_one_batch
+                of_several_changes_of_one_version_in_a_batch_the_first_is_done
+                a_write_after_a_refused_one_of_its_customer_is_stale
+                a_deletion_frees_identifiers_for_later_writes_of_its_batch
+                a_change_frees_identifiers_for_later_writes_of_its_batch
+                two_customers_may_swap_identifiers_in_one_batch
+                a_holder_is_named_beside_changes_that_keep_its_identifiers
+                a_batch_may_mix_writes_of_several_tenants
+                three_hundred_mixed_writes_fit_in_one_batch
+                a_batch_does_what_its_writes_do_one_by_one
             }
             fidelity {
                 every_column_comes_back_when_all_are_set
                 every_column_comes_back_when_none_is_set
                 every_column_comes_back_in_a_batch_of_all_kinds
                 every_column_is_written_by_a_change
+                every_column_of_a_deleted_customer_comes_back
                 an_empty_text_is_not_an_absent_one
                 quotes_backslashes_and_every_script_come_back
                 the_longest_values_come_back
                 metadata_comes_back_to_the_last_digit
                 control_characters_in_metadata_come_back
-                the_order_of_keys_makes_no_difference_to_metadata
+                metadata_keeps_the_order_of_its_keys
                 metadata_of_many_keys_comes_back
                 a_time_comes_back_to_the_millisecond
                 a_version_is_a_large_number
                 an_id_of_any_bits_comes_back
-                an_address_keeps_its_spelling_and_is_known_by_its_golden_key
+                an_address_keeps_its_spelling_and_is_compared_by_its_golden_key
                 the_golden_keys_tell_the_addresses_of_one_batch_apart
             }
             pages {
-                a_list_stands_newest_first
+                a_list_is_newest_first
                 a_page_has_at_most_its_limit
                 the_list_of_a_tenant_without_customers_is_empty
                 pages_of_any_size_make_up_the_whole_list
                 a_list_of_twelve_hundred_is_walked_to_its_end
-                a_page_goes_on_behind_a_customer_that_is_gone
-                the_deleted_take_no_room_on_a_page
-                a_walk_has_neither_gaps_nor_repeats_while_customers_come_and_go
-                who_goes_before_the_walk_arrives_is_not_seen
+                a_page_continues_after_a_customer_that_is_gone
+                deleted_customers_take_no_room_on_a_page
+                a_walk_has_no_gaps_or_repeats_while_customers_come_and_go
+                a_customer_deleted_before_the_walk_arrives_is_not_seen
+                pages_in_any_state_make_up_the_whole_list
+                a_walk_in_any_state_continues_after_a_customer_deleted_meanwhile
             }
             races {
                 one_external_id_goes_to_exactly_one_of_many_callers
-                one_email_address_in_many_spellings_goes_to_exactly_one_of_many_callers
+                one_email_address_in_many_spellings_goes_to_exactly_one_caller
                 one_external_id_goes_to_exactly_one_of_many_transactions
                 one_external_id_in_many_tenants_goes_to_one_of_each
-                nobody_has_an_address_alone_once_somebody_shares_it
-                an_identifier_that_is_given_up_goes_to_at_most_one_of_many_callers
-                identifiers_of_a_deleted_customer_go_to_exactly_one_of_many_callers
+                an_address_is_not_taken_exclusively_once_it_is_shared
+                a_released_identifier_goes_to_at_most_one_of_many_callers
+                identifiers_of_a_deleted_customer_go_to_exactly_one_caller
                 a_customer_is_deleted_by_exactly_one_of_many_callers
+                a_version_is_changed_by_exactly_one_of_many_callers
+                sixteen_changes_of_one_customer_at_once_all_happen
                 changes_of_one_customer_are_made_one_after_the_other
+                changes_of_different_fields_at_once_lose_nothing
+                a_change_that_races_a_deletion_comes_before_it_or_is_stale
+                of_two_first_reports_of_a_subscription_exactly_one_is_done
+                a_report_that_races_a_change_comes_before_it_or_is_stale
                 an_address_that_many_customers_change_to_goes_to_exactly_one
-                an_external_id_that_some_change_to_and_others_register_goes_to_exactly_one
-                batches_in_opposite_orders_do_not_stop_each_other
-                batches_whose_two_identifiers_stand_in_opposite_orders_do_not_stop_each_other
-                transactions_that_lock_in_opposite_orders_both_succeed
+                an_external_id_of_changes_and_creations_goes_to_exactly_one
+                batches_in_opposite_orders_do_not_block_each_other
+                batches_of_changes_in_opposite_orders_do_not_block_each_other
+                batches_with_identifiers_in_opposite_orders_both_succeed
+                transactions_that_write_in_opposite_orders_both_succeed
                 a_transaction_is_seen_whole_or_not_at_all
-                what_was_acknowledged_is_seen_by_everybody
+                an_acknowledged_write_is_seen_by_every_caller
             }
             subscriptions {
-                a_subscription_comes_back_as_it_was_told
-                what_is_told_later_takes_the_place_of_what_was_told_before
+                a_subscription_comes_back_as_it_was_reported
+                a_later_report_replaces_an_earlier_one
+                a_report_leaves_its_customer_as_it_was
                 a_subscription_belongs_to_one_customer_of_one_tenant
                 another_tenant_never_sees_a_subscription
-                a_subscription_of_nobody_is_refused
-                subscriptions_stand_last_started_first_and_by_their_bytes_when_started_together
+                customers_are_found_with_a_subscription_in_the_order_of_the_keys
+                three_hundred_subscriptions_are_found_at_once
+                a_report_with_a_stale_subscription_version_is_stale
+                a_report_of_a_changed_customer_is_stale
+                a_report_of_a_deleted_customer_is_stale
+                a_report_of_a_missing_customer_is_stale
+                several_reports_of_one_subscription_fit_in_one_batch
+                reports_fit_in_one_batch_with_other_writes
+                a_customer_and_its_subscriptions_may_be_written_in_one_batch
+                subscriptions_are_listed_by_start_and_then_by_the_bytes_of_their_id
                 pages_of_subscriptions_of_any_size_make_up_the_whole_list
-                a_page_of_subscriptions_goes_on_behind_one_that_moved
+                a_page_of_subscriptions_continues_after_one_that_moved
                 the_current_subscription_is_the_active_one_that_started_last
                 of_subscriptions_that_started_together_the_greatest_id_is_current
-                current_subscriptions_stand_in_the_order_of_the_customers
-                of_several_tenants_each_sees_its_own_current_subscriptions
+                current_subscriptions_are_in_the_order_of_the_customers
+                several_tenants_each_see_their_own_current_subscriptions
             }
             merchants {
                 a_merchant_comes_back_as_it_was_made
                 an_unknown_merchant_is_not_found
                 merchants_may_have_the_same_name
-                a_merchant_s_id_is_taken_once
-                pages_of_merchants_stand_oldest_first_and_make_up_the_whole_list
+                the_id_of_a_merchant_is_unique
+                pages_of_merchants_are_oldest_first_and_make_up_the_whole_list
             }
             api_keys {
                 a_key_comes_back_as_it_was_made
-                keys_stand_in_the_order_of_the_digests_and_missing_ones_are_none
+                keys_are_found_in_the_order_of_the_digests_and_missing_ones_are_none
                 three_hundred_digests_are_answered_at_once
-                a_key_s_id_and_digest_are_taken_once
+                the_id_and_the_digest_of_a_key_are_unique
                 a_key_of_no_merchant_is_refused
-                pages_of_keys_stand_oldest_first_and_make_up_a_tenant_s_list
+                pages_of_keys_are_oldest_first_and_make_up_a_tenant_s_list
                 the_list_of_a_tenant_without_keys_is_empty
-                whose_a_key_is_can_be_asked_by_its_id_alone
+                the_tenant_of_a_key_is_found_by_its_id_alone
                 only_its_own_tenant_locks_a_key
-                an_update_writes_the_end_of_one_key_and_nothing_else
+                an_update_writes_expiry_and_revocation_of_one_key_only
                 a_use_is_written_once_a_minute
             }
             transactions {
-                the_store_gives_a_sign_of_life
+                a_store_that_is_there_answers_a_ping
                 work_that_succeeds_is_kept_whole
                 work_that_fails_is_undone_whole
                 a_rollback_is_no_error
                 changes_and_deletions_are_undone_too
                 a_transaction_sees_what_it_wrote
                 a_transaction_works_on_what_it_wrote
-                an_external_id_may_pass_from_one_to_another_in_one_transaction
+                an_external_id_may_move_between_customers_in_one_transaction
                 after_an_error_a_transaction_is_spent_and_nothing_is_kept
-                direct_work_is_spent_after_an_error_and_what_it_wrote_before_stays
-                the_first_error_is_the_one_that_is_told_whatever_the_work_makes_of_it
-                an_error_leaves_the_store_as_good_as_before
-                what_direct_work_wrote_stays_whatever_the_work_says
+                after_an_error_direct_work_is_spent_and_earlier_writes_stay
+                the_first_error_is_reported_whatever_the_work_returns
+                a_store_works_as_before_after_many_errors
+                direct_writes_stay_whatever_the_work_returns
                 a_transaction_that_loses_every_race_is_tried_a_few_times
-                a_transaction_that_wins_at_last_keeps_nothing_of_the_tries_before
+                a_retried_transaction_keeps_nothing_of_the_tries_before
                 only_a_lost_race_is_tried_again
                 direct_work_is_never_tried_again
-                work_that_panics_keeps_nothing_and_harms_nobody_else
+                work_that_panics_keeps_nothing_and_the_store_goes_on
             }
         }
     };
 }
 
-/// Lets the cases that the table names out of their private modules.
+/// Makes the cases that the table names public; their modules are private.
 macro_rules! publish {
     ({} $($file:ident { $($case:ident)* })*) => {
         /// The cases, by file.
-        #[expect(missing_docs, reason = "a case is named as the sentence it stands for")]
+        #[expect(missing_docs, reason = "the name of a case says what it tests")]
         pub mod cases {
             $(pub mod $file {
                 $(
-                    pub fn $case(store: &::std::sync::Arc<dyn ::roster_application::ports::Store>) {
-                        crate::$file::$case(store);
+                    pub fn $case(subject: &crate::Subject) {
+                        // The parameter of the case says which store of the subject it takes.
+                        crate::$file::$case(subject.into());
                     }
                 )*
             })*

@@ -3,16 +3,20 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use roster_application::ports::{Claims, Inserted, Store, StoreError, TRIES, UnitOfWork, Verdict};
+use roster_application::ports::{
+    CustomerQuery, CustomerState, Store, StoreError, SubscriptionKey, TRIES, UnitOfWork, Verdict, Written,
+};
 use roster_application::{ApiKey, Digest};
-use roster_domain::{Customer, Merchant, Subscription, Tenant};
+use roster_domain::{Customer, Merchant, MerchantId, Subscription, Tenant};
 
 use crate::actions::{
     by_external_id, by_id, create, external_id_taken_by, find, insert_merchant, insert_one, list, start,
 };
-use crate::samples::{Samples, at, deleted, live, renamed, subscription, with_external_id};
+use crate::samples::{
+    Samples, at, change_of, creation, deletion, live, renamed, report, subscription, with_external_id,
+};
 
-pub fn the_store_gives_a_sign_of_life(store: &Arc<dyn Store>) {
+pub fn a_store_that_is_there_answers_a_ping(store: &Arc<dyn Store>) {
     store.ping().expect("a store that is there");
 }
 
@@ -36,10 +40,10 @@ pub fn work_that_fails_is_undone_whole(store: &Arc<dyn Store>) {
 pub fn a_rollback_is_no_error(store: &Arc<dyn Store>) {
     let everything = Everything::new();
     let result = store.run_transaction(&mut |uow| {
-        everything.write(uow).expect("a free place");
+        everything.write(uow).expect("an empty store");
         Verdict::Rollback
     });
-    result.expect("work that was undone as it wanted");
+    result.expect("work that asked for a rollback");
     assert_eq!(everything.there(store), [false; 4]);
 }
 
@@ -48,10 +52,8 @@ pub fn changes_and_deletions_are_undone_too(store: &Arc<dyn Store>) {
     let [ada, eda] = ["ada", "eda"].map(|id| samples.customer(tenant).external_id(id).build());
     create(store, &[&ada, &eda]);
     let undone: Result<(), _> = store.transaction(|uow| {
-        for (before, after) in [(&ada, with_external_id(&ada, "new")), (&eda, deleted(&eda))] {
-            uow.customers().lock(&by_id(before))?;
-            uow.customers().update(&after, &Claims::of_change(before, &after))?;
-        }
+        let batch = [change_of(&ada, &with_external_id(&ada, "new")), deletion(&eda)];
+        assert_eq!(uow.customers().write(&batch)?, vec![Written::Done; 2]);
         Err(Refused::ByTheWork)
     });
     assert_eq!(undone, Err(Refused::ByTheWork));
@@ -69,10 +71,15 @@ pub fn a_transaction_sees_what_it_wrote(store: &Arc<dyn Store>) {
         everything.write(uow)?;
         assert_eq!(uow.merchants().find(merchant.id)?.as_ref(), Some(merchant));
         assert_eq!(uow.api_keys().find(&[key.digest])?, [Some(key.clone())]);
-        assert_eq!(uow.customers().find(&[by_id(customer)])?, [Some(customer.clone())]);
-        assert_eq!(uow.customers().list(tenant, None, 10)?, std::slice::from_ref(customer));
-        let told = uow.subscriptions().current(&[(tenant, customer.id())])?;
-        assert_eq!(told, [Some(subscription.clone())]);
+        let found = uow.customers().find(CustomerState::Live, &[by_id(customer)])?;
+        assert_eq!(found, [Some(customer.clone())]);
+        assert_eq!(uow.customers().list(&newest_of(tenant))?, std::slice::from_ref(customer));
+        let found = uow.subscriptions().find(&[everything.subscription_key()])?;
+        assert_eq!(found, [Some((customer.clone(), Some(subscription.clone())))]);
+        let current = uow.subscriptions().current(&[(tenant, customer.id())])?;
+        assert_eq!(current, [Some(subscription.clone())]);
+        assert_eq!(uow.customers().write(&[deletion(customer)])?, [Written::Done]);
+        assert_eq!(uow.customers().find(CustomerState::Live, &[by_id(customer)])?, [None]);
         Ok(())
     });
     assert_eq!(seen, Ok(()));
@@ -85,38 +92,34 @@ pub fn a_transaction_works_on_what_it_wrote(store: &Arc<dyn Store>) {
     let after = renamed(&first, "Ada");
     let worked: Result<_, StoreError> = store.transaction(|uow| {
         let customers = uow.customers();
-        let before = customers.insert(&[first.clone(), second.clone()])?;
-        let locked = customers.lock(&by_external_id(tenant, "ada"))?;
-        customers.update(&after, &Claims::of_change(&first, &after))?;
-        let gone = deleted(&after);
-        customers.update(&gone, &Claims::of_change(&after, &gone))?;
-        let then = customers.insert(std::slice::from_ref(&second))?;
-        Ok((before, locked, then))
+        let created = customers.write(&[creation(&first), creation(&second)])?;
+        let found = customers.find(CustomerState::Live, &[by_external_id(tenant, "ada")])?;
+        let changed = customers.write(&[change_of(&first, &after)])?;
+        let stale = customers.write(&[deletion(&first)])?;
+        let then = customers.write(&[deletion(&after), creation(&second)])?;
+        Ok((created, found, changed, stale, then))
     });
-    let (before, locked, then) = worked.expect("a transaction that nobody disturbs");
-    assert_eq!(before, [Inserted::Created, external_id_taken_by(&first)]);
-    assert_eq!(locked, Some(first));
-    assert_eq!(then, [Inserted::Created]);
+    let (created, found, changed, stale, then) = worked.expect("a transaction without rivals");
+    assert_eq!(created, [Written::Done, external_id_taken_by(&first)]);
+    assert_eq!(found, [Some(first)]);
+    assert_eq!((changed, stale), (vec![Written::Done], vec![Written::Stale]));
+    assert_eq!(then, vec![Written::Done; 2]);
     assert_eq!(list(store, tenant, None, 10), [second]);
 }
 
-pub fn an_external_id_may_pass_from_one_to_another_in_one_transaction(store: &Arc<dyn Store>) {
+pub fn an_external_id_may_move_between_customers_in_one_transaction(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
     let [ada, eda] = ["ada", "eda"].map(|id| samples.customer(tenant).external_id(id).build());
     create(store, &[&ada, &eda]);
+    let aside = with_external_id(&ada, "aside");
     let steps = [
-        (ada.clone(), with_external_id(&ada, "aside")),
-        (eda.clone(), with_external_id(&eda, "ada")),
-        (with_external_id(&ada, "aside"), with_external_id(&ada, "eda")),
+        change_of(&ada, &aside),
+        change_of(&eda, &with_external_id(&eda, "ada")),
+        change_of(&aside, &with_external_id(&aside, "eda")),
     ];
-    let passed: Result<(), StoreError> = store.transaction(|uow| {
-        let customers = uow.customers();
-        steps.iter().try_for_each(|(before, after)| {
-            customers.lock(&by_id(before))?;
-            customers.update(after, &Claims::of_change(before, after))
-        })
-    });
-    passed.expect("claims that are free, one after the other");
+    let moved: Result<Vec<_>, StoreError> =
+        store.transaction(|uow| steps.iter().map(|step| uow.customers().write(std::slice::from_ref(step))).collect());
+    assert_eq!(moved.expect("a transaction without rivals").concat(), vec![Written::Done; 3]);
     assert_eq!(find(store, by_external_id(tenant, "ada")).map(|found| found.id()), Some(eda.id()));
     assert_eq!(find(store, by_external_id(tenant, "eda")).map(|found| found.id()), Some(ada.id()));
 }
@@ -124,7 +127,7 @@ pub fn an_external_id_may_pass_from_one_to_another_in_one_transaction(store: &Ar
 pub fn after_an_error_a_transaction_is_spent_and_nothing_is_kept(store: &Arc<dyn Store>) {
     let everything = Everything::new();
     let result = store.run_transaction(&mut |uow| {
-        everything.write(uow).expect("a free place");
+        everything.write(uow).expect("an empty store");
         fail(uow);
         everything.assert_spent(uow);
         Verdict::Commit
@@ -133,12 +136,12 @@ pub fn after_an_error_a_transaction_is_spent_and_nothing_is_kept(store: &Arc<dyn
     assert_eq!(everything.there(store), [false; 4]);
 }
 
-pub fn direct_work_is_spent_after_an_error_and_what_it_wrote_before_stays(store: &Arc<dyn Store>) {
+pub fn after_an_error_direct_work_is_spent_and_earlier_writes_stay(store: &Arc<dyn Store>) {
     let everything = Everything::new();
     let late = Samples::default().merchant();
-    let late = Merchant { id: roster_domain::MerchantId::new(uuid::Uuid::max()), ..late };
+    let late = Merchant { id: MerchantId::new(uuid::Uuid::max()), ..late };
     let result = store.run_direct(&mut |uow| {
-        everything.write(uow).expect("a free place");
+        everything.write(uow).expect("an empty store");
         fail(uow);
         everything.assert_spent(uow);
         let refused = uow.merchants().insert(&late);
@@ -150,7 +153,7 @@ pub fn direct_work_is_spent_after_an_error_and_what_it_wrote_before_stays(store:
     insert_merchant(store, &late).expect("a merchant that was not inserted before");
 }
 
-pub fn the_first_error_is_the_one_that_is_told_whatever_the_work_makes_of_it(store: &Arc<dyn Store>) {
+pub fn the_first_error_is_reported_whatever_the_work_returns(store: &Arc<dyn Store>) {
     let merchant = Samples::default().merchant();
     insert_merchant(store, &merchant).expect("a new merchant");
     for verdict in [Verdict::Commit, Verdict::Rollback] {
@@ -167,7 +170,7 @@ pub fn the_first_error_is_the_one_that_is_told_whatever_the_work_makes_of_it(sto
     }
 }
 
-pub fn an_error_leaves_the_store_as_good_as_before(store: &Arc<dyn Store>) {
+pub fn a_store_works_as_before_after_many_errors(store: &Arc<dyn Store>) {
     let everything = Everything::new();
     // More often than a store has connections, if it has a bounded number of them.
     for _ in 0..40 {
@@ -185,7 +188,7 @@ pub fn an_error_leaves_the_store_as_good_as_before(store: &Arc<dyn Store>) {
     assert_eq!(kept, Ok(()));
 }
 
-pub fn what_direct_work_wrote_stays_whatever_the_work_says(store: &Arc<dyn Store>) {
+pub fn direct_writes_stay_whatever_the_work_returns(store: &Arc<dyn Store>) {
     let everything = Everything::new();
     let refused: Result<(), _> = store.direct(|uow| {
         everything.write(uow)?;
@@ -207,7 +210,7 @@ pub fn a_transaction_that_loses_every_race_is_tried_a_few_times(store: &Arc<dyn 
     assert_eq!(tried, TRIES);
 }
 
-pub fn a_transaction_that_wins_at_last_keeps_nothing_of_the_tries_before(store: &Arc<dyn Store>) {
+pub fn a_retried_transaction_keeps_nothing_of_the_tries_before(store: &Arc<dyn Store>) {
     let samples = Samples::default();
     let [there, lost, won] = [(); 3].map(|()| samples.merchant());
     insert_merchant(store, &there).expect("a new merchant");
@@ -220,7 +223,7 @@ pub fn a_transaction_that_wins_at_last_keeps_nothing_of_the_tries_before(store: 
         }
         uow.merchants().insert(&won)
     });
-    result.expect("a second try that nobody disturbs");
+    result.expect("a second try without rivals");
     let found = |merchant: &Merchant| store.direct(|uow| uow.merchants().find(merchant.id)).expect("an answer");
     assert_eq!((tried, found(&lost), found(&won)), (2, None, Some(won)));
 }
@@ -252,13 +255,13 @@ pub fn direct_work_is_never_tried_again(store: &Arc<dyn Store>) {
     assert_eq!(tried, 1);
 }
 
-pub fn work_that_panics_keeps_nothing_and_harms_nobody_else(store: &Arc<dyn Store>) {
+pub fn work_that_panics_keeps_nothing_and_the_store_goes_on(store: &Arc<dyn Store>) {
     let everything = Everything::new();
     for _ in 0..3 {
         let panicked = catch_unwind(AssertUnwindSafe(|| {
             store.run_transaction(&mut |uow| {
-                everything.write(uow).expect("a free place");
-                // Without the panic hook, which would print a fault that is none.
+                everything.write(uow).expect("an empty store");
+                // Without the panic hook, which would print a message that looks like a fault.
                 std::panic::resume_unwind(Box::new("work that panics"));
             })
         }));
@@ -269,7 +272,7 @@ pub fn work_that_panics_keeps_nothing_and_harms_nobody_else(store: &Arc<dyn Stor
     assert_eq!(kept, Ok(()));
 }
 
-/// Why work failed that is not the store's fault, and the store's faults.
+/// Why work failed: by its own decision, or by an error of the store.
 #[derive(Debug, PartialEq, Eq)]
 enum Refused {
     ByTheWork,
@@ -282,12 +285,16 @@ impl From<StoreError> for Refused {
     }
 }
 
-/// Makes the unit of work fail with an error that no second try can mend.
+/// Makes the unit of work fail with an error that no second try can avoid.
 fn fail(uow: &mut dyn UnitOfWork) {
     let samples = Samples::default();
-    let of_nobody = samples.customer(live(&samples.merchant())).build();
-    let failed = uow.customers().insert(&[of_nobody]);
+    let of_no_merchant = samples.customer(live(&samples.merchant())).build();
+    let failed = uow.customers().write(&[creation(&of_no_merchant)]);
     assert!(matches!(failed, Err(StoreError::Internal { .. })), "{failed:?}");
+}
+
+fn newest_of(tenant: Tenant) -> CustomerQuery {
+    CustomerQuery { tenant, state: CustomerState::Live, before: None, limit: 10 }
 }
 
 /// One row of each kind.
@@ -301,7 +308,7 @@ struct Everything {
 impl Everything {
     fn new() -> Self {
         let samples = Samples::default();
-        // Greater than the ids of all other samples, so that it is none of theirs.
+        // Greater than the ids of all other samples of a case, so that they are different.
         for _ in 0..100 {
             samples.uuid();
         }
@@ -322,40 +329,42 @@ impl Everything {
     fn write(&self, uow: &mut dyn UnitOfWork) -> Result<(), Refused> {
         uow.merchants().insert(&self.merchant)?;
         uow.api_keys().insert(&self.key)?;
-        let inserted = uow.customers().insert(std::slice::from_ref(&self.customer))?;
-        assert_eq!(inserted, [Inserted::Created]);
-        uow.subscriptions().put(self.tenant(), self.customer.id(), &self.subscription)?;
+        let batch = [creation(&self.customer), report(&self.customer, None, &self.subscription)];
+        assert_eq!(uow.customers().write(&batch)?, vec![Written::Done; 2]);
         Ok(())
     }
 
-    /// Of each row whether it is there.
+    fn subscription_key(&self) -> SubscriptionKey {
+        SubscriptionKey { customer: by_id(&self.customer), id: self.subscription.id.clone() }
+    }
+
+    /// Whether each row is stored.
     fn there(&self, store: &Arc<dyn Store>) -> [bool; 4] {
         let there: Result<_, StoreError> = store.direct(|uow| {
             Ok([
                 uow.merchants().find(self.merchant.id)?.is_some(),
                 uow.api_keys().find(&[self.key.digest])?[0].is_some(),
-                uow.customers().find(&[by_id(&self.customer)])?[0].is_some(),
-                uow.subscriptions().find(self.tenant(), self.customer.id(), &self.subscription.id)?.is_some(),
+                uow.customers().find(CustomerState::Any, &[by_id(&self.customer)])?[0].is_some(),
+                !uow.subscriptions().list(self.tenant(), self.customer.id(), None, 1)?.is_empty(),
             ])
         });
         there.expect("answers")
     }
 
-    /// Asserts that no call of any repository succeeds any more, be it for reading.
+    /// Asserts that every further call of every repository fails, even one that only reads.
     fn assert_spent(&self, uow: &mut dyn UnitOfWork) {
         let (tenant, id) = (self.tenant(), self.customer.id());
-        let claims = Claims::of_new(&self.customer);
         let customers = uow.customers();
-        assert!(customers.insert(std::slice::from_ref(&self.customer)).is_err());
-        assert!(customers.insert_free(&[&self.customer]).is_err());
-        assert!(customers.taken(&claims).is_err());
-        assert!(customers.find(&[by_id(&self.customer)]).is_err());
-        assert!(customers.lock(&by_id(&self.customer)).is_err());
-        assert!(customers.update(&self.customer, &claims).is_err());
-        assert!(customers.list(tenant, None, 1).is_err());
+        for write in
+            [creation(&self.customer), deletion(&self.customer), report(&self.customer, None, &self.subscription)]
+        {
+            assert!(customers.write(&[write]).is_err());
+        }
+        assert!(customers.write(&[]).is_err());
+        assert!(customers.find(CustomerState::Live, &[by_id(&self.customer)]).is_err());
+        assert!(customers.list(&newest_of(tenant)).is_err());
         let subscriptions = uow.subscriptions();
-        assert!(subscriptions.find(tenant, id, &self.subscription.id).is_err());
-        assert!(subscriptions.put(tenant, id, &self.subscription).is_err());
+        assert!(subscriptions.find(&[self.subscription_key()]).is_err());
         assert!(subscriptions.list(tenant, id, None, 1).is_err());
         assert!(subscriptions.current(&[(tenant, id)]).is_err());
         let merchants = uow.merchants();

@@ -1,8 +1,8 @@
 -- merchant_id comes first in every primary key, unique index and foreign key, and there are no triggers and no
--- sequences, so that the schema runs unchanged on Citus, distributed by merchant_id. Identifiers, times and versions
--- are made by the application.
+-- sequences, so that the schema runs unchanged on Citus, distributed by merchant_id. The application makes
+-- identifiers, times and versions.
 --
--- Texts are COLLATE "C": they are compared byte by byte, whatever the locale of the database, as on every other store.
+-- Texts are COLLATE "C": compared byte by byte with any locale of the database, as on every other store.
 
 CREATE TABLE merchants (
     id uuid PRIMARY KEY,
@@ -15,7 +15,7 @@ CREATE TABLE api_keys (
     id uuid NOT NULL,
     environment text COLLATE "C" NOT NULL CHECK (environment IN ('live', 'sandbox')),
     name text COLLATE "C",
-    -- SHA-256: the key itself is nowhere.
+    -- SHA-256 of the key; the key itself is not stored.
     digest bytea NOT NULL CHECK (octet_length(digest) = 32),
     created_at timestamptz NOT NULL,
     expires_at timestamptz,
@@ -24,20 +24,20 @@ CREATE TABLE api_keys (
     UNIQUE (merchant_id, digest)
 );
 
--- Whoever shows a key has not said yet whose it is, so a key is looked up by its digest alone, and revoked by its
--- identifier alone.
+-- A request with a key does not name the merchant, so a key is looked up by its digest alone. The command line revokes
+-- a key by its identifier alone.
 CREATE INDEX api_keys_digest ON api_keys (digest);
 CREATE INDEX api_keys_id ON api_keys (id);
 
 CREATE TABLE customers (
     merchant_id uuid NOT NULL REFERENCES merchants (id),
     environment text COLLATE "C" NOT NULL CHECK (environment IN ('live', 'sandbox')),
-    -- Version 7: its order is that of registration, so the primary key serves the lists, too.
+    -- UUID version 7: ordered by the time of registration, so the primary key also serves the lists.
     id uuid NOT NULL,
     email text COLLATE "C",
-    -- What the address is compared by, computed by the application: no two databases fold text alike.
+    -- The folded address, for comparisons. The application computes it, because databases fold text differently.
     email_key text COLLATE "C",
-    -- False for a customer that was let in although others have its address.
+    -- False for a customer that was accepted although other customers have its address.
     email_exclusive boolean NOT NULL,
     external_id text COLLATE "C",
     name text COLLATE "C",
@@ -49,29 +49,30 @@ CREATE TABLE customers (
     address_postal_code text COLLATE "C",
     address_country text COLLATE "C",
     tax_id text COLLATE "C",
-    -- json keeps the text as it was given; jsonb would round numbers and sort keys.
+    -- json keeps the text as it was given; jsonb would rewrite numbers and reorder keys.
     metadata json NOT NULL CHECK (json_typeof(metadata) = 'object'),
-    -- Counts the changes.
+    -- Each change increments it.
     version bigint NOT NULL CHECK (version >= 1),
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL CHECK (updated_at >= created_at),
-    -- A deleted customer keeps its row and gives up its address and its external identifier.
+    -- A deleted customer keeps its row, but its address and its external identifier are free again.
     deleted_at timestamptz CHECK (deleted_at >= created_at),
     PRIMARY KEY (merchant_id, environment, id),
     CHECK ((email IS NULL) = (email_key IS NULL))
 );
 
--- This and the last of the three decide every race for an address or an external identifier; whatever else looks, only
--- looks first.
+-- This index and customers_external_id decide every race for an address or an external identifier. All other checks
+-- only run earlier.
 CREATE UNIQUE INDEX customers_email_exclusive ON customers (merchant_id, environment, email_key)
     WHERE deleted_at IS NULL AND email_exclusive;
 
--- Whoever wants an address for itself alone must see those who share it, too.
+-- A customer that claims an address exclusively must also see the customers that share it.
 CREATE INDEX customers_email ON customers (merchant_id, environment, email_key)
     WHERE deleted_at IS NULL;
 
--- It comes last: of indexes that seem equally good, as all that start with merchant and environment do until the table
--- is analysed for the first time, the one that was made last is used, and this one is of use only to those who need it.
+-- Created last on purpose. Until the table is analysed for the first time, all indexes that start with merchant and
+-- environment seem equally good, and the planner takes the one that was created last. This one is partial: only queries
+-- by external identifier can use it.
 CREATE UNIQUE INDEX customers_external_id ON customers (merchant_id, environment, external_id)
     WHERE deleted_at IS NULL AND external_id IS NOT NULL;
 
@@ -79,7 +80,7 @@ CREATE TABLE subscriptions (
     merchant_id uuid NOT NULL,
     environment text COLLATE "C" NOT NULL,
     customer_id uuid NOT NULL,
-    -- The billing engine's name for it, unique for its customer.
+    -- The billing engine's identifier of the subscription, unique for each customer.
     id text COLLATE "C" NOT NULL,
     plan_id text COLLATE "C",
     name text COLLATE "C",
@@ -92,9 +93,9 @@ CREATE TABLE subscriptions (
     FOREIGN KEY (merchant_id, environment, customer_id) REFERENCES customers (merchant_id, environment, id)
 );
 
--- Every index begins with the tenant. A planner that knows nothing of a table believes that a tenant has one customer,
--- takes whichever index is smallest, and keeps that plan while a tenant grows to thousands, until the first ANALYZE. So
--- it is told now, and for good, that the tenant tells nothing, and that the rest of an index does.
+-- Every index begins with the tenant. Without statistics the planner assumes that a tenant has one customer, takes the
+-- smallest index, and keeps that plan while the tenant grows to thousands, until the first ANALYZE. The following gives
+-- it lasting statistics: the tenant selects nothing, the other columns of an index do.
 ALTER TABLE customers
     ALTER COLUMN merchant_id SET (n_distinct = 1),
     ALTER COLUMN environment SET (n_distinct = 1);

@@ -1,5 +1,5 @@
--- What a key lets its holder do: the names of its scopes, with a space between them. Keys that are there already could do
--- everything there was; none of them may manage keys.
+-- The names of a key's scopes, separated by spaces. Keys made before this migration were not restricted, so they get
+-- every scope but keys:manage.
 ALTER TABLE api_keys
     ADD COLUMN scopes text COLLATE "C" NOT NULL
         DEFAULT 'customers:read customers:write customers:allow_duplicate_email subscriptions:write',

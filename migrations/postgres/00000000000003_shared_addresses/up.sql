@@ -1,5 +1,5 @@
--- Making an index counts the rows of its table for the planner. To count none would undo what the first migration told
--- it, so a thousand are there meanwhile, unless there are others.
+-- CREATE INDEX stores the number of rows for the planner. Zero would undo the statistics of the first migration, so a
+-- table without customers gets 1000 rows for the time of this migration.
 INSERT INTO merchants (id, name, created_at)
     SELECT '00000000-0000-0000-0000-000000000000', '', now() WHERE NOT EXISTS (SELECT FROM customers);
 INSERT INTO customers (merchant_id, environment, id, email, email_key, email_exclusive, external_id, metadata, version,
@@ -7,8 +7,8 @@ INSERT INTO customers (merchant_id, environment, id, email, email_key, email_exc
     SELECT merchants.id, 'sandbox', lpad(to_hex(n), 32, '0')::uuid, n, n, true, n, '{}', 1, now(), now()
     FROM merchants, generate_series(1, 1000) AS n WHERE merchants.id = '00000000-0000-0000-0000-000000000000';
 
--- Whoever wants an address for itself alone must see those who share it, too. Those who have one alone are in
--- customers_email_exclusive already, and nobody is in both.
+-- A customer that claims an address exclusively must also see the customers that share it. Customers with an exclusive
+-- address are in customers_email_exclusive; no customer is in both indexes.
 CREATE INDEX customers_email_shared ON customers (merchant_id, environment, email_key, id)
     WHERE deleted_at IS NULL AND NOT email_exclusive;
 DROP INDEX customers_email;

@@ -1,5 +1,5 @@
 -- merchant_id comes first in every primary key, unique index and foreign key, as on PostgreSQL. There are no triggers
--- and no sequences. Identifiers, times and versions are made by the application.
+-- and no sequences. The application makes identifiers, times and versions.
 --
 -- Identifiers are the 16 bytes of a UUID, times are microseconds since 1970, flags are 0 or 1. Texts keep the collation
 -- BINARY: they are compared byte by byte.
@@ -15,7 +15,7 @@ CREATE TABLE api_keys (
     id BLOB NOT NULL CHECK (length(id) = 16),
     environment TEXT NOT NULL CHECK (environment IN ('live', 'sandbox')),
     name TEXT,
-    -- SHA-256: the key itself is nowhere.
+    -- SHA-256 of the key; the key itself is not stored.
     digest BLOB NOT NULL CHECK (length(digest) = 32),
     created_at INTEGER NOT NULL,
     expires_at INTEGER,
@@ -24,22 +24,22 @@ CREATE TABLE api_keys (
     UNIQUE (merchant_id, digest)
 ) STRICT;
 
--- Whoever shows a key has not said yet whose it is, so a key is looked up by its digest alone, and revoked by its
--- identifier alone.
+-- A request with a key does not name the merchant, so a key is looked up by its digest alone. The command line revokes
+-- a key by its identifier alone.
 CREATE INDEX api_keys_digest ON api_keys (digest);
 CREATE INDEX api_keys_id ON api_keys (id);
 
--- With a rowid: rows are wide. Without one, rows of more than a kilobyte would double the file, and the planner would
--- look for an address by walking the primary key.
+-- With a rowid, because rows are wide. Without one, rows of more than a kilobyte would double the size of the file, and
+-- the planner would search for an address by scanning the primary key.
 CREATE TABLE customers (
     merchant_id BLOB NOT NULL REFERENCES merchants (id),
     environment TEXT NOT NULL CHECK (environment IN ('live', 'sandbox')),
-    -- Version 7: its order is that of registration, so the primary key serves the lists, too.
+    -- UUID version 7: ordered by the time of registration, so the primary key also serves the lists.
     id BLOB NOT NULL CHECK (length(id) = 16),
     email TEXT,
-    -- What the address is compared by, computed by the application: no two databases fold text alike.
+    -- The folded address, for comparisons. The application computes it, because databases fold text differently.
     email_key TEXT,
-    -- 0 for a customer that was let in although others have its address.
+    -- 0 for a customer that was accepted although other customers have its address.
     email_exclusive INTEGER NOT NULL CHECK (email_exclusive IN (0, 1)),
     external_id TEXT,
     name TEXT,
@@ -53,32 +53,32 @@ CREATE TABLE customers (
     tax_id TEXT,
     -- The text as it was given, to the last digit.
     metadata TEXT NOT NULL CHECK (json_valid(metadata) AND json_type(metadata) = 'object'),
-    -- Counts the changes.
+    -- Each change increments it.
     version INTEGER NOT NULL CHECK (version >= 1),
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL CHECK (updated_at >= created_at),
-    -- A deleted customer keeps its row and gives up its address and its external identifier.
+    -- A deleted customer keeps its row, but its address and its external identifier are free again.
     deleted_at INTEGER CHECK (deleted_at >= created_at),
     PRIMARY KEY (merchant_id, environment, id),
     CHECK ((email IS NULL) = (email_key IS NULL))
 ) STRICT;
 
--- These two decide every race for an address or an external identifier; whatever else looks, only looks first.
+-- These two decide every race for an address or an external identifier. All other checks only run earlier.
 CREATE UNIQUE INDEX customers_email_exclusive ON customers (merchant_id, environment, email_key)
     WHERE deleted_at IS NULL AND email_exclusive;
 CREATE UNIQUE INDEX customers_external_id ON customers (merchant_id, environment, external_id)
     WHERE deleted_at IS NULL AND external_id IS NOT NULL;
 
--- Whoever wants an address for itself alone must see those who share it, too.
+-- A customer that claims an address exclusively must also see the customers that share it.
 CREATE INDEX customers_email ON customers (merchant_id, environment, email_key)
     WHERE deleted_at IS NULL;
 
--- Without a rowid: rows are narrow, and all of them are reached by their primary key.
+-- Without a rowid, because rows are narrow and always found by their primary key.
 CREATE TABLE subscriptions (
     merchant_id BLOB NOT NULL,
     environment TEXT NOT NULL,
     customer_id BLOB NOT NULL,
-    -- The billing engine's name for it, unique for its customer.
+    -- The billing engine's identifier of the subscription, unique for each customer.
     id TEXT NOT NULL,
     plan_id TEXT,
     name TEXT,

@@ -1,67 +1,66 @@
-//! Nobody learns of another tenant's customer, and nobody gets in without a credential that allows it.
+//! No caller sees data of another tenant, and no request succeeds without a credential that permits it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use roster_tests::app::{Key, Merchant, Tenants, create_key};
 use roster_tests::client::{Caller, Surface, encode};
-use roster_tests::deadline::until;
+use roster_tests::deadline::{TIMEOUT, until};
 use roster_tests::process::Finished;
 use roster_tests::program::roster;
 use roster_tests::rows::rows_of;
-use roster_tests::{Answer, App, Database, Kind, on_both_databases, raw};
+use roster_tests::{App, Database, Kind, Response, on_both_databases, raw};
 use serde_json::{Value, json};
 
 use crate::routes::{HEALTH, ROUTES, Route, SCOPES, Target, assert_error};
 
 on_both_databases! {
-    every_route_answers_everybody_as_the_table_says,
-    identifiers_in_use_by_another_tenant_are_free,
-    whoever_shows_no_valid_key_gets_401_everywhere,
-    the_scheme_is_read_in_any_case,
-    a_revoked_key_stops_opening_within_seconds,
-    an_expired_key_stops_opening,
+    every_route_answers_each_caller_as_the_table_says,
+    two_tenants_may_use_the_same_identifiers,
+    a_request_without_a_valid_key_is_401_on_every_route,
+    the_scheme_is_accepted_in_any_case,
+    a_revoked_key_is_refused_within_seconds,
+    an_expired_key_is_refused,
 }
 
-/// Each route of the table, called by {its own tenant, another merchant, another environment, whoever was revoked,
-/// whoever lacks a scope, whoever shows nothing}.
-fn every_route_answers_everybody_as_the_table_says(database: Database) {
-    let stage = Stage::set(App::start_with(database, &UNLIMITED), &API_KEYS);
-    let (rows, shown) = (stage.rows(), stage.shown());
+/// Calls each route of the table with a credential of its own tenant, of another merchant, of another environment, with
+/// a revoked one, with one that lacks a scope, and without any.
+fn every_route_answers_each_caller_as_the_table_says(database: Database) {
+    let setup = Setup::create(App::start_with(database, &UNLIMITED), &API_KEYS);
+    let (rows, shown) = (setup.rows(), setup.shown());
     for route in ROUTES {
         if route.scopes.is_empty() {
-            stage.answers_anybody_alike(route);
+            setup.answers_every_caller_alike(route);
             continue;
         }
-        for stranger in &stage.strangers {
-            stage.shows_nothing_to(stranger, route);
+        for stranger in &setup.strangers {
+            setup.shows_nothing_to(stranger, route);
         }
-        stage.refuses_whoever_was_revoked_or_shows_nothing(route);
-        stage.refuses_whoever_lacks_a_scope(route);
+        setup.refuses_a_revoked_or_missing_credential(route);
+        setup.refuses_a_credential_without_a_scope(route);
     }
-    assert_eq!(stage.rows(), rows);
-    assert_eq!(stage.shown(), shown);
+    assert_eq!(setup.rows(), rows);
+    assert_eq!(setup.shown(), shown);
     for route in ROUTES.iter().filter(|route| !route.scopes.is_empty()) {
-        stage.serves_the_owner(route);
+        setup.serves_the_owner(route);
     }
-    stage.tells_anybody_its_health();
+    setup.shows_its_health_to_every_caller();
 }
 
-/// So that nobody is refused for calling too often.
+/// Settings with which no request exceeds a limit.
 const UNLIMITED: [(&str, &str); 2] =
     [("ROSTER__LIMITS__SANDBOX_KEY_PER_SECOND", "1000000"), ("ROSTER__LIMITS__SANDBOX_MERCHANT_PER_SECOND", "1000000")];
 
-/// Where credentials come from.
+/// A source of credentials.
 struct Issuer {
-    /// Makes one with some scopes, for the merchant of this identifier in an environment.
+    /// Creates a credential with these scopes, for a merchant id and an environment.
     issue: fn(url: &str, merchant: &str, environment: &str, scopes: &[&str]) -> String,
-    /// Makes one with every scope that is not valid any more.
-    issue_void: fn(url: &str, merchant: &str, environment: &str) -> String,
+    /// Creates a credential with every scope and revokes it.
+    issue_revoked: fn(url: &str, merchant: &str, environment: &str) -> String,
 }
 
 const API_KEYS: Issuer = Issuer {
     issue: |url, merchant, environment, scopes| key_with(url, merchant, environment, scopes).key,
-    issue_void: |url, merchant, environment| {
+    issue_revoked: |url, merchant, environment| {
         let key = key_with(url, merchant, environment, &SCOPES);
         revoke(url, &key);
         key.key
@@ -78,52 +77,52 @@ fn revoke(url: &str, key: &Key) {
     assert!(status.success(), "{err}");
 }
 
-/// A running service, whose things it keeps from whom, and what they call it with.
-struct Stage {
+/// A running service, the tenant whose data the tests try to read, and other tenants.
+struct Setup {
     app: App,
-    owner: Party,
-    /// The other merchant in both environments, and the owner in the other environment.
-    strangers: [Party; 3],
-    /// A credential of the owner that is not valid any more.
-    void: String,
-    /// Credentials of the owner with some scopes each.
+    owner: Tenant,
+    /// The other merchant in both environments, and the merchant of the owner in the other environment.
+    strangers: [Tenant; 3],
+    /// A revoked credential of the owner.
+    revoked: String,
+    /// A credential of the owner for each set of scopes.
     by_scopes: BTreeMap<Vec<&'static str>, String>,
 }
 
-/// A tenant, its things, and a credential with every scope.
-struct Party {
+/// A tenant, its data, and a credential with every scope.
+struct Tenant {
     merchant: Merchant,
     environment: &'static str,
     credential: String,
-    things: Things,
+    resources: Resources,
 }
 
-/// One of everything that a tenant may have: what a path may name.
-struct Things {
+/// One resource of each kind that a path can name.
+struct Resources {
     customer: Target,
-    /// The 26 characters of a key.
+    /// The 26 characters of the id of a key.
     key: String,
 }
 
-impl Stage {
-    fn set(app: App, issuer: &Issuer) -> Self {
+impl Setup {
+    fn create(app: App, issuer: &Issuer) -> Self {
         let Tenants { ours, theirs } = app.tenants().clone();
         let url = app.database().url();
-        let party = |merchant: &Merchant, environment, name| {
+        let tenant = |merchant: &Merchant, environment, name| {
             let credential = (issuer.issue)(url, &merchant.id, environment, &SCOPES);
-            let things = Things::make(&app.native().with_key(&credential), environment, name);
-            Party { merchant: merchant.clone(), environment, credential, things }
+            let resources = Resources::create(&app.native().with_key(&credential), environment, name);
+            Tenant { merchant: merchant.clone(), environment, credential, resources }
         };
         let strangers = [(&theirs, "live"), (&theirs, "sandbox"), (&ours, "sandbox")]
-            .map(|(merchant, environment)| party(merchant, environment, "before"));
-        party(&ours, "live", "earlier");
-        // The address of this customer is the one that the routes of the table give to others.
-        let owner = party(&ours, "live", "route");
-        // Whatever the order of a list, strangers have something behind what is the owner's.
+            .map(|(merchant, environment)| tenant(merchant, environment, "before"));
+        tenant(&ours, "live", "earlier");
+        // This customer has the address that the bodies in the table contain.
+        let owner = tenant(&ours, "live", "route");
+        // In either order of a list, strangers have a customer after the owner's.
         for stranger in &strangers {
-            Things::make(&app.native().with_key(&stranger.credential), stranger.environment, "after");
+            Resources::create(&app.native().with_key(&stranger.credential), stranger.environment, "after");
         }
-        let void = (issuer.issue_void)(url, &ours.id, "live");
+        let revoked = (issuer.issue_revoked)(url, &ours.id, "live");
         let enough = Route::guarded().map(|route| route.scopes.to_vec());
         let too_few = SCOPES.into_iter().map(all_scopes_but);
         let by_scopes = enough.chain(too_few).collect::<BTreeSet<_>>().into_iter().map(|scopes| {
@@ -131,120 +130,122 @@ impl Stage {
             (scopes, credential)
         });
         let by_scopes = by_scopes.collect();
-        Self { app, owner, strangers, void, by_scopes }
+        Self { app, owner, strangers, revoked, by_scopes }
     }
 
-    /// Whoever has a credential, of whatever kind.
+    /// A credential of each tenant, and the revoked one.
     fn credentials(&self) -> impl Iterator<Item = &String> {
-        let valid = self.strangers.iter().chain([&self.owner]).map(|party| &party.credential);
-        valid.chain([&self.void])
+        let valid = self.strangers.iter().chain([&self.owner]).map(|tenant| &tenant.credential);
+        valid.chain([&self.revoked])
     }
 
-    fn native(&self, party: &Party) -> Caller {
-        self.app.native().with_key(&party.credential)
+    fn native(&self, tenant: &Tenant) -> Caller {
+        self.app.native().with_key(&tenant.credential)
     }
 
-    /// What the database has of the owner.
+    /// The rows of the owner in the database.
     fn rows(&self) -> Vec<String> {
         rows_of(self.app.database(), &self.owner.merchant, self.owner.environment)
     }
 
-    /// What the owner is shown.
+    /// The data of the owner as the service shows it to the owner.
     fn shown(&self) -> Vec<Value> {
-        let customer = format!("/customers/{}", self.owner.things.customer.id(Surface::Native));
+        let customer = format!("/customers/{}", self.owner.resources.customer.id(Surface::Native));
         let paths = ["/customers", &customer, &format!("{customer}/subscriptions")];
         paths.map(|path| self.native(&self.owner).get(path).expect(200).json()).into()
     }
 
-    /// What is promised is no secret.
-    fn answers_anybody_alike(&self, route: &Route) {
+    /// A route that needs no credential responds alike to every caller.
+    fn answers_every_caller_alike(&self, route: &Route) {
         let caller = self.app.surface(route.surface).without_key();
         let known = route.call_at(&caller, route.path).expect(route.status);
         for credential in self.credentials() {
-            let answer = route.call_at(&caller.with_key(credential), route.path);
-            assert_eq!(comparable(&answer), comparable(&known), "{route:?}");
+            let response = route.call_at(&caller.with_key(credential), route.path);
+            assert_eq!(comparable(&response), comparable(&known), "{route:?}");
         }
     }
 
-    /// By whatever name it is called, what is the owner's answers as what never existed; and where a stranger asks for
-    /// nothing by name, nothing of the owner's is there.
-    fn shows_nothing_to(&self, stranger: &Party, route: &Route) {
+    /// A route that names a resource of the owner responds to a stranger as if the resource did not exist. A route that
+    /// names none shows nothing of the owner.
+    fn shows_nothing_to(&self, stranger: &Tenant, route: &Route) {
         let caller = self.app.surface(route.surface).with_key(&stranger.credential);
-        let (theirs, nobodys) = (&self.owner.things, self.owner.things.neighbours());
+        let (existing, unknown) = (&self.owner.resources, self.owner.resources.unknown());
         let mut is_named = false;
-        for (place, (at_theirs, at_nobodys)) in theirs.paths(route).iter().zip(nobodys.paths(route)).enumerate() {
+        for (place, (path, unknown_path)) in existing.paths(route).iter().zip(unknown.paths(route)).enumerate() {
             is_named = true;
-            let (answer, expected) = (route.call_at(&caller, at_theirs), route.call_at(&caller, &at_nobodys));
-            assert_eq!(comparable(&answer), comparable(&expected), "{route:?} at {at_theirs}");
-            // The first is as the owner would write it. Lumen calls the others malformed.
+            let (response, expected) = (route.call_at(&caller, path), route.call_at(&caller, &unknown_path));
+            assert_eq!(comparable(&response), comparable(&expected), "{route:?} at {path}");
+            // The first path is the one that the owner would use. For Lumen the ids in the others are malformed.
             let is_refused =
-                answer.status == 404 || (route.surface == Surface::Lumen && place > 0 && answer.status == 400);
-            assert!(is_refused, "{route:?} at {at_theirs}: {answer:?}");
+                response.status == 404 || (route.surface == Surface::Lumen && place > 0 && response.status == 400);
+            assert!(is_refused, "{route:?} at {path}: {response:?}");
         }
-        let path = stranger.things.path(route);
+        let path = stranger.resources.path(route);
         if route.in_pages {
-            let cursor = cursor(&self.app.surface(route.surface).with_key(&self.owner.credential), &theirs.path(route));
-            let behind = |cursor: &str| caller.get(&format!("{path}?cursor={}", encode(cursor))).expect(200);
-            let answer = behind(&cursor);
-            assert_eq!(without_uses(&answer), without_uses(&behind(&neighbour(&cursor))), "{route:?}");
-            assert_ne!(answer.json()["data"], json!([]), "{route:?}: nothing to be told apart from the owner's");
-            theirs.assert_absent(&answer);
+            let cursor =
+                cursor(&self.app.surface(route.surface).with_key(&self.owner.credential), &existing.path(route));
+            let page_after = |cursor: &str| caller.get(&format!("{path}?cursor={}", encode(cursor))).expect(200);
+            let response = page_after(&cursor);
+            assert_eq!(without_uses(&response), without_uses(&page_after(&unknown_name(&cursor))), "{route:?}");
+            assert_ne!(response.json()["data"], json!([]), "{route:?}: an empty page proves nothing");
+            existing.assert_absent(&response);
         }
         if !is_named {
-            let answer = route.call_at(&caller, &path).expect(route.status);
-            theirs.assert_absent(&answer);
-            forget(&self.native(stranger), |customer| customer["email"] == "route@example.com");
+            let response = route.call_at(&caller, &path).expect(route.status);
+            existing.assert_absent(&response);
+            delete_customers(&self.native(stranger), |customer| customer["email"] == "route@example.com");
         }
     }
 
-    fn refuses_whoever_was_revoked_or_shows_nothing(&self, route: &Route) {
+    fn refuses_a_revoked_or_missing_credential(&self, route: &Route) {
         let caller = self.app.surface(route.surface).without_key();
-        for caller in [caller.with_key(&self.void), caller] {
-            assert_unauthorized(route, &route.call_at(&caller, &self.owner.things.path(route)));
+        for caller in [caller.with_key(&self.revoked), caller] {
+            assert_unauthorized(route, &route.call_at(&caller, &self.owner.resources.path(route)));
         }
     }
 
-    /// One scope missing is one too many.
-    fn refuses_whoever_lacks_a_scope(&self, route: &Route) {
+    /// All scopes of the table are necessary.
+    fn refuses_a_credential_without_a_scope(&self, route: &Route) {
         for scope in route.scopes {
             let caller = self.app.surface(route.surface).with_key(&self.by_scopes[&all_scopes_but(scope)]);
-            let answer = route.call_at(&caller, &self.owner.things.path(route));
-            assert_error(route.surface, &answer, 403);
-            assert!(answer.text().contains(&format!("the scope {scope}")), "{route:?}: {answer:?}");
+            let response = route.call_at(&caller, &self.owner.resources.path(route));
+            assert_error(route.surface, &response, 403);
+            assert!(response.text().contains(&format!("the scope {scope}")), "{route:?}: {response:?}");
             let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
-            assert_eq!(answer.header("www-authenticate"), Some(challenge.as_str()), "{route:?}");
+            assert_eq!(response.header("www-authenticate"), Some(challenge.as_str()), "{route:?}");
         }
     }
 
-    /// The scopes of the table are enough.
+    /// The scopes of the table are sufficient.
     fn serves_the_owner(&self, route: &Route) {
         let native = self.native(&self.owner);
-        forget(&native, |_| true);
-        let things = [1, 2].map(|number| Things::make(&native, self.owner.environment, &format!("own-{number}")));
+        delete_customers(&native, |_| true);
+        let resources =
+            [1, 2].map(|number| Resources::create(&native, self.owner.environment, &format!("own-{number}")));
         let caller = self.app.surface(route.surface).with_key(&self.by_scopes[route.scopes]);
-        let path = things[0].path(route);
+        let path = resources[0].path(route);
         if route.in_pages {
-            let behind = caller.get(&format!("{path}?cursor={}", encode(&cursor(&caller, &path))));
-            assert_ne!(behind.expect(200).json()["data"], json!([]), "{route:?}");
+            let page = caller.get(&format!("{path}?cursor={}", encode(&cursor(&caller, &path))));
+            assert_ne!(page.expect(200).json()["data"], json!([]), "{route:?}");
         }
-        let answer = route.call_at(&caller, &path);
-        assert_eq!(answer.status, route.status, "{route:?}: {answer:?}");
+        let response = route.call_at(&caller, &path);
+        assert_eq!(response.status, route.status, "{route:?}: {response:?}");
     }
 
-    fn tells_anybody_its_health(&self) {
+    fn shows_its_health_to_every_caller(&self) {
         for path in HEALTH {
             let known = self.app.root().get(path).expect(200);
             for credential in self.credentials() {
-                let answer = self.app.root().with_key(credential).get(path);
-                assert_eq!(comparable(&answer), comparable(&known), "{path}");
+                let response = self.app.root().with_key(credential).get(path);
+                assert_eq!(comparable(&response), comparable(&known), "{path}");
             }
         }
     }
 }
 
-impl Things {
-    /// Makes a customer with two subscriptions, and a key, in the tenant of a caller who may do everything.
-    fn make(native: &Caller, environment: &str, name: &str) -> Self {
+impl Resources {
+    /// Creates a customer with two subscriptions, and a key. The caller must have every scope.
+    fn create(native: &Caller, environment: &str, name: &str) -> Self {
         let lava_prefix = if environment == "live" { "con_live_" } else { "con_test_" };
         let customer = Target::create(native, lava_prefix, name);
         for (subscription, day) in [("sub_1", 15), ("sub_2", 16)] {
@@ -256,15 +257,15 @@ impl Things {
         Self { customer, key: key.strip_prefix("key_").expect("the id of a key").to_owned() }
     }
 
-    /// What nobody has, by names that are no more than a character away.
-    fn neighbours(&self) -> Self {
+    /// Names of resources that do not exist. Each differs from a name of this by its last character.
+    fn unknown(&self) -> Self {
         let Target { suffix, external_id, .. } = &self.customer;
         let customer =
-            Target { suffix: neighbour(suffix), external_id: neighbour(external_id), ..self.customer.clone() };
-        Self { customer, key: neighbour(&self.key) }
+            Target { suffix: unknown_name(suffix), external_id: unknown_name(external_id), ..self.customer.clone() };
+        Self { customer, key: unknown_name(&self.key) }
     }
 
-    /// The path of a route to this.
+    /// The path of a route to these resources.
     fn path(&self, route: &Route) -> String {
         route.fill(|name| match name {
             "key_id" => format!("key_{}", self.key),
@@ -272,12 +273,12 @@ impl Things {
         })
     }
 
-    /// The paths of a route to this: as it is called there, and as it is called anywhere. None if the path names
-    /// neither a customer nor a key.
+    /// The paths of a route to these resources: first with the name on the surface of the route, then with the names on
+    /// other surfaces and with malformed names. Empty if the path names neither a customer nor a key.
     fn paths(&self, route: &Route) -> Vec<String> {
         let Some(name) = route.names().find(|name| *name != "subscription_id") else { return Vec::new() };
         let Target { suffix, external_id, .. } = &self.customer;
-        let elsewhere = match name {
+        let others = match name {
             "key_id" => vec![self.key.clone(), format!("key_{}", self.key.to_uppercase())],
             _ => vec![
                 format!("cus_{suffix}"),
@@ -289,20 +290,20 @@ impl Things {
                 encode(external_id),
             ],
         };
-        let elsewhere = elsewhere.into_iter().map(|form| {
+        let others = others.into_iter().map(|form| {
             route.fill(|other| if other == name { form.clone() } else { route.value_for(other, &self.customer) })
         });
-        [self.path(route)].into_iter().chain(elsewhere).collect()
+        [self.path(route)].into_iter().chain(others).collect()
     }
 
-    fn assert_absent(&self, answer: &Answer) {
-        let text = answer.text().to_lowercase();
-        assert!(!text.contains(&self.customer.suffix) && !text.contains(&self.key), "{answer:?}");
+    fn assert_absent(&self, response: &Response) {
+        let text = response.text().to_lowercase();
+        assert!(!text.contains(&self.customer.suffix) && !text.contains(&self.key), "{response:?}");
     }
 }
 
-/// Another text of the same length that reads as the same kind of name.
-fn neighbour(name: &str) -> String {
+/// A name of the same form that does not exist.
+fn unknown_name(name: &str) -> String {
     let (rest, last) = name.split_at(name.len() - 1);
     format!("{rest}{}", if last == "0" { '1' } else { '0' })
 }
@@ -311,13 +312,13 @@ fn all_scopes_but(scope: &str) -> Vec<&'static str> {
     SCOPES.into_iter().filter(|other| *other != scope).collect()
 }
 
-/// The cursor behind the first thing of a list.
+/// The cursor after the first item of a list.
 fn cursor(caller: &Caller, list: &str) -> String {
     caller.get(&format!("{list}?limit=1")).expect(200).text_at("/next_cursor")
 }
 
-/// A page, but for when keys were last used, which changes while they are.
-fn without_uses(page: &Answer) -> Value {
+/// A page without the times of the last use of keys: each request may change them.
+fn without_uses(page: &Response) -> Value {
     let mut json = page.json();
     for item in json["data"].as_array_mut().expect("a page") {
         item.as_object_mut().expect("an object").remove("last_used_at");
@@ -325,15 +326,15 @@ fn without_uses(page: &Answer) -> Value {
     json
 }
 
-/// Deletes those customers of a caller that are `unwanted`.
-fn forget(native: &Caller, unwanted: impl Fn(&Value) -> bool) {
+/// Deletes the customers of a caller that are `unwanted`.
+fn delete_customers(native: &Caller, unwanted: impl Fn(&Value) -> bool) {
     let list = native.get("/customers?limit=100").expect(200).json();
     for customer in list["data"].as_array().expect("a list").iter().filter(|customer| unwanted(customer)) {
         native.delete(&format!("/customers/{}", customer["id"].as_str().expect("an id"))).is(204);
     }
 }
 
-fn identifiers_in_use_by_another_tenant_are_free(database: Database) {
+fn two_tenants_may_use_the_same_identifiers(database: Database) {
     let app = App::start(database);
     let tenants = app.tenants().clone();
     let body = json!({"email": "ada@example.com", "external_id": "ada", "userId": "u", "reference_id": "r"});
@@ -345,7 +346,7 @@ fn identifiers_in_use_by_another_tenant_are_free(database: Database) {
         for key in [&tenants.ours.live, &tenants.ours.sandbox, &tenants.theirs.live, &tenants.theirs.sandbox] {
             let caller = app.surface(surface).with_key(key);
             let created = caller.post("/customers", vendor_and_native(surface)).expect(201);
-            // One at a time in each tenant, so that the surfaces do not meet each other.
+            // Each tenant has one customer at a time, which is deleted below: the surfaces share the tenants.
             let id = ["/id", "/customer/id", "/customer_id"]
                 .iter()
                 .find_map(|pointer| created.json().pointer(pointer).and_then(|id| id.as_str()).map(str::to_owned))
@@ -368,7 +369,7 @@ fn identifiers_in_use_by_another_tenant_are_free(database: Database) {
     }
 }
 
-fn whoever_shows_no_valid_key_gets_401_everywhere(database: Database) {
+fn a_request_without_a_valid_key_is_401_on_every_route(database: Database) {
     let app = App::start(database);
     let target = Target::create(&app.native(), "con_live_", "victim");
     let rows = || rows_of(app.database(), &app.tenants().ours, "live");
@@ -377,9 +378,9 @@ fn whoever_shows_no_valid_key_gets_401_everywhere(database: Database) {
     let mut wrong_checksum = live.clone();
     let last = wrong_checksum.pop().expect("a character");
     wrong_checksum.push(if last == '0' { '1' } else { '0' });
-    // Well-formed down to its checksum, but made elsewhere.
-    let elsewhere = Database::empty(Kind::Sqlite).expect("a file");
-    let unknown = Tenants::create(elsewhere.url()).ours.live;
+    // A well-formed key with a valid checksum, created in another database.
+    let other_database = Database::empty(Kind::Sqlite).expect("a file");
+    let unknown = Tenants::create(other_database.url()).ours.live;
     let headers = [
         None,
         Some(String::new()),
@@ -410,17 +411,17 @@ fn whoever_shows_no_valid_key_gets_401_everywhere(database: Database) {
             }
             assert_unauthorized(route, &request.send());
         }
-        // What no client library sends.
+        // Headers that no client library sends.
         for header in ["Bearer \u{e9}\u{e9}", "Bearer\tx", "\u{1f600}"] {
             let path = format!("{}{}", route.surface.base(), route.path_for(&target));
             let request = raw::request(route.method, &path, &[("authorization", header)], b"");
-            assert_unauthorized(route, &raw::exchange(app.address(), &request).expect("an answer"));
+            assert_unauthorized(route, &raw::exchange(app.address(), &request).expect("a response"));
         }
     }
     assert_eq!(rows(), before);
 }
 
-fn the_scheme_is_read_in_any_case(database: Database) {
+fn the_scheme_is_accepted_in_any_case(database: Database) {
     let app = App::start(database);
     let live = app.tenants().ours.live.clone();
     for scheme in ["Bearer", "bearer", "BEARER"] {
@@ -429,7 +430,7 @@ fn the_scheme_is_read_in_any_case(database: Database) {
     }
 }
 
-fn a_revoked_key_stops_opening_within_seconds(database: Database) {
+fn a_revoked_key_is_refused_within_seconds(database: Database) {
     let app = App::start(database);
     let key = create_key(app.database().url(), &app.tenants().ours.id, "live", &[]);
     for surface in Surface::ALL {
@@ -439,7 +440,7 @@ fn a_revoked_key_stops_opening_within_seconds(database: Database) {
     refused_soon(&app, &key.key);
 }
 
-fn an_expired_key_stops_opening(database: Database) {
+fn an_expired_key_is_refused(database: Database) {
     let app = App::start(database);
     let url = app.database().url();
     let lasting = create_key(url, &app.tenants().ours.id, "live", &["--expires-in", "90d"]);
@@ -448,25 +449,25 @@ fn an_expired_key_stops_opening(database: Database) {
     app.native().with_key(&lasting.key).get("/customers").is(200);
 }
 
-/// All of an answer but what names the moment and the request, and what is left to whoever asked.
-fn comparable(answer: &Answer) -> Answer {
-    let mut answer = answer.clone();
-    answer.headers.retain(|(name, _)| !["date", "x-request-id", "ratelimit"].contains(&name.as_str()));
-    answer
+/// A response without the headers that differ for each request and each caller.
+fn comparable(response: &Response) -> Response {
+    let mut response = response.clone();
+    response.headers.retain(|(name, _)| !["date", "x-request-id", "ratelimit"].contains(&name.as_str()));
+    response
 }
 
-fn assert_unauthorized(route: &Route, answer: &Answer) {
-    assert_error(route.surface, answer, 401);
-    assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{route:?}: {answer:?}");
+fn assert_unauthorized(route: &Route, response: &Response) {
+    assert_error(route.surface, response, 401);
+    assert_eq!(response.header("www-authenticate"), Some("Bearer"), "{route:?}: {response:?}");
 }
 
 fn refused_soon(app: &App, key: &str) {
     for surface in Surface::ALL {
         let caller = app.surface(surface).with_key(key);
-        let answer = until("the key is refused", Duration::from_secs(10), || {
-            Some(caller.get("/customers")).filter(|answer| answer.status != 200)
+        let response = until("the key is refused", TIMEOUT, || {
+            Some(caller.get("/customers")).filter(|response| response.status != 200)
         });
-        assert_error(surface, &answer, 401);
-        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+        assert_error(surface, &response, 401);
+        assert_eq!(response.header("www-authenticate"), Some("Bearer"));
     }
 }

@@ -1,54 +1,54 @@
-//! Keys over their life: made, listed, rotated, used and revoked, over HTTP and by command.
+//! API keys: created, listed, rotated, used and revoked, over HTTP and by command.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use roster_tests::app::create_key;
 use roster_tests::client::{Caller, Surface};
-use roster_tests::deadline::until;
+use roster_tests::deadline::{TIMEOUT, until};
 use roster_tests::program::{Program, roster_json};
-use roster_tests::{Answer, App, Database, on_both_databases};
+use roster_tests::{App, Database, Response, on_both_databases};
 use serde_json::{Value, json};
 
 use crate::routes::assert_error;
 
 on_both_databases! {
-    a_key_that_is_made_opens_its_tenant_and_is_shown_once,
-    a_key_gives_away_nothing_that_it_lacks,
+    a_new_key_gives_access_to_its_tenant_and_is_shown_once,
+    a_key_cannot_grant_a_scope_that_it_lacks,
     keys_are_listed_page_by_page_without_their_secrets,
-    a_rotated_key_lives_on_for_the_overlap,
-    a_revoked_key_is_refused_at_once_where_it_was_revoked_and_soon_elsewhere,
-    keys_of_another_tenant_answer_as_if_there_were_none,
-    what_is_wrong_with_an_order_is_named,
-    the_use_of_a_key_shows,
-    an_unknown_key_stays_unknown_and_good_ones_known_in_a_flood,
+    a_rotated_key_is_valid_until_the_overlap_ends,
+    a_revoked_key_is_refused_at_once_and_soon_by_other_instances,
+    a_key_of_another_tenant_is_404,
+    every_wrong_field_of_a_key_is_named,
+    the_last_use_of_a_key_is_shown,
+    many_unknown_keys_do_not_affect_a_valid_key,
 }
 
 const MANAGER: [&str; 4] = ["--scope", "keys:manage", "--scope", "customers:read"];
 
-/// A caller of ours that may manage keys and read customers.
+/// A caller with a live key of `ours` that may manage keys and read customers.
 fn manager(app: &App) -> Caller {
     app.native().with_key(&create_key(app.database().url(), &app.tenants().ours.id, "live", &MANAGER).key)
 }
 
-fn opens(app: &App, key: &str) -> bool {
-    let answer = app.native().with_key(key).get("/customers");
-    if answer.status != 200 {
-        assert_error(Surface::Native, &answer, 401);
+/// Whether the service accepts the key.
+fn is_valid(app: &App, key: &str) -> bool {
+    let response = app.native().with_key(key).get("/customers");
+    if response.status != 200 {
+        assert_error(Surface::Native, &response, 401);
     }
-    answer.status == 200
+    response.status == 200
 }
 
-fn assert_code(answer: &Answer, status: u16, code: &str) {
-    assert_error(Surface::Native, answer, status);
-    assert_eq!(answer.json()["code"], code, "{answer:?}");
+fn assert_code(response: &Response, status: u16, code: &str) {
+    assert_error(Surface::Native, response, status);
+    assert_eq!(response.json()["code"], code, "{response:?}");
 }
 
-fn a_key_that_is_made_opens_its_tenant_and_is_shown_once(database: Database) {
+fn a_new_key_gives_access_to_its_tenant_and_is_shown_once(database: Database) {
     let app = App::start(database);
     let manager = manager(&app);
-    let order = json!({ "name": "reports", "scopes": ["customers:read"], "expires_at": "2099-01-01T00:00:00+01:00" });
-    let made = manager.post("/api_keys", order).expect(201).json();
+    let body = json!({ "name": "reports", "scopes": ["customers:read"], "expires_at": "2099-01-01T00:00:00+01:00" });
+    let made = manager.post("/api_keys", body).expect(201).json();
     assert_eq!(made["org_id"], json!(app.tenants().ours.id));
     assert_eq!(made["environment"], "live");
     assert_eq!(made["name"], "reports");
@@ -56,13 +56,13 @@ fn a_key_that_is_made_opens_its_tenant_and_is_shown_once(database: Database) {
     assert_eq!(made["expires_at"], "2098-12-31T23:00:00.000Z");
     assert_eq!((&made["last_used_at"], &made["revoked_at"]), (&Value::Null, &Value::Null));
     let key = made["key"].as_str().expect("a key");
-    assert!(key.starts_with("sk_live_") && opens(&app, key));
+    assert!(key.starts_with("sk_live_") && is_valid(&app, key));
     assert!(!manager.get("/api_keys").text().contains(key));
     let logs = app.logs().concat();
     assert!(!logs.contains(key) && !logs.contains("reports"), "{logs}");
 }
 
-fn a_key_gives_away_nothing_that_it_lacks(database: Database) {
+fn a_key_cannot_grant_a_scope_that_it_lacks(database: Database) {
     let app = App::start(database);
     let manager = manager(&app);
     for scopes in [json!(null), json!(["customers:write"]), json!(["customers:read", "subscriptions:write"])] {
@@ -76,10 +76,10 @@ fn a_key_gives_away_nothing_that_it_lacks(database: Database) {
     let rotate = format!("/api_keys/{}/rotate", stronger["id"].as_str().expect("an id"));
     let refused = manager.post(&rotate, json!({ "overlap_seconds": 0 }));
     assert_code(&refused, 403, "missing_scope");
-    assert!(opens(&app, stronger["key"].as_str().expect("a key")), "it lives on");
-    // To end it is to give away nothing.
+    assert!(is_valid(&app, stronger["key"].as_str().expect("a key")), "it was not rotated");
+    // Revoking it grants no scope.
     manager.delete(&format!("/api_keys/{}", stronger["id"].as_str().expect("an id"))).is(204);
-    // The environment is that of the credential, and no field says otherwise.
+    // The environment is that of the credential, and no field can change it.
     let elsewhere = json!({ "environment": "sandbox", "scopes": [] });
     assert_code(&manager.post("/api_keys", elsewhere), 422, "invalid_request");
     assert_eq!(manager.post("/api_keys", json!({ "scopes": [] })).expect(201).json()["environment"], "live");
@@ -98,7 +98,7 @@ fn keys_are_listed_page_by_page_without_their_secrets(database: Database) {
         let Some(cursor) = page["next_cursor"].as_str() else { break };
         path = format!("/api_keys?limit=2&cursor={cursor}");
     }
-    // Of ours there were the live key of every test and the manager's, both older.
+    // `ours` had two live keys before: the default key and the manager's.
     assert_eq!(seen.len(), 7);
     for (listed, made) in seen[2..].iter().zip(&made) {
         let mut shown = made.clone();
@@ -107,7 +107,7 @@ fn keys_are_listed_page_by_page_without_their_secrets(database: Database) {
     }
 }
 
-fn a_rotated_key_lives_on_for_the_overlap(database: Database) {
+fn a_rotated_key_is_valid_until_the_overlap_ends(database: Database) {
     let app = App::start(database);
     let manager = manager(&app);
     let made = |scopes: Value| manager.post("/api_keys", json!({ "name": "ci", "scopes": scopes })).expect(201).json();
@@ -118,37 +118,37 @@ fn a_rotated_key_lives_on_for_the_overlap(database: Database) {
     assert_ne!((&new["id"], &new["key"]), (&old["id"], &old["key"]));
     assert_eq!((&new["name"], &new["scopes"]), (&old["name"], &old["scopes"]));
     for key in [&old["key"], &new["key"]] {
-        assert!(opens(&app, key.as_str().expect("a key")));
+        assert!(is_valid(&app, key.as_str().expect("a key")));
     }
     let newer = rotate(&new["id"], json!({ "overlap_seconds": 0 })).expect(201).json();
-    assert!(!opens(&app, new["key"].as_str().expect("a key")), "refused at once where it was rotated");
-    assert!(opens(&app, newer["key"].as_str().expect("a key")));
+    assert!(!is_valid(&app, new["key"].as_str().expect("a key")), "the instance that rotated it refuses it at once");
+    assert!(is_valid(&app, newer["key"].as_str().expect("a key")));
     assert_code(&rotate(&new["id"], json!({})), 409, "key_ended");
-    // With no body the old one lives on for a day.
+    // Without a body the overlap is a day.
     let path = format!("/api_keys/{}/rotate", newer["id"].as_str().expect("an id"));
     manager.request("POST", &path).send().is(201);
-    assert!(opens(&app, newer["key"].as_str().expect("a key")));
+    assert!(is_valid(&app, newer["key"].as_str().expect("a key")));
 }
 
-fn a_revoked_key_is_refused_at_once_where_it_was_revoked_and_soon_elsewhere(database: Database) {
+fn a_revoked_key_is_refused_at_once_and_soon_by_other_instances(database: Database) {
     let app = App::start(database);
-    let elsewhere = Program::serve(app.database().url(), &[]);
-    let far = Caller::new(roster_tests::client::agent(), elsewhere.address(), "/v1");
+    let other = Program::serve(app.database().url(), &[]);
+    let on_other = Caller::new(roster_tests::client::agent(), other.address(), "/v1");
     let manager = manager(&app);
     let made = manager.post("/api_keys", json!({ "scopes": ["customers:read"] })).expect(201).json();
     let key = made["key"].as_str().expect("a key");
-    far.with_key(key).get("/customers").is(200);
-    assert!(opens(&app, key));
+    on_other.with_key(key).get("/customers").is(200);
+    assert!(is_valid(&app, key));
     manager.delete(&format!("/api_keys/{}", made["id"].as_str().expect("an id"))).is(204);
     manager.delete(&format!("/api_keys/{}", made["id"].as_str().expect("an id"))).is(204);
-    assert!(!opens(&app, key));
-    let refused = until("the key is refused elsewhere", Duration::from_secs(10), || {
-        Some(far.with_key(key).get("/customers")).filter(|answer| answer.status != 200)
+    assert!(!is_valid(&app, key));
+    let refused = until("the other instance refuses the key", TIMEOUT, || {
+        Some(on_other.with_key(key).get("/customers")).filter(|response| response.status != 200)
     });
     assert_error(Surface::Native, &refused, 401);
 }
 
-fn keys_of_another_tenant_answer_as_if_there_were_none(database: Database) {
+fn a_key_of_another_tenant_is_404(database: Database) {
     let app = App::start(database);
     let (url, tenants) = (app.database().url(), app.tenants());
     let victim = create_key(url, &tenants.ours.id, "live", &[]);
@@ -157,26 +157,26 @@ fn keys_of_another_tenant_answer_as_if_there_were_none(database: Database) {
         let ids = page["data"].as_array().expect("a list").iter().map(|key| key["id"].to_string());
         ids.collect::<BTreeSet<_>>()
     };
-    let nobody = "key_01h2xcejqtf2nbrexx3vqjhp41";
+    let unknown = "key_01h2xcejqtf2nbrexx3vqjhp41";
     for (merchant, environment) in [(&tenants.theirs.id, "live"), (&tenants.ours.id, "sandbox")] {
         let stranger = create_key(url, merchant, environment, &["--scope", "keys:manage"]).key;
         assert!(!listed(&stranger).contains(&format!("\"{}\"", victim.id)));
         let stranger = app.native().with_key(&stranger);
-        for id in [victim.id.as_str(), nobody, "key_x", "%ff"] {
+        for id in [victim.id.as_str(), unknown, "key_x", "%ff"] {
             assert_code(&stranger.delete(&format!("/api_keys/{id}")), 404, "key_not_found");
             assert_code(&stranger.post(&format!("/api_keys/{id}/rotate"), json!({})), 404, "key_not_found");
         }
         let cursor = victim.id.strip_prefix("key_").expect("an id");
         stranger.get(&format!("/api_keys?cursor={cursor}")).is(200);
     }
-    assert!(opens(&app, &victim.key));
+    assert!(is_valid(&app, &victim.key));
 }
 
-fn what_is_wrong_with_an_order_is_named(database: Database) {
+fn every_wrong_field_of_a_key_is_named(database: Database) {
     let app = App::start(database);
     let manager = manager(&app);
-    let order = json!({ "name": 1, "scopes": ["customers:read", "admin", 2], "expires_at": "soon", "role": "x" });
-    let refused = manager.post("/api_keys", order);
+    let body = json!({ "name": 1, "scopes": ["customers:read", "admin", 2], "expires_at": "soon", "role": "x" });
+    let refused = manager.post("/api_keys", body);
     assert_code(&refused, 422, "invalid_request");
     let faults = refused.json()["errors"].as_array().expect("faults").clone();
     let pointers: Vec<_> = faults.iter().map(|fault| fault["pointer"].as_str().expect("a pointer")).collect();
@@ -192,12 +192,12 @@ fn what_is_wrong_with_an_order_is_named(database: Database) {
     }
 }
 
-fn the_use_of_a_key_shows(database: Database) {
+fn the_last_use_of_a_key_is_shown(database: Database) {
     let app = App::start(database);
     let manager = manager(&app);
     let made = manager.post("/api_keys", json!({ "scopes": ["customers:read"] })).expect(201).json();
-    assert!(opens(&app, made["key"].as_str().expect("a key")));
-    let used = until("the use is written", Duration::from_secs(20), || {
+    assert!(is_valid(&app, made["key"].as_str().expect("a key")));
+    let used = until("the use is written", TIMEOUT, || {
         let page = manager.get("/api_keys").expect(200).json();
         let listed = page["data"].as_array().expect("a list").iter().find(|key| key["id"] == made["id"]).cloned();
         listed.and_then(|key| key["last_used_at"].as_str().map(str::to_owned))
@@ -205,7 +205,7 @@ fn the_use_of_a_key_shows(database: Database) {
     assert!(made["created_at"].as_str().is_some_and(|created| created <= used.as_str()), "{used}");
 }
 
-fn an_unknown_key_stays_unknown_and_good_ones_known_in_a_flood(database: Database) {
+fn many_unknown_keys_do_not_affect_a_valid_key(database: Database) {
     let app = App::start(database);
     let other = Database::empty(roster_tests::Kind::Sqlite).expect("a file");
     let unknown: Vec<_> = {
@@ -215,8 +215,8 @@ fn an_unknown_key_stays_unknown_and_good_ones_known_in_a_flood(database: Databas
     let good = app.tenants().ours.live.clone();
     for _ in 0..5 {
         for key in &unknown {
-            assert!(!opens(&app, key));
-            assert!(opens(&app, &good));
+            assert!(!is_valid(&app, key));
+            assert!(is_valid(&app, &good));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the program promises, tried from outside.
+//! The promises of the program, tested from outside.
 
 mod browsers;
 mod contract;

@@ -1,21 +1,22 @@
-//! Nobody sets what the service decides: whose a row is, what it is called, when it changed, how it is compared. A native
-//! body that tries is refused, a vendor's is taken as if it had not; what is stored tells, read by SQL.
+//! No request can set a column that the service decides: tenant, id, times, version, and the keys of unique indexes.
+//!
+//! The native surface refuses such a field, the vendors' surfaces ignore it. The tests read the stored rows with SQL.
 
 use roster_tests::app::create_key;
 use roster_tests::client::{Caller, Surface};
 use roster_tests::rows::rows_in;
-use roster_tests::{Answer, App, Database, on_both_databases};
+use roster_tests::{App, Database, Response, on_both_databases};
 use serde_json::{Value, json};
 
 use crate::routes::Target;
 
 on_both_databases! {
-    every_route_that_writes_is_tried_here,
-    what_the_service_decides_is_refused_in_a_native_body,
-    what_the_service_decides_is_ignored_where_fields_are_not_refused,
+    the_table_has_every_route_that_writes,
+    a_native_body_with_a_column_of_the_service_is_refused,
+    a_column_of_the_service_is_ignored_in_other_bodies,
 }
 
-/// A route that writes, a body that it takes, and what it answers then. `{id}` is a customer, `{key}` an API key.
+/// A route that writes, a valid body, and the status of the response. `{id}` is a customer, `{key}` an API key.
 struct Writer {
     surface: Surface,
     method: &'static str,
@@ -39,17 +40,17 @@ const WRITERS: &[Writer] = &[
     writer(Surface::Lumen, "POST", "/customers", r#"{"email":"new@example.com","billingCity":"Oia"}"#, 201),
     writer(Surface::Lumen, "POST", "/customers/{id}", r#"{"name":"Changed","billingCity":"Oia"}"#, 200),
     writer(Surface::Lava, "POST", "/customers", r#"{"email":"new@example.com","reference_id":"new"}"#, 201),
-    // Somebody has the reference: nothing is written at all.
+    // Another customer has the reference: nothing is written.
     writer(Surface::Lava, "POST", "/customers", r#"{"reference_id":"target"}"#, 200),
     writer(Surface::Lava, "PATCH", "/customers/{id}", r#"{"name":"Changed","metadata":{"plan":"pro"}}"#, 200),
-    // These read no body.
+    // These do not read the body.
     writer(Surface::Native, "DELETE", "/customers/{id}", "{}", 204),
     writer(Surface::Native, "DELETE", "/api_keys/{key}", "{}", 204),
     writer(Surface::Lumen, "DELETE", "/customers/{id}", "{}", 200),
     writer(Surface::Lava, "DELETE", "/customers/{id}", "{}", 200),
 ];
 
-/// Every column that is none of a caller's business, in both spellings, and what surfaces call it.
+/// Every column that only the service sets, in both spellings, and the names of these columns on the surfaces.
 const FIELDS: &[(&str, Kind)] = &[
     ("id", Kind::Customer),
     ("customer_id", Kind::Customer),
@@ -60,35 +61,35 @@ const FIELDS: &[(&str, Kind)] = &[
     ("merchantId", Kind::Merchant),
     ("environment", Kind::Environment),
     ("tenant", Kind::Environment),
-    ("created_at", Kind::Moment),
-    ("createdAt", Kind::Moment),
-    ("updated_at", Kind::Moment),
-    ("updatedAt", Kind::Moment),
-    ("deleted_at", Kind::Moment),
-    ("deletedAt", Kind::Moment),
-    ("revoked_at", Kind::Moment),
-    ("revokedAt", Kind::Moment),
-    ("last_used_at", Kind::Moment),
-    ("lastUsedAt", Kind::Moment),
+    ("created_at", Kind::Time),
+    ("createdAt", Kind::Time),
+    ("updated_at", Kind::Time),
+    ("updatedAt", Kind::Time),
+    ("deleted_at", Kind::Time),
+    ("deletedAt", Kind::Time),
+    ("revoked_at", Kind::Time),
+    ("revokedAt", Kind::Time),
+    ("last_used_at", Kind::Time),
+    ("lastUsedAt", Kind::Time),
     ("version", Kind::Version),
     ("email_key", Kind::EmailKey),
     ("emailKey", Kind::EmailKey),
-    ("email_exclusive", Kind::No),
-    ("emailExclusive", Kind::No),
+    ("email_exclusive", Kind::False),
+    ("emailExclusive", Kind::False),
     ("digest", Kind::Digest),
     ("key", Kind::Digest),
 ];
 
-/// What is sent for a field: something of another tenant, or of long ago.
+/// The kind of value that is sent for a field.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Customer,
     Merchant,
     Environment,
-    Moment,
+    Time,
     Version,
     EmailKey,
-    No,
+    False,
     Digest,
 }
 
@@ -100,12 +101,12 @@ const fn writer(surface: Surface, method: &'static str, path: &'static str, body
 }
 
 impl Writer {
-    /// Whether it reads a body and knows every field of it.
+    /// Whether it refuses unknown fields.
     fn refuses(&self) -> bool {
         self.surface == Surface::Native && self.method != "DELETE"
     }
 
-    /// Its body with something more at the top and in the address.
+    /// Its body with more fields at the top level and in the address.
     fn body_with(&self, more: &[(&str, Value)], in_address: &[(&str, Value)]) -> Value {
         let mut body: Value = serde_json::from_str(self.body).expect("JSON");
         for (field, value) in more {
@@ -118,15 +119,15 @@ impl Writer {
     }
 }
 
-/// A service with a customer of another tenant, and a caller who may do everything there is.
-struct Trial {
+/// A service with a customer of another tenant, and a key with every scope.
+struct Setup {
     app: App,
     key: String,
     their_id: String,
     their_row: Value,
 }
 
-impl Trial {
+impl Setup {
     fn start(database: Database) -> Self {
         let app = App::start(database);
         let their_body = json!({"email": THEIR_EMAIL, "external_id": "theirs"});
@@ -148,27 +149,27 @@ impl Trial {
         self.app.surface(surface).with_key(&self.key)
     }
 
-    /// What is sent for a field.
+    /// The value that is sent for a field: a value of the other tenant, or one that the service would not set.
     fn foreign(&self, kind: Kind) -> Value {
         match kind {
             Kind::Customer => json!(self.their_id),
             Kind::Merchant => json!(self.app.tenants().theirs.id),
             Kind::Environment => json!("sandbox"),
-            Kind::Moment => json!(LONG_AGO),
+            Kind::Time => json!(LONG_AGO),
             Kind::Version => json!(99),
             Kind::EmailKey => json!(THEIR_EMAIL),
-            Kind::No => json!(false),
+            Kind::False => json!(false),
             Kind::Digest => json!("00".repeat(32)),
         }
     }
 
-    fn call(&self, writer: &Writer, target: &Target, key: &str, body: &Value) -> Answer {
+    fn call(&self, writer: &Writer, target: &Target, key: &str, body: &Value) -> Response {
         let path = writer.path.replace("{id}", &target.id(writer.surface)).replace("{key}", key);
         let path = path.replace("{subscription}", "new");
         self.caller(writer.surface).request(writer.method, &path).json(body.clone()).send()
     }
 
-    /// An API key to write about.
+    /// Creates an API key and returns its id.
     fn api_key(&self) -> String {
         self.caller(Surface::Native).post("/api_keys", json!({"name": "target"})).expect(201).text_at("/id")
     }
@@ -177,7 +178,7 @@ impl Trial {
         Target::create(&self.caller(Surface::Native), "con_live_", "target")
     }
 
-    /// Everything that is stored, but when keys were last used.
+    /// All stored rows, without the time at which a key was last used.
     fn stored(&self) -> Vec<Value> {
         let tables = ["merchants", "customers", "subscriptions", "api_keys"];
         let mut stored: Vec<_> = tables.iter().flat_map(|table| rows_in(self.app.database(), table)).collect();
@@ -187,13 +188,14 @@ impl Trial {
         stored
     }
 
-    /// What the writer's call answers, and the rows that are new by it, without what differs from call to call.
+    /// The status and body of the response, the rows that the call added or changed, and then the list of customers.
+    /// Values that differ from call to call are replaced.
     fn outcome(&self, writer: &Writer, body: &Value) -> (u16, Value, Vec<Value>, Vec<Value>) {
         let before = self.stored();
-        let answer = self.call(writer, &self.target(), &self.api_key(), body);
+        let response = self.call(writer, &self.target(), &self.api_key(), body);
         let mut new: Vec<_> = self.stored().into_iter().filter(|row| !before.contains(row)).collect();
         for row in &mut new {
-            self.level(row);
+            self.mask(row);
         }
         new.sort_by_key(Value::to_string);
         let native = self.caller(Surface::Native);
@@ -201,16 +203,16 @@ impl Trial {
         for customer in &listed {
             native.delete(&format!("/customers/{}", customer["id"].as_str().expect("an id"))).is(204);
         }
-        let mut shown = if answer.body.is_empty() { Value::Null } else { answer.json() };
-        self.level(&mut shown);
+        let mut shown = if response.body.is_empty() { Value::Null } else { response.json() };
+        self.mask(&mut shown);
         for customer in &mut listed {
-            self.level(customer);
+            self.mask(customer);
         }
-        (answer.status, shown, new, listed)
+        (response.status, shown, new, listed)
     }
 
-    /// Replaces identifiers, moments and secrets by what may be said of all of their kind.
-    fn level(&self, value: &mut Value) {
+    /// Replaces ids, times and secrets with a text that is the same for each call.
+    fn mask(&self, value: &mut Value) {
         match value {
             Value::Object(members) => {
                 for (name, member) in members {
@@ -220,19 +222,19 @@ impl Trial {
                         *member = json!("one of ours");
                     } else if (name.ends_with("_at") || name.ends_with("At")) && !member.is_null() {
                         let long_ago = member.to_string().contains("2001-01-01") || *member == 978_307_200_000_000_i64;
-                        *member = json!(if long_ago { LONG_AGO } else { "a moment of ours" });
+                        *member = json!(if long_ago { LONG_AGO } else { "a time of ours" });
                     } else {
-                        self.level(member);
+                        self.mask(member);
                     }
                 }
             }
-            Value::Array(elements) => elements.iter_mut().for_each(|element| self.level(element)),
+            Value::Array(elements) => elements.iter_mut().for_each(|element| self.mask(element)),
             _ => {}
         }
     }
 }
 
-fn every_route_that_writes_is_tried_here(database: Database) {
+fn the_table_has_every_route_that_writes(database: Database) {
     let app = App::start(database);
     let plain = |path: &str| {
         let segments = path.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });
@@ -243,58 +245,58 @@ fn every_route_that_writes_is_tried_here(database: Database) {
         for (path, item) in document["paths"].as_object().expect("paths") {
             for method in ["POST", "PUT", "PATCH", "DELETE"] {
                 let below = path.strip_prefix(surface.base()).unwrap_or(path);
-                let tried = WRITERS.iter().any(|writer| {
+                let is_tested = WRITERS.iter().any(|writer| {
                     writer.surface == surface && writer.method == method && plain(writer.path) == plain(below)
                 });
-                let is_there = item.get(method.to_lowercase()).is_some();
-                assert_eq!(tried, is_there, "{surface:?} {method} {path}");
+                let exists = item.get(method.to_lowercase()).is_some();
+                assert_eq!(is_tested, exists, "{surface:?} {method} {path}");
             }
         }
     }
 }
 
-fn what_the_service_decides_is_refused_in_a_native_body(database: Database) {
-    let trial = Trial::start(database);
-    let (target, key) = (trial.target(), trial.api_key());
-    let before = trial.stored();
+fn a_native_body_with_a_column_of_the_service_is_refused(database: Database) {
+    let setup = Setup::start(database);
+    let (target, key) = (setup.target(), setup.api_key());
+    let before = setup.stored();
     for writer in WRITERS.iter().filter(|writer| writer.refuses()) {
         let has_address = !writer.body_with(&[], &[])["billing_address"].is_null();
         for (field, kind) in FIELDS {
-            let foreign = [(*field, trial.foreign(*kind))];
-            let at_the_top = trial.call(writer, &target, &key, &writer.body_with(&foreign, &[]));
-            assert_names(&at_the_top, &format!("/{field}"));
-            let in_address = trial.call(writer, &target, &key, &writer.body_with(&[], &foreign));
+            let foreign = [(*field, setup.foreign(*kind))];
+            let at_the_top = setup.call(writer, &target, &key, &writer.body_with(&foreign, &[]));
+            assert_unknown_field(&at_the_top, &format!("/{field}"));
+            let in_address = setup.call(writer, &target, &key, &writer.body_with(&[], &foreign));
             let pointer = format!("/billing_address/{field}");
-            assert_names(&in_address, if has_address { &pointer } else { "/billing_address" });
+            assert_unknown_field(&in_address, if has_address { &pointer } else { "/billing_address" });
         }
     }
-    assert_eq!(trial.stored(), before);
-    // None of them was refused for something else.
+    assert_eq!(setup.stored(), before);
+    // Without these fields each body is valid.
     for writer in WRITERS.iter().filter(|writer| writer.refuses()) {
-        trial.call(writer, &target, &key, &writer.body_with(&[], &[])).is(writer.status);
+        setup.call(writer, &target, &key, &writer.body_with(&[], &[])).is(writer.status);
     }
 }
 
-/// Checks that a field is the one fault that was found.
-fn assert_names(answer: &Answer, pointer: &str) {
-    assert_eq!(answer.status, 422, "{answer:?}");
-    let errors = &answer.json()["errors"];
+/// Asserts that the response names one wrong field: the unknown field at `pointer`.
+fn assert_unknown_field(response: &Response, pointer: &str) {
+    assert_eq!(response.status, 422, "{response:?}");
+    let errors = &response.json()["errors"];
     let named = |error: &Value| error["pointer"] == pointer && error["code"] == "unknown_field";
     assert!(
         errors.as_array().is_some_and(|errors| matches!(&errors[..], [error] if named(error))),
-        "{pointer}: {answer:?}"
+        "{pointer}: {response:?}"
     );
 }
 
-fn what_the_service_decides_is_ignored_where_fields_are_not_refused(database: Database) {
-    let trial = Trial::start(database);
+fn a_column_of_the_service_is_ignored_in_other_bodies(database: Database) {
+    let setup = Setup::start(database);
     for writer in WRITERS.iter().filter(|writer| !writer.refuses()) {
-        let control = trial.outcome(writer, &writer.body_with(&[], &[]));
+        let control = setup.outcome(writer, &writer.body_with(&[], &[]));
         assert_eq!(control.0, writer.status, "{} {}", writer.method, writer.path);
-        // All at once: whichever had an effect would show.
-        let foreign: Vec<_> = FIELDS.iter().map(|(field, kind)| (*field, trial.foreign(*kind))).collect();
-        let outcome = trial.outcome(writer, &writer.body_with(&foreign, &foreign));
+        // All fields at once: the effect of any would be seen.
+        let foreign: Vec<_> = FIELDS.iter().map(|(field, kind)| (*field, setup.foreign(*kind))).collect();
+        let outcome = setup.outcome(writer, &writer.body_with(&foreign, &foreign));
         assert_eq!(outcome, control, "{} {}", writer.method, writer.path);
     }
-    assert!(rows_in(trial.app.database(), "customers").contains(&trial.their_row));
+    assert!(rows_in(setup.app.database(), "customers").contains(&setup.their_row));
 }

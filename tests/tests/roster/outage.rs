@@ -1,4 +1,4 @@
-//! PostgreSQL goes away, and comes back.
+//! PostgreSQL becomes unavailable and comes back.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -6,90 +6,98 @@ use std::time::{Duration, Instant};
 use roster_test_postgres::Cluster;
 use roster_tests::client::Surface;
 use roster_tests::deadline::until;
-use roster_tests::{Answer, App, Database};
+use roster_tests::{App, Database, Response};
 use serde_json::json;
 
 use crate::routes::{Route, Target, assert_error};
 
-/// What the service is told, and how much longer an answer may take on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(1);
-const SLACK: Duration = Duration::from_millis(500);
+/// The deadline of the service, in milliseconds: a busy machine does not exceed it while PostgreSQL is available.
+const DEADLINE_MS: &str = "5000";
 
-/// How soon all must be well once the database is.
-const RECOVERY: Duration = Duration::from_secs(1);
+/// The longest time to a response: twice the deadline, since the machine may be busy.
+const LATEST: Duration = Duration::from_secs(10);
+
+/// How often each route is called at the same time. If each request waited until the one before it had failed, the last
+/// response would come later than [`LATEST`]: there are 13 requests for each connection to the database.
+const COPIES: usize = 4;
+
+/// How long the service may need until it uses PostgreSQL again. It is made to need one second.
+const RECOVERY: Duration = Duration::from_secs(20);
 
 #[test]
-fn a_server_that_was_stopped() {
+fn the_service_survives_that_postgresql_is_stopped() {
     outage(Cluster::stop, Cluster::start);
 }
 
 #[test]
-fn a_server_that_was_killed() {
+fn the_service_survives_that_postgresql_is_killed() {
     outage(Cluster::crash, Cluster::start);
 }
 
 #[test]
-fn a_server_that_was_frozen() {
+fn the_service_survives_that_postgresql_is_frozen() {
     outage(Cluster::freeze, Cluster::thaw);
 }
 
 /// Calls the service before, during and after an outage, twice, without restarting it.
-fn outage(strike: fn(&Cluster), mend: fn(&Cluster)) {
+fn outage(begin: fn(&Cluster), end: fn(&Cluster)) {
     let Some((database, cluster)) = Database::on_own_server() else { return };
-    let app = App::start_with(database, &[("ROSTER__DATABASE__DEADLINE_MS", "1000")]);
+    let app = App::start_with(database, &[("ROSTER__DATABASE__DEADLINE_MS", DEADLINE_MS)]);
     let target = Target::create(&app.native(), "con_live_", "target");
-    // A write that is answered 503 may have happened all the same, so it is tried on another customer.
+    // Another customer than `target`: a write may be executed although its response is 503.
     let victim = Target::create(&app.native(), "con_live_", "victim");
     for round in 0..2 {
         ready(&app).is(200);
-        strike(&cluster);
-        everything_is_503_in_time(&app, &victim);
-        mend(&cluster);
+        begin(&cluster);
+        every_request_is_503_in_time(&app, &victim);
+        end(&cluster);
         recovers(&app);
-        nothing_trickles(&app, &target, round);
+        every_request_succeeds(&app, &target, round);
     }
     let logs = app.logs();
-    assert!(logs.len() > Route::of_customers().count(), "no logs to search: {logs:#?}");
+    assert!(logs.len() > COPIES * Route::of_customers().count(), "log lines are missing: {logs:#?}");
     assert!(logs.iter().all(|line| !line.contains("example.com")), "{logs:#?}");
 }
 
-fn everything_is_503_in_time(app: &App, victim: &Target) {
-    // At once from many threads: waiting requests must not add up behind the first.
+fn every_request_is_503_in_time(app: &App, victim: &Target) {
     thread::scope(|scope| {
-        for route in Route::of_customers() {
-            scope.spawn(move || {
-                let started = Instant::now();
-                let answer = route.call(&app.surface(route.surface), victim);
-                let took = started.elapsed();
-                assert_error(route.surface, &answer, 503);
-                let retry_after: Option<u32> = answer.header("retry-after").and_then(|value| value.parse().ok());
-                assert!(retry_after.is_some_and(|seconds| seconds > 0), "{answer:?}");
-                assert!(took < DEADLINE + SLACK, "{route:?}: {took:?}");
-            });
+        for _ in 0..COPIES {
+            for route in Route::of_customers() {
+                scope.spawn(move || {
+                    let response = in_time(|| route.call(&app.surface(route.surface), victim));
+                    assert_error(route.surface, &response, 503);
+                    let retry_after: Option<u32> = response.header("retry-after").and_then(|value| value.parse().ok());
+                    assert!(retry_after.is_some_and(|seconds| seconds > 0), "{response:?}");
+                });
+            }
         }
+        scope.spawn(|| in_time(|| ready(app)).is(503));
+        // This route does not use the database.
+        scope.spawn(|| app.root().get("/livez").is(200));
     });
-    let started = Instant::now();
-    let not_ready = ready(app);
-    assert_eq!(not_ready.status, 503, "{not_ready:?}");
-    assert!(started.elapsed() < DEADLINE + SLACK, "{:?}", started.elapsed());
-    let started = Instant::now();
-    app.root().get("/livez").is(200);
-    assert!(started.elapsed() < SLACK, "{:?}", started.elapsed());
 }
 
-fn ready(app: &App) -> Answer {
+fn in_time(call: impl FnOnce() -> Response) -> Response {
+    let start = Instant::now();
+    let response = call();
+    let elapsed = start.elapsed();
+    assert!(elapsed < LATEST, "{elapsed:?}: {response:?}");
+    response
+}
+
+fn ready(app: &App) -> Response {
     app.root().get("/readyz")
 }
 
 fn recovers(app: &App) {
     until("the service recovers", RECOVERY, || {
-        let well = ready(app).status == 200 && app.native().get("/customers?limit=1").status == 200;
-        well.then_some(())
+        let recovered = ready(app).status == 200 && app.native().get("/customers?limit=1").status == 200;
+        recovered.then_some(())
     });
 }
 
-/// After the first success there is no failure more, on whatever connection a request is served.
-fn nothing_trickles(app: &App, target: &Target, round: usize) {
+/// After the first success every request succeeds, on every connection to the database.
+fn every_request_succeeds(app: &App, target: &Target, round: usize) {
     thread::scope(|scope| {
         for caller in 0..8 {
             scope.spawn(move || {

@@ -1,4 +1,4 @@
-//! Sixteen callers at once, a hundred times, on two instances of the service over one database.
+//! Races of sixteen callers, a hundred times, on two instances of the service with one database.
 
 use std::collections::BTreeSet;
 use std::sync::Barrier;
@@ -6,20 +6,20 @@ use std::thread;
 
 use roster_tests::client::{Request, Surface, agent};
 use roster_tests::program::Program;
-use roster_tests::{Answer, App, Caller, Database, on_both_databases};
+use roster_tests::{App, Caller, Database, Response, on_both_databases};
 use serde_json::json;
 
 const CALLERS: usize = 16;
 const ROUNDS: usize = 100;
 
 on_both_databases! {
-    one_reference_is_created_once_and_everybody_gets_it,
-    one_address_in_all_its_spellings_is_taken_once,
-    one_address_is_not_doubled_by_those_who_share_it_either,
-    one_address_is_taken_once_by_those_who_change_to_it,
+    one_reference_is_created_once_and_every_caller_gets_it,
+    one_address_in_several_spellings_is_created_once,
+    sharing_an_address_lets_at_most_one_caller_own_it,
+    one_customer_can_change_to_an_address,
 }
 
-fn one_reference_is_created_once_and_everybody_gets_it(database: Database) {
+fn one_reference_is_created_once_and_every_caller_gets_it(database: Database) {
     let pair = Pair::start(database);
     race(
         &pair.callers(Surface::Lava),
@@ -27,15 +27,15 @@ fn one_reference_is_created_once_and_everybody_gets_it(database: Database) {
             let body = json!({"reference_id": format!("ref-{round}"), "name": format!("Caller {place}")});
             caller.request("POST", "/customers").json(body)
         },
-        |answers| {
-            assert_eq!(statuses(answers), [vec![200; CALLERS - 1], vec![201]].concat());
-            let bodies: BTreeSet<_> = answers.iter().map(Answer::text).collect();
+        |responses| {
+            assert_eq!(statuses(responses), [vec![200; CALLERS - 1], vec![201]].concat());
+            let bodies: BTreeSet<_> = responses.iter().map(Response::text).collect();
             assert_eq!(bodies.len(), 1, "{bodies:?}");
         },
     );
 }
 
-fn one_address_in_all_its_spellings_is_taken_once(database: Database) {
+fn one_address_in_several_spellings_is_created_once(database: Database) {
     let pair = Pair::start(database);
     race(
         &pair.callers(Surface::Lumen),
@@ -43,15 +43,16 @@ fn one_address_in_all_its_spellings_is_taken_once(database: Database) {
             let email = respell(&format!("caller.{round}@example.com"), place);
             caller.request("POST", "/customers").json(json!({"email": email}))
         },
-        |answers| {
-            assert_eq!(statuses(answers), [vec![201], vec![409; CALLERS - 1]].concat());
+        |responses| {
+            assert_eq!(statuses(responses), [vec![201], vec![409; CALLERS - 1]].concat());
         },
     );
 }
 
-fn one_address_is_not_doubled_by_those_who_share_it_either(database: Database) {
+fn sharing_an_address_lets_at_most_one_caller_own_it(database: Database) {
     let pair = Pair::start(database);
-    // Half of them insist on the address and half share it: no more than one who insists may get it.
+    // Half of the callers want the address for one customer, half allow that it is shared. Of the first half, at most
+    // one may succeed.
     race(
         &pair.callers(Surface::Lumen),
         |caller, round, place| {
@@ -60,18 +61,22 @@ fn one_address_is_not_doubled_by_those_who_share_it_either(database: Database) {
                 "dangerouslyAllowSameEmailForDifferentCustomers": place % 2 == 0,
             }))
         },
-        |answers| {
+        |responses| {
             let created = |parity: usize| {
-                answers.iter().enumerate().filter(|(place, answer)| place % 2 == parity && answer.status == 201).count()
+                responses
+                    .iter()
+                    .enumerate()
+                    .filter(|(place, response)| place % 2 == parity && response.status == 201)
+                    .count()
             };
-            assert_eq!(created(0), CALLERS / 2, "{answers:?}");
-            assert!(created(1) <= 1, "{answers:?}");
-            assert!(answers.iter().all(|answer| [201, 409].contains(&answer.status)), "{answers:?}");
+            assert_eq!(created(0), CALLERS / 2, "{responses:?}");
+            assert!(created(1) <= 1, "{responses:?}");
+            assert!(responses.iter().all(|response| [201, 409].contains(&response.status)), "{responses:?}");
         },
     );
 }
 
-fn one_address_is_taken_once_by_those_who_change_to_it(database: Database) {
+fn one_customer_can_change_to_an_address(database: Database) {
     let pair = Pair::start(database);
     let create = |place| pair.app.native().post("/customers", json!({"email": format!("caller.{place}@example.com")}));
     let ids: Vec<_> = (0..CALLERS).map(|place| create(place).expect(201).text_at("/id")).collect();
@@ -81,11 +86,11 @@ fn one_address_is_taken_once_by_those_who_change_to_it(database: Database) {
             let change = json!({"email": format!("wanted.{round}@example.com")});
             caller.request("PATCH", &format!("/customers/{}", ids[place])).json(change)
         },
-        |answers| assert_eq!(statuses(answers), [vec![200], vec![409; CALLERS - 1]].concat()),
+        |responses| assert_eq!(statuses(responses), [vec![200], vec![409; CALLERS - 1]].concat()),
     );
 }
 
-/// Two instances: what keeps one process in order must not be what keeps the data in order.
+/// Two instances of the service: a lock within one process does not decide these races.
 struct Pair {
     app: App,
     other: Program,
@@ -105,17 +110,18 @@ impl Pair {
     }
 }
 
-/// Calls from [`CALLERS`] threads at once, [`ROUNDS`] times, and judges the answers of each round.
+/// Sends requests from [`CALLERS`] threads at the same time, [`ROUNDS`] times, and calls `check` with the responses of
+/// each round.
 fn race(
     callers: &[Caller; 2],
     request: impl for<'a> Fn(&'a Caller, usize, usize) -> Request<'a> + Sync,
-    judge: impl Fn(&[Answer]),
+    check: impl Fn(&[Response]),
 ) {
     let start = Barrier::new(CALLERS);
-    let run = |place: usize| -> Vec<Result<Answer, String>> {
+    let run = |place: usize| -> Vec<Result<Response, String>> {
         let rounds = (0..ROUNDS).map(|round| {
             start.wait();
-            // Nobody panics in here: the others would wait for ever.
+            // No panic in here: the other threads would wait for this one forever.
             request(&callers[place * 2 / CALLERS], round, place).try_send().map_err(|error| error.to_string())
         });
         rounds.collect()
@@ -126,18 +132,18 @@ fn race(
         threads.into_iter().map(|thread| thread.join().expect("a thread that does not panic")).collect()
     });
     for round in 0..ROUNDS {
-        let answer = |answers: &Vec<Result<Answer, String>>| answers[round].clone().expect("an answer");
-        judge(&by_caller.iter().map(answer).collect::<Vec<_>>());
+        let response = |responses: &Vec<Result<Response, String>>| responses[round].clone().expect("a response");
+        check(&by_caller.iter().map(response).collect::<Vec<_>>());
     }
 }
 
-fn statuses(answers: &[Answer]) -> Vec<u16> {
-    let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+fn statuses(responses: &[Response]) -> Vec<u16> {
+    let mut statuses: Vec<_> = responses.iter().map(|response| response.status).collect();
     statuses.sort_unstable();
     statuses
 }
 
-/// The address with the letters in upper case that the bits of `spelling` name.
+/// The address with the letters in upper case whose bits are set in `spelling`.
 fn respell(address: &str, spelling: usize) -> String {
     let upper = |place: usize| spelling >> (place % 4) & 1 == 1;
     address.char_indices().map(|(place, c)| if upper(place) { c.to_ascii_uppercase() } else { c }).collect()

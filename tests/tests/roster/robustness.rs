@@ -1,22 +1,22 @@
-//! No request, however broken, makes a fault of the service or a log line that names anybody.
+//! No request, however broken, causes an error of the service or a log line with personal data.
 
 use roster_tests::client::Surface;
-use roster_tests::deadline::GENEROUS;
+use roster_tests::deadline::TIMEOUT;
 use roster_tests::process::Signal;
-use roster_tests::{Answer, App, Database, on_both_databases, raw};
+use roster_tests::{App, Database, Response, on_both_databases, raw};
 use serde_json::{Value, json};
 
 use crate::routes::Target;
 
-/// Stands in everything personal that the tests send, so that a log can be searched for it.
+/// Part of all personal data that the tests send, so that the logs can be searched for it.
 const MARKER: &str = "xanthippe";
 const PHONE: &str = "+4915112345678";
 
-/// A route that takes a body, and the fields it knows.
+/// A route that takes a body, and its fields.
 struct Writer {
     surface: Surface,
     method: &'static str,
-    /// Below the surface's own, with `{id}` in it.
+    /// The path without the prefix of the surface. `{id}` is a customer.
     path: &'static str,
     fields: &'static [&'static str],
 }
@@ -53,15 +53,15 @@ const fn writer(surface: Surface, method: &'static str, path: &'static str, fiel
 }
 
 impl Writer {
-    fn send(&self, app: &App, target: &Target, body: &[u8]) -> Answer {
+    fn send(&self, app: &App, target: &Target, body: &[u8]) -> Response {
         let authorization = format!("Bearer {}", app.tenants().ours.live);
         let path = format!("{}{}", self.surface.base(), self.path.replace("{id}", &target.id(self.surface)));
         let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
         let request = raw::request(self.method, &path, &headers, body);
-        raw::exchange(app.address(), &request).unwrap_or_else(|| panic!("no answer to {} {path}", self.method))
+        raw::exchange(app.address(), &request).unwrap_or_else(|| panic!("no response to {} {path}", self.method))
     }
 
-    /// A body with every field, each with something personal in it.
+    /// A body with every field, each with personal data.
     fn whole(&self) -> Value {
         let mut body = json!({});
         for field in self.fields {
@@ -83,26 +83,26 @@ impl Writer {
 
 on_both_databases! {
     a_broken_body_is_refused,
-    a_value_of_the_wrong_type_is_no_fault_of_the_service,
-    a_number_that_no_float_holds_is_no_fault_of_the_service,
-    a_broken_path_or_query_is_no_fault_of_the_service,
-    what_is_hardly_http_is_no_fault_of_the_service,
-    a_body_chopped_up_at_random_is_no_fault_of_the_service,
+    a_value_of_the_wrong_type_is_no_server_error,
+    a_number_beyond_the_range_of_floats_is_no_server_error,
+    a_broken_path_or_query_is_no_server_error,
+    malformed_http_is_no_server_error,
+    a_randomly_changed_body_is_no_server_error,
 }
 
 fn a_broken_body_is_refused(database: Database) {
     let service = Service::start(database);
     for writer in WRITERS {
         for (what, body) in broken_bodies(writer) {
-            let answer = writer.send(&service.app, &service.target, &body);
-            assert!((400..500).contains(&answer.status), "{} {} {what}: {answer:?}", writer.method, writer.path);
-            assert_is_an_error(writer.surface, &answer);
+            let response = writer.send(&service.app, &service.target, &body);
+            assert!((400..500).contains(&response.status), "{} {} {what}: {response:?}", writer.method, writer.path);
+            assert_is_an_error(writer.surface, &response);
         }
     }
-    service.assert_unharmed();
+    service.assert_still_works();
 }
 
-fn a_value_of_the_wrong_type_is_no_fault_of_the_service(database: Database) {
+fn a_value_of_the_wrong_type_is_no_server_error(database: Database) {
     let service = Service::start(database);
     for writer in WRITERS {
         for field in writer.fields {
@@ -110,15 +110,20 @@ fn a_value_of_the_wrong_type_is_no_fault_of_the_service(database: Database) {
                 let mut body = writer.whole();
                 body[*field] = json!("\u{1}here\u{1}");
                 let body = body.to_string().replace("\"\\u0001here\\u0001\"", &value);
-                let answer = writer.send(&service.app, &service.target, body.as_bytes());
-                assert!((200..500).contains(&answer.status), "{} {} {body}: {answer:?}", writer.method, writer.path);
+                let response = writer.send(&service.app, &service.target, body.as_bytes());
+                assert!(
+                    (200..500).contains(&response.status),
+                    "{} {} {body}: {response:?}",
+                    writer.method,
+                    writer.path
+                );
             }
         }
     }
-    service.assert_unharmed();
+    service.assert_still_works();
 }
 
-fn a_number_that_no_float_holds_is_no_fault_of_the_service(database: Database) {
+fn a_number_beyond_the_range_of_floats_is_no_server_error(database: Database) {
     let service = Service::start(database);
     for number in ["1e400", "-1e400", "1e-400", "1e999999", "1E+131073", "1e99999999999999999999", "-0", "-0.0e-0"] {
         let digits = "9".repeat(15_000);
@@ -126,23 +131,23 @@ fn a_number_that_no_float_holds_is_no_fault_of_the_service(database: Database) {
             for writer in WRITERS.iter().filter(|writer| writer.fields.contains(&"metadata")) {
                 let mut body = writer.whole();
                 body["metadata"] = json!("here");
-                // Nobody is there already whom Lava would answer with instead.
+                // Without a reference: Lava would return the customer of the previous round.
                 for name in ["external_id", "reference_id"] {
                     body.as_object_mut().expect("an object").remove(name);
                 }
                 let body = body.to_string().replace("\"here\"", &format!("{{\"n\":[{number}]}}"));
-                let answer = writer.send(&service.app, &service.target, body.as_bytes());
-                assert!((200..500).contains(&answer.status), "{number}: {answer:?}");
-                if answer.status < 300 {
-                    assert!(answer.text().contains(&format!("[{number}]")), "{number}: {answer:?}");
+                let response = writer.send(&service.app, &service.target, body.as_bytes());
+                assert!((200..500).contains(&response.status), "{number}: {response:?}");
+                if response.status < 300 {
+                    assert!(response.text().contains(&format!("[{number}]")), "{number}: {response:?}");
                 }
             }
         }
     }
-    service.assert_unharmed();
+    service.assert_still_works();
 }
 
-fn a_broken_path_or_query_is_no_fault_of_the_service(database: Database) {
+fn a_broken_path_or_query_is_no_server_error(database: Database) {
     let service = Service::start(database);
     let authorization = format!("Bearer {}", service.app.tenants().ours.live);
     for (surface, paths) in [
@@ -159,24 +164,24 @@ fn a_broken_path_or_query_is_no_fault_of_the_service(database: Database) {
                 {
                     let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
                     let request = raw::request(method, &path, &headers, body.as_bytes());
-                    let answer = raw::exchange(service.app.address(), &request).expect("an answer");
-                    // PUT alone makes something of a name that nobody had.
+                    let response = raw::exchange(service.app.address(), &request).expect("a response");
+                    // Only PUT creates something under a name that does not exist.
                     let fine = if method == "PUT" { 200..500 } else { 400..500 };
-                    assert!(fine.contains(&answer.status), "{method} {path}: {answer:?}");
+                    assert!(fine.contains(&response.status), "{method} {path}: {response:?}");
                 }
             }
         }
         for query in broken_queries() {
             let path = format!("{}/customers?{query}", surface.base());
             let request = raw::request("GET", &path, &[("authorization", &authorization)], b"");
-            let answer = raw::exchange(service.app.address(), &request).expect("an answer");
-            assert!((200..500).contains(&answer.status), "{path}: {answer:?}");
+            let response = raw::exchange(service.app.address(), &request).expect("a response");
+            assert!((200..500).contains(&response.status), "{path}: {response:?}");
         }
     }
-    service.assert_unharmed();
+    service.assert_still_works();
 }
 
-fn what_is_hardly_http_is_no_fault_of_the_service(database: Database) {
+fn malformed_http_is_no_server_error(database: Database) {
     let service = Service::start(database);
     let key = service.app.tenants().ours.live.clone();
     let long = "xanthippe".repeat(20_000);
@@ -200,28 +205,28 @@ fn what_is_hardly_http_is_no_fault_of_the_service(database: Database) {
         format!("GET /v1/customers HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncookie: xanthippe=1\r\nreferer: /xanthippe\r\n\r\n").into_bytes(),
     ];
     for request in requests {
-        // Hanging up is an answer, too.
-        if let Some(answer) = raw::exchange(service.app.address(), &request) {
+        // The service may close the connection without a response.
+        if let Some(response) = raw::exchange(service.app.address(), &request) {
             let start = String::from_utf8_lossy(&request[..request.len().min(80)]).into_owned();
-            assert!((200..500).contains(&answer.status), "{start}: {answer:?}");
+            assert!((200..500).contains(&response.status), "{start}: {response:?}");
         }
     }
-    service.assert_unharmed();
+    service.assert_still_works();
 }
 
-fn a_body_chopped_up_at_random_is_no_fault_of_the_service(database: Database) {
+fn a_randomly_changed_body_is_no_server_error(database: Database) {
     let service = Service::start(database);
     let mut random = Random(0x5eed);
     for writer in WRITERS {
         let whole = writer.whole().to_string().into_bytes();
         for _ in 0..150 {
             let body = random.mutate(&whole);
-            let answer = writer.send(&service.app, &service.target, &body);
+            let response = writer.send(&service.app, &service.target, &body);
             let text = String::from_utf8_lossy(&body).into_owned();
-            assert!((200..500).contains(&answer.status), "{} {} {text}: {answer:?}", writer.method, writer.path);
+            assert!((200..500).contains(&response.status), "{} {} {text}: {response:?}", writer.method, writer.path);
         }
     }
-    service.assert_unharmed();
+    service.assert_still_works();
 }
 
 /// A service, and a customer for the routes that need one.
@@ -237,12 +242,12 @@ impl Service {
         Self { app, target }
     }
 
-    /// Checks that the service still works, and that its log names nobody.
-    fn assert_unharmed(mut self) {
+    /// Asserts that the service still works, and that its log contains no personal data.
+    fn assert_still_works(mut self) {
         self.app.root().get("/readyz").is(200);
         self.app.native().post("/customers", json!({"email": "xanthippe-after@example.com"})).is(201);
         self.app.signal(Signal::Terminate);
-        assert!(self.app.wait(GENEROUS).success());
+        assert!(self.app.wait(TIMEOUT).success());
         let key = &self.app.tenants().ours.live;
         let secrets = [MARKER, PHONE.trim_start_matches('+'), key.trim_start_matches("sk_live_")];
         let logs = self.app.logs();
@@ -257,13 +262,13 @@ impl Service {
     }
 }
 
-fn assert_is_an_error(surface: Surface, answer: &Answer) {
-    let content_type = answer.header("content-type").unwrap_or_default();
-    assert_eq!(content_type, surface.error_type(), "{answer:?}");
-    assert!(answer.json().is_object(), "{answer:?}");
+fn assert_is_an_error(surface: Surface, response: &Response) {
+    let content_type = response.header("content-type").unwrap_or_default();
+    assert_eq!(content_type, surface.error_type(), "{response:?}");
+    assert!(response.json().is_object(), "{response:?}");
 }
 
-/// Bodies that no route may take.
+/// Bodies that every route must refuse.
 fn broken_bodies(writer: &Writer) -> Vec<(String, Vec<u8>)> {
     let whole = writer.whole().to_string();
     let nested = |open: &str, middle: &str, close: &str, levels: usize| {
@@ -317,7 +322,7 @@ fn broken_bodies(writer: &Writer) -> Vec<(String, Vec<u8>)> {
     bodies
 }
 
-/// Values that hardly any field expects.
+/// Values that are wrong for most fields.
 fn wrong_values() -> Vec<String> {
     let mut values: Vec<String> = [
         "null",
@@ -358,7 +363,7 @@ fn wrong_values() -> Vec<String> {
     values
 }
 
-/// What may stand in a path where an identifier should, and is none that exists.
+/// Segments of a path that are no existing id.
 fn broken_segments() -> Vec<String> {
     let mut segments: Vec<String> = [
         "%",
@@ -438,7 +443,7 @@ fn broken_queries() -> Vec<String> {
     queries
 }
 
-/// The same sequence in every run (Marsaglia's xorshift64).
+/// Pseudo-random numbers, the same in every run (Marsaglia's xorshift64).
 struct Random(u64);
 
 impl Random {
@@ -453,7 +458,7 @@ impl Random {
         usize::try_from(self.next() % bound.max(1) as u64).expect("less than a usize")
     }
 
-    /// One to four changes: a byte replaced, put in or taken out, a piece doubled, the end cut off.
+    /// Makes one to four changes: replaces, inserts or removes a byte, doubles a piece, or cuts off the end.
     fn mutate(&mut self, whole: &[u8]) -> Vec<u8> {
         const BYTES: &[u8] = b"\0\x01\x7f\xff\"\\{}[]:,0-+.eEu 1tfn\xc3\xed";
         let mut body = whole.to_vec();

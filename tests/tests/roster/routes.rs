@@ -1,26 +1,26 @@
-//! Every path and method that the program has, for the tests that try all of them.
+//! A table of all routes, for the tests that call all of them.
 
 use std::collections::BTreeSet;
 
 use roster_tests::client::{Caller, Surface, encode};
-use roster_tests::{Answer, App, Database, on_both_databases};
+use roster_tests::{App, Database, Response, on_both_databases};
 use serde_json::{Value, json};
 
-/// A path and method of a surface.
+/// A method and a path of a surface.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Route {
     pub(crate) surface: Surface,
     pub(crate) method: &'static str,
-    /// The path below the surface's own. What stands in braces is replaced, and need not be called as the program calls
-    /// it: a path that takes names of two kinds has two rows.
+    /// The path without the prefix of the surface. A parameter in braces may have another name than in the program:
+    /// a path that takes ids of two kinds has two rows.
     pub(crate) path: &'static str,
-    /// The scopes that a credential needs for it. None: no credential is asked for.
+    /// The scopes that the credential needs. Empty: the route needs no credential.
     pub(crate) scopes: &'static [&'static str],
-    /// A body that it takes.
+    /// A valid body.
     pub(crate) body: Option<&'static str>,
-    /// What it answers if all is well.
+    /// The status of a successful response.
     pub(crate) status: u16,
-    /// Whether it answers in pages, and takes a cursor.
+    /// Whether it returns a page, and takes a cursor.
     pub(crate) in_pages: bool,
 }
 
@@ -30,7 +30,7 @@ const SHARE: &[&str] = &["customers:write", "customers:allow_duplicate_email"];
 const REPORT: &[&str] = &["subscriptions:write"];
 const KEYS: &[&str] = &["keys:manage"];
 
-/// Every scope that there is.
+/// Every scope.
 pub(crate) const SCOPES: [&str; 5] =
     ["customers:read", "customers:write", "customers:allow_duplicate_email", "subscriptions:write", "keys:manage"];
 
@@ -42,7 +42,7 @@ const RENAME: &str = r#"{"name":"Renamed"}"#;
 const KEY: &str = r#"{"name":"route","scopes":["keys:manage"]}"#;
 const OVERLAP: &str = r#"{"overlap_seconds":60}"#;
 
-/// All of them, but for [`HEALTH`].
+/// All routes except [`HEALTH`].
 pub(crate) const ROUTES: &[Route] = &[
     native("POST", "/customers", WRITE, 201).with(NEW),
     native("POST", "/customers", SHARE, 201).with(NEW_SHARING),
@@ -80,7 +80,7 @@ pub(crate) const ROUTES: &[Route] = &[
     lava("GET", "/openapi.json", &[], 200),
 ];
 
-/// The paths that belong to no surface: to be gotten, by anybody.
+/// The paths that belong to no surface, for GET without a credential.
 pub(crate) const HEALTH: [&str; 2] = ["/livez", "/readyz"];
 
 const fn native(method: &'static str, path: &'static str, scopes: &'static [&'static str], status: u16) -> Route {
@@ -105,18 +105,18 @@ const fn route(
     Route { surface, method, path, scopes, body: None, status, in_pages: false }
 }
 
-/// Whom a path is about.
+/// The customer that a path names.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
-    /// The 26 characters.
+    /// The 26 characters of the id that are the same on all surfaces.
     pub(crate) suffix: String,
-    /// What Lava writes before them: `con_live_` or `con_test_`.
+    /// The prefix of the id on Lava: `con_live_` or `con_test_`.
     pub(crate) lava_prefix: &'static str,
     pub(crate) external_id: String,
 }
 
 impl Target {
-    /// Makes a customer on the native surface; `live` says of which environment the caller's key is.
+    /// Creates a customer on the native surface. `lava_prefix` must match the environment of the caller's key.
     pub(crate) fn create(native: &Caller, lava_prefix: &'static str, external_id: &str) -> Self {
         let body = json!({"email": format!("{}@example.com", external_id.to_lowercase()), "external_id": external_id});
         let id = native.post("/customers", body).expect(201).text_at("/id");
@@ -124,7 +124,7 @@ impl Target {
         Self { suffix, lava_prefix, external_id: external_id.to_owned() }
     }
 
-    /// What `surface` calls it.
+    /// Its id on `surface`.
     pub(crate) fn id(&self, surface: Surface) -> String {
         match surface {
             Surface::Native => format!("cus_{}", self.suffix),
@@ -143,50 +143,50 @@ impl Route {
         Self { in_pages: true, ..self }
     }
 
-    /// The routes that ask for a credential.
+    /// The routes that need a credential.
     pub(crate) fn guarded() -> impl Iterator<Item = &'static Self> {
         ROUTES.iter().filter(|route| !route.scopes.is_empty())
     }
 
-    /// The routes to customers and what belongs to them.
+    /// The routes of customers and their subscriptions.
     pub(crate) fn of_customers() -> impl Iterator<Item = &'static Self> {
         ROUTES.iter().filter(|route| route.path.starts_with("/customers"))
     }
 
-    /// The names in the path that are to be replaced.
+    /// The names of the parameters in the path.
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.path.split('{').skip(1).filter_map(|part| part.split('}').next())
     }
 
-    /// The path below the surface's own, with `value` of each name instead of it.
+    /// The path with each parameter replaced by its `value`.
     pub(crate) fn fill(&self, value: impl Fn(&str) -> String) -> String {
         self.names().fold(self.path.to_owned(), |path, name| path.replace(&format!("{{{name}}}"), &value(name)))
     }
 
-    /// The path below the surface's own for `target`.
+    /// The path for `target`.
     pub(crate) fn path_for(&self, target: &Target) -> String {
         self.fill(|name| self.value_for(name, target))
     }
 
-    /// What stands in the path for `name` if it is about `target`.
+    /// The value of the parameter `name` for `target`.
     pub(crate) fn value_for(&self, name: &str, target: &Target) -> String {
         match name {
             "id" => target.id(self.surface),
             "external_id" => encode(&target.external_id),
             "subscription_id" => "sub_1".to_owned(),
-            // Any key: a target is a customer.
+            // A target has no key: this id names none.
             "key_id" => format!("key_{}", target.suffix),
-            _ => panic!("{self:?}: what is {name}?"),
+            _ => panic!("{self:?}: unknown parameter {name}"),
         }
     }
 
-    /// Calls it.
-    pub(crate) fn call(&self, caller: &Caller, target: &Target) -> Answer {
+    /// Sends a request for `target`.
+    pub(crate) fn call(&self, caller: &Caller, target: &Target) -> Response {
         self.call_at(caller, &self.path_for(target))
     }
 
-    /// Calls it at a path that was filled.
-    pub(crate) fn call_at(&self, caller: &Caller, path: &str) -> Answer {
+    /// Sends a request to a path whose parameters are replaced.
+    pub(crate) fn call_at(&self, caller: &Caller, path: &str) -> Response {
         let request = caller.request(self.method, path);
         match self.body {
             Some(body) => request.json(body),
@@ -195,41 +195,41 @@ impl Route {
         .send()
     }
 
-    /// As its document describes it.
+    /// The route as an OpenAPI document describes it.
     fn described(&self) -> Described {
         let shape = format!("{} {}{}", self.method, self.surface.base(), self.fill(|_| String::new()));
         (shape, self.scopes.first().map(|&scope| scope.to_owned()), self.in_pages)
     }
 }
 
-/// Checks that an answer is an error in the format of `surface`.
-pub(crate) fn assert_error(surface: Surface, answer: &Answer, status: u16) {
-    assert_eq!(answer.status, status, "{answer:?}");
-    let content_type = answer.header("content-type").unwrap_or_default();
-    assert_eq!(content_type.split(';').next(), Some(surface.error_type()), "{answer:?}");
-    let json = answer.json();
+/// Asserts that a response is an error in the format of `surface`.
+pub(crate) fn assert_error(surface: Surface, response: &Response, status: u16) {
+    assert_eq!(response.status, status, "{response:?}");
+    let content_type = response.header("content-type").unwrap_or_default();
+    assert_eq!(content_type.split(';').next(), Some(surface.error_type()), "{response:?}");
+    let json = response.json();
     match surface {
         Surface::Native => {
-            assert_eq!(json["status"], status, "{answer:?}");
+            assert_eq!(json["status"], status, "{response:?}");
             for member in ["type", "title", "detail"] {
-                assert!(json[member].is_string(), "no {member}: {answer:?}");
+                assert!(json[member].is_string(), "no {member}: {response:?}");
             }
         }
         Surface::Lumen | Surface::Lava => {
-            assert!(matches!(&json["error"], Value::String(text) if !text.is_empty()), "{answer:?}");
+            assert!(matches!(&json["error"], Value::String(text) if !text.is_empty()), "{response:?}");
         }
     }
 }
 
 on_both_databases! {
-    the_table_has_every_route_of_the_running_program_and_no_other,
-    another_method_is_405_and_says_which_there_are,
+    the_table_has_exactly_the_routes_of_the_program,
+    another_method_is_405_with_the_allowed_methods,
     an_unknown_path_is_404_in_the_format_of_its_surface,
 }
 
-/// The program tells its routes in the documents that it serves. That these leave out nothing but [`HEALTH`] is held
-/// against the router itself where they stand, in `crates/http`.
-fn the_table_has_every_route_of_the_running_program_and_no_other(database: Database) {
+/// Compares the table with the OpenAPI documents of the program. A test in `crates/http` compares the documents with
+/// the router: they contain all routes except [`HEALTH`].
+fn the_table_has_exactly_the_routes_of_the_program(database: Database) {
     let app = App::start(database);
     let mut served = BTreeSet::new();
     for surface in Surface::ALL {
@@ -250,7 +250,7 @@ fn the_table_has_every_route_of_the_running_program_and_no_other(database: Datab
     }
 }
 
-/// What a document says of a route: the method and the path, whatever the names in it; the first scope that it needs; and
+/// A route in a document: the method and the path without the names of parameters; the first scope that it needs; and
 /// whether it takes a cursor.
 type Described = (String, Option<String>, bool);
 
@@ -266,7 +266,7 @@ fn described(surface: Surface, path: &str, method: &str, operation: &Value) -> D
     (shape, scope, takes_cursor)
 }
 
-fn another_method_is_405_and_says_which_there_are(database: Database) {
+fn another_method_is_405_with_the_allowed_methods(database: Database) {
     let app = App::start(database);
     let target = Target::create(&app.native(), "con_live_", "routes");
     for route in ROUTES {
@@ -278,9 +278,9 @@ fn another_method_is_405_and_says_which_there_are(database: Database) {
             if offered.contains(&method) {
                 continue;
             }
-            let answer = app.surface(route.surface).request(method, &path).send();
-            assert_error(route.surface, &answer, 405);
-            let allow = answer.header("allow").unwrap_or_default();
+            let response = app.surface(route.surface).request(method, &path).send();
+            assert_error(route.surface, &response, 405);
+            let allow = response.header("allow").unwrap_or_default();
             let mut allowed: Vec<_> = allow.split(',').map(str::trim).filter(|name| *name != "HEAD").collect();
             allowed.sort_unstable();
             assert_eq!(allowed, offered, "{method} {path}");
@@ -293,8 +293,8 @@ fn an_unknown_path_is_404_in_the_format_of_its_surface(database: Database) {
     for surface in Surface::ALL {
         for path in ["", "/", "/nothing", "/customers/", "/customers/a/b/c/d", "/customer"] {
             for method in ["GET", "POST"] {
-                let answer = app.surface(surface).request(method, path).send();
-                assert_error(surface, &answer, 404);
+                let response = app.surface(surface).request(method, path).send();
+                assert_error(surface, &response, 404);
             }
         }
     }

@@ -1,30 +1,30 @@
-//! What a key lets its holder do, and what it does not.
+//! The scopes of a key: what they permit, and what is refused without them.
 
 use roster_tests::app::create_key;
 use roster_tests::client::{Caller, Surface};
-use roster_tests::{Answer, App, Database, on_both_databases};
+use roster_tests::{App, Database, Response, on_both_databases};
 use serde_json::json;
 
 use crate::routes::assert_error;
 
 on_both_databases! {
-    a_key_without_a_scope_is_refused_with_its_name_in_the_format_of_the_surface,
-    to_share_an_address_takes_a_scope_of_its_own,
-    on_lava_an_address_is_shared_unasked_by_those_who_may,
-    by_default_a_key_may_do_everything_but_manage_keys,
+    a_missing_scope_is_named_in_the_format_of_the_surface,
+    sharing_an_address_needs_its_own_scope,
+    lava_shares_an_address_if_the_key_has_the_scope,
+    a_key_has_all_scopes_but_keys_manage_by_default,
 }
 
-/// A key of ours with these scopes and no others.
+/// A live key of `ours` with these scopes.
 fn key(app: &App, scopes: &[&str]) -> String {
     let options: Vec<_> = scopes.iter().flat_map(|scope| ["--scope", *scope]).collect();
     create_key(app.database().url(), &app.tenants().ours.id, "live", &options).key
 }
 
-pub(crate) fn assert_lacks(surface: Surface, answer: &Answer, scope: &str) {
-    assert_error(surface, answer, 403);
+pub(crate) fn assert_lacks(surface: Surface, response: &Response, scope: &str) {
+    assert_error(surface, response, 403);
     let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
-    assert_eq!(answer.header("www-authenticate"), Some(challenge.as_str()), "{answer:?}");
-    let json = answer.json();
+    assert_eq!(response.header("www-authenticate"), Some(challenge.as_str()), "{response:?}");
+    let json = response.json();
     match surface {
         Surface::Native => assert_eq!((&json["code"], &json["scope"]), (&json!("missing_scope"), &json!(scope))),
         Surface::Lumen | Surface::Lava => {
@@ -33,7 +33,7 @@ pub(crate) fn assert_lacks(surface: Surface, answer: &Answer, scope: &str) {
     }
 }
 
-fn with_email(surface: Surface, caller: &Caller, email: &str, allow: bool) -> Answer {
+fn with_email(surface: Surface, caller: &Caller, email: &str, allow: bool) -> Response {
     let flag = match surface {
         Surface::Native => "allow_duplicate_email",
         Surface::Lumen => "dangerouslyAllowSameEmailForDifferentCustomers",
@@ -42,14 +42,14 @@ fn with_email(surface: Surface, caller: &Caller, email: &str, allow: bool) -> An
     caller.post("/customers", json!({ "email": email, flag: allow }))
 }
 
-fn a_key_without_a_scope_is_refused_with_its_name_in_the_format_of_the_surface(database: Database) {
+fn a_missing_scope_is_named_in_the_format_of_the_surface(database: Database) {
     let app = App::start(database);
     let [reader, writer] = [key(&app, &["customers:read"]), key(&app, &["customers:write"])];
     for surface in Surface::ALL {
         let (reader, writer) = (app.surface(surface).with_key(&reader), app.surface(surface).with_key(&writer));
         reader.get("/customers").is(200);
         assert_lacks(surface, &reader.post("/customers", json!({ "email": "ada@example.com" })), "customers:write");
-        // Nothing about the body or the customer is said to somebody who may not do it anyway.
+        // The scope is checked before the body and the customer: the response shows nothing about them.
         assert_lacks(surface, &reader.post("/customers", "{"), "customers:write");
         assert_lacks(surface, &reader.delete("/customers/nobody"), "customers:write");
         writer.post("/customers", json!({ "email": format!("{surface:?}@example.com") })).is(201);
@@ -57,11 +57,11 @@ fn a_key_without_a_scope_is_refused_with_its_name_in_the_format_of_the_surface(d
         assert_lacks(surface, &writer.get("/customers/nobody"), "customers:read");
     }
     let path = "/customers/cus_01h2xcejqtf2nbrexx3vqjhp41/subscriptions/s";
-    let told = app.native().with_key(&writer).put(path, json!({ "status": "active" }));
-    assert_lacks(Surface::Native, &told, "subscriptions:write");
+    let refused = app.native().with_key(&writer).put(path, json!({ "status": "active" }));
+    assert_lacks(Surface::Native, &refused, "subscriptions:write");
 }
 
-fn to_share_an_address_takes_a_scope_of_its_own(database: Database) {
+fn sharing_an_address_needs_its_own_scope(database: Database) {
     let app = App::start(database);
     let plain = key(&app, &["customers:write"]);
     let may = key(&app, &["customers:write", "customers:allow_duplicate_email"]);
@@ -69,7 +69,7 @@ fn to_share_an_address_takes_a_scope_of_its_own(database: Database) {
         let email = format!("{surface:?}@example.com");
         let (plain, may) = (app.surface(surface).with_key(&plain), app.surface(surface).with_key(&may));
         let scope = "customers:allow_duplicate_email";
-        // Asking for it is refused, whether anybody has the address or not.
+        // The request is refused whether another customer has the address or not.
         assert_lacks(surface, &with_email(surface, &plain, &email, true), scope);
         let first = with_email(surface, &plain, &email, false).expect(201);
         assert_lacks(surface, &with_email(surface, &plain, &email, true), scope);
@@ -87,7 +87,7 @@ fn to_share_an_address_takes_a_scope_of_its_own(database: Database) {
     }
 }
 
-fn on_lava_an_address_is_shared_unasked_by_those_who_may(database: Database) {
+fn lava_shares_an_address_if_the_key_has_the_scope(database: Database) {
     let app = App::start(database);
     let scope = "customers:allow_duplicate_email";
     let may = app.lava().with_key(&key(&app, &["customers:write", scope]));
@@ -96,7 +96,7 @@ fn on_lava_an_address_is_shared_unasked_by_those_who_may(database: Database) {
     plain.post("/customers", ada("a")).is(201);
     assert_lacks(Surface::Lava, &plain.post("/customers", ada("b")), scope);
     may.post("/customers", ada("b")).is(201);
-    // Whoever repeats itself finds its customer all the same.
+    // A repeated request returns the existing customer, which needs no scope.
     plain.post("/customers", ada("b")).is(200);
     plain.post("/customers", json!({ "email": "grace@example.com", "reference_id": "c" })).is(201);
     assert_lacks(Surface::Lava, &plain.patch("/customers/c", json!({ "email": "ada@example.com" })), scope);
@@ -104,7 +104,7 @@ fn on_lava_an_address_is_shared_unasked_by_those_who_may(database: Database) {
     may.patch("/customers/c", json!({ "email": "ada@example.com" })).is(200);
 }
 
-fn by_default_a_key_may_do_everything_but_manage_keys(database: Database) {
+fn a_key_has_all_scopes_but_keys_manage_by_default(database: Database) {
     let app = App::start(database);
     let native = app.native();
     let created = native.post("/customers", json!({ "email": "a@example.com" })).expect(201);

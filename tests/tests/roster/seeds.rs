@@ -1,8 +1,8 @@
-//! Every request of the three vendors' pages as it stands there, and the answer that is documented for it: status, type
-//! and every byte, in the order of the page. `<id>` and `<time>` stand for what differs each time.
+//! Every example request in the documentation of the three vendors, and its documented response: status, type and every
+//! byte, in the order of the page. `<id>` and `<time>` replace values that differ each time.
 
 use roster_tests::client::Caller;
-use roster_tests::{Answer, App, Database, on_both_databases};
+use roster_tests::{App, Database, Response, on_both_databases};
 
 const BILLING_FIRST: &str = r#"
 {
@@ -84,8 +84,8 @@ on_both_databases! {
     lava_creates_a_customer_once,
     lumen_creates_a_customer,
     lumen_shows_lists_updates_and_deletes_a_customer,
-    lumen_guards_an_e_mail_address_unless_told_otherwise,
-    lumen_says_that_an_e_mail_address_is_required,
+    lumen_refuses_a_used_e_mail_address_unless_it_is_allowed,
+    lumen_requires_an_e_mail_address,
 }
 
 fn billing_io_creates_a_customer(database: Database) {
@@ -186,14 +186,14 @@ fn lumen_shows_lists_updates_and_deletes_a_customer(database: Database) {
         ),
     );
     assert_answer(&bodyless(&lumen, "DELETE", &path), 200, r#"{"success":true}"#);
-    let gone = r#"{"error":"Customer not found or access denied"}"#;
-    assert_answer(&bodyless(&lumen, "GET", &path), 404, gone);
-    assert_answer(&lumen.post(&path, LUMEN_EXAMPLE_UPDATE), 404, gone);
-    assert_answer(&bodyless(&lumen, "DELETE", &path), 404, gone);
+    let not_found = r#"{"error":"Customer not found or access denied"}"#;
+    assert_answer(&bodyless(&lumen, "GET", &path), 404, not_found);
+    assert_answer(&lumen.post(&path, LUMEN_EXAMPLE_UPDATE), 404, not_found);
+    assert_answer(&bodyless(&lumen, "DELETE", &path), 404, not_found);
     assert_answer(&bodyless(&lumen, "GET", "/customers"), 200, r#"{"customers":[]}"#);
 }
 
-fn lumen_guards_an_e_mail_address_unless_told_otherwise(database: Database) {
+fn lumen_refuses_a_used_e_mail_address_unless_it_is_allowed(database: Database) {
     let app = App::start(database);
     let lumen = app.lumen();
     lumen.post("/customers", r#"{"email":"duplicate@example.com"}"#).is(201);
@@ -215,27 +215,27 @@ fn lumen_guards_an_e_mail_address_unless_told_otherwise(database: Database) {
     assert_eq!(allowed.text_at("/customer/email"), "duplicate@example.com");
 }
 
-fn lumen_says_that_an_e_mail_address_is_required(database: Database) {
+fn lumen_requires_an_e_mail_address(database: Database) {
     let app = App::start(database);
     for body in ["{}", r#"{"name":"Jane Smith"}"#, r#"{"email":null}"#, r#"{"email":""}"#] {
-        let answer = app.lumen().post("/customers", body).expect(400);
-        assert_eq!(answer.text_at("/error"), "Email is required", "{body}");
+        let response = app.lumen().post("/customers", body).expect(400);
+        assert_eq!(response.text_at("/error"), "Email is required", "{body}");
     }
 }
 
-/// A request as the pages make it: with a content type and without content.
-fn bodyless(caller: &Caller, method: &str, path: &str) -> Answer {
+/// Sends a request like the vendor's pages do: with a content type and without a body.
+fn bodyless(caller: &Caller, method: &str, path: &str) -> Response {
     caller.request(method, path).header("content-type", "application/json").send()
 }
 
-fn assert_answer(answer: &Answer, status: u16, body: &str) {
-    assert_eq!(answer.status, status, "{answer:?}");
-    assert_eq!(answer.header("content-type"), Some("application/json"), "{answer:?}");
-    assert!(answer.header("x-request-id").is_some_and(|id| !id.is_empty()), "{answer:?}");
-    assert_eq!(masked(&answer.text()), body);
+fn assert_answer(response: &Response, status: u16, body: &str) {
+    assert_eq!(response.status, status, "{response:?}");
+    assert_eq!(response.header("content-type"), Some("application/json"), "{response:?}");
+    assert!(response.header("x-request-id").is_some_and(|id| !id.is_empty()), "{response:?}");
+    assert_eq!(masked(&response.text()), body);
 }
 
-/// The text with `<id>` for each identifier behind its prefix, and `<time>` for each time to the millisecond.
+/// Replaces each id after its prefix with `<id>`, and each time with `<time>`.
 fn masked(text: &str) -> String {
     const LOWER: &str = "0123456789abcdefghjkmnpqrstvwxyz";
     let upper = LOWER.to_uppercase();
@@ -263,7 +263,7 @@ fn masked(text: &str) -> String {
     strings.join("\"")
 }
 
-/// Whether it has the form `2024-01-01T00:00:00.000Z`.
+/// Whether the text has the form `2024-01-01T00:00:00.000Z`.
 fn is_time(text: &str) -> bool {
     let form = "0000-00-00T00:00:00.000Z";
     text.len() == form.len()

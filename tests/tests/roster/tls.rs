@@ -1,4 +1,4 @@
-//! TLS in front, by two configuration keys.
+//! HTTPS, which two configuration keys turn on.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use roster_tests::deadline::GENEROUS;
+use roster_tests::deadline::TIMEOUT;
 use roster_tests::program::{Program, roster};
 use roster_tests::{Database, Kind, raw};
 use rustls::pki_types::pem::PemObject as _;
@@ -14,9 +14,9 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion, version};
 use tempfile::TempDir;
 
-use crate::slow_clients::allow_open_files;
+use crate::slow_clients::{SlowClient, allow_open_files};
 
-/// A certificate that its own key has signed, and the files of both.
+/// A self-signed certificate and its private key, in files.
 struct Certificate {
     pem: String,
     chain: PathBuf,
@@ -41,7 +41,7 @@ impl Certificate {
         ]
     }
 
-    /// Asks the service at `address` for `path`, and reads the answer with its head.
+    /// Sends GET to the service at `address` and returns the response with its head.
     fn get(&self, address: SocketAddr, path: &str, version: &'static SupportedProtocolVersion) -> io::Result<String> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).expect("PEM")).expect("a certificate");
@@ -49,55 +49,66 @@ impl Certificate {
         let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[version]);
         let config = config.expect("a version").with_root_certificates(roots).with_no_client_auth();
         let name = ServerName::try_from("localhost").expect("a name");
-        let stream = TcpStream::connect_timeout(&address, GENEROUS)?;
-        stream.set_read_timeout(Some(GENEROUS))?;
+        let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
         let mut stream = StreamOwned::new(connection, stream);
         stream.write_all(&raw::request("GET", path, &[("connection", "close")], b""))?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
+        let mut response = String::new();
+        stream.read_to_string(&mut response)?;
+        Ok(response)
     }
 }
 
 #[test]
-fn with_a_certificate_and_its_key_the_service_speaks_https_and_nothing_else() {
+fn a_service_with_a_certificate_and_a_key_speaks_only_https() {
     let database = Database::prepared(Kind::Sqlite).expect("a file");
     let certificate = Certificate::create();
     let program = Program::serve(database.url(), &certificate.settings());
     assert!(program.lines().all().iter().any(|line| line.contains("listening") && line.contains("https")));
     for version in [&version::TLS12, &version::TLS13] {
-        let answer = certificate.get(program.address(), "/readyz", version).expect("an answer");
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-        let head = answer.to_ascii_lowercase();
-        assert!(head.contains("\r\nstrict-transport-security: max-age=31536000\r\n"), "{answer}");
-        assert!(head.contains("\r\nx-content-type-options: nosniff\r\n"), "{answer}");
+        let response = certificate.get(program.address(), "/readyz", version).expect("a response");
+        assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+        let head = response.to_ascii_lowercase();
+        assert!(head.contains("\r\nstrict-transport-security: max-age=31536000\r\n"), "{response}");
+        assert!(head.contains("\r\nx-content-type-options: nosniff\r\n"), "{response}");
     }
-    // Whoever trusts another certificate is not taken in.
-    let stranger = Certificate::create();
-    stranger.get(program.address(), "/readyz", &version::TLS13).expect_err("an unknown issuer");
+    // A client that trusts another certificate does not connect.
+    let other = Certificate::create();
+    other.get(program.address(), "/readyz", &version::TLS13).expect_err("an unknown issuer");
     assert_eq!(raw::exchange(program.address(), &raw::request("GET", "/readyz", &[], b"")), None);
 }
 
 #[test]
-fn whoever_does_not_shake_hands_is_ended() {
+fn clients_that_do_not_shake_hands_block_no_other() {
     allow_open_files();
+    let database = Database::prepared(Kind::Sqlite).expect("a file");
+    let certificate = Certificate::create();
+    let [of_certificate, of_key] = certificate.settings();
+    // The timeout is longer than the client below waits: no silent connection ends before it is served.
+    let timeout = ("ROSTER__HTTP__HEAD_TIMEOUT_MS", "300000");
+    let settings = [of_certificate, of_key, timeout, ("ROSTER__HTTP__WORKERS", "1")];
+    let program = Program::serve(database.url(), &settings);
+    // The acceptor of actix-web allows only 256 handshakes at a time per worker.
+    let mut silent: Vec<_> = (0..600).map(|_| SlowClient::open(program.address(), b"", b"")).collect();
+    let response = certificate.get(program.address(), "/livez", &version::TLS13).expect("a response");
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+    assert!(silent.iter_mut().all(|client| client.end().is_none()), "a client was disconnected");
+}
+
+#[test]
+fn a_client_that_does_not_shake_hands_is_disconnected() {
     let database = Database::prepared(Kind::Sqlite).expect("a file");
     let certificate = Certificate::create();
     let [of_certificate, of_key] = certificate.settings();
     let settings = [of_certificate, of_key, ("ROSTER__HTTP__HEAD_TIMEOUT_MS", "300")];
     let program = Program::serve(database.url(), &settings);
-    // More than the 256 that actix-web's own acceptor lets shake hands at a time on a worker.
-    let silent: Vec<_> = (0..600).map(|_| raw::Connection::open(program.address()).expect("a connection")).collect();
-    let answer = certificate.get(program.address(), "/livez", &version::TLS13).expect("an answer");
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    for mut connection in silent {
-        assert!(connection.head().is_ok_and(|head| head.is_none()), "somebody was answered without a handshake");
-    }
+    let mut silent = raw::Connection::open(program.address()).expect("a connection");
+    assert!(silent.head().is_ok_and(|head| head.is_none()), "the client was answered without a handshake");
 }
 
 #[test]
-fn a_file_that_cannot_be_used_is_a_fault_of_its_key() {
+fn a_file_that_cannot_be_used_is_reported_with_its_key() {
     let database = Database::prepared(Kind::Sqlite).expect("a file");
     let [good, other] = [Certificate::create(), Certificate::create()];
     let write = |name: &str, text: &str| {
@@ -112,7 +123,7 @@ fn a_file_that_cannot_be_used_is_a_fault_of_its_key() {
     let not_der = write("not-der", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     let not_a_key = write("not-a-key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
     let empty = write("empty", "");
-    for (given_certificate, given_key, blamed, problem) in [
+    for (given_certificate, given_key, wrong_key, problem) in [
         ("", key, "http.tls_certificate", "must be set where http.tls_key is"),
         (certificate, "", "http.tls_key", "must be set where http.tls_certificate is"),
         ("/nowhere.pem", key, "http.tls_certificate", "/nowhere.pem cannot be read: No such file or directory"),
@@ -129,11 +140,11 @@ fn a_file_that_cannot_be_used_is_a_fault_of_its_key() {
         let settings = [(certificate_name, given_certificate), (key_name, given_key)];
         let finished = roster(database.url(), &settings, &["serve"]);
         assert_eq!(finished.status.code(), Some(2), "{problem}: {finished:?}");
-        let told = finished.err.lines().find(|line| line.starts_with(&format!("  {blamed}: ")));
-        assert!(told.is_some_and(|line| line.contains(problem)), "{blamed} {problem}: {finished:?}");
+        let reported = finished.err.lines().find(|line| line.starts_with(&format!("  {wrong_key}: ")));
+        assert!(reported.is_some_and(|line| line.contains(problem)), "{wrong_key} {problem}: {finished:?}");
         assert!(!finished.err.contains(&secret), "{finished:?}");
     }
-    // No other command reads them.
+    // No other command reads the files.
     let settings = [(certificate_name, "/nowhere.pem")];
     assert!(roster(database.url(), &settings, &["merchants", "list"]).status.success());
 }

@@ -1,4 +1,4 @@
-//! The check lets through what names its tenant, and nothing that only seems to.
+//! The check permits statements that name their tenant, and refuses those that only seem to.
 
 use crate::check::{Exception, check};
 
@@ -23,7 +23,7 @@ fn assert_refused(statements: &[&str]) {
     for sql in statements {
         let faults = faults(sql);
         assert!(!faults.is_empty(), "{sql}");
-        // It is refused for what it does, not for how it is spelled.
+        // It is refused because of its meaning, not because it cannot be parsed.
         assert!(!faults.iter().any(|fault| fault.contains("parsed")), "{sql}: {faults:?}");
     }
 }
@@ -42,7 +42,7 @@ fn a_tenant_in_the_condition_is_enough() {
 }
 
 #[test]
-fn half_a_tenant_is_none() {
+fn half_of_a_tenant_is_refused() {
     assert_refused(&[
         "SELECT * FROM customers",
         "SELECT * FROM customers WHERE id = $1",
@@ -59,7 +59,7 @@ fn half_a_tenant_is_none() {
 }
 
 #[test]
-fn a_condition_that_need_not_hold_does_not_count() {
+fn a_condition_that_may_be_false_does_not_count() {
     assert_refused(&[
         "SELECT * FROM customers WHERE merchant_id = $1 OR environment = $2",
         "SELECT * FROM customers WHERE merchant_id = $1 AND (environment = $2 OR id = $3)",
@@ -75,7 +75,7 @@ fn a_condition_that_need_not_hold_does_not_count() {
 }
 
 #[test]
-fn a_tenant_that_is_not_given_does_not_count() {
+fn a_tenant_that_is_no_given_value_does_not_count() {
     assert_refused(&[
         "SELECT * FROM customers WHERE merchant_id = merchant_id AND environment = environment",
         "SELECT * FROM customers WHERE merchant_id = id AND environment = $1",
@@ -100,7 +100,7 @@ fn a_comment_or_a_text_does_not_count() {
 }
 
 #[test]
-fn every_table_needs_its_own() {
+fn every_table_needs_a_condition() {
     assert_allowed(&[
         "SELECT * FROM customers a JOIN subscriptions b ON b.merchant_id = a.merchant_id
          AND b.environment = a.environment AND b.customer_id = a.id WHERE a.merchant_id = $1 AND a.environment = $2",
@@ -125,7 +125,7 @@ fn every_table_needs_its_own() {
 }
 
 #[test]
-fn a_select_inside_needs_its_own() {
+fn an_inner_select_needs_a_condition() {
     assert_allowed(&[
         "UPDATE customers SET name = $1 WHERE merchant_id = $2 AND environment = $3 AND id = $4 AND NOT EXISTS (
          SELECT FROM customers AS other WHERE other.merchant_id = customers.merchant_id
@@ -163,7 +163,7 @@ fn a_select_inside_needs_its_own() {
 }
 
 #[test]
-fn an_array_of_tenants_serves_many_at_once() {
+fn arrays_of_tenants_are_given_values() {
     let select = |arrays: &str, condition: &str| {
         format!(
             "SELECT wanted.place, customers.id FROM unnest({arrays}) AS wanted (place, merchant_id, environment, key)
@@ -184,7 +184,7 @@ fn an_array_of_tenants_serves_many_at_once() {
 }
 
 #[test]
-fn what_is_written_has_its_tenant_among_its_values() {
+fn an_inserted_row_needs_a_given_tenant() {
     let rows = "INSERT INTO customers (id, merchant_id, environment)";
     let conflict = "ON CONFLICT (merchant_id, environment, id) DO UPDATE SET name = excluded.name";
     assert_allowed(&[
@@ -232,7 +232,7 @@ fn what_is_written_has_its_tenant_among_its_values() {
 }
 
 #[test]
-fn what_reads_no_tenants_table_is_free_to() {
+fn a_statement_without_tables_of_tenants_is_permitted() {
     assert_allowed(&[
         "BEGIN",
         "COMMIT",
@@ -246,7 +246,7 @@ fn what_reads_no_tenants_table_is_free_to() {
 }
 
 #[test]
-fn what_is_not_understood_is_refused() {
+fn an_unknown_statement_is_refused() {
     for sql in [
         "SELECT * FROM invoices WHERE merchant_id = $1 AND environment = $2",
         "INSERT INTO invoices (merchant_id, environment) VALUES ($1, $2)",
@@ -273,7 +273,7 @@ fn what_is_not_understood_is_refused() {
 }
 
 #[test]
-fn an_exception_is_made_for_what_it_names_and_nothing_else() {
+fn an_exception_permits_only_the_statements_that_it_names() {
     assert_allowed(&[
         "SELECT * FROM api_keys WHERE digest = $1",
         "SELECT wanted.place, api_keys.id FROM unnest($1) WITH ORDINALITY AS wanted (digest, place) CROSS JOIN LATERAL (

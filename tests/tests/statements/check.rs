@@ -1,4 +1,4 @@
-//! Whether a statement names the tenant of every row that it touches.
+//! Checks that a statement names the tenant of every row that it reads or writes.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -13,44 +13,45 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, Tokenizer};
 
-/// The tables of which every row belongs to a tenant.
+/// The tables in which every row belongs to a tenant.
 pub(crate) const OF_TENANTS: [&str; 3] = ["api_keys", "customers", "subscriptions"];
 
-/// The tables whose rows are what tenants are made from, or nobody's.
-const OF_NOBODY: [&str; 2] = ["merchants", "__diesel_schema_migrations"];
+/// The tables whose rows belong to no tenant.
+const WITHOUT_TENANT: [&str; 2] = ["merchants", "__diesel_schema_migrations"];
 
 /// The columns that name the tenant.
 const TENANT: [&str; 2] = ["merchant_id", "environment"];
 
-/// A way to read a table of tenants without naming one.
+/// A permission to read a table of tenants without naming the tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Exception {
     /// The table.
     pub(crate) table: &'static str,
-    /// The column that is compared instead with something given.
+    /// The column that must be equal to a given value instead.
     pub(crate) by: &'static str,
-    /// The columns that may be read that way. Empty: all of them.
+    /// The columns that may be read. Empty: all columns.
     pub(crate) columns: &'static [&'static str],
-    /// Why this is allowed.
+    /// Why it is permitted.
     pub(crate) reason: &'static str,
 }
 
-/// What a text of SQL was found to do.
+/// The result of a check.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    /// Why it is refused. Empty if it is not.
+    /// Why the SQL is refused. Empty if it is permitted.
     pub(crate) faults: BTreeSet<String>,
-    /// The tables of tenants that it touches.
+    /// The tables of tenants that it reads or writes.
     pub(crate) touched: BTreeSet<&'static str>,
     /// The exceptions that it needs.
     pub(crate) needed: BTreeSet<Exception>,
 }
 
-/// Looks at every statement in `sql`.
+/// Checks every statement in `sql`.
 ///
-/// A row of a tenant's table is read, changed or deleted only where both columns of the tenant are equal to something
-/// given: a parameter, a column of an array that is one, or the same column of another table of which that holds. A row
-/// is written only with both given. What is not understood is refused.
+/// A statement may read, change or delete a row only if both columns of the tenant are equal to given values. A value
+/// is given if it is a parameter, a column of an array that is a parameter, or the same column of another table if that
+/// column is equal to a given value. A statement may insert a row only with given values in both columns. A statement
+/// that this check does not understand is refused.
 pub(crate) fn check(sql: &str, exceptions: &[Exception]) -> Findings {
     let mut check = Check { exceptions, ..Check::default() };
     match parse(sql) {
@@ -69,7 +70,7 @@ fn parse(sql: &str) -> Result<Vec<Statement>, ParserError> {
     let dialect = PostgreSqlDialect {};
     let mut tokens = Tokenizer::new(&dialect, sql).tokenize()?;
     tokens.retain(|token| !matches!(token, Token::Whitespace(_)));
-    // The parser knows no weaker lock than that of FOR UPDATE, and which it is matters to nobody here.
+    // The parser does not know FOR NO KEY UPDATE. The kind of lock does not matter here, so it reads FOR UPDATE.
     let weaker = [Keyword::FOR, Keyword::NO, Keyword::KEY, Keyword::UPDATE];
     let keyword = |token: &Token| if let Token::Word(word) = token { word.keyword } else { Keyword::NoKeyword };
     while let Some(place) = tokens.windows(4).position(|four| four.iter().map(keyword).eq(weaker)) {
@@ -78,26 +79,26 @@ fn parse(sql: &str) -> Result<Vec<Statement>, ParserError> {
     Parser::new(&dialect).with_tokens(tokens).parse_statements()
 }
 
-/// Walks through statements, from the outside inwards.
+/// A visitor of statements, from the outer to the inner.
 #[derive(Default)]
 struct Check<'e> {
     exceptions: &'e [Exception],
-    /// Of the statements and selects around the place, the innermost last.
+    /// The scopes of the statements and selects around the current position, the innermost last.
     scopes: Vec<Scope>,
-    /// The names that `WITH` gives, in the queries around the place.
+    /// The names that `WITH` defines in the queries around the current position.
     with: Vec<Vec<String>>,
-    /// How many tables of tenants there are, wherever they stand.
+    /// The number of tables of tenants that were found anywhere.
     mentioned: usize,
-    /// How many of them stood where their conditions are known.
+    /// The number of tables of tenants whose conditions were checked.
     examined: usize,
     findings: Findings,
 }
 
-/// What can be named in a `SELECT`, `UPDATE` or `DELETE`, and what is known of it there.
+/// The relations of a `SELECT`, `UPDATE` or `DELETE`, and their columns with given values.
 #[derive(Default)]
 struct Scope {
     relations: Vec<Relation>,
-    /// The columns that are equal to something given, each behind the name of its relation.
+    /// The columns that are equal to given values: the name of the relation and of the column.
     given: BTreeSet<(String, String)>,
 }
 
@@ -109,18 +110,18 @@ struct Relation {
 enum Kind {
     /// A table of this name.
     Table(String),
-    /// Rows made of arrays or values: the columns in their order, and whether each is made of nothing but parameters.
+    /// Rows made of arrays or values: the columns in their order, and whether each contains only parameters.
     Made(Vec<(String, bool)>),
-    /// Something of which nothing is known.
+    /// A relation that the check does not understand.
     Other,
 }
 
-/// Whether all rows have a parameter in this place.
+/// Whether all rows have a parameter at `place`.
 fn are_given(values: &Values, place: usize) -> bool {
     values.rows.iter().all(|row| row.content.get(place).is_some_and(is_parameter))
 }
 
-/// The columns that `alias` names, and for each whether it is given.
+/// The columns that `alias` names, each with whether it is given.
 fn made(alias: &TableAlias, given: impl Iterator<Item = bool>) -> Kind {
     Kind::Made(alias.columns.iter().map(|column| ident(&column.name)).zip(given).collect())
 }
@@ -138,7 +139,9 @@ impl Visitor for Check<'_> {
             | Statement::Rollback { .. }
             | Statement::Savepoint { .. }
             | Statement::ReleaseSavepoint { .. } => Scope::default(),
-            Statement::CreateTable(create) if OF_NOBODY.contains(&table(&create.name).as_str()) => Scope::default(),
+            Statement::CreateTable(create) if WITHOUT_TENANT.contains(&table(&create.name).as_str()) => {
+                Scope::default()
+            }
             Statement::Insert(insert) => {
                 self.insert(insert);
                 Scope::default()
@@ -156,7 +159,7 @@ impl Visitor for Check<'_> {
                 self.scope(from.iter().chain(delete.using.iter().flatten()), delete.selection.as_ref())
             }
             _ => {
-                self.refuse("a kind of statement that nobody has thought about".to_owned());
+                self.refuse("an unknown kind of statement".to_owned());
                 Scope::default()
             }
         };
@@ -183,8 +186,8 @@ impl Visitor for Check<'_> {
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
         let with = query.with.iter().flat_map(|with| &with.cte_tables);
         let names: Vec<String> = with.map(|with| ident(&with.alias.name)).collect();
-        for name in names.iter().filter(|name| OF_TENANTS.iter().chain(&OF_NOBODY).any(|table| table == name)) {
-            self.refuse(format!("WITH gives the name of the table {name} to something else"));
+        for name in names.iter().filter(|name| OF_TENANTS.iter().chain(&WITHOUT_TENANT).any(|table| table == name)) {
+            self.refuse(format!("WITH uses the name of the table {name}"));
         }
         self.with.push(names);
         self.operand(&query.body);
@@ -207,7 +210,7 @@ impl Check<'_> {
         self.findings.faults.insert(fault);
     }
 
-    /// Refuses what is neither a `SELECT` nor a statement, and so would not be examined.
+    /// Refuses an operand that is neither a `SELECT` nor a statement, as it would not be checked.
     fn operand(&mut self, body: &SetExpr) {
         match body {
             SetExpr::SetOperation { left, right, .. } => {
@@ -233,7 +236,7 @@ impl Check<'_> {
         if let Some(selection) = selection {
             conjuncts(selection, &mut conditions);
         }
-        // One column may be given by way of another, so this goes on until nothing new is found.
+        // A column may be given through another column, so this repeats until it finds no new one.
         loop {
             let found: Vec<_> = conditions.iter().filter_map(|condition| self.given_by(condition, &scope)).collect();
             let before = scope.given.len();
@@ -244,7 +247,8 @@ impl Check<'_> {
         }
     }
 
-    /// Adds the relations of a `FROM`, and the conditions of its inner joins: those of an outer one leave rows in.
+    /// Adds the relations of a `FROM`, and the conditions of its inner joins. An outer join keeps rows that do not meet
+    /// its condition.
     fn relations<'a>(&mut self, tables: &'a TableWithJoins, scope: &mut Scope, conditions: &mut Vec<&'a Expr>) {
         self.relation(&tables.relation, scope, conditions);
         for join in &tables.joins {
@@ -288,7 +292,7 @@ impl Check<'_> {
             | TableFactor::TableFunction { alias, .. }
             | TableFactor::Function { alias, .. }
             | TableFactor::UNNEST { alias, .. } => (alias.as_ref(), Kind::Other),
-            _ => return self.refuse("something in FROM that nobody has thought about".to_owned()),
+            _ => return self.refuse("an unknown kind of relation in FROM".to_owned()),
         };
         let name = alias.map(|alias| ident(&alias.name)).unwrap_or_default();
         scope.relations.push(Relation { name, kind });
@@ -299,13 +303,13 @@ impl Check<'_> {
             return Kind::Table(name);
         }
         let is_with = self.with.iter().flatten().any(|with| *with == name);
-        if !is_with && !OF_NOBODY.contains(&name.as_str()) && !name.starts_with("pg_") {
-            self.refuse(format!("{name} is no table of those that are known as a tenant's or as nobody's"));
+        if !is_with && !WITHOUT_TENANT.contains(&name.as_str()) && !name.starts_with("pg_") {
+            self.refuse(format!("{name} is not a known table"));
         }
         Kind::Other
     }
 
-    /// The column of `scope` that is given if `condition` holds, as it is equal to something that is.
+    /// The column of `scope` that `condition` makes equal to a given value, if it does.
     fn given_by(&self, condition: &Expr, scope: &Scope) -> Option<(String, String)> {
         let Expr::BinaryOp { left, op: sqlparser::ast::BinaryOperator::Eq, right } = condition else { return None };
         [(left, right), (right, left)].into_iter().find_map(|(one, other)| {
@@ -315,12 +319,12 @@ impl Check<'_> {
         })
     }
 
-    /// Whether an expression is a parameter, or a column of this name that is given in `scope` or around it.
+    /// Whether an expression is a parameter, or a column of this name that is given in `scope` or in a scope around it.
     fn is_given(&self, expression: &Expr, column: &str, scope: &Scope) -> bool {
         if is_parameter(expression) {
             return true;
         }
-        // A column that does not say of which relation it is, is one of the innermost scope or not understood.
+        // A column without the name of its relation is searched only in the innermost scope.
         let around = if matches!(expression, Expr::CompoundIdentifier(_)) { self.scopes.as_slice() } else { &[] };
         let found = [scope].into_iter().chain(around.iter().rev()).find_map(|scope| {
             let (relation, name) = scope.column(expression)?;
@@ -329,7 +333,7 @@ impl Check<'_> {
         found == Some(true)
     }
 
-    /// Examines the relations of a scope, and makes it the innermost. `projection` is what a `SELECT` reads.
+    /// Checks the relations of a scope and makes it the innermost. `projection` is the list of a `SELECT`.
     fn enter(&mut self, scope: Scope, projection: Option<&[SelectItem]>) {
         for relation in &scope.relations {
             let Kind::Table(table) = &relation.kind else { continue };
@@ -387,11 +391,11 @@ impl Check<'_> {
                     self.refuse("ON CONFLICT DO UPDATE of a row that may be another tenant's".to_owned());
                 }
             }
-            Some(_) => self.refuse("an INSERT of a kind that nobody has thought about".to_owned()),
+            Some(_) => self.refuse("an unknown kind of INSERT".to_owned()),
         }
     }
 
-    /// Whether what an `INSERT` writes to the column at `place` is given.
+    /// Whether the values that an `INSERT` writes to the column at `place` are given.
     fn writes_given(&mut self, insert: &Insert, place: usize, column: &str) -> bool {
         let Some(source) = &insert.source else { return false };
         match source.body.as_ref() {
@@ -416,7 +420,7 @@ impl Check<'_> {
         }
     }
 
-    /// Refuses to move rows to another tenant.
+    /// Refuses assignments that move rows to another tenant.
     fn assign<'a>(&mut self, targets: impl IntoIterator<Item = &'a AssignmentTarget>) {
         for target in targets {
             let columns = match target {
@@ -431,7 +435,7 @@ impl Check<'_> {
 }
 
 impl Scope {
-    /// The relation and the name of a column, if the expression is one of this scope.
+    /// The relation and the name of a column, if the expression is a column of this scope.
     fn column(&self, expression: &Expr) -> Option<(&Relation, String)> {
         match expression {
             Expr::Nested(inner) => self.column(inner),
@@ -457,7 +461,7 @@ impl Scope {
     }
 }
 
-/// Takes a condition apart into what must all hold.
+/// Splits a condition into the parts that must all be true.
 fn conjuncts<'a>(condition: &'a Expr, all: &mut Vec<&'a Expr>) {
     match condition {
         Expr::Nested(inner) => conjuncts(inner, all),
@@ -492,7 +496,7 @@ fn reads_only(items: &[SelectItem], columns: &[&str]) -> bool {
     })
 }
 
-/// The name of a table or a column without what stands before it.
+/// The name of a table or a column, without its qualifiers.
 fn table(name: &ObjectName) -> String {
     name.0.last().and_then(|part| part.as_ident()).map(ident).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
-//! What the program and its stores send to PostgreSQL names a tenant, whatever the tests made them do.
+//! Every statement that the service sent to PostgreSQL during the tests names a tenant.
 //!
-//! [`check`] judges one statement and [`cases`] judges that; here it judges the log of a whole run. Row-level security,
-//! which would do so in production, was set aside: see `docs/adr/0008-row-level-security-set-aside.md`.
+//! [`check`] checks one statement, and [`cases`] tests it; this test checks the log of a whole test run. Row-level
+//! security would check the same in production, but is not used: see `docs/adr/0008-row-level-security-set-aside.md`.
 
 mod cases;
 mod check;
@@ -16,33 +16,34 @@ use roster_test_postgres::read_statements;
 
 use check::{Exception, Findings, OF_TENANTS, check};
 
-/// What the service calls itself when it connects. What the tests send themselves has another name or none.
+/// The `application_name` of the service. Connections of the tests themselves have another name or none.
 const SERVICE: &str = "roster";
 
-/// The least that the tests send, so that half a log is not taken for a whole one. It was 52,222 when this was written.
+/// The least number of statements in a complete log, so that an incomplete one fails. There were 52,222 when this was
+/// written.
 const LEAST_STATEMENTS: usize = 30_000;
 
-/// All that may read a tenant's table without naming the tenant.
+/// The statements that may read a table of tenants without naming the tenant.
 const EXCEPTIONS: [Exception; 2] = [
     Exception {
         table: "api_keys",
         by: "digest",
         columns: &[],
-        reason: "whoever shows a key has not said yet whose it is: that is what the key is looked up for",
+        reason: "the tenant of a key is unknown until the key is found",
     },
     Exception {
         table: "api_keys",
         by: "id",
         columns: &["merchant_id", "environment"],
-        reason: "the operator names a key on the command line, and what is done to it then names its tenant",
+        reason: "an operator names only the key on the command line; all further statements name its tenant",
     },
 ];
 
 #[test]
-#[ignore = "it judges what all others have sent: `make test` runs it behind them"]
+#[ignore = "it checks the statements of all other tests: `make test` runs it after them"]
 fn every_statement_of_the_service_names_its_tenant() {
     if env::var_os("TEST_DATABASE_URL").is_some() {
-        say_skipped();
+        report_skipped();
         return;
     }
     let folder = env::var_os("ROSTER_STATEMENT_LOG").expect("ROSTER_STATEMENT_LOG names the folder of the log");
@@ -58,11 +59,11 @@ fn every_statement_of_the_service_names_its_tenant() {
     }
     println!("{sent} statements were sent, {} different ones", statements.len());
     assert!(all.faults.is_empty(), "{}", all.faults.into_iter().collect::<Vec<_>>().join("\n"));
-    assert_eq!(all.touched, BTreeSet::from(OF_TENANTS), "a table that no statement touched");
+    assert_eq!(all.touched, BTreeSet::from(OF_TENANTS), "a table that no statement uses");
     assert_eq!(all.needed, BTreeSet::from(EXCEPTIONS), "an exception that no statement needs");
 }
 
-/// Each statement that the service sent, and how often.
+/// Each statement that the service sent, with the number of times.
 fn sent_by_service(folder: &Path) -> BTreeMap<String, usize> {
     let migrations = migrations();
     let mut statements = BTreeMap::new();
@@ -75,7 +76,7 @@ fn sent_by_service(folder: &Path) -> BTreeMap<String, usize> {
     statements
 }
 
-/// The texts of the migrations, which change tables for all tenants at once.
+/// The texts of the migrations, which change the tables of all tenants.
 fn migrations() -> BTreeSet<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations/postgres");
     let mut texts = BTreeSet::new();
@@ -91,7 +92,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect()
 }
 
-fn say_skipped() {
-    // Not `eprintln!`, which the test harness keeps to itself when the test passes. Nobody to tell is no failure.
+fn report_skipped() {
+    // Not `eprintln!`: the test harness hides its output when the test passes. A closed standard error is no failure.
     let _ = io::stderr().write_all(b"SKIPPED: the server that TEST_DATABASE_URL names keeps its log to itself\n");
 }

@@ -1,7 +1,7 @@
 use roster_domain::Timestamp;
 
-/// Tells the time.
+/// Provides the current time.
 pub trait Clock: Send + Sync {
-    /// The time now.
+    /// The current time.
     fn now(&self) -> Timestamp;
 }

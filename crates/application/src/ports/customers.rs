@@ -1,327 +1,294 @@
-use roster_domain::{
-    Address, AddressPart, Country, Customer, CustomerId, CustomerParts, Email, EmailUse, Environment, ExternalId, Json,
-    MerchantId, Metadata, Name, Phone, PostalCode, Profile, TaxId, Tenant, Timestamp,
-};
-use uuid::Uuid;
+use std::collections::HashMap;
+
+use roster_domain::{Customer, CustomerId, ExternalId, Subscription, Tenant};
 
 use super::StoreError;
-use super::store::TRIES;
-use crate::json;
 
-/// Names one live customer of a tenant, by either of its identifiers.
+/// Identifies one customer of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum CustomerRef {
     /// By our own identifier.
     Id(CustomerId),
-    /// By the merchant's.
+    /// By the merchant's identifier, which only a live customer has.
     ExternalId(ExternalId),
 }
 
-/// Names one live customer among all.
+/// Identifies one customer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CustomerKey {
-    /// Whose it is.
+    /// The tenant it belongs to.
     pub tenant: Tenant,
-    /// Which it is.
+    /// The customer.
     pub customer: CustomerRef,
 }
 
-/// What a customer lays claim to, so that no other live customer of its tenant may have it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Claims<'a> {
-    /// Whose customer it is.
+/// Which customers a read returns. Deleted customers keep their rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum CustomerState {
+    /// Those that are not deleted.
+    #[default]
+    Live,
+    /// Those that are deleted.
+    Deleted,
+    /// All.
+    Any,
+}
+
+impl CustomerState {
+    /// Whether a read in this state returns `customer`.
+    #[must_use]
+    pub fn includes(self, customer: &Customer) -> bool {
+        match self {
+            Self::Live => customer.is_live(),
+            Self::Deleted => !customer.is_live(),
+            Self::Any => true,
+        }
+    }
+}
+
+/// A page of the customers of one tenant, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomerQuery {
+    /// The tenant.
     pub tenant: Tenant,
-    /// The customer itself, which does not stand in its own way.
-    pub customer: CustomerId,
-    /// The e-mail key that must be free.
+    /// Which of its customers.
+    pub state: CustomerState,
+    /// Only customers registered before this one, which need not exist any more.
+    pub before: Option<CustomerId>,
+    /// The most customers of the page, at least one.
+    pub limit: usize,
+}
+
+/// One change of one customer, and all that commits with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    before: Option<Customer>,
+    after: Customer,
+    subscription: Option<SubscriptionWrite>,
+}
+
+/// A subscription before and after a report of the billing engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscriptionWrite {
+    /// As it was read; `None` if it is new.
+    pub before: Option<Subscription>,
+    /// As it will be.
+    pub after: Subscription,
+}
+
+impl Write {
+    /// Stores a new customer.
+    #[must_use]
+    pub fn create(after: Customer) -> Self {
+        Self { before: None, after, subscription: None }
+    }
+
+    /// Stores `after` in place of `before`, the same customer one version earlier. A deleted `after` is a deletion.
+    #[must_use]
+    pub fn change(before: Customer, after: Customer) -> Self {
+        Self { before: Some(before), after, subscription: None }
+    }
+
+    /// Stores a subscription of `customer`, which stays as it is.
+    #[must_use]
+    pub fn record(customer: Customer, subscription: SubscriptionWrite) -> Self {
+        Self { before: Some(customer.clone()), after: customer, subscription: Some(subscription) }
+    }
+
+    /// The customer as it was read; `None` if it is new.
+    #[must_use]
+    pub fn before(&self) -> Option<&Customer> {
+        self.before.as_ref()
+    }
+
+    /// The customer as it will be.
+    #[must_use]
+    pub fn after(&self) -> &Customer {
+        &self.after
+    }
+
+    /// The subscription that is stored with it.
+    #[must_use]
+    pub fn subscription(&self) -> Option<&SubscriptionWrite> {
+        self.subscription.as_ref()
+    }
+
+    /// The customer as it will be.
+    #[must_use]
+    pub fn into_customer(self) -> Customer {
+        self.after
+    }
+
+    /// The subscription that is stored with it.
+    #[must_use]
+    pub fn into_subscription(self) -> Option<SubscriptionWrite> {
+        self.subscription
+    }
+
+    /// Whether the row of the customer changes.
+    #[must_use]
+    pub fn changes_customer(&self) -> bool {
+        self.before.as_ref().is_none_or(|before| before.version() != self.after.version())
+    }
+
+    /// The identifiers that must be free for the write to succeed: those that the customer has after it and not before.
+    #[must_use]
+    pub fn claims(&self) -> Claims<'_> {
+        let before = self.before.as_ref().filter(|before| before.is_live());
+        let Some(after) = Some(&self.after).filter(|after| after.is_live()) else { return Claims::default() };
+        let held_key = before.and_then(Customer::email_key);
+        let held_id = before.and_then(|before| before.profile().external_id.as_ref());
+        Claims {
+            email_key: after.exclusive_email_key().filter(|key| held_key != Some(*key)),
+            external_id: after.profile().external_id.as_ref().filter(|id| held_id != Some(*id)),
+        }
+    }
+
+    /// The identifiers that the customer has before or after the write, but not both. Two writes of one batch that share
+    /// one of these depend on each other's order.
+    pub fn moved_identifiers(&self) -> impl Iterator<Item = Identifier<'_>> {
+        let before: Vec<_> = self.before.as_ref().map(identifiers).into_iter().flatten().collect();
+        let after: Vec<_> = identifiers(&self.after).collect();
+        let released: Vec<_> = before.iter().filter(|one| !after.contains(one)).copied().collect();
+        after.into_iter().filter(move |one| !before.contains(one)).chain(released)
+    }
+}
+
+/// The writes of a batch that later ones of it were decided from: those that leave what a later one has as `before`.
+///
+/// If none of them is made, the later one must not be made either. Its version alone does not tell: another writer may
+/// have stored the same version with another content.
+#[derive(Debug)]
+pub struct Origins(Vec<[Vec<usize>; 2]>);
+
+impl Origins {
+    /// The origins of each of `writes`.
+    #[must_use]
+    pub fn of(writes: &[Write]) -> Self {
+        if writes.len() < 2 {
+            return Self(Vec::new());
+        }
+        let mut changes: HashMap<(Tenant, CustomerId), Vec<usize>> = HashMap::with_capacity(writes.len());
+        let mut reports: HashMap<(Tenant, CustomerId), Vec<usize>> = HashMap::new();
+        let none = Vec::new();
+        let mut origins = Vec::with_capacity(writes.len());
+        for (place, write) in writes.iter().enumerate() {
+            let customer = (write.after.tenant(), write.after.id());
+            let of_customer = changes.get(&customer).unwrap_or(&none).iter().copied();
+            let of_customer = of_customer.filter(|&earlier| write.before.as_ref() == Some(&writes[earlier].after));
+            let before = write.subscription.as_ref().and_then(|subscription| subscription.before.as_ref());
+            let of_subscription = reports.get(&customer).unwrap_or(&none).iter().copied();
+            let of_subscription = of_subscription.filter(|&earlier| {
+                before.is_some() && before == writes[earlier].subscription.as_ref().map(|earlier| &earlier.after)
+            });
+            origins.push([of_customer.collect(), of_subscription.collect()]);
+            if write.subscription.is_some() {
+                reports.entry(customer).or_default().push(place);
+            } else {
+                changes.entry(customer).or_default().push(place);
+            }
+        }
+        Self(origins)
+    }
+
+    /// Whether the write at `place` may be made, given the results of those before it.
+    #[must_use]
+    pub fn are_made(&self, place: usize, results: &[Written]) -> bool {
+        let is_made = |origins: &Vec<usize>| {
+            origins.is_empty() || origins.iter().any(|&earlier| results[earlier] == Written::Done)
+        };
+        self.0.get(place).is_none_or(|origins| origins.iter().all(is_made))
+    }
+}
+
+/// The identifiers of a customer if it is live; a deleted one has none.
+fn identifiers(customer: &Customer) -> impl Iterator<Item = Identifier<'_>> {
+    let email = customer.email_key().map(Identifier::EmailKey);
+    let external_id = customer.profile().external_id.as_ref().map(|id| Identifier::ExternalId(id.as_str()));
+    [email, external_id].into_iter().flatten().filter(|_| customer.is_live())
+}
+
+/// An identifier of a live customer, unique in its tenant unless the e-mail address is shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Identifier<'a> {
+    /// The key by which e-mail addresses are compared.
+    EmailKey(&'a str),
+    /// The merchant's identifier.
+    ExternalId(&'a str),
+}
+
+/// The identifiers that a write takes, and that no other live customer of the tenant may have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Claims<'a> {
+    /// The e-mail key.
     pub email_key: Option<&'a str>,
-    /// The external identifier that must be free.
+    /// The external identifier.
     pub external_id: Option<&'a ExternalId>,
 }
 
-impl<'a> Claims<'a> {
-    /// What a new customer claims.
+impl Claims<'_> {
+    /// Whether nothing is claimed.
     #[must_use]
-    pub fn of_new(customer: &'a Customer) -> Self {
-        Self {
-            tenant: customer.tenant(),
-            customer: customer.id(),
-            email_key: customer.exclusive_email_key(),
-            external_id: customer.profile().external_id.as_ref(),
-        }
-    }
-
-    /// What a customer claims that it did not have `before`.
-    #[must_use]
-    pub fn of_change(before: &Customer, after: &'a Customer) -> Self {
-        let all = Self::of_new(after);
-        Self {
-            email_key: all.email_key.filter(|_| before.email_key() != after.email_key()),
-            external_id: all.external_id.filter(|_| before.profile().external_id != after.profile().external_id),
-            ..all
-        }
+    pub fn is_empty(&self) -> bool {
+        self.email_key.is_none() && self.external_id.is_none()
     }
 }
 
-/// Who stands in the way of [`Claims`].
+/// The customers that have the [`Claims`] of a write already.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Taken {
-    /// A live customer with the e-mail key, however it came by it.
+    /// A live customer with the e-mail key: the one that has it exclusively, else the oldest that shares it.
     pub email: Option<CustomerId>,
-    /// The live customer with the external identifier.
+    /// The live customer with the external identifier, as it was stored when the write was refused: other writes of the
+    /// same batch that do not move identifiers may have changed it already, or not yet.
     pub external_id: Option<Box<Customer>>,
 }
 
 impl Taken {
-    /// Whether nobody stands in the way.
+    /// Whether everything is free.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.email.is_none() && self.external_id.is_none()
     }
 }
 
-/// What became of one customer of a batch that was inserted.
+/// The result of one [`Write`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Inserted {
-    /// It is there.
-    Created,
-    /// Others have what it claims; at least one of the two is named.
+pub enum Written {
+    /// It is stored.
+    Done,
+    /// Other customers have what it claims; at least one of the two is named. Nothing is stored.
     Taken(Taken),
-    /// Each time it was refused, those in its way were gone a moment later. Trying again later may help.
-    Contended,
+    /// What is stored is not `before`: another writer was faster, or the customer that had what is claimed has just given
+    /// it up. Nothing is stored; read again and decide anew.
+    Stale,
 }
 
-/// The customers. Deleted ones are never found.
+/// The customers.
 pub trait CustomerRepository {
-    /// Inserts each customer whose claims are free, one after the other, and says who stands in the way of the rest.
+    /// Makes each write if what is stored is its `before` and its claims are free. The results are in the order of the
+    /// writes; writes to one customer or one identifier behave as if made one after the other, in that order, and a write
+    /// whose [origin](Origins) is not made is stale. Outside a transaction all that are done commit together
+    /// before this returns.
     ///
-    /// Race-free: of any number of callers that claim the same at the same time, in any number of processes, exactly
-    /// one is told [`Inserted::Created`]. The results stand in the order of the customers.
+    /// Race-free: of any number of callers that claim one identifier, or change one version of a customer, at the same
+    /// time and in any number of processes, exactly one is told [`Written::Done`]. [`Written::Stale`] is reported before
+    /// [`Written::Taken`].
     ///
     /// # Errors
-    /// [`StoreError`] if the whole batch failed.
-    fn insert(&mut self, customers: &[Customer]) -> Result<Vec<Inserted>, StoreError> {
-        let mut results = Vec::with_capacity(customers.len());
-        for run in split_at_shared_keys(customers) {
-            results.append(&mut insert_run(self, run)?);
-        }
-        Ok(results)
-    }
+    /// [`StoreError`] if the whole batch failed; nothing of it is stored then.
+    fn write(&mut self, writes: &[Write]) -> Result<Vec<Written>, StoreError>;
 
-    /// One atomic statement: inserts those whose claims are free as it starts and stay free as it ends, and says of
-    /// each whether it is there now. No two of `customers` share an e-mail key or an external identifier.
+    /// Finds customers in `state`; the results are in the order of the keys. By external identifier only live customers
+    /// are found.
     ///
     /// # Errors
     /// [`StoreError`] if the whole batch failed.
-    fn insert_free(&mut self, customers: &[&Customer]) -> Result<Vec<bool>, StoreError>;
+    fn find(&mut self, state: CustomerState, keys: &[CustomerKey]) -> Result<Vec<Option<Customer>>, StoreError>;
 
-    /// Who stands in the way of `claims`, as committed before this call.
+    /// A page of customers, newest first.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn taken(&mut self, claims: &Claims<'_>) -> Result<Taken, StoreError>;
-
-    /// Finds live customers; the results stand in the order of the keys.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the whole batch failed.
-    fn find(&mut self, keys: &[CustomerKey]) -> Result<Vec<Option<Customer>>, StoreError>;
-
-    /// Finds a live customer and keeps every other writer from it until the transaction ends.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    fn lock(&mut self, key: &CustomerKey) -> Result<Option<Customer>, StoreError>;
-
-    /// Writes a live customer that was [locked](CustomerRepository::lock) in this transaction, if `claims` are free.
-    ///
-    /// # Errors
-    /// A [lost race](StoreError::is_lost_race) if they are not, or the customer is not there; other [`StoreError`]s.
-    fn update(&mut self, customer: &Customer, claims: &Claims<'_>) -> Result<(), StoreError>;
-
-    /// At most `limit` live customers of `tenant`, newest first, registered before `before`.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    fn list(&mut self, tenant: Tenant, before: Option<CustomerId>, limit: usize) -> Result<Vec<Customer>, StoreError>;
-}
-
-/// Cuts a batch before each customer that shares an e-mail key or an external identifier with an earlier one of its
-/// run, so that one sees the other.
-pub(crate) fn split_at_shared_keys(customers: &[Customer]) -> Vec<&[Customer]> {
-    let mut runs = Vec::new();
-    let mut start = 0;
-    let mut seen = std::collections::HashSet::new();
-    for (place, customer) in customers.iter().enumerate() {
-        let tenant = customer.tenant();
-        let keys: Vec<_> = [
-            customer.email_key().map(|key| (tenant, "email", key)),
-            customer.profile().external_id.as_ref().map(|id| (tenant, "external_id", id.as_str())),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        if keys.iter().any(|key| seen.contains(key)) {
-            runs.push(&customers[start..place]);
-            start = place;
-            seen.clear();
-        }
-        seen.extend(keys);
-    }
-    runs.push(&customers[start..]);
-    runs
-}
-
-/// Inserts, then looks again in a new statement at whatever was refused: only a statement that starts after the refusal
-/// is sure to see who caused it. Who was seen by the first but not by the second was deleted in between, so that the
-/// insert has a chance again.
-fn insert_run<R>(repository: &mut R, customers: &[Customer]) -> Result<Vec<Inserted>, StoreError>
-where
-    R: CustomerRepository + ?Sized,
-{
-    let mut results = vec![Inserted::Contended; customers.len()];
-    let mut open: Vec<usize> = (0..customers.len()).collect();
-    for _ in 0..TRIES {
-        if open.is_empty() {
-            break;
-        }
-        let batch: Vec<&Customer> = open.iter().map(|&place| &customers[place]).collect();
-        let inserted = repository.insert_free(&batch)?;
-        let mut refused = Vec::new();
-        for (place, inserted) in open.into_iter().zip(inserted) {
-            if inserted {
-                results[place] = Inserted::Created;
-                continue;
-            }
-            let taken = repository.taken(&Claims::of_new(&customers[place]))?;
-            if taken.is_empty() {
-                refused.push(place);
-            } else {
-                results[place] = Inserted::Taken(taken);
-            }
-        }
-        open = refused;
-    }
-    Ok(results)
-}
-
-/// A customer as the columns of a row, in types that every database has.
-#[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "they are the columns, named as what they hold")]
-pub struct CustomerRecord {
-    pub merchant_id: Uuid,
-    pub environment: String,
-    pub id: Uuid,
-    pub email: Option<String>,
-    pub email_key: Option<String>,
-    pub email_exclusive: bool,
-    pub external_id: Option<String>,
-    pub name: Option<String>,
-    pub phone: Option<String>,
-    pub address_line1: Option<String>,
-    pub address_line2: Option<String>,
-    pub address_city: Option<String>,
-    pub address_state: Option<String>,
-    pub address_postal_code: Option<String>,
-    pub address_country: Option<String>,
-    pub tax_id: Option<String>,
-    /// Compact JSON.
-    pub metadata: String,
-    pub version: i64,
-    /// Milliseconds since 1970.
-    pub created_at: i64,
-    /// Milliseconds since 1970.
-    pub updated_at: i64,
-    /// Milliseconds since 1970.
-    pub deleted_at: Option<i64>,
-}
-
-impl From<&Customer> for CustomerRecord {
-    fn from(customer: &Customer) -> Self {
-        let CustomerParts { tenant, id, profile, email_use, version, created_at, updated_at, deleted_at } =
-            customer.parts();
-        let Profile { email, external_id, name, phone, address, tax_id, metadata } = profile;
-        let part = |part: &Option<AddressPart>| part.as_ref().map(|part| part.as_str().to_owned());
-        Self {
-            merchant_id: tenant.merchant.uuid(),
-            environment: tenant.environment.as_str().to_owned(),
-            id: id.uuid(),
-            email: email.as_ref().map(|email| email.as_str().to_owned()),
-            email_key: email.as_ref().map(|email| email.key().to_owned()),
-            email_exclusive: *email_use == EmailUse::Exclusive,
-            external_id: external_id.as_ref().map(|id| id.as_str().to_owned()),
-            name: name.as_ref().map(|name| name.as_str().to_owned()),
-            phone: phone.as_ref().map(|phone| phone.as_str().to_owned()),
-            address_line1: part(&address.line1),
-            address_line2: part(&address.line2),
-            address_city: part(&address.city),
-            address_state: part(&address.state),
-            address_postal_code: address.postal_code.as_ref().map(|code| code.as_str().to_owned()),
-            address_country: address.country.as_ref().map(|country| country.as_str().to_owned()),
-            tax_id: tax_id.as_ref().map(|id| id.as_str().to_owned()),
-            metadata: metadata.as_object().to_string(),
-            version: *version,
-            created_at: created_at.as_millis(),
-            updated_at: updated_at.as_millis(),
-            deleted_at: deleted_at.map(Timestamp::as_millis),
-        }
-    }
-}
-
-impl TryFrom<CustomerRecord> for Customer {
-    type Error = StoreError;
-
-    /// # Errors
-    /// [`StoreError::Corrupt`], naming the column, if the row was not written by this service.
-    fn try_from(record: CustomerRecord) -> Result<Self, StoreError> {
-        let id = record.id;
-        let corrupt = |column| StoreError::Corrupt { table: "customers", column, id };
-        let part = |text: Option<String>, column| text.map(AddressPart::parse).transpose().map_err(|_| corrupt(column));
-        let time = |millis, column| Timestamp::from_millis(millis).map_err(|_| corrupt(column));
-        let email = match (record.email, record.email_key) {
-            (Some(address), Some(key)) => Some(Email::restore(address, key)),
-            (None, None) => None,
-            (Some(_), None) | (None, Some(_)) => return Err(corrupt("email_key")),
-        };
-        let Ok(Json::Object(metadata)) = json::read(record.metadata.as_bytes()) else {
-            return Err(corrupt("metadata"));
-        };
-        let profile = Profile {
-            email,
-            external_id: record.external_id.map(ExternalId::parse).transpose().map_err(|_| corrupt("external_id"))?,
-            name: record.name.map(Name::parse).transpose().map_err(|_| corrupt("name"))?,
-            phone: record.phone.map(Phone::parse).transpose().map_err(|_| corrupt("phone"))?,
-            address: Address {
-                line1: part(record.address_line1, "address_line1")?,
-                line2: part(record.address_line2, "address_line2")?,
-                city: part(record.address_city, "address_city")?,
-                state: part(record.address_state, "address_state")?,
-                postal_code: record
-                    .address_postal_code
-                    .map(PostalCode::parse)
-                    .transpose()
-                    .map_err(|_| corrupt("address_postal_code"))?,
-                country: record
-                    .address_country
-                    .map(|code| Country::parse(&code))
-                    .transpose()
-                    .map_err(|_| corrupt("address_country"))?,
-            },
-            tax_id: record.tax_id.map(TaxId::parse).transpose().map_err(|_| corrupt("tax_id"))?,
-            metadata: Metadata::restore(metadata),
-        };
-        Ok(Self::restore(CustomerParts {
-            tenant: Tenant {
-                merchant: MerchantId::new(record.merchant_id),
-                environment: Environment::parse(&record.environment).map_err(|_| corrupt("environment"))?,
-            },
-            id: CustomerId::new(id),
-            profile,
-            email_use: if record.email_exclusive { EmailUse::Exclusive } else { EmailUse::Shared },
-            version: record.version,
-            created_at: time(record.created_at, "created_at")?,
-            updated_at: time(record.updated_at, "updated_at")?,
-            deleted_at: record.deleted_at.map(|millis| time(millis, "deleted_at")).transpose()?,
-        }))
-    }
+    fn list(&mut self, query: &CustomerQuery) -> Result<Vec<Customer>, StoreError>;
 }

@@ -1,13 +1,13 @@
-/// Gives random bytes that nobody can guess.
+/// Provides unpredictable random bytes.
 pub trait Entropy: Send + Sync {
-    /// Fills `bytes`.
+    /// Fills `bytes` with random bytes.
     ///
     /// # Errors
-    /// [`EntropyError`] if there is no randomness to be had; `bytes` are not to be used then.
+    /// [`EntropyError`] if the system has no random bytes; `bytes` must not be used then.
     fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError>;
 }
 
-/// The system has no randomness to give.
+/// The system has no random bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the system gives no random bytes")]
 pub struct EntropyError;

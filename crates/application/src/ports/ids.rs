@@ -1,9 +1,10 @@
 use roster_domain::Timestamp;
 use uuid::Uuid;
 
-/// Makes identifiers.
+/// Creates identifiers.
 pub trait Ids: Send + Sync {
-    /// A new version 7 UUID for something made at `now`, never given out before, and greater than those given out for
-    /// the same or an earlier millisecond by the same process.
+    /// A new, unique version 7 UUID for something created at `now`.
+    ///
+    /// It is greater than every one that the same process created for the same or an earlier millisecond.
     fn next(&self, now: Timestamp) -> Uuid;
 }

@@ -2,12 +2,12 @@ use roster_domain::{Merchant, MerchantId};
 
 use super::StoreError;
 
-/// The merchants.
+/// The stored merchants.
 pub trait MerchantRepository {
     /// Adds a merchant.
     ///
     /// # Errors
-    /// [`StoreError::Duplicate`] if its id is there already; other [`StoreError`]s.
+    /// [`StoreError::Duplicate`] if its id exists already; other [`StoreError`]s.
     fn insert(&mut self, merchant: &Merchant) -> Result<(), StoreError>;
 
     /// Finds a merchant.
@@ -16,7 +16,7 @@ pub trait MerchantRepository {
     /// [`StoreError`]
     fn find(&mut self, id: MerchantId) -> Result<Option<Merchant>, StoreError>;
 
-    /// At most `limit` merchants behind `after`, the oldest first.
+    /// At most `limit` merchants that follow `after`, oldest first.
     ///
     /// # Errors
     /// [`StoreError`]

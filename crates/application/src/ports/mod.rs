@@ -2,7 +2,7 @@
 
 mod api_keys;
 mod clock;
-pub(crate) mod customers;
+mod customers;
 mod entropy;
 mod ids;
 mod merchants;
@@ -10,12 +10,15 @@ mod store;
 mod subscriptions;
 mod tokens;
 
-pub use api_keys::{ApiKeyRecord, ApiKeyRepository, ApiKeyUse, USE_INTERVAL, api_key_tenant};
+pub use api_keys::{ApiKeyRepository, ApiKeyUse, USE_INTERVAL};
 pub use clock::Clock;
-pub use customers::{Claims, CustomerKey, CustomerRecord, CustomerRef, CustomerRepository, Inserted, Taken};
+pub use customers::{
+    Claims, CustomerKey, CustomerQuery, CustomerRef, CustomerRepository, CustomerState, Identifier, Origins,
+    SubscriptionWrite, Taken, Write, Written,
+};
 pub use entropy::{Entropy, EntropyError};
 pub use ids::Ids;
 pub use merchants::MerchantRepository;
 pub use store::{Retry, Store, StoreError, TRIES, UnitOfWork, Verdict, Work, rerun_lost_races};
-pub use subscriptions::{SubscriptionCursor, SubscriptionRecord, SubscriptionRepository};
+pub use subscriptions::{CustomerSubscription, SubscriptionCursor, SubscriptionKey, SubscriptionRepository};
 pub use tokens::{TokenClaims, TokenError, TokenVerifier};

@@ -8,55 +8,77 @@ use uuid::Uuid;
 
 use super::{ApiKeyRepository, CustomerRepository, MerchantRepository, SubscriptionRepository};
 
-/// Where everything is kept.
+/// The database, or its replacement in tests.
 ///
 /// Work is a closure over a [`UnitOfWork`]. It may run again after a lost race, so it takes times and identifiers from
-/// outside and does nothing but call the unit of work. Call `transaction` and `direct`, which carry a result; adapters
-/// provide the two methods under them.
+/// outside and only calls the unit of work. Use cases call `transaction` and `direct`, which return the closure's
+/// result; adapters implement `run_transaction` and `run_direct`.
 ///
-/// Every call returns in bounded time where the database answers; where it does not, the caller's own deadline holds.
+/// If the database answers, every call returns in bounded time. If it does not, the caller must apply its own deadline.
 pub trait Store: Send + Sync {
-    /// Runs `work` as one transaction: everything it did happens if it says [`Verdict::Commit`], nothing otherwise.
-    /// What it reads was committed before each call, or written by itself. A lost race is run again, at most
-    /// [`TRIES`] times in all.
+    /// Runs `work` in one transaction, which is committed if `work` returns [`Verdict::Commit`] and rolled back
+    /// otherwise.
+    ///
+    /// Each call reads rows that were committed before that call, or that the transaction itself wrote (read
+    /// committed). After a lost race `work` runs again, at most [`TRIES`] times in all.
     ///
     /// # Errors
-    /// The [`StoreError`] that a call of the unit of work met, whatever `work` made of it, or that the commit met.
+    /// The first [`StoreError`] of a call of the unit of work, even if `work` ignores it, or the error of the commit.
     fn run_transaction(&self, work: &mut Work<'_>) -> Result<(), StoreError>;
 
-    /// Runs `work` with no transaction around it: every call of the unit of work is atomic by itself, and what one
-    /// wrote stays when the next fails. For reads, and for a single write.
+    /// Runs `work` without a transaction, for reads and for a single write.
+    ///
+    /// Every call of the unit of work is atomic by itself: what one call wrote stays if the next call fails.
     ///
     /// # Errors
-    /// The [`StoreError`] that a call of the unit of work met, whatever `work` made of it.
+    /// The first [`StoreError`] of a call of the unit of work, even if `work` ignores it.
     fn run_direct(&self, work: &mut Work<'_>) -> Result<(), StoreError>;
 
-    /// Asks the database for a sign of life.
+    /// Checks that the database answers.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if it gives none.
+    /// [`StoreError::Unavailable`] if it does not.
     fn ping(&self) -> Result<(), StoreError>;
+
+    /// Applies the missing migrations in order, and returns their names.
+    ///
+    /// Any number of instances may call this at the same time: one applies them, the others wait and find nothing
+    /// missing. A store without a schema has no migrations.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// The names of the missing migrations, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
 }
 
-/// What a store runs.
+/// The closure that a store runs.
 pub type Work<'a> = dyn FnMut(&mut dyn UnitOfWork) -> Verdict + 'a;
 
-/// What becomes of a transaction.
+/// How a transaction ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Keep what was done.
+    /// Its writes are kept.
     Commit,
-    /// Undo it.
+    /// Its writes are undone.
     Rollback,
 }
 
-/// All repositories, over one transaction or over none.
+/// All repositories, in one transaction or without one.
 ///
-/// After a [`StoreError`] it is spent: every further call errs, and nothing is committed.
+/// After a [`StoreError`] it is spent: every further call fails, and a transaction is rolled back.
 pub trait UnitOfWork {
     /// The customers.
     fn customers(&mut self) -> &mut dyn CustomerRepository;
-    /// The subscriptions that a billing engine told of.
+    /// The subscriptions that a billing engine reported.
     fn subscriptions(&mut self) -> &mut dyn SubscriptionRepository;
     /// The merchants.
     fn merchants(&mut self) -> &mut dyn MerchantRepository;
@@ -65,7 +87,7 @@ pub trait UnitOfWork {
 }
 
 impl dyn Store + '_ {
-    /// Runs `work` as one transaction, which `Ok` commits and `Err` undoes.
+    /// Runs `work` in one transaction, which `Ok` commits and `Err` rolls back.
     ///
     /// # Errors
     /// What `work` returned, or the [`StoreError`] of [`Store::run_transaction`].
@@ -77,7 +99,7 @@ impl dyn Store + '_ {
         carry(|run| self.run_transaction(run), work)
     }
 
-    /// Runs `work` with no transaction around it.
+    /// Runs `work` without a transaction.
     ///
     /// # Errors
     /// What `work` returned, or the [`StoreError`] of [`Store::run_direct`].
@@ -90,7 +112,7 @@ impl dyn Store + '_ {
     }
 }
 
-/// Carries the result of `work` out of a run that knows only verdicts.
+/// Returns the result of `work` from `run`, which passes on verdicts only.
 fn carry<T, E, F>(run: impl FnOnce(&mut Work<'_>) -> Result<(), StoreError>, mut work: F) -> Result<T, E>
 where
     E: From<StoreError>,
@@ -106,18 +128,22 @@ where
     outcome.unwrap_or_else(|| Err(StoreError::internal("the store did not run the work").into()))
 }
 
-/// How often a unit of work is run at most before a lost race is an error.
+/// The most attempts of a unit of work that loses races; after the last one, the lost race is an error.
 pub const TRIES: usize = 3;
 
-/// How long to pause before each further attempt. Whoever lost a deadlock and came again at once could take the lock that
-/// the winner was just waking up for, and lose in the same way.
+/// The pauses before further attempts.
+///
+/// Without a pause, the loser of a deadlock could take the lock again before the winner, which waits for that lock, has
+/// woken up, and both would deadlock again.
 const PAUSES: [Duration; TRIES - 1] = [Duration::from_millis(1), Duration::from_millis(20)];
 
-/// Runs `attempt` again while it loses races, at most [`TRIES`] times in all and with a short pause between: the loop of
-/// [`Store::run_transaction`], for adapters.
+/// Runs `attempt` again while it loses races, at most [`TRIES`] times in all, with a short pause before each
+/// repetition.
+///
+/// Adapters use it to implement [`Store::run_transaction`].
 ///
 /// # Errors
-/// What the last attempt met.
+/// The error of the last attempt.
 pub fn rerun_lost_races(mut attempt: impl FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
     for pause in PAUSES {
         match attempt() {
@@ -128,25 +154,25 @@ pub fn rerun_lost_races(mut attempt: impl FnMut() -> Result<(), StoreError>) -> 
     attempt()
 }
 
-/// A cause that only logs look at.
+/// The cause of an error, for logs only.
 type Source = Arc<dyn Error + Send + Sync>;
 
-/// What can go wrong with a store.
+/// Why a call of a store failed.
 #[derive(Debug, Clone)]
 pub enum StoreError {
-    /// A unique index refused what somebody else wrote first.
+    /// A unique index refused a row, because another writer has stored the same value.
     Duplicate {
-        /// The index, or the table and columns it is over.
+        /// The name of the index, or its table and columns.
         index: String,
     },
-    /// The database could not be asked, or gave up. Trying again may help.
+    /// The database could not be reached, or gave up. Trying again may help.
     Unavailable {
         /// When to try again.
         retry: Retry,
-        /// What it said.
+        /// The cause.
         source: Source,
     },
-    /// A stored row breaks a rule that every written row kept.
+    /// A stored row breaks a rule that every written row has kept.
     Corrupt {
         /// The table.
         table: &'static str,
@@ -157,43 +183,43 @@ pub enum StoreError {
     },
     /// A defect of this program or of the database.
     Internal {
-        /// What is known about it.
+        /// The cause.
         source: Source,
     },
 }
 
-/// When a failed unit of work has a chance again.
+/// When a failed unit of work may succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
     /// At once: it lost a race (PostgreSQL: 40001, 40P01, or a row that changed in between).
     Now,
-    /// When the database is well again.
+    /// When the database is available again.
     Later,
 }
 
 impl StoreError {
-    /// The database could not be asked.
+    /// An error of a database that could not be reached, or that gave up.
     pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Unavailable { retry: Retry::Later, source: Arc::from(source.into()) }
     }
 
-    /// Somebody else was faster; running the unit of work again may do.
+    /// An error of a unit of work that lost a race against another writer and may run again at once.
     pub fn lost_race(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Unavailable { retry: Retry::Now, source: Arc::from(source.into()) }
     }
 
-    /// A defect.
+    /// An error that is a defect.
     pub fn internal(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Internal { source: Arc::from(source.into()) }
     }
 
-    /// What a unit of work answers that met an error before.
+    /// The error of every call of a unit of work after its first error.
     #[must_use]
     pub fn spent() -> Self {
         Self::internal("the unit of work met an error before and is spent")
     }
 
-    /// Whether the database is out of reach, for everybody and for a while.
+    /// Whether the database is unavailable to all callers for some time.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         matches!(self, Self::Unavailable { retry: Retry::Later, .. })
@@ -212,7 +238,7 @@ impl fmt::Display for StoreError {
             Self::Duplicate { index } => write!(f, "the unique index {index} refused a row"),
             Self::Unavailable { retry: Retry::Now, .. } => f.write_str("another writer was faster"),
             Self::Unavailable { retry: Retry::Later, .. } => f.write_str("the database is not available"),
-            Self::Corrupt { table, column, id } => write!(f, "column {column} of {table} {id} holds what nobody wrote"),
+            Self::Corrupt { table, column, id } => write!(f, "column {column} of {table} {id} does not decode"),
             Self::Internal { .. } => f.write_str("the store failed"),
         }
     }

@@ -7,42 +7,43 @@ use crate::batch::serve_together;
 use crate::ports::{StoreError, TokenClaims, TokenError};
 use crate::{ApiKey, ApiKeySecret, Digest, Principal, Roster};
 
-/// What is known of a credential without asking anybody.
+/// What can be found out about a credential without a look-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recognition {
-    /// Who shows it.
+    /// It is valid, and this is the caller.
     Principal(Principal),
-    /// It is in order, and [`Roster::authenticate`] finds out whose it is.
+    /// It may be valid; [`Roster::authenticate`] must look it up.
     LookUp(Presented),
-    /// It is a token that names a key which is not known yet; once [`Roster::fetch_token_keys`] has asked for it, it may be.
+    /// It is a token that names an unknown signing key; [`Roster::fetch_token_keys`] may find that key.
     FetchKeys,
-    /// It opens nothing.
+    /// It is not valid.
     Refused,
 }
 
-/// A credential that is in order, as far as can be seen from itself.
+/// A credential that must be looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presented {
-    /// A key, by what is stored of it.
+    /// A well-formed key, by its digest.
     ApiKey(Digest),
-    /// A token that its issuer has signed.
+    /// A token with a valid signature and valid claims.
     Token(TokenClaims),
 }
 
-/// Why a credential opened nothing.
+/// Why a credential was not accepted.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AuthenticateError {
-    /// It is unknown, revoked or expired; which of them is nobody's business.
+    /// It is unknown, revoked or expired; which of these is kept from the caller.
     #[error("the credential is not valid")]
     Refused,
-    /// The store could not be asked.
+    /// The store failed.
     #[error("the credential could not be looked up")]
     Store(#[from] StoreError),
 }
 
 impl Roster {
-    /// Says what is known of a credential, an API key or a token, and asks nobody: a mistyped key costs nothing, and one
-    /// that was looked up a moment ago no more.
+    /// Checks an API key or a token without a look-up in the store.
+    ///
+    /// A mistyped key is refused here, and a key that was looked up a moment ago is accepted from the cache.
     #[must_use]
     pub fn recognise(&self, credential: &str) -> Recognition {
         let now = self.clock.now();
@@ -52,7 +53,7 @@ impl Roster {
             return known.map_or(Recognition::LookUp(Presented::ApiKey(digest)), Recognition::Principal);
         }
         match self.tokens.as_ref().map(|tokens| tokens.verify(credential, now)) {
-            Some(Ok(claims)) if self.known.knows_merchant(claims.tenant.merchant) => {
+            Some(Ok(claims)) if self.known.has_merchant(claims.tenant.merchant) => {
                 Recognition::Principal(principal_of(claims))
             }
             Some(Ok(claims)) => Recognition::LookUp(Presented::Token(claims)),
@@ -61,14 +62,14 @@ impl Roster {
         }
     }
 
-    /// Asks the issuer of a token for its keys, unless that was done a moment ago. It takes a bounded time.
+    /// Fetches the keys of a token's issuer, unless that was done a moment ago. It blocks for a bounded time.
     pub fn fetch_token_keys(&self, token: &str) {
         if let Some(tokens) = &self.tokens {
             tokens.fetch_keys(token);
         }
     }
 
-    /// Finds out who shows each of the credentials; the results stand in their order.
+    /// Looks up credentials and returns their principals, in the order of `presented`.
     #[must_use]
     pub fn authenticate(&self, presented: &[Presented]) -> Vec<Result<Principal, AuthenticateError>> {
         let (now, looked_up) = (self.clock.now(), Instant::now());
@@ -85,7 +86,7 @@ impl Roster {
         presented.iter().map(authenticate).collect()
     }
 
-    /// The keys that were shown, in their order.
+    /// Looks up the keys among `presented`, in their order.
     fn find_keys(&self, presented: &[Presented]) -> impl Iterator<Item = Result<Option<ApiKey>, StoreError>> {
         let digest = |presented: &Presented| match presented {
             Presented::ApiKey(digest) => Some(*digest),
@@ -93,8 +94,7 @@ impl Roster {
         };
         let digests: Vec<Digest> = presented.iter().filter_map(digest).collect();
         let find = |digests: &[Digest]| self.store.direct(|uow| uow.api_keys().find(digests));
-        let found = if digests.is_empty() { Vec::new() } else { serve_together(&digests, find) };
-        found.into_iter()
+        serve_together(&digests, find).into_iter()
     }
 
     fn principal_of_key(
@@ -104,10 +104,10 @@ impl Roster {
         now: Timestamp,
     ) -> Result<Principal, AuthenticateError> {
         let key = found.transpose()?.flatten().filter(|key| key.is_usable(now)).ok_or(AuthenticateError::Refused)?;
-        Ok(self.known.remember_key(&key, looked_up, now))
+        Ok(self.known.cache_key(&key, looked_up, now))
     }
 
-    /// Which of the merchants that tokens name there are.
+    /// Looks up which of the merchants that tokens name exist.
     fn find_merchants(
         &self,
         presented: &[Presented],
@@ -126,7 +126,7 @@ impl Roster {
     fn find_merchant(&self, merchant: MerchantId, looked_up: Instant) -> Result<bool, StoreError> {
         let found = self.store.direct(|uow| uow.merchants().find(merchant))?;
         if found.is_some() {
-            self.known.remember_merchant(merchant, looked_up);
+            self.known.cache_merchant(merchant, looked_up);
         }
         Ok(found.is_some())
     }

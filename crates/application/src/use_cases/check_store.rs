@@ -2,10 +2,10 @@ use crate::Roster;
 use crate::ports::StoreError;
 
 impl Roster {
-    /// Asks the store for a sign of life.
+    /// Checks that the store answers.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if it gives none.
+    /// [`StoreError::Unavailable`] if it does not.
     pub fn check_store(&self) -> Result<(), StoreError> {
         self.store.ping()
     }

@@ -3,20 +3,20 @@ use roster_domain::{ApiKeyId, Name, Tenant, Timestamp};
 use crate::ports::{EntropyError, StoreError};
 use crate::{ApiKey, ApiKeySecret, Roster, Scope, Scopes};
 
-/// A key to be made.
+/// A key to create.
 #[derive(Debug, Clone)]
 pub struct ApiKeyOrder {
-    /// Whose customers it will open.
+    /// The tenant that it will give access to.
     pub tenant: Tenant,
-    /// What its owner calls it.
+    /// The name that its owner gives it.
     pub name: Option<Name>,
-    /// What it will let its holder do.
+    /// What it will allow its holder to do.
     pub scopes: Scopes,
-    /// From when on it is refused. Default: never.
+    /// From this time on it is refused. Default: never.
     pub expires_at: Option<Timestamp>,
 }
 
-/// A key that was made, with its secret, which is nowhere else.
+/// A created key with its secret, which is stored nowhere.
 #[derive(Debug, Clone)]
 pub struct CreatedApiKey {
     /// The key as it is stored.
@@ -25,7 +25,7 @@ pub struct CreatedApiKey {
     pub secret: ApiKeySecret,
 }
 
-/// Why a key was not made.
+/// Why a key was not created.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateApiKeyError {
     /// There is no such merchant.
@@ -34,10 +34,10 @@ pub enum CreateApiKeyError {
     /// It would have expired already.
     #[error("it would have expired already")]
     Expired,
-    /// It would have a scope that whoever makes it lacks.
+    /// It would have a scope that its creator lacks.
     #[error("the scope {0} is not yours to give")]
     BeyondScope(Scope),
-    /// The system has no randomness to give.
+    /// The system has no random bytes.
     #[error("no secret could be made")]
     Entropy(#[source] EntropyError),
     /// The store failed.
@@ -46,9 +46,9 @@ pub enum CreateApiKeyError {
 }
 
 impl Roster {
-    /// Makes an API key. Its secret is returned here and stored nowhere.
+    /// Creates an API key. Its secret is returned here and stored nowhere.
     ///
-    /// `granted` is what whoever makes it may do: nobody gives away what they lack.
+    /// `granted` holds the scopes of the creator, who cannot grant any other.
     ///
     /// # Errors
     /// [`CreateApiKeyError`]
@@ -69,7 +69,7 @@ impl Roster {
         Ok(created)
     }
 
-    /// A key that is not stored yet.
+    /// Creates a key without storing it.
     pub(super) fn new_api_key(&self, order: ApiKeyOrder) -> Result<CreatedApiKey, CreateApiKeyError> {
         let ApiKeyOrder { tenant, name, scopes, expires_at } = order;
         let now = self.clock.now();

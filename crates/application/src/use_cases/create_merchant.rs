@@ -4,7 +4,7 @@ use crate::Roster;
 use crate::ports::StoreError;
 
 impl Roster {
-    /// Makes a merchant.
+    /// Creates a merchant.
     ///
     /// # Errors
     /// [`StoreError`]

@@ -5,8 +5,9 @@ use crate::batch::serve_together;
 use crate::ports::StoreError;
 
 impl Roster {
-    /// The active subscription of each customer that started last, each by itself; the results stand in the order of the
-    /// customers.
+    /// For each customer the active subscription that started last.
+    ///
+    /// The results have the order of the customers, and each has its own error.
     #[must_use]
     pub fn current_subscriptions(
         &self,

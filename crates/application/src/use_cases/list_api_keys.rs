@@ -4,7 +4,7 @@ use crate::ports::StoreError;
 use crate::{ApiKey, Page, PageSize, Roster};
 
 impl Roster {
-    /// A page of a tenant's keys, the oldest first, behind `after`, usable or not.
+    /// A page of the tenant's keys that follow `after`, oldest first, usable or not.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -15,6 +15,6 @@ impl Roster {
         size: PageSize,
     ) -> Result<Page<ApiKey>, StoreError> {
         let keys = self.store.direct(|uow| uow.api_keys().list(tenant, after, size.get() + 1))?;
-        Ok(Page::cut(keys, size))
+        Ok(Page::cut(keys, size.get()))
     }
 }

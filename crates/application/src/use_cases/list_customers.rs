@@ -1,21 +1,16 @@
-use roster_domain::{Customer, CustomerId, Tenant};
+use roster_domain::Customer;
 
-use crate::ports::StoreError;
-use crate::{Page, PageSize, Roster};
+use crate::ports::{CustomerQuery, StoreError};
+use crate::{Page, Roster};
 
 impl Roster {
-    /// A page of the live customers of `tenant`, newest first, behind the customer `before`, which need not be there
-    /// any more.
+    /// A page of customers, newest first.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn list_customers(
-        &self,
-        tenant: Tenant,
-        before: Option<CustomerId>,
-        size: PageSize,
-    ) -> Result<Page<Customer>, StoreError> {
-        let customers = self.store.direct(|uow| uow.customers().list(tenant, before, size.get() + 1))?;
-        Ok(Page::cut(customers, size))
+    pub fn list_customers(&self, query: &CustomerQuery) -> Result<Page<Customer>, StoreError> {
+        let one_more = CustomerQuery { limit: query.limit + 1, ..query.clone() };
+        let customers = self.store.direct(|uow| uow.customers().list(&one_more))?;
+        Ok(Page::cut(customers, query.limit))
     }
 }

@@ -4,12 +4,12 @@ use crate::ports::StoreError;
 use crate::{Page, PageSize, Roster};
 
 impl Roster {
-    /// A page of all merchants, the oldest first, behind `after`.
+    /// A page of the merchants that follow `after`, oldest first.
     ///
     /// # Errors
     /// [`StoreError`]
     pub fn list_merchants(&self, after: Option<MerchantId>, size: PageSize) -> Result<Page<Merchant>, StoreError> {
         let merchants = self.store.direct(|uow| uow.merchants().list(after, size.get() + 1))?;
-        Ok(Page::cut(merchants, size))
+        Ok(Page::cut(merchants, size.get()))
     }
 }

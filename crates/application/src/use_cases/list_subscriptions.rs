@@ -1,6 +1,6 @@
 use roster_domain::Subscription;
 
-use crate::ports::{CustomerKey, StoreError, SubscriptionCursor};
+use crate::ports::{CustomerKey, CustomerState, StoreError, SubscriptionCursor};
 use crate::{Page, PageSize, Roster};
 
 /// Why subscriptions were not listed.
@@ -15,7 +15,7 @@ pub enum ListSubscriptionsError {
 }
 
 impl Roster {
-    /// A page of the subscriptions of one live customer, the last started first, behind `after`.
+    /// A page of the subscriptions of one live customer, in descending order of their start, beginning after `after`.
     ///
     /// # Errors
     /// [`ListSubscriptionsError`]
@@ -26,10 +26,10 @@ impl Roster {
         size: PageSize,
     ) -> Result<Page<Subscription>, ListSubscriptionsError> {
         self.store.direct(|uow| {
-            let found = uow.customers().find(std::slice::from_ref(key))?;
+            let found = uow.customers().find(CustomerState::Live, std::slice::from_ref(key))?;
             let customer = found.into_iter().flatten().next().ok_or(ListSubscriptionsError::NotFound)?;
             let subscriptions = uow.subscriptions().list(key.tenant, customer.id(), after, size.get() + 1)?;
-            Ok(Page::cut(subscriptions, size))
+            Ok(Page::cut(subscriptions, size.get()))
         })
     }
 }

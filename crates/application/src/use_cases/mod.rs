@@ -1,19 +1,31 @@
-//! One use case per file, each a method of [`Roster`](crate::Roster).
+//! One use case per file, each a method of [`Roster`](crate::Roster) or a command of
+//! [`Roster::write_customers`](crate::Roster::write_customers).
 
-pub(crate) mod authenticate;
-pub(crate) mod change_customer;
-pub(crate) mod check_store;
-pub(crate) mod create_api_key;
-pub(crate) mod create_merchant;
-pub(crate) mod current_subscriptions;
-pub(crate) mod delete_customer;
-pub(crate) mod find_customers;
-pub(crate) mod list_api_keys;
-pub(crate) mod list_customers;
-pub(crate) mod list_merchants;
-pub(crate) mod list_subscriptions;
-pub(crate) mod record_api_key_uses;
-pub(crate) mod record_subscription;
-pub(crate) mod register_customers;
-pub(crate) mod revoke_api_key;
-pub(crate) mod rotate_api_key;
+mod authenticate;
+mod change_customer;
+mod check_store;
+mod create_api_key;
+mod create_merchant;
+mod current_subscriptions;
+mod delete_customer;
+mod find_customers;
+mod list_api_keys;
+mod list_customers;
+mod list_merchants;
+mod list_subscriptions;
+mod record_api_key_uses;
+mod record_subscription;
+mod register_customer;
+mod revoke_api_key;
+mod rotate_api_key;
+mod write_customers;
+
+pub use authenticate::{AuthenticateError, Presented, Recognition};
+pub use change_customer::CustomerChange;
+pub use create_api_key::{ApiKeyOrder, CreateApiKeyError, CreatedApiKey};
+pub use delete_customer::CustomerDeletion;
+pub use list_subscriptions::ListSubscriptionsError;
+pub use record_subscription::SubscriptionReport;
+pub use register_customer::Registration;
+pub use rotate_api_key::{DEFAULT_OVERLAP, MAX_OVERLAP, RotateApiKeyError};
+pub use write_customers::{CustomerCommand, WriteError};

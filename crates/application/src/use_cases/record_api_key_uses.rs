@@ -2,8 +2,10 @@ use crate::Roster;
 use crate::ports::StoreError;
 
 impl Roster {
-    /// Writes when keys were used since it was last called: at most once a minute for each key, and never while a request
-    /// waits. Called now and then. What cannot be written is noted again by a later use.
+    /// Writes the uses of keys since the last call, at most one a minute for each key.
+    ///
+    /// Called at intervals, so that no request waits for it. If the write fails, these uses are lost; a later use of
+    /// the same key is written instead.
     ///
     /// # Errors
     /// [`StoreError`]

@@ -4,7 +4,8 @@ use crate::ports::StoreError;
 use crate::{ApiKey, Roster};
 
 impl Roster {
-    /// Revokes a key: this process refuses it at once, and every other as soon as it has forgotten that it knew it.
+    /// Revokes a key: this process refuses it at once, every other process when its cached entry expires.
+    ///
     /// Revoking it again changes nothing. `None` if the tenant has no such key.
     ///
     /// # Errors
@@ -18,12 +19,14 @@ impl Roster {
             Ok::<_, StoreError>(Some(key))
         })?;
         if let Some(key) = &revoked {
-            self.known.forget_key(&key.digest);
+            self.known.evict_key(&key.digest);
         }
         Ok(revoked)
     }
 
-    /// Whose key that is, usable or not. `None` if there is no such key. For whoever runs the service, never for callers.
+    /// The tenant of a key, usable or not. `None` if there is no such key.
+    ///
+    /// For the operator of the service, never for callers.
     ///
     /// # Errors
     /// [`StoreError`]

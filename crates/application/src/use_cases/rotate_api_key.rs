@@ -6,10 +6,10 @@ use super::create_api_key::{ApiKeyOrder, CreateApiKeyError};
 use crate::ports::StoreError;
 use crate::{ApiKey, CreatedApiKey, Roster, Scope, Scopes};
 
-/// The longest that a key may live on beside the one in its place: 30 days.
+/// The longest time that a rotated key may stay valid beside the new one: 30 days.
 pub const MAX_OVERLAP: Duration = Duration::from_hours(30 * 24);
 
-/// How long a key lives on beside the one in its place if nobody says: a day.
+/// How long a rotated key stays valid beside the new one by default: a day.
 pub const DEFAULT_OVERLAP: Duration = Duration::from_hours(24);
 
 /// Why a key was not rotated.
@@ -18,13 +18,13 @@ pub enum RotateApiKeyError {
     /// The tenant has no such key.
     #[error("there is no such key")]
     NotFound,
-    /// It is revoked or has expired, and nothing can come into its place.
+    /// It is revoked or has expired and cannot be rotated.
     #[error("the key is revoked or has expired")]
     Ended,
-    /// It has a scope that whoever rotates it lacks, and would gain with the new secret.
+    /// It has a scope that the caller lacks and would gain with the new secret.
     #[error("the key has the scope {0}, which is not yours to give")]
     BeyondScope(Scope),
-    /// No secret could be made for the new key.
+    /// The new key could not be created.
     #[error("no key could be made in its place")]
     Create(#[source] CreateApiKeyError),
     /// The store failed.
@@ -33,10 +33,10 @@ pub enum RotateApiKeyError {
 }
 
 impl Roster {
-    /// Makes a key in the place of another: with its name, its scopes and, from now on, as long a life. The old one lives
-    /// on for `overlap`, at most [`MAX_OVERLAP`], or until its own end.
+    /// Creates a key to replace another, with the same name, the same scopes and, from now on, the same lifetime.
     ///
-    /// `granted` is what whoever rotates it may do.
+    /// The old key stays valid for `overlap`, at most [`MAX_OVERLAP`], or until it expires. `granted` holds the scopes
+    /// of the caller.
     ///
     /// # Errors
     /// [`RotateApiKeyError`]; nothing has changed then.
@@ -49,6 +49,8 @@ impl Roster {
     ) -> Result<CreatedApiKey, RotateApiKeyError> {
         let now = self.clock.now();
         let end = now.plus(overlap.min(MAX_OVERLAP));
+        // Created outside the transaction, whose closure may run again. The old key's name, scopes and lifetime replace
+        // these below.
         let order = ApiKeyOrder { tenant, name: None, scopes: Scopes::NONE, expires_at: None };
         let fresh = self.new_api_key(order).map_err(RotateApiKeyError::Create)?;
         let (new, old) = self.store.transaction(|uow| {
@@ -71,7 +73,7 @@ impl Roster {
             keys.update(&old)?;
             Ok((new, old))
         })?;
-        self.known.forget_key(&old.digest);
+        self.known.evict_key(&old.digest);
         Ok(CreatedApiKey { key: new, secret: fresh.secret })
     }
 }

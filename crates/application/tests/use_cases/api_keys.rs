@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::service::{Service, name, sandbox, time};
 
-/// What the command line may do.
+/// The scopes of the command line.
 const ALL: Scopes = Scopes::ALL;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -35,7 +35,7 @@ fn a_key_is_stored_without_its_secret() {
 }
 
 #[test]
-fn a_key_says_which_environment_it_opens() {
+fn a_key_starts_with_the_prefix_of_its_environment() {
     let service = Service::start();
     for (tenant, start) in [(service.tenant, "sk_live_"), (sandbox(service.tenant), "sk_test_")] {
         let made = service.roster.create_api_key(order(tenant), ALL).expect("a new key");
@@ -44,7 +44,7 @@ fn a_key_says_which_environment_it_opens() {
 }
 
 #[test]
-fn an_order_of_an_unknown_merchant_makes_no_key() {
+fn no_key_is_created_for_an_unknown_merchant() {
     let service = Service::start();
     let merchant = MerchantId::new(Uuid::from_u128(1));
     let refused = service.roster.create_api_key(order(Tenant { merchant, ..service.tenant }), ALL);
@@ -55,7 +55,7 @@ fn an_order_of_an_unknown_merchant_makes_no_key() {
 }
 
 #[test]
-fn no_key_is_made_that_has_expired_already() {
+fn a_key_that_would_have_expired_is_not_created() {
     let service = Service::start();
     for past in ["2025-01-15T12:00:00Z", "2025-01-15T11:59:59.999Z"] {
         let order = ApiKeyOrder { expires_at: Some(time(past)), ..order(service.tenant) };
@@ -64,7 +64,7 @@ fn no_key_is_made_that_has_expired_already() {
     }
 }
 
-/// A system without randomness.
+/// A system without random bytes.
 struct NoEntropy;
 
 impl Entropy for NoEntropy {
@@ -74,7 +74,7 @@ impl Entropy for NoEntropy {
 }
 
 #[test]
-fn without_randomness_there_is_no_key() {
+fn without_random_bytes_no_key_is_created() {
     let Service { store, tenant, .. } = Service::start();
     let clock = Arc::new(FixedClock::default());
     let roster = Roster::new(store, clock, Arc::new(CountingIds::default()), Arc::new(NoEntropy));
@@ -84,15 +84,15 @@ fn without_randomness_there_is_no_key() {
 }
 
 #[test]
-fn a_store_that_is_out_of_order_makes_no_key() {
+fn a_broken_store_is_reported_when_a_key_is_created() {
     let service = Service::start();
-    service.store.break_down();
+    service.store.interceptor.break_down();
     let refused = service.roster.create_api_key(order(service.tenant), ALL);
     assert!(matches!(refused, Err(CreateApiKeyError::Store(_))), "{refused:?}");
 }
 
 #[test]
-fn pages_of_keys_stand_oldest_first() {
+fn pages_list_keys_oldest_first() {
     let service = Service::start();
     let [a, _, b, c] = [service.tenant, sandbox(service.tenant), service.tenant, service.tenant]
         .map(|tenant| service.roster.create_api_key(order(tenant), ALL).expect("a new key").key);
@@ -106,7 +106,7 @@ fn pages_of_keys_stand_oldest_first() {
 }
 
 #[test]
-fn a_key_is_revoked_once() {
+fn revoking_a_key_again_changes_nothing() {
     let service = Service::start();
     let made = service.roster.create_api_key(order(service.tenant), ALL).expect("a new key");
     service.clock.set(time("2025-01-16T00:00:00Z"));
@@ -125,7 +125,7 @@ fn an_unknown_key_is_not_revoked() {
 }
 
 #[test]
-fn nobody_revokes_or_rotates_the_key_of_another_tenant() {
+fn a_key_of_another_tenant_cannot_be_revoked_or_rotated() {
     let service = Service::start();
     let made = service.roster.create_api_key(order(service.tenant), ALL).expect("a new key");
     for stranger in [sandbox(service.tenant), service.another_tenant()] {
@@ -140,7 +140,7 @@ fn nobody_revokes_or_rotates_the_key_of_another_tenant() {
 }
 
 #[test]
-fn nobody_gives_away_a_scope_that_they_lack() {
+fn a_caller_cannot_grant_a_scope_that_it_lacks() {
     let service = Service::start();
     let granted: Scopes = [Scope::ReadCustomers, Scope::ManageKeys].into_iter().collect();
     let refused = service.roster.create_api_key(order(service.tenant), granted);
@@ -156,7 +156,7 @@ fn nobody_gives_away_a_scope_that_they_lack() {
 }
 
 #[test]
-fn a_rotated_key_lives_on_for_the_overlap_and_the_new_one_as_long_as_it_would_have() {
+fn a_rotated_key_ends_after_the_overlap_and_the_new_one_has_its_lifetime() {
     let service = Service::start();
     let ends = Some(time("2025-01-25T12:00:00Z"));
     let scopes: Scopes = [Scope::ReadCustomers].into_iter().collect();
@@ -175,7 +175,7 @@ fn a_rotated_key_lives_on_for_the_overlap_and_the_new_one_as_long_as_it_would_ha
 }
 
 #[test]
-fn an_overlap_goes_no_further_than_the_old_key_or_thirty_days() {
+fn an_overlap_ends_with_the_old_key_or_after_30_days() {
     let service = Service::start();
     let rotated = |expires_at, overlap| {
         let old = ApiKeyOrder { expires_at, ..order(service.tenant) };
@@ -191,7 +191,7 @@ fn an_overlap_goes_no_further_than_the_old_key_or_thirty_days() {
 }
 
 #[test]
-fn nothing_comes_into_the_place_of_a_key_that_has_ended() {
+fn a_revoked_or_expired_key_cannot_be_rotated() {
     let service = Service::start();
     let expired = ApiKeyOrder { expires_at: Some(time("2025-01-15T12:00:01Z")), ..order(service.tenant) };
     let expired = service.roster.create_api_key(expired, ALL).expect("a new key").key;
@@ -210,14 +210,14 @@ fn secret(environment: Environment) -> ApiKeySecret {
 
 #[test]
 fn a_secret_has_the_documented_form() {
-    // The bytes 0 to 29 are the first thirty digits of base62; behind them stands the CRC-32 of all before, in base62.
+    // The bytes 0 to 29 are the first thirty digits of base62; the CRC-32 of all characters before follows in base62.
     assert_eq!(secret(Environment::Live).reveal(), "sk_live_0123456789ABCDEFGHIJKLMNOPQRST4KxuAM");
     assert_eq!(secret(Environment::Sandbox).reveal(), "sk_test_0123456789ABCDEFGHIJKLMNOPQRST06ImRt");
 }
 
 #[test]
 fn no_character_of_a_secret_is_likelier_than_another() {
-    // Of the 256 bytes, the last 8 are passed over, so that each digit stands for exactly four of the rest.
+    // Of the 256 bytes, the last 8 are skipped, so that each digit comes from exactly four of the rest.
     let entropy = CountingEntropy::default();
     let mut random = String::new();
     for _ in 0..10 {
@@ -229,7 +229,7 @@ fn no_character_of_a_secret_is_likelier_than_another() {
 }
 
 #[test]
-fn a_secret_reads_back_and_its_digest_is_the_sha_256_of_its_text() {
+fn a_secret_parses_again_and_its_digest_is_the_sha_256_of_its_text() {
     let secret = secret(Environment::Sandbox);
     assert_eq!(ApiKeySecret::parse(secret.reveal()), Some(secret.clone()));
     let (left, right) =
@@ -238,7 +238,7 @@ fn a_secret_reads_back_and_its_digest_is_the_sha_256_of_its_text() {
 }
 
 #[test]
-fn every_single_typing_error_is_noticed() {
+fn every_single_typing_error_is_detected() {
     let secret = secret(Environment::Live);
     for place in 0..secret.reveal().len() {
         let mut typed = secret.reveal().as_bytes().to_vec();
@@ -249,7 +249,7 @@ fn every_single_typing_error_is_noticed() {
 }
 
 #[test]
-fn what_is_no_secret_is_refused() {
+fn a_malformed_secret_is_refused() {
     for text in ["", "sk_live_", "Bearer x", "sk_test_é", &"sk_live_0".repeat(100)] {
         assert_eq!(ApiKeySecret::parse(text), None, "{text}");
     }

@@ -17,7 +17,7 @@ fn key(service: &Service, tenant: Tenant, expires_at: Option<Timestamp>) -> Crea
     service.roster.create_api_key(order, Scopes::ALL).expect("a new key")
 }
 
-/// Finds out who shows a credential as a surface does.
+/// Authenticates a credential the way a surface does.
 fn authenticate(roster: &Roster, credential: &str) -> Result<Principal, AuthenticateError> {
     match roster.recognise(credential) {
         Recognition::Principal(principal) => Ok(principal),
@@ -31,7 +31,7 @@ fn is_refused(service: &Service, credential: &str) -> bool {
 }
 
 #[test]
-fn a_key_opens_the_tenant_it_was_made_for() {
+fn a_key_gives_access_to_the_tenant_it_was_created_for() {
     let service = Service::start();
     for tenant in [service.tenant, sandbox(service.tenant), service.another_tenant()] {
         let made = key(&service, tenant, None);
@@ -41,50 +41,50 @@ fn a_key_opens_the_tenant_it_was_made_for() {
 }
 
 #[test]
-fn a_key_that_nobody_made_is_refused_and_asked_for_each_time() {
+fn an_unknown_key_is_refused_and_looked_up_each_time() {
     let service = Service::start();
     let unknown = ApiKeySecret::generate(Environment::Live, &CountingEntropy::default()).expect("endless entropy");
-    let before = service.store.runs();
+    let before = service.store.interceptor.runs();
     for count in 1..4 {
         assert!(is_refused(&service, unknown.reveal()));
-        assert_eq!(service.store.runs(), before + count);
+        assert_eq!(service.store.interceptor.runs(), before + count);
     }
 }
 
 #[test]
-fn a_malformed_key_is_refused_without_asking_the_store() {
+fn a_malformed_key_is_refused_without_a_look_up() {
     let service = Service::start();
     let good = key(&service, service.tenant, None).secret;
     let mistyped = good.reveal().replace("sk_live_0", "sk_live_1");
     let elsewhere = good.reveal().replace("sk_live_", "sk_test_");
-    let before = service.store.runs();
+    let before = service.store.interceptor.runs();
     for malformed in ["", "x", "sk_live_", &mistyped, &elsewhere, &format!("{} ", good.reveal()), &good.reveal()[1..]] {
         assert_eq!(service.roster.recognise(malformed), Recognition::Refused, "{malformed:?}");
     }
-    assert_eq!(service.store.runs(), before);
+    assert_eq!(service.store.interceptor.runs(), before);
     assert!(!is_refused(&service, good.reveal()));
-    assert_eq!(service.store.runs(), before + 1);
+    assert_eq!(service.store.interceptor.runs(), before + 1);
 }
 
 #[test]
-fn a_key_that_was_looked_up_is_known_for_a_while() {
+fn a_key_that_was_looked_up_is_cached_unless_the_lifetime_is_zero() {
     let service = Service::start();
     let made = key(&service, service.tenant, None);
     let credential = made.secret.reveal();
     assert_eq!(service.roster.recognise(credential), Recognition::LookUp(Presented::ApiKey(made.key.digest)));
     let principal = authenticate(&service.roster, credential).expect("a good key");
-    let before = service.store.runs();
+    let before = service.store.interceptor.runs();
     assert_eq!(service.roster.recognise(credential), Recognition::Principal(principal));
-    assert_eq!(service.store.runs(), before);
-    let forgetful = service.roster.clone().with_key_lifetime(Duration::ZERO);
+    assert_eq!(service.store.interceptor.runs(), before);
+    let uncached = service.roster.clone().with_key_lifetime(Duration::ZERO);
     for _ in 0..2 {
-        assert_eq!(forgetful.recognise(credential), Recognition::LookUp(Presented::ApiKey(made.key.digest)));
-        assert_eq!(authenticate(&forgetful, credential).ok(), Some(principal));
+        assert_eq!(uncached.recognise(credential), Recognition::LookUp(Presented::ApiKey(made.key.digest)));
+        assert_eq!(authenticate(&uncached, credential).ok(), Some(principal));
     }
 }
 
 #[test]
-fn a_key_that_another_process_revoked_is_known_no_longer_than_its_lifetime() {
+fn a_key_that_another_process_revoked_is_refused_after_its_cache_lifetime() {
     let service = Service::start();
     let made = key(&service, service.tenant, None);
     let lifetime = Duration::from_millis(50);
@@ -99,10 +99,10 @@ fn a_key_that_another_process_revoked_is_known_no_longer_than_its_lifetime() {
 }
 
 #[test]
-fn a_flood_of_unknown_keys_drives_out_no_good_one() {
+fn a_flood_of_unknown_keys_evicts_no_valid_key() {
     let service = Service::start();
     let made = key(&service, service.tenant, None);
-    // So long that the flood is over before.
+    // Longer than the flood takes.
     let roster = service.roster.clone().with_key_lifetime(Duration::from_hours(1));
     assert!(authenticate(&roster, made.secret.reveal()).is_ok());
     let entropy = CountingEntropy::default();
@@ -116,7 +116,7 @@ fn a_flood_of_unknown_keys_drives_out_no_good_one() {
 }
 
 #[test]
-fn a_key_is_refused_from_the_moment_on_that_it_is_revoked() {
+fn a_revoked_key_is_refused_at_once() {
     let service = Service::start();
     let [revoked, other] = [(); 2].map(|()| key(&service, service.tenant, None));
     assert!(!is_refused(&service, revoked.secret.reveal()));
@@ -126,13 +126,13 @@ fn a_key_is_refused_from_the_moment_on_that_it_is_revoked() {
 }
 
 #[test]
-fn a_key_is_refused_from_the_very_moment_it_expires_at() {
+fn a_key_is_refused_from_the_moment_it_expires() {
     let service = Service::start();
     let end = time("2025-02-01T00:00:00Z");
     let made = key(&service, service.tenant, Some(end));
     service.clock.set(time("2025-01-31T23:59:59.999Z"));
     assert!(!is_refused(&service, made.secret.reveal()));
-    // It is known by now, and refused all the same.
+    // It is cached by now and must be refused all the same.
     service.clock.set(end);
     assert!(is_refused(&service, made.secret.reveal()));
 }
@@ -148,7 +148,7 @@ fn a_key_that_was_rotated_without_overlap_is_refused_at_once() {
 }
 
 #[test]
-fn the_use_of_a_key_is_written_once_a_minute_and_not_by_the_request() {
+fn a_key_use_is_written_once_a_minute_and_not_by_the_request() {
     let service = Service::start();
     let made = key(&service, service.tenant, None);
     let last_used = || {
@@ -166,22 +166,22 @@ fn the_use_of_a_key_is_written_once_a_minute_and_not_by_the_request() {
         assert!(!is_refused(&service, made.secret.reveal()));
         assert_eq!(last_used().as_deref(), Some(written), "at {now}");
     }
-    let before = service.store.runs();
+    let before = service.store.interceptor.runs();
     assert!(!is_refused(&service, made.secret.reveal()));
     service.roster.record_api_key_uses().expect("nothing to write");
-    assert_eq!(service.store.runs(), before);
+    assert_eq!(service.store.interceptor.runs(), before);
 }
 
 #[test]
-fn a_store_that_is_out_of_order_is_no_refusal() {
+fn a_broken_store_is_not_reported_as_a_refusal() {
     let service = Service::start();
     let made = key(&service, service.tenant, None);
-    service.store.break_down();
+    service.store.interceptor.break_down();
     let result = authenticate(&service.roster, made.secret.reveal());
     assert!(matches!(result, Err(AuthenticateError::Store(_))), "{result:?}");
 }
 
-/// Takes tokens that are the name of a merchant, and does not know the keys of others.
+/// Accepts a merchant's identifier as a token; the token `unknown key` names an unknown signing key.
 struct NamedMerchant;
 
 impl TokenVerifier for NamedMerchant {
@@ -198,7 +198,7 @@ impl TokenVerifier for NamedMerchant {
 }
 
 #[test]
-fn a_token_opens_what_it_says_if_there_is_such_a_merchant() {
+fn a_token_is_accepted_if_its_merchant_exists() {
     let service = Service::start();
     let roster = service.roster.clone().with_tokens(Arc::new(NamedMerchant));
     let token = service.tenant.merchant.to_string();
@@ -207,14 +207,14 @@ fn a_token_opens_what_it_says_if_there_is_such_a_merchant() {
     assert!(matches!(roster.recognise(&token), Recognition::LookUp(Presented::Token(_))));
     assert_eq!(authenticate(&roster, &token).ok(), Some(principal));
     assert_eq!(roster.recognise(&token), Recognition::Principal(principal));
-    let nobody = MerchantId::new(Uuid::from_u128(7)).to_string();
-    assert!(matches!(authenticate(&roster, &nobody), Err(AuthenticateError::Refused)));
+    let unknown = MerchantId::new(Uuid::from_u128(7)).to_string();
+    assert!(matches!(authenticate(&roster, &unknown), Err(AuthenticateError::Refused)));
     assert_eq!(roster.recognise("x"), Recognition::Refused);
     assert_eq!(roster.recognise("unknown key"), Recognition::FetchKeys);
 }
 
 #[test]
-fn keys_and_tokens_that_are_looked_up_together_get_their_own_answers() {
+fn keys_and_tokens_of_one_batch_get_their_own_results() {
     let service = Service::start();
     let roster = service.roster.clone().with_tokens(Arc::new(NamedMerchant));
     let made = key(&service, service.tenant, None);
@@ -235,9 +235,9 @@ fn keys_and_tokens_that_are_looked_up_together_get_their_own_answers() {
 }
 
 #[test]
-fn without_an_issuer_a_token_is_refused_and_costs_nothing() {
+fn without_an_issuer_a_token_is_refused_without_a_look_up() {
     let service = Service::start();
-    let before = service.store.runs();
+    let before = service.store.interceptor.runs();
     assert_eq!(service.roster.recognise(&service.tenant.merchant.to_string()), Recognition::Refused);
-    assert_eq!(service.store.runs(), before);
+    assert_eq!(service.store.interceptor.runs(), before);
 }

@@ -1,4 +1,4 @@
-//! The use cases, on the memory store, which keeps the same promise as the databases do.
+//! The use cases, on the memory store, which passes the same contract as the databases.
 
 mod api_keys;
 mod authentication;
@@ -11,3 +11,4 @@ mod registering;
 mod service;
 mod subscriptions;
 mod watched_store;
+mod writing;

@@ -1,195 +1,341 @@
-//! Whatever callers do, in whatever order: the service answers as a few lines of plain code over a list would.
+//! Property test: batches of commands are answered as plain code over a list answers them, one after the other.
+
+use std::collections::HashMap;
 
 use proptest::prelude::*;
-use roster_application::ports::{CustomerKey, CustomerRef, Taken};
-use roster_application::{ChangeError, PageSize, RegisterError, Registration};
-use roster_domain::{Customer, CustomerEdit, CustomerId, Edit, EmailUse, Profile, Tenant};
+use roster_application::ports::{CustomerKey, CustomerRef, Write};
+use roster_application::{
+    CustomerChange, CustomerCommand, CustomerDeletion, PageSize, Registration, SubscriptionReport, WriteError,
+};
+use roster_domain::{
+    Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, ExternalId, Name, PlanId, Profile, SubscriptionId,
+    Tenant,
+};
+use uuid::Uuid;
 
-use crate::service::{Service, email, external_id, sandbox};
+use crate::service::{Service, by_external_id, change, delete, email, external_id, name, sandbox};
+use crate::subscriptions::report;
 
-/// What a caller does. Identifiers are few, so that callers meet; those that are `None` are absent.
+/// One command of a batch. There are few identifiers, so that commands compete for them.
 #[derive(Debug, Clone)]
-enum Deed {
-    Register(Vec<Wish>),
-    Change { whom: usize, to: Wish },
-    Delete { whom: usize },
+enum Step {
+    Register(Wish),
+    Change { target: Target, to: Wish },
+    Delete(Target),
+    Record { target: Target, subscription: u8, plan: u8 },
 }
 
 #[derive(Debug, Clone)]
 struct Wish {
     in_sandbox: bool,
-    email: Option<u8>,
-    external_id: Option<u8>,
-    shared: bool,
+    email: Edit<u8>,
+    external_id: Edit<u8>,
+    name: Edit<u8>,
+    email_use: EmailUse,
+}
+
+#[derive(Debug, Clone)]
+enum Target {
+    /// One of the customers that existed before the batch, live or deleted.
+    Known(usize),
+    ExternalId {
+        in_sandbox: bool,
+        number: u8,
+    },
+}
+
+fn edit() -> impl Strategy<Value = Edit<u8>> {
+    prop_oneof![3 => Just(Edit::Keep), 1 => Just(Edit::Clear), 4 => (0..3_u8).prop_map(Edit::Set)]
+}
+
+fn in_sandbox() -> impl Strategy<Value = bool> {
+    proptest::bool::weighted(0.2)
 }
 
 fn wish() -> impl Strategy<Value = Wish> {
-    let identifier = || proptest::option::weighted(0.8, 0..3_u8);
-    (proptest::bool::weighted(0.2), identifier(), identifier(), proptest::bool::weighted(0.3))
-        .prop_map(|(in_sandbox, email, external_id, shared)| Wish { in_sandbox, email, external_id, shared })
+    let email_use = prop_oneof![2 => Just(EmailUse::Exclusive), 1 => Just(EmailUse::Shared)];
+    (in_sandbox(), edit(), edit(), edit(), email_use).prop_map(|(in_sandbox, email, external_id, name, email_use)| {
+        Wish { in_sandbox, email, external_id, name, email_use }
+    })
 }
 
-fn deed() -> impl Strategy<Value = Deed> {
+fn target() -> impl Strategy<Value = Target> {
     prop_oneof![
-        2 => proptest::collection::vec(wish(), 1..5).prop_map(Deed::Register),
-        2 => (any::<usize>(), wish()).prop_map(|(whom, to)| Deed::Change { whom, to }),
-        1 => any::<usize>().prop_map(|whom| Deed::Delete { whom }),
+        any::<usize>().prop_map(Target::Known),
+        (in_sandbox(), 0..3_u8).prop_map(|(in_sandbox, number)| Target::ExternalId { in_sandbox, number }),
     ]
 }
 
-/// One customer, as plain code remembers it.
-#[derive(Debug, Clone)]
-struct Remembered {
-    id: CustomerId,
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        2 => wish().prop_map(Step::Register),
+        3 => (target(), wish()).prop_map(|(target, to)| Step::Change { target, to }),
+        1 => target().prop_map(Step::Delete),
+        1 => (target(), 0..2_u8, 0..2_u8)
+            .prop_map(|(target, subscription, plan)| Step::Record { target, subscription, plan }),
+    ]
+}
+
+fn number_in(edit: &Edit<u8>) -> Option<u8> {
+    edit.clone().into_option()
+}
+
+fn map<T>(edit: &Edit<u8>, value: impl Fn(u8) -> T) -> Edit<T> {
+    match edit {
+        Edit::Keep => Edit::Keep,
+        Edit::Clear => Edit::Clear,
+        Edit::Set(number) => Edit::Set(value(*number)),
+    }
+}
+
+fn numbered_email(number: u8) -> Email {
+    email(&format!("Customer{number}@example.com"))
+}
+
+fn numbered_external_id(number: u8) -> ExternalId {
+    external_id(&format!("customer/{number}"))
+}
+
+fn numbered_name(number: u8) -> Name {
+    name(&format!("Customer {number}"))
+}
+
+/// The commands of one batch, given the customers that the model knows before it.
+struct Commands<'a> {
     tenant: Tenant,
-    email: Option<u8>,
-    external_id: Option<u8>,
-    shared: bool,
-    deleted: bool,
+    known: &'a [Remembered],
 }
 
-/// All customers there ever were.
-#[derive(Default)]
-struct Model(Vec<Remembered>);
-
-impl Model {
-    fn live(&self, tenant: Tenant) -> impl DoubleEndedIterator<Item = &Remembered> {
-        self.0.iter().filter(move |one| one.tenant == tenant && !one.deleted)
+impl Commands<'_> {
+    fn tenant(&self, in_sandbox: bool) -> Tenant {
+        if in_sandbox { sandbox(self.tenant) } else { self.tenant }
     }
 
-    fn has_email(&self, tenant: Tenant, email: Option<u8>, but: Option<CustomerId>) -> bool {
-        email.is_some() && self.live(tenant).any(|one| one.email == email && Some(one.id) != but)
-    }
-
-    fn with_external_id(&self, tenant: Tenant, id: Option<u8>, but: Option<CustomerId>) -> Option<CustomerId> {
-        id?;
-        self.live(tenant).find(|one| one.external_id == id && Some(one.id) != but).map(|one| one.id)
-    }
-}
-
-fn email_edit(number: Option<u8>) -> Edit<roster_domain::Email> {
-    number.map_or(Edit::Clear, |number| Edit::Set(email(&format!("Customer{number}@example.com"))))
-}
-
-fn external_id_edit(number: Option<u8>) -> Edit<roster_domain::ExternalId> {
-    number.map_or(Edit::Clear, |number| Edit::Set(external_id(&format!("customer/{number}"))))
-}
-
-fn email_use(shared: bool) -> EmailUse {
-    if shared { EmailUse::Shared } else { EmailUse::Exclusive }
-}
-
-/// Says whether those in the way are whom the model expects; any of several who share an address may be named.
-fn assert_taken(model: &Model, tenant: Tenant, taken: &Taken, email_taken: bool, namesake: Option<CustomerId>) {
-    assert_eq!(taken.email.is_some(), email_taken);
-    if let Some(holder) = taken.email {
-        assert!(model.live(tenant).any(|one| one.id == holder && one.email.is_some()), "{holder} has no address");
-    }
-    assert_eq!(taken.external_id.as_deref().map(Customer::id), namesake);
-}
-
-fn register(service: &Service, model: &mut Model, wishes: &[Wish]) {
-    let tenant = |wish: &Wish| if wish.in_sandbox { sandbox(service.tenant) } else { service.tenant };
-    let registrations = wishes.iter().map(|wish| Registration {
-        tenant: tenant(wish),
-        profile: Profile {
-            email: email_edit(wish.email).into_option(),
-            external_id: external_id_edit(wish.external_id).into_option(),
-            ..Profile::default()
-        },
-        email_use: email_use(wish.shared),
-    });
-    let results = service.roster.register_customers(registrations.collect());
-    assert_eq!(results.len(), wishes.len());
-    for (wish, result) in wishes.iter().zip(results) {
-        let tenant = tenant(wish);
-        let email_taken = !wish.shared && model.has_email(tenant, wish.email, None);
-        let namesake = model.with_external_id(tenant, wish.external_id, None);
-        match result {
-            Ok(customer) => {
-                assert!(!email_taken && namesake.is_none(), "{wish:?} was registered");
-                let Wish { email, external_id, shared, .. } = *wish;
-                let id = customer.id();
-                model.0.push(Remembered { id, tenant, email, external_id, shared, deleted: false });
+    fn key(&self, target: &Target) -> CustomerKey {
+        match *target {
+            Target::ExternalId { in_sandbox, number } => {
+                by_external_id(self.tenant(in_sandbox), numbered_external_id(number).as_str())
             }
-            Err(RegisterError::Taken(taken)) => assert_taken(model, tenant, &taken, email_taken, namesake),
+            Target::Known(place) => {
+                let known = place.checked_rem(self.known.len()).map(|place| &self.known[place]);
+                let (tenant, id) =
+                    known.map_or((self.tenant, CustomerId::new(Uuid::nil())), |known| (known.tenant, known.id));
+                CustomerKey { tenant, customer: CustomerRef::Id(id) }
+            }
+        }
+    }
+
+    fn command(&self, step: &Step) -> CustomerCommand {
+        match step {
+            Step::Register(wish) => CustomerCommand::Register(Registration {
+                tenant: self.tenant(wish.in_sandbox),
+                profile: Profile {
+                    email: number_in(&wish.email).map(numbered_email),
+                    external_id: number_in(&wish.external_id).map(numbered_external_id),
+                    name: number_in(&wish.name).map(numbered_name),
+                    ..Profile::default()
+                },
+                email_use: wish.email_use,
+            }),
+            Step::Change { target, to } => {
+                let edit = CustomerEdit {
+                    email: map(&to.email, numbered_email),
+                    email_use: to.email_use,
+                    external_id: map(&to.external_id, numbered_external_id),
+                    name: map(&to.name, numbered_name),
+                    ..CustomerEdit::default()
+                };
+                change(self.key(target), edit)
+            }
+            Step::Delete(target) => delete(self.key(target)),
+            Step::Record { target, subscription, plan } => CustomerCommand::Record(SubscriptionReport {
+                plan_id: PlanId::parse(plan.to_string()).ok(),
+                ..report(self.key(target), &subscription.to_string())
+            }),
+        }
+    }
+}
+
+/// One customer, as plain code remembers it.
+#[derive(Debug, Clone, PartialEq)]
+struct Remembered {
+    tenant: Tenant,
+    id: CustomerId,
+    email: Option<Email>,
+    email_use: EmailUse,
+    external_id: Option<ExternalId>,
+    name: Option<Name>,
+    version: i64,
+    is_live: bool,
+}
+
+impl Remembered {
+    fn of(customer: &Customer) -> Self {
+        let Profile { email, external_id, name, .. } = customer.profile().clone();
+        Self {
+            tenant: customer.tenant(),
+            id: customer.id(),
+            email,
+            email_use: customer.parts().email_use,
+            external_id,
+            name,
+            version: customer.version(),
+            is_live: customer.is_live(),
+        }
+    }
+}
+
+/// The version and the plan of a subscription.
+type RememberedSubscription = (i64, Option<PlanId>);
+
+/// What the caller of a command gets.
+#[derive(Debug, PartialEq)]
+enum Answer {
+    Written { before: Option<Box<Remembered>>, after: Box<Remembered>, subscription: Option<RememberedSubscription> },
+    NotFound,
+    Taken { email: Option<CustomerId>, external_id: Option<CustomerId> },
+}
+
+impl Answer {
+    fn of(result: &Result<Write, WriteError>) -> Self {
+        match result {
+            Ok(write) => Self::Written {
+                before: write.before().map(|one| Box::new(Remembered::of(one))),
+                after: Box::new(Remembered::of(write.after())),
+                subscription: write.subscription().map(|one| (one.after.version, one.after.plan_id.clone())),
+            },
+            Err(WriteError::NotFound) => Self::NotFound,
+            Err(WriteError::Taken(taken)) => {
+                Self::Taken { email: taken.email, external_id: taken.external_id.as_deref().map(Customer::id) }
+            }
             Err(error) => panic!("{error:?}"),
         }
     }
 }
 
-fn change(service: &Service, model: &mut Model, whom: usize, to: &Wish) {
-    let Some(place) = whom.checked_rem(model.0.len()) else { return };
-    let before = model.0[place].clone();
-    let key = CustomerKey { tenant: before.tenant, customer: CustomerRef::Id(before.id) };
-    let edit = CustomerEdit {
-        email: email_edit(to.email),
-        email_use: email_use(to.shared),
-        external_id: external_id_edit(to.external_id),
-        ..CustomerEdit::default()
-    };
-    let result = service.roster.change_customer(&key, &edit);
-    let moves = before.email != to.email;
-    let email_taken = moves && !to.shared && model.has_email(before.tenant, to.email, Some(before.id));
-    let namesake = model.with_external_id(before.tenant, to.external_id, Some(before.id));
-    match result {
-        Ok(_) => {
-            assert!(!before.deleted && !email_taken && namesake.is_none(), "{before:?} became {to:?}");
-            let shared = if moves { to.shared } else { before.shared };
-            model.0[place] = Remembered { email: to.email, external_id: to.external_id, shared, ..before };
+/// All customers that were ever registered, oldest first, and their subscriptions.
+#[derive(Default)]
+struct Model {
+    customers: Vec<Remembered>,
+    subscriptions: HashMap<(CustomerId, SubscriptionId), RememberedSubscription>,
+}
+
+impl Model {
+    fn live(&self, tenant: Tenant) -> impl DoubleEndedIterator<Item = &Remembered> {
+        self.customers.iter().filter(move |one| one.tenant == tenant && one.is_live)
+    }
+
+    fn find(&self, key: &CustomerKey) -> Option<Remembered> {
+        self.live(key.tenant)
+            .find(|one| match &key.customer {
+                CustomerRef::Id(id) => one.id == *id,
+                CustomerRef::ExternalId(id) => one.external_id.as_ref() == Some(id),
+            })
+            .cloned()
+    }
+
+    /// Does what `command` says. A new customer gets the identifier `new`.
+    fn apply(&mut self, command: &CustomerCommand, new: CustomerId) -> Answer {
+        match command {
+            CustomerCommand::Register(Registration { tenant, profile, email_use }) => {
+                let Profile { email, external_id, name, .. } = profile.clone();
+                let (tenant, email_use) = (*tenant, *email_use);
+                let after =
+                    Remembered { tenant, id: new, email, email_use, external_id, name, version: 1, is_live: true };
+                self.write(None, after)
+            }
+            CustomerCommand::Change(CustomerChange { key, edit }) => {
+                let Some(before) = self.find(key) else { return Answer::NotFound };
+                let mut after = before.clone();
+                edit.email.clone().apply(&mut after.email);
+                edit.external_id.clone().apply(&mut after.external_id);
+                edit.name.clone().apply(&mut after.name);
+                if after.email != before.email {
+                    after.email_use = edit.email_use;
+                }
+                after.version += i64::from(after != before);
+                self.write(Some(before), after)
+            }
+            CustomerCommand::Delete(CustomerDeletion { key }) => {
+                let Some(before) = self.find(key) else { return Answer::NotFound };
+                let after = Remembered { version: before.version + 1, is_live: false, ..before.clone() };
+                self.write(Some(before), after)
+            }
+            CustomerCommand::Record(report) => {
+                let Some(customer) = self.find(&report.key.customer) else { return Answer::NotFound };
+                let subscription = self.subscriptions.entry((customer.id, report.key.id.clone())).or_default();
+                *subscription = (subscription.0 + 1, report.plan_id.clone());
+                let subscription = Some(subscription.clone());
+                Answer::Written { before: Some(Box::new(customer.clone())), after: Box::new(customer), subscription }
+            }
         }
-        Err(ChangeError::NotFound) => assert!(before.deleted, "{before:?} is there"),
-        Err(ChangeError::Taken(taken)) => assert_taken(model, before.tenant, &taken, email_taken, namesake),
-        Err(error) => panic!("{error:?}"),
+    }
+
+    fn write(&mut self, before: Option<Remembered>, after: Remembered) -> Answer {
+        if let Some(taken) = self.taken(before.as_ref(), &after) {
+            return taken;
+        }
+        match self.customers.iter_mut().find(|one| one.id == after.id) {
+            Some(stored) => *stored = after.clone(),
+            None => self.customers.push(after.clone()),
+        }
+        Answer::Written { before: before.map(Box::new), after: Box::new(after), subscription: None }
+    }
+
+    fn taken(&self, before: Option<&Remembered>, after: &Remembered) -> Option<Answer> {
+        let others = || self.live(after.tenant).filter(|one| one.id != after.id);
+        let keeps_email = before.is_some_and(|before| before.email == after.email);
+        let mut email = None;
+        if after.email.is_some() && after.email_use == EmailUse::Exclusive && !keeps_email {
+            let holders = || others().filter(|one| one.email == after.email);
+            let exclusive = holders().find(|one| one.email_use == EmailUse::Exclusive);
+            email = exclusive.or_else(|| holders().next()).map(|one| one.id);
+        }
+        let has_same_id = |one: &&Remembered| after.external_id.is_some() && one.external_id == after.external_id;
+        let external_id = others().find(has_same_id).map(|one| one.id);
+        (after.is_live && (email.is_some() || external_id.is_some())).then_some(Answer::Taken { email, external_id })
     }
 }
 
-fn delete(service: &Service, model: &mut Model, whom: usize) {
-    let Some(place) = whom.checked_rem(model.0.len()) else { return };
-    let one = &mut model.0[place];
-    let key = CustomerKey { tenant: one.tenant, customer: CustomerRef::Id(one.id) };
-    assert_eq!(service.roster.delete_customer(&key).is_ok(), !one.deleted);
-    one.deleted = true;
+/// Runs `commands` as one batch, and asserts that each is answered as by the model, one after the other.
+fn run_batch(service: &Service, model: &mut Model, commands: &[CustomerCommand]) {
+    for (command, result) in commands.iter().zip(service.write_all(commands.to_vec())) {
+        let new = result.as_ref().map_or(CustomerId::new(Uuid::nil()), |write| write.after().id());
+        assert_eq!(Answer::of(&result), model.apply(command, new), "{command:?} in {commands:?}");
+    }
 }
 
-/// Asserts that the list of a tenant is what the model remembers, and that each is found by its external identifier.
+/// Asserts that the store has the live customers of the model, and that each is found by its external identifier.
 fn assert_same(service: &Service, model: &Model, tenant: Tenant) {
-    let page = service.roster.list_customers(tenant, None, PageSize::MAX).expect("a page");
-    let listed: Vec<_> = page
-        .items
-        .iter()
-        .map(|one| {
-            (one.id(), one.email_key().map(str::to_owned), one.profile().external_id.clone(), one.parts().email_use)
-        })
-        .collect();
-    let remembered: Vec<_> = model
-        .live(tenant)
-        .rev()
-        .map(|one| {
-            let key = email_edit(one.email).into_option().map(|email| email.key().to_owned());
-            (one.id, key, external_id_edit(one.external_id).into_option(), email_use(one.shared))
-        })
-        .collect();
-    assert_eq!(listed, remembered);
+    let listed: Vec<_> = service.list(tenant, None, 1000).items.iter().map(Remembered::of).collect();
+    assert_eq!(listed, model.live(tenant).rev().cloned().collect::<Vec<_>>());
     for number in 0..3 {
-        let id = external_id_edit(Some(number)).into_option().expect("set");
-        let key = CustomerKey { tenant, customer: CustomerRef::ExternalId(id) };
-        let found = service.find_by(key);
-        assert_eq!(found.map(|one| one.id()), model.with_external_id(tenant, Some(number), None));
+        let key = by_external_id(tenant, numbered_external_id(number).as_str());
+        assert_eq!(service.find_by(key.clone()).as_ref().map(Remembered::of), model.find(&key));
+    }
+    for customer in listed {
+        let key = CustomerKey { tenant, customer: CustomerRef::Id(customer.id) };
+        let stored = service.roster.list_subscriptions(&key, None, PageSize::MAX).expect("a page").items;
+        for one in &stored {
+            let remembered = model.subscriptions.get(&(customer.id, one.id.clone()));
+            assert_eq!(Some(&(one.version, one.plan_id.clone())), remembered);
+        }
+        assert_eq!(stored.len(), model.subscriptions.keys().filter(|(id, _)| *id == customer.id).count());
     }
 }
 
 proptest! {
     #[test]
-    fn the_service_answers_as_plain_code_over_a_list_would(deeds in proptest::collection::vec(deed(), 1..25)) {
+    fn a_batch_is_answered_as_its_commands_would_be_one_after_the_other(
+        batches in proptest::collection::vec(proptest::collection::vec(step(), 1..10), 1..8)
+    ) {
         let service = Service::start();
         let mut model = Model::default();
-        for deed in &deeds {
-            match deed {
-                Deed::Register(wishes) => register(&service, &mut model, wishes),
-                Deed::Change { whom, to } => change(&service, &mut model, *whom, to),
-                Deed::Delete { whom } => delete(&service, &mut model, *whom),
-            }
+        for steps in &batches {
+            let known = model.customers.clone();
+            let commands = Commands { tenant: service.tenant, known: &known };
+            let commands: Vec<CustomerCommand> = steps.iter().map(|step| commands.command(step)).collect();
+            run_batch(&service, &mut model, &commands);
             for tenant in [service.tenant, sandbox(service.tenant)] {
                 assert_same(&service, &model, tenant);
             }

@@ -1,11 +1,14 @@
-//! The service with everything about it fixed, and a merchant to begin with.
+//! The service with a fixed clock and fixed identifiers, and one merchant.
 
 use std::sync::Arc;
 
-use roster_application::ports::{CustomerKey, CustomerRef};
-use roster_application::{RegisterError, Registration, Roster};
+use roster_application::ports::{CustomerKey, CustomerQuery, CustomerRef, CustomerState, SubscriptionWrite, Write};
+use roster_application::{
+    CustomerChange, CustomerCommand, CustomerDeletion, Page, Registration, Roster, SubscriptionReport, WriteError,
+};
 use roster_domain::{
-    Customer, Email, EmailUse, Environment, ExternalId, MerchantName, Name, Profile, Tenant, Timestamp,
+    Customer, CustomerEdit, CustomerId, Email, EmailUse, Environment, ExternalId, MerchantName, Name, Profile, Tenant,
+    Timestamp,
 };
 use roster_memory::{CountingEntropy, CountingIds, FixedClock};
 
@@ -34,19 +37,48 @@ impl Service {
         new_tenant(&self.roster)
     }
 
-    pub fn try_register(&self, registration: Registration) -> Result<Customer, RegisterError> {
-        let [registered] =
-            <[_; 1]>::try_from(self.roster.register_customers(vec![registration])).expect("one result for one");
-        registered
+    /// Runs `commands` as one batch.
+    pub fn write_all(&self, commands: Vec<CustomerCommand>) -> Vec<Result<Write, WriteError>> {
+        let count = commands.len();
+        let results = self.roster.write_customers(commands);
+        assert_eq!(results.len(), count, "one result for each command");
+        results
+    }
+
+    fn write(&self, command: CustomerCommand) -> Result<Write, WriteError> {
+        self.write_all(vec![command]).remove(0)
+    }
+
+    pub fn try_register(&self, registration: Registration) -> Result<Customer, WriteError> {
+        self.write(CustomerCommand::Register(registration)).map(Write::into_customer)
     }
 
     pub fn register(&self, registration: Registration) -> Customer {
         self.try_register(registration).expect("free claims")
     }
 
-    /// Registers a customer with both identifiers, of which the e-mail address is `{id}@example.com`.
+    /// Registers a customer with both identifiers; its e-mail address is `{id}@example.com`.
     pub fn register_named(&self, id: &str) -> Customer {
-        self.register(with_email(with_external_id(nobody(self.tenant), id), &format!("{id}@example.com")))
+        self.register(with_email(with_external_id(anonymous(self.tenant), id), &format!("{id}@example.com")))
+    }
+
+    pub fn change(&self, key: CustomerKey, edit: CustomerEdit) -> Result<Customer, WriteError> {
+        self.write(change(key, edit)).map(Write::into_customer)
+    }
+
+    pub fn delete(&self, key: CustomerKey) -> Result<Customer, WriteError> {
+        self.write(delete(key)).map(Write::into_customer)
+    }
+
+    pub fn record(&self, report: SubscriptionReport) -> Result<SubscriptionWrite, WriteError> {
+        let write = self.write(CustomerCommand::Record(report))?;
+        Ok(write.into_subscription().expect("a report writes a subscription"))
+    }
+
+    /// The first `limit` live customers of `tenant` before `before`, newest first.
+    pub fn list(&self, tenant: Tenant, before: Option<CustomerId>, limit: usize) -> Page<Customer> {
+        let query = CustomerQuery { tenant, state: CustomerState::Live, before, limit };
+        self.roster.list_customers(&query).expect("a page")
     }
 
     pub fn find(&self, customer: &Customer) -> Option<Customer> {
@@ -65,8 +97,16 @@ fn new_tenant(roster: &Roster) -> Tenant {
     Tenant { merchant: merchant.id, environment: Environment::Live }
 }
 
-/// A registration of somebody about whom nothing is known.
-pub fn nobody(tenant: Tenant) -> Registration {
+pub fn change(key: CustomerKey, edit: CustomerEdit) -> CustomerCommand {
+    CustomerCommand::Change(CustomerChange { key, edit })
+}
+
+pub fn delete(key: CustomerKey) -> CustomerCommand {
+    CustomerCommand::Delete(CustomerDeletion { key })
+}
+
+/// A registration of a customer with an empty profile.
+pub fn anonymous(tenant: Tenant) -> Registration {
     Registration { tenant, profile: Profile::default(), email_use: EmailUse::Exclusive }
 }
 
@@ -85,14 +125,14 @@ pub fn shared(registration: Registration) -> Registration {
 }
 
 pub fn by_id(customer: &Customer) -> CustomerKey {
-    CustomerKey { tenant: customer.tenant(), customer: CustomerRef::Id(customer.id()) }
+    seen_from(customer.tenant(), customer)
 }
 
 pub fn by_external_id(tenant: Tenant, id: &str) -> CustomerKey {
     CustomerKey { tenant, customer: CustomerRef::ExternalId(external_id(id)) }
 }
 
-/// What a stranger names who has learnt the id of another tenant's customer.
+/// The key that `tenant` uses if it has learnt the id of a customer, perhaps another tenant's.
 pub fn seen_from(tenant: Tenant, customer: &Customer) -> CustomerKey {
     CustomerKey { tenant, customer: CustomerRef::Id(customer.id()) }
 }

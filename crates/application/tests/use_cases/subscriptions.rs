@@ -1,12 +1,12 @@
-use roster_application::ports::SubscriptionCursor;
-use roster_application::{ListSubscriptionsError, PageSize, RecordSubscriptionError, Recorded, SubscriptionReport};
-use roster_domain::{Customer, PlanId, Subscription, SubscriptionId, SubscriptionStatus, Timestamp};
+use roster_application::ports::{CustomerKey, SubscriptionCursor, SubscriptionKey, SubscriptionWrite};
+use roster_application::{ListSubscriptionsError, PageSize, SubscriptionReport, WriteError};
+use roster_domain::{PlanId, Subscription, SubscriptionId, SubscriptionStatus, Timestamp};
 
 use crate::service::{Service, by_external_id, by_id, name, sandbox, seen_from, time};
 
-fn report(id: &str) -> SubscriptionReport {
+pub fn report(customer: CustomerKey, id: &str) -> SubscriptionReport {
     SubscriptionReport {
-        id: SubscriptionId::parse(id).expect("a name for a subscription"),
+        key: SubscriptionKey { customer, id: SubscriptionId::parse(id).expect("an id") },
         plan_id: None,
         name: None,
         status: SubscriptionStatus::Active,
@@ -15,26 +15,19 @@ fn report(id: &str) -> SubscriptionReport {
     }
 }
 
-fn started(id: &str, at: &str) -> SubscriptionReport {
-    SubscriptionReport { started_at: Some(time(at)), ..report(id) }
+fn started(customer: CustomerKey, id: &str, at: &str) -> SubscriptionReport {
+    SubscriptionReport { started_at: Some(time(at)), ..report(customer, id) }
 }
 
-fn record(service: &Service, customer: &Customer, report: &SubscriptionReport) -> Recorded {
-    service.roster.record_subscription(&by_id(customer), report).expect("a live customer")
+fn new(written: SubscriptionWrite) -> Subscription {
+    assert_eq!((written.before, written.after.version), (None, 1));
+    written.after
 }
 
-fn new(recorded: Recorded) -> Subscription {
-    match recorded {
-        Recorded::New(subscription) => subscription,
-        Recorded::Replaced(_) => panic!("it took the place of another: {recorded:?}"),
-    }
-}
-
-fn replaced(recorded: Recorded) -> Subscription {
-    match recorded {
-        Recorded::Replaced(subscription) => subscription,
-        Recorded::New(_) => panic!("it is new: {recorded:?}"),
-    }
+fn replaced(written: SubscriptionWrite) -> Subscription {
+    let before = written.before.expect("a subscription that was there");
+    assert_eq!(written.after.version, before.version + 1);
+    written.after
 }
 
 fn ids(subscriptions: &[Subscription]) -> Vec<&str> {
@@ -45,50 +38,49 @@ const NOON: &str = "2025-01-15T12:00:00Z";
 const LATER: &str = "2025-01-15T12:00:01Z";
 
 #[test]
-fn a_first_report_is_new_and_a_second_takes_its_place() {
+fn a_second_report_replaces_the_first() {
     let service = Service::start();
-    let ada = service.register_named("ada");
+    let ada = by_id(&service.register_named("ada"));
     let first = SubscriptionReport {
         plan_id: PlanId::parse("gold").ok(),
         name: Some(name("Gold")),
-        started_at: Some(time("2024-01-01T00:00:00Z")),
-        ..report("s")
+        ..started(ada.clone(), "s", "2024-01-01T00:00:00Z")
     };
-    let subscription = new(record(&service, &ada, &first));
+    let subscription = new(service.record(first.clone()).expect("a live customer"));
     assert_eq!((&subscription.plan_id, &subscription.name), (&first.plan_id, &first.name));
     assert_eq!(subscription.started_at, time("2024-01-01T00:00:00Z"));
     let second = SubscriptionReport {
         status: SubscriptionStatus::Cancelled,
-        started_at: Some(time("2024-02-01T00:00:00Z")),
         cancelled_at: Some(time("2024-03-01T00:00:00Z")),
-        ..report("s")
+        ..started(ada.clone(), "s", "2024-02-01T00:00:00Z")
     };
-    let subscription = replaced(record(&service, &ada, &second));
-    assert_eq!((&subscription.plan_id, &subscription.name), (&None, &None), "what is not told is not kept");
+    let subscription = replaced(service.record(second.clone()).expect("a live customer"));
+    assert_eq!((&subscription.plan_id, &subscription.name), (&None, &None), "what is not reported is not kept");
     assert_eq!(subscription.cancelled_at, second.cancelled_at);
-    let listed = service.roster.list_subscriptions(&by_id(&ada), None, PageSize::DEFAULT).expect("a page");
+    let listed = service.roster.list_subscriptions(&ada, None, PageSize::DEFAULT).expect("a page");
     assert_eq!(listed.items, [subscription]);
 }
 
 #[test]
-fn a_subscription_started_when_it_was_first_told_of_unless_told_otherwise() {
+fn a_subscription_started_when_it_was_first_reported_unless_reported_otherwise() {
     let service = Service::start();
-    let ada = service.register_named("ada");
-    assert_eq!(new(record(&service, &ada, &report("s"))).started_at, time(NOON));
+    let ada = by_id(&service.register_named("ada"));
+    let record = |report| service.record(report).expect("a live customer");
+    assert_eq!(new(record(report(ada.clone(), "s"))).started_at, time(NOON));
     service.clock.set(time(LATER));
-    assert_eq!(replaced(record(&service, &ada, &report("s"))).started_at, time(NOON));
-    let told = started("s", "2024-01-01T00:00:00Z");
-    assert_eq!(replaced(record(&service, &ada, &told)).started_at, time("2024-01-01T00:00:00Z"));
-    assert_eq!(replaced(record(&service, &ada, &report("s"))).started_at, time("2024-01-01T00:00:00Z"));
+    assert_eq!(replaced(record(report(ada.clone(), "s"))).started_at, time(NOON));
+    let with_start = started(ada.clone(), "s", "2024-01-01T00:00:00Z");
+    assert_eq!(replaced(record(with_start)).started_at, time("2024-01-01T00:00:00Z"));
+    assert_eq!(replaced(record(report(ada, "s"))).started_at, time("2024-01-01T00:00:00Z"));
 }
 
 #[test]
-fn when_it_was_first_and_last_told_of_is_kept_and_never_goes_back() {
+fn the_times_of_the_first_and_last_report_are_kept_and_never_go_back() {
     let service = Service::start();
-    let ada = service.register_named("ada");
-    let times = |now: &str, recorded: fn(Recorded) -> Subscription| -> (Timestamp, Timestamp) {
+    let ada = by_id(&service.register_named("ada"));
+    let times = |now: &str, check: fn(SubscriptionWrite) -> Subscription| -> (Timestamp, Timestamp) {
         service.clock.set(time(now));
-        let subscription = recorded(record(&service, &ada, &report("s")));
+        let subscription = check(service.record(report(ada.clone(), "s")).expect("a live customer"));
         (subscription.created_at, subscription.updated_at)
     };
     assert_eq!(times(NOON, new), (time(NOON), time(NOON)));
@@ -97,31 +89,41 @@ fn when_it_was_first_and_last_told_of_is_kept_and_never_goes_back() {
 }
 
 #[test]
-fn subscriptions_of_a_customer_that_is_not_there_or_somebody_else_s_are_not_found() {
+fn a_report_leaves_the_customer_as_it_is() {
+    let service = Service::start();
+    let ada = service.register_named("ada");
+    service.clock.set(time(LATER));
+    service.record(report(by_id(&ada), "s")).expect("a live customer");
+    assert_eq!(service.find(&ada), Some(ada));
+}
+
+#[test]
+fn subscriptions_of_an_unknown_deleted_or_foreign_customer_are_not_found() {
     let service = Service::start();
     let [ada, gone] = ["ada", "gone"].map(|id| service.register_named(id));
-    record(&service, &ada, &report("s"));
-    record(&service, &gone, &report("s"));
-    service.roster.delete_customer(&by_id(&gone)).expect("a live customer");
+    for customer in [&ada, &gone] {
+        service.record(report(by_id(customer), "s")).expect("a live customer");
+    }
+    service.delete(by_id(&gone)).expect("a live customer");
     for key in [
         by_id(&gone),
-        by_external_id(service.tenant, "nobody"),
+        by_external_id(service.tenant, "unknown"),
         seen_from(service.another_tenant(), &ada),
         seen_from(sandbox(service.tenant), &ada),
     ] {
-        let recorded = service.roster.record_subscription(&key, &report("t"));
-        assert!(matches!(recorded, Err(RecordSubscriptionError::NotFound)), "{key:?}: {recorded:?}");
+        let recorded = service.record(report(key.clone(), "t"));
+        assert!(matches!(recorded, Err(WriteError::NotFound)), "{key:?}: {recorded:?}");
         let listed = service.roster.list_subscriptions(&key, None, PageSize::DEFAULT);
         assert!(matches!(listed, Err(ListSubscriptionsError::NotFound)), "{key:?}: {listed:?}");
     }
 }
 
 #[test]
-fn pages_stand_last_started_first_and_make_up_the_whole_list() {
+fn pages_list_the_last_started_first_and_make_up_the_whole_list() {
     let service = Service::start();
-    let ada = service.register_named("ada");
+    let ada = by_id(&service.register_named("ada"));
     for (id, at) in [("a", NOON), ("c", LATER), ("b", NOON)] {
-        record(&service, &ada, &started(id, at));
+        service.record(started(ada.clone(), id, at)).expect("a live customer");
     }
     let key = by_external_id(service.tenant, "ada");
     let two = PageSize::new(2).expect("1 to 100");
@@ -137,10 +139,10 @@ fn pages_stand_last_started_first_and_make_up_the_whole_list() {
 fn the_current_subscription_is_the_active_one_that_started_last() {
     let service = Service::start();
     let [ada, eda] = ["ada", "eda"].map(|id| service.register_named(id));
-    record(&service, &ada, &started("old", "2024-01-01T00:00:00Z"));
-    record(&service, &ada, &started("new", NOON));
-    let ended = SubscriptionReport { status: SubscriptionStatus::Cancelled, ..started("ended", LATER) };
-    record(&service, &ada, &ended);
+    let ended = SubscriptionReport { status: SubscriptionStatus::Cancelled, ..started(by_id(&ada), "ended", LATER) };
+    for report in [started(by_id(&ada), "old", "2024-01-01T00:00:00Z"), started(by_id(&ada), "new", NOON), ended] {
+        service.record(report).expect("a live customer");
+    }
     let current = service.roster.current_subscriptions(&[&eda, &ada].map(|one| (one.tenant(), one.id())));
     let current: Vec<_> = current.into_iter().map(|found| found.expect("an answer")).collect();
     let current: Vec<_> = current.iter().map(|one| one.as_ref().map(|one| one.id.as_str())).collect();
@@ -148,12 +150,12 @@ fn the_current_subscription_is_the_active_one_that_started_last() {
 }
 
 #[test]
-fn a_store_that_is_out_of_order_is_told() {
+fn a_broken_store_is_reported() {
     let service = Service::start();
     let ada = service.register_named("ada");
-    service.store.break_down();
-    let recorded = service.roster.record_subscription(&by_id(&ada), &report("s"));
-    assert!(matches!(recorded, Err(RecordSubscriptionError::Store(_))), "{recorded:?}");
+    service.store.interceptor.break_down();
+    let recorded = service.record(report(by_id(&ada), "s"));
+    assert!(matches!(recorded, Err(WriteError::Store(_))), "{recorded:?}");
     let listed = service.roster.list_subscriptions(&by_id(&ada), None, PageSize::DEFAULT);
     assert!(matches!(listed, Err(ListSubscriptionsError::Store(_))), "{listed:?}");
     let current = service.roster.current_subscriptions(&[(ada.tenant(), ada.id())]);

@@ -1,114 +1,82 @@
-//! A store that counts what it is asked, and that can be out of order.
+//! A store that counts its work, and that can fail on request.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
-use roster_application::ports::{
-    ApiKeyRepository, Claims, CustomerKey, CustomerRepository, MerchantRepository, Store, StoreError,
-    SubscriptionRepository, Taken, UnitOfWork, Verdict, Work,
-};
-use roster_domain::{Customer, CustomerId, Tenant};
-use roster_memory::MemoryStore;
+use roster_application::ports::{CustomerKey, CustomerRef, CustomerRepository, StoreError, Write};
+use roster_domain::{Customer, CustomerId};
+use roster_memory::{InterceptedStore, Interceptor};
 
 /// The memory store, watched.
+pub type WatchedStore = InterceptedStore<Watch>;
+
+/// What is counted, and what goes wrong.
 #[derive(Default)]
-pub struct WatchedStore {
-    rows: MemoryStore,
+pub struct Watch {
     runs: AtomicUsize,
-    updates: AtomicUsize,
-    out_of_order: AtomicBool,
+    writes: AtomicUsize,
+    is_broken: AtomicBool,
+    corrupt: OnceLock<CustomerId>,
+    other_writer: Mutex<Option<OtherWriter>>,
 }
 
-impl WatchedStore {
-    /// How many units of work it was given.
+type OtherWriter = Box<dyn FnMut(&mut dyn CustomerRepository) + Send>;
+
+impl Watch {
+    /// How many units of work the store was given.
     pub fn runs(&self) -> usize {
         self.runs.load(Ordering::SeqCst)
     }
 
-    /// How many customers it was told to update.
-    pub fn updates(&self) -> usize {
-        self.updates.load(Ordering::SeqCst)
+    /// How many writes of customers it was given.
+    pub fn writes(&self) -> usize {
+        self.writes.load(Ordering::SeqCst)
     }
 
-    /// Lets it be unavailable from now on.
+    /// Makes it unavailable from now on.
     pub fn break_down(&self) {
-        self.out_of_order.store(true, Ordering::SeqCst);
+        self.is_broken.store(true, Ordering::SeqCst);
     }
 
-    fn enter(&self) -> Result<(), StoreError> {
-        self.runs.fetch_add(1, Ordering::SeqCst);
-        self.ping()
+    /// Makes the row of a customer unreadable from now on.
+    pub fn corrupt(&self, customer: &Customer) {
+        self.corrupt.set(customer.id()).expect("one corrupt row");
     }
 
-    fn watch(&self, uow: &mut dyn UnitOfWork, work: &mut Work<'_>) -> Verdict {
-        work(&mut WatchedUnitOfWork { uow, updates: &self.updates })
-    }
-}
-
-impl Store for WatchedStore {
-    fn run_transaction(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
-        self.enter()?;
-        self.rows.run_transaction(&mut |uow| self.watch(uow, work))
+    /// Has `other_writer` write just before each batch of writes, as another process could.
+    pub fn race(&self, other_writer: impl FnMut(&mut dyn CustomerRepository) + Send + 'static) {
+        *self.other_writer.lock().expect("no panic before") = Some(Box::new(other_writer));
     }
 
-    fn run_direct(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
-        self.enter()?;
-        self.rows.run_direct(&mut |uow| self.watch(uow, work))
-    }
-
-    fn ping(&self) -> Result<(), StoreError> {
-        if self.out_of_order.load(Ordering::SeqCst) {
-            return Err(StoreError::unavailable("out of order"));
+    fn check(&self, mut customers: impl Iterator<Item = CustomerId>) -> Result<(), StoreError> {
+        match self.corrupt.get() {
+            Some(id) if customers.any(|customer| customer == *id) => {
+                Err(StoreError::Corrupt { table: "customers", column: "name", id: id.uuid() })
+            }
+            _ => Ok(()),
         }
-        self.rows.ping()
     }
 }
 
-struct WatchedUnitOfWork<'a> {
-    uow: &'a mut dyn UnitOfWork,
-    updates: &'a AtomicUsize,
-}
-
-impl UnitOfWork for WatchedUnitOfWork<'_> {
-    fn customers(&mut self) -> &mut dyn CustomerRepository {
-        self
+impl Interceptor for Watch {
+    fn before_work(&self) -> Result<(), StoreError> {
+        self.runs.fetch_add(1, Ordering::SeqCst);
+        if self.is_broken.load(Ordering::SeqCst) { Err(StoreError::unavailable("broken")) } else { Ok(()) }
     }
 
-    fn subscriptions(&mut self) -> &mut dyn SubscriptionRepository {
-        self.uow.subscriptions()
+    fn before_write(&self, customers: &mut dyn CustomerRepository, writes: &[Write]) -> Result<(), StoreError> {
+        self.writes.fetch_add(writes.len(), Ordering::SeqCst);
+        self.check(writes.iter().map(|write| write.after().id()))?;
+        if let Some(other_writer) = &mut *self.other_writer.lock().expect("no panic before") {
+            other_writer(customers);
+        }
+        Ok(())
     }
 
-    fn merchants(&mut self) -> &mut dyn MerchantRepository {
-        self.uow.merchants()
-    }
-
-    fn api_keys(&mut self) -> &mut dyn ApiKeyRepository {
-        self.uow.api_keys()
-    }
-}
-
-impl CustomerRepository for WatchedUnitOfWork<'_> {
-    fn insert_free(&mut self, customers: &[&Customer]) -> Result<Vec<bool>, StoreError> {
-        self.uow.customers().insert_free(customers)
-    }
-
-    fn taken(&mut self, claims: &Claims<'_>) -> Result<Taken, StoreError> {
-        self.uow.customers().taken(claims)
-    }
-
-    fn find(&mut self, keys: &[CustomerKey]) -> Result<Vec<Option<Customer>>, StoreError> {
-        self.uow.customers().find(keys)
-    }
-
-    fn lock(&mut self, key: &CustomerKey) -> Result<Option<Customer>, StoreError> {
-        self.uow.customers().lock(key)
-    }
-
-    fn update(&mut self, customer: &Customer, claims: &Claims<'_>) -> Result<(), StoreError> {
-        self.updates.fetch_add(1, Ordering::SeqCst);
-        self.uow.customers().update(customer, claims)
-    }
-
-    fn list(&mut self, tenant: Tenant, before: Option<CustomerId>, limit: usize) -> Result<Vec<Customer>, StoreError> {
-        self.uow.customers().list(tenant, before, limit)
+    fn before_find(&self, keys: &[CustomerKey]) -> Result<(), StoreError> {
+        self.check(keys.iter().filter_map(|key| match key.customer {
+            CustomerRef::Id(id) => Some(id),
+            CustomerRef::ExternalId(_) => None,
+        }))
     }
 }

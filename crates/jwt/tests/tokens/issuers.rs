@@ -1,11 +1,11 @@
-//! What may be said of an issuer.
+//! The settings of issuers: which are valid, and the faults of the others.
 
 use roster_jwt::{Issuer, Settings, Tokens};
 
 use crate::signer::{ED25519, P256, P384, RSA, SECRET, pem};
 use crate::{settings, with_key, with_secret};
 
-/// The fields with a fault, and their rules.
+/// The faults of the settings, as `field: rule`.
 fn faults(settings: Settings) -> Vec<String> {
     let faults = Issuer::parse(settings).err().unwrap_or_default();
     faults.into_iter().map(|fault| format!("{}: {}", fault.field, fault.rule)).collect()
@@ -13,16 +13,16 @@ fn faults(settings: Settings) -> Vec<String> {
 
 #[track_caller]
 fn assert_fault(settings: Settings, expected: &str) {
-    let told = faults(settings);
-    assert!(told.len() == 1 && told[0].starts_with(expected), "{told:?} instead of {expected}");
+    let found = faults(settings);
+    assert!(found.len() == 1 && found[0].starts_with(expected), "{found:?} instead of {expected}");
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_at_once() {
-    let told =
+fn all_faults_are_reported_together() {
+    let found =
         faults(Settings { leeway_seconds: Some(31), scope_claim: Some("exp".to_owned()), ..Settings::default() });
     assert_eq!(
-        told,
+        found,
         [
             "algorithms: must be one or more of HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, \
              ES384 and EdDSA",
@@ -48,14 +48,14 @@ fn names_and_bounds_are_checked() {
         assert_fault(with_secret(&["HS256", algorithm]), "algorithms: ");
     }
     for claim in ["", "iss", "aud", "exp", "nbf", "iat", "environment", "scope"] {
-        let told = faults(Settings { merchant_claim: Some(claim.to_owned()), ..good() });
-        assert_eq!(told.len(), 1, "{claim}: {told:?}");
+        let found = faults(Settings { merchant_claim: Some(claim.to_owned()), ..good() });
+        assert_eq!(found.len(), 1, "{claim}: {found:?}");
     }
     assert_eq!(faults(Settings { merchant_claim: Some("sub".to_owned()), ..good() }), Vec::<String>::new());
 }
 
 #[test]
-fn a_secret_is_as_long_as_the_digests_that_are_made_with_it() {
+fn a_secret_shorter_than_its_longest_digest_is_refused() {
     for (algorithms, shortest) in [(&["HS256"][..], 32), (&["HS256", "HS384"], 48), (&["HS512", "HS256"], 64)] {
         let of_length = |length: usize| Settings { secret: Some("s".repeat(length)), ..settings(algorithms) };
         assert_eq!(faults(of_length(shortest)), Vec::<String>::new());
@@ -64,7 +64,7 @@ fn a_secret_is_as_long_as_the_digests_that_are_made_with_it() {
 }
 
 #[test]
-fn an_algorithm_that_the_key_is_not_for_is_refused() {
+fn an_algorithm_that_does_not_fit_the_key_is_refused() {
     let expected = "algorithms: must be such as the key can be used with";
     for wrong in ["RS256", "PS512", "ES256", "EdDSA"] {
         assert_fault(with_secret(&["HS256", wrong]), expected);
@@ -80,7 +80,7 @@ fn an_algorithm_that_the_key_is_not_for_is_refused() {
 }
 
 #[test]
-fn a_public_key_is_one_public_key_in_pem() {
+fn anything_but_one_public_key_in_pem_is_refused() {
     let good = RSA.pem();
     let der = [0x30, 0x03, 0x02, 0x01, 0x01];
     let wrong = [
@@ -104,7 +104,7 @@ fn a_public_key_is_one_public_key_in_pem() {
 }
 
 #[test]
-fn there_is_one_kind_of_keys_and_only_a_single_key_has_a_kid_here() {
+fn an_issuer_has_one_kind_of_key_and_only_a_single_key_has_a_key_id() {
     let both = Settings { public_key: Some(RSA.pem()), ..with_secret(&["HS256"]) };
     assert_fault(both, "secret, public_key, jwks_file, jwks_url: exactly one");
     let two = Settings {
@@ -123,7 +123,7 @@ fn there_is_one_kind_of_keys_and_only_a_single_key_has_a_kid_here() {
 }
 
 #[test]
-fn keys_are_fetched_over_https_or_from_this_machine() {
+fn a_jwks_url_is_https_or_on_this_machine() {
     let at = |url: &str| Settings { jwks_url: Some(url.to_owned()), ..settings(&["RS256"]) };
     for url in [
         "https://issuer.example/.well-known/jwks.json?v=1",
@@ -156,7 +156,7 @@ fn keys_are_fetched_over_https_or_from_this_machine() {
 }
 
 #[test]
-fn nothing_shows_a_secret() {
+fn debug_output_and_faults_contain_no_secret() {
     let issuer = Issuer::parse(with_secret(&["HS256"])).expect("an issuer");
     let wrong = Settings { leeway_seconds: Some(-1), ..with_secret(&["HS256"]) };
     let faults = Issuer::parse(wrong.clone()).expect_err("a fault");
@@ -169,6 +169,9 @@ fn nothing_shows_a_secret() {
 fn a_file_that_cannot_be_read_stops_the_start_and_names_its_issuer() {
     let missing = Settings { jwks_file: Some("/nowhere/keys.json".into()), ..settings(&["RS256"]) };
     let refused = Tokens::start(vec![Issuer::parse(missing).expect("an issuer")]).err().expect("a refusal");
-    let told = refused.to_string();
-    assert!(told.starts_with("the keys of https://issuer.example: the file cannot be read: No such file"), "{told}");
+    let message = refused.to_string();
+    assert!(
+        message.starts_with("the keys of https://issuer.example: the file cannot be read: No such file"),
+        "{message}"
+    );
 }

@@ -1,4 +1,4 @@
-//! Tokens as their issuers sign them, and as those do who are no issuers.
+//! Tokens that trusted issuers signed, and tokens that attackers made.
 
 mod issuers;
 mod refusals;
@@ -14,7 +14,7 @@ use crate::signer::{SECRET, Signer};
 
 const MERCHANT: &str = "org_01h2xcejqtf2nbrexx3vqjhp41";
 
-/// When every token is shown.
+/// The time at which the tests verify tokens, in seconds since 1970.
 const NOW: i64 = 1_800_000_000;
 
 fn now() -> Timestamp {
@@ -25,7 +25,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(seconds * 1000).expect("a time")
 }
 
-/// What is said of an issuer, but for its keys.
+/// The settings of an issuer, without keys.
 fn settings(algorithms: &[&str]) -> Settings {
     Settings {
         issuer: Some("https://issuer.example".to_owned()),
@@ -35,12 +35,12 @@ fn settings(algorithms: &[&str]) -> Settings {
     }
 }
 
-/// An issuer with a public key.
+/// The settings of an issuer with a public key.
 fn with_key(algorithms: &[&str], signer: &Signer) -> Settings {
     Settings { public_key: Some(signer.pem()), ..settings(algorithms) }
 }
 
-/// An issuer with the secret [`SECRET`].
+/// The settings of an issuer with the secret [`SECRET`].
 fn with_secret(algorithms: &[&str]) -> Settings {
     Settings { secret: Some(SECRET.to_owned()), ..settings(algorithms) }
 }
@@ -49,12 +49,12 @@ fn trusting(settings: Settings) -> Tokens {
     Tokens::start(vec![Issuer::parse(settings).expect("an issuer")]).expect("its keys")
 }
 
-/// A header with nothing unusual.
+/// A valid header.
 fn header(algorithm: &str) -> Value {
     json!({ "alg": algorithm, "typ": "JWT" })
 }
 
-/// Claims with nothing wrong.
+/// Valid claims.
 fn claims() -> Value {
     json!({
         "iss": "https://issuer.example",
@@ -66,7 +66,7 @@ fn claims() -> Value {
     })
 }
 
-/// The same object with some members set to others, or taken out where those are null.
+/// The same object with the members of `others`; null removes a member.
 fn but(mut object: Value, others: &Value) -> Value {
     for (name, value) in others.as_object().expect("an object") {
         match value {
@@ -82,7 +82,7 @@ fn verify(tokens: &Tokens, token: &str) -> Result<TokenClaims, TokenError> {
 }
 
 #[track_caller]
-fn assert_taken(tokens: &Tokens, token: &str) {
+fn assert_accepted(tokens: &Tokens, token: &str) {
     assert!(verify(tokens, token).is_ok(), "refused: {token}");
 }
 

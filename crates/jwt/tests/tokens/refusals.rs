@@ -1,4 +1,4 @@
-//! Tokens that open nothing.
+//! Tokens that are refused.
 
 use std::sync::LazyLock;
 
@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use crate::signer::{ED25519, OTHER_RSA, P256, P384, RSA, SECRET, Signer, encode};
 use crate::{
-    MERCHANT, NOW, assert_refused, assert_taken, at, but, claims, header, settings, trusting, verify, with_key,
+    MERCHANT, NOW, assert_accepted, assert_refused, at, but, claims, header, settings, trusting, verify, with_key,
     with_secret,
 };
 
-/// An issuer with a secret, and the one who knows it.
+/// A verifier that trusts an issuer with a shared secret, and the signer of that issuer.
 fn shared() -> (Tokens, Signer) {
     (trusting(with_secret(&["HS256", "HS384", "HS512"])), Signer::secret(SECRET))
 }
@@ -26,7 +26,7 @@ fn without_an_issuer_every_token_is_refused() {
 }
 
 #[test]
-fn what_is_no_token_is_refused() {
+fn a_malformed_token_is_refused() {
     let (tokens, signer) = shared();
     let good = signer.token(&header("HS256"), &claims());
     let [head, body, signature] = <[&str; 3]>::try_from(good.split('.').collect::<Vec<_>>()).expect("three parts");
@@ -55,7 +55,7 @@ fn what_is_no_token_is_refused() {
     ] {
         assert_refused(&tokens, &token);
     }
-    assert_taken(&tokens, &good);
+    assert_accepted(&tokens, &good);
 }
 
 #[test]
@@ -63,16 +63,16 @@ fn a_token_of_more_than_8_kib_is_refused() {
     let (tokens, signer) = shared();
     let of_length = |length: usize| {
         let token = |filling| signer.token(&header("HS256"), &but(claims(), &json!({ "x": "x".repeat(filling) })));
-        // Three bytes are four characters.
+        // Base64 writes three bytes as four characters.
         let short = token(0).len();
         (0..3).map(|more| token((length - short) / 4 * 3 + more)).find(|token| token.len() == length)
     };
-    assert_taken(&tokens, &of_length(8 * 1024).expect("a token"));
+    assert_accepted(&tokens, &of_length(8 * 1024).expect("a token"));
     assert_refused(&tokens, &of_length(8 * 1024 + 1).or_else(|| of_length(8 * 1024 + 2)).expect("a token"));
 }
 
 #[test]
-fn a_token_without_a_signature_is_refused_however_it_says_so() {
+fn an_unsigned_token_or_an_unknown_algorithm_is_refused() {
     let (tokens, signer) = shared();
     for algorithm in ["none", "None", "NONE", "nOnE", "", "hs256", "HS256 ", "HS1", "A128KW", "ES256K"] {
         let message = format!("{}.{}", encode(header(algorithm).to_string()), encode(claims().to_string()));
@@ -85,7 +85,7 @@ fn a_token_without_a_signature_is_refused_however_it_says_so() {
 }
 
 #[test]
-fn a_public_key_is_no_secret() {
+fn a_token_signed_with_the_public_key_as_a_secret_is_refused() {
     for (algorithm, signer) in [("RS256", &*RSA), ("ES256", &*P256), ("ES384", &*P384), ("EdDSA", &*ED25519)] {
         let tokens = trusting(with_key(&[algorithm], signer));
         let pem = signer.pem();
@@ -103,13 +103,13 @@ fn an_algorithm_that_the_issuer_does_not_use_is_refused() {
     for algorithm in ["RS256", "RS384", "PS256", "PS512"] {
         assert_refused(&tokens, &RSA.token(&header(algorithm), &claims()));
     }
-    assert_taken(&tokens, &RSA.token(&header("PS384"), &claims()));
+    assert_accepted(&tokens, &RSA.token(&header("PS384"), &claims()));
     let tokens = trusting(with_secret(&["HS512"]));
     assert_refused(&tokens, &Signer::secret(SECRET).token(&header("HS256"), &claims()));
 }
 
 #[test]
-fn another_key_or_another_algorithm_makes_a_bad_signature() {
+fn a_signature_by_another_key_or_algorithm_is_refused() {
     let tokens = trusting(with_key(&["RS256", "PS256"], &RSA));
     assert_refused(&tokens, &OTHER_RSA.token(&header("RS256"), &claims()));
     let swapped = RSA.token_of(&header("RS256").to_string(), &claims().to_string(), "PS256");
@@ -120,14 +120,14 @@ fn another_key_or_another_algorithm_makes_a_bad_signature() {
     assert_refused(&tokens, &Signer::secret(&SECRET[1..]).token(&header("HS256"), &claims()));
     let tokens = trusting(with_key(&["ES256"], &P256));
     let message = format!("{}.{}", encode(header("ES256").to_string()), encode(claims().to_string()));
-    // All zeros was once a signature of everything (CVE-2022-21449).
+    // CVE-2022-21449: Java accepted an all-zero ECDSA signature for every message.
     for bytes in [0, 64, 96] {
         assert_refused(&tokens, &format!("{message}.{}", encode(vec![0; bytes])));
     }
 }
 
 #[test]
-fn a_kid_that_is_not_the_keys_own_is_refused() {
+fn a_kid_other_than_the_one_of_the_key_is_refused() {
     let named = |id: &Value| but(header("HS256"), &json!({ "kid": id }));
     let strange = [
         "2",
@@ -144,7 +144,7 @@ fn a_kid_that_is_not_the_keys_own_is_refused() {
     for key_id in [None, Some("1")] {
         let tokens = trusting(Settings { key_id: key_id.map(str::to_owned), ..with_secret(&["HS256"]) });
         let signer = Signer::secret(SECRET);
-        assert_taken(&tokens, &signer.token(&header("HS256"), &claims()));
+        assert_accepted(&tokens, &signer.token(&header("HS256"), &claims()));
         assert_eq!(verify(&tokens, &signer.token(&named(&json!("1")), &claims())).is_ok(), key_id.is_some());
         for id in strange {
             assert_refused(&tokens, &signer.token(&named(&json!(id)), &claims()));
@@ -180,18 +180,18 @@ fn a_token_that_brings_its_own_key_is_refused() {
         json!({ "typ": "JWE" }),
         json!({ "typ": 1 }),
     ] {
-        // Not even the issuer may.
+        // The issuer itself must not bring a key either.
         for signer in [&RSA, &OTHER_RSA] {
             assert_refused(&tokens, &signer.token(&but(header("RS256"), &brought), &claims()));
         }
     }
-    // `null` is a value, too.
+    // A parameter with the value `null` is present, too.
     let header = r#"{"alg":"RS256","jku":null}"#;
     assert_refused(&tokens, &RSA.token_of(header, &claims().to_string(), "RS256"));
 }
 
 #[test]
-fn a_key_that_stands_twice_is_refused() {
+fn a_duplicate_json_key_is_refused() {
     let (tokens, signer) = shared();
     let (head, body) = (header("HS256").to_string(), claims().to_string());
     for (header, claims) in [
@@ -202,11 +202,11 @@ fn a_key_that_stands_twice_is_refused() {
     ] {
         assert_refused(&tokens, &signer.token_of(&header, &claims, "HS256"));
     }
-    assert_taken(&tokens, &signer.token_of(&head, &body, "HS256"));
+    assert_accepted(&tokens, &signer.token_of(&head, &body, "HS256"));
 }
 
 #[test]
-fn a_claim_that_is_wrong_or_absent_is_refused() {
+fn a_wrong_or_missing_claim_is_refused() {
     let (tokens, signer) = shared();
     for wrong in [
         json!({ "iss": null }),
@@ -265,7 +265,7 @@ fn a_claim_that_is_wrong_or_absent_is_refused() {
 }
 
 #[test]
-fn a_published_key_that_is_for_something_else_signs_nothing() {
+fn a_published_key_for_another_purpose_is_not_used() {
     let encryption = but(RSA.jwk("enc"), &json!({ "use": "enc" }));
     let wraps = but(RSA.jwk("wraps"), &json!({ "use": null, "key_ops": ["wrapKey"] }));
     let other_algorithm = but(RSA.jwk("ps"), &json!({ "alg": "PS256" }));
@@ -280,7 +280,7 @@ fn a_published_key_that_is_for_something_else_signs_nothing() {
     assert_refused(&tokens, &secret.token(&named("HS256", "oct"), &claims()));
 }
 
-/// A good token of each kind, with those who trust its issuer.
+/// A valid token of each kind, with a verifier that accepts it.
 static GOOD: LazyLock<Vec<(Tokens, String)>> = LazyLock::new(|| {
     let secret = Signer::secret(SECRET);
     let signers = [("RS256", &*RSA), ("PS256", &*RSA), ("ES256", &*P256), ("ES384", &*P384), ("EdDSA", &*ED25519)];
@@ -291,12 +291,12 @@ static GOOD: LazyLock<Vec<(Tokens, String)>> = LazyLock::new(|| {
     public.into_iter().chain([shared]).collect()
 });
 
-/// Bytes that a header may carry.
+/// Characters to put into a token; all are legal in an HTTP header.
 const LETTERS: &[u8] = b"ABCxyz0189-_.=+/ ";
 
 proptest! {
     #[test]
-    fn no_token_but_the_one_that_was_signed_is_taken(
+    fn a_changed_token_is_refused(
         which in 0usize..6,
         places in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(LETTERS)), 1..4),
         cut in prop::option::of(any::<prop::sample::Index>()),
@@ -323,7 +323,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_is_a_token(text in "\\PC{0,80}|[A-Za-z0-9_-]{0,40}\\.[A-Za-z0-9_-]{0,40}\\.[A-Za-z0-9_-]{0,40}") {
+    fn a_random_text_is_refused(text in "\\PC{0,80}|[A-Za-z0-9_-]{0,40}\\.[A-Za-z0-9_-]{0,40}\\.[A-Za-z0-9_-]{0,40}") {
         prop_assert_eq!(verify(&GOOD[5].0, &text), Err(TokenError::Refused));
     }
 }

@@ -1,4 +1,4 @@
-//! An issuer's side: keys, and whatever they are told to sign.
+//! Signs any header and claims, valid or not, with keys of every type.
 
 use std::sync::LazyLock;
 
@@ -15,7 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-/// As long as the strongest algorithm asks for.
+/// Long enough for HS512, which needs 64 bytes.
 pub const SECRET: &str = "sixty-four bytes that nobody else knows, and that no one guesses!";
 
 pub static RSA: LazyLock<Signer> = LazyLock::new(|| Signer::rsa(KeySize::Rsa2048));
@@ -26,7 +26,7 @@ pub static P384: LazyLock<Signer> =
     LazyLock::new(|| Signer::P384(EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).expect("a key")));
 pub static ED25519: LazyLock<Signer> = LazyLock::new(|| Signer::Ed25519(Ed25519KeyPair::generate().expect("a key")));
 
-/// A key that signs.
+/// A signing key.
 pub enum Signer {
     Secret(Vec<u8>),
     Rsa(RsaKeyPair),
@@ -44,7 +44,7 @@ impl Signer {
         Self::Secret(secret.as_ref().to_vec())
     }
 
-    /// A token with this header and these claims, signed as the header's `alg` says.
+    /// A token with this header and these claims, signed with the header's `alg`.
     pub fn token(&self, header: &Value, claims: &Value) -> String {
         self.token_of(&header.to_string(), &claims.to_string(), header["alg"].as_str().unwrap_or_default())
     }
@@ -97,7 +97,7 @@ impl Signer {
         pem("PUBLIC KEY", der.as_ref())
     }
 
-    /// Its public key as issuers publish it.
+    /// Its public key as a JWK; the shared secret itself for [`Signer::Secret`].
     pub fn jwk(&self, id: &str) -> Value {
         match self {
             Self::Secret(secret) => json!({ "kty": "oct", "kid": id, "k": encode(secret) }),

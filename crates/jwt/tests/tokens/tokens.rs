@@ -1,4 +1,4 @@
-//! Tokens that are taken, and what is read from them.
+//! Tokens that are accepted, and the claims that they return.
 
 use roster_application::ports::{TokenError, TokenVerifier as _};
 use roster_application::{Scope, Scopes};
@@ -8,14 +8,14 @@ use serde_json::json;
 
 use crate::signer::{ED25519, P256, P384, RSA, SECRET, Signer};
 use crate::{
-    MERCHANT, NOW, assert_refused, assert_taken, at, but, claims, header, settings, trusting, verify, with_key,
+    MERCHANT, NOW, assert_accepted, assert_refused, at, but, claims, header, settings, trusting, verify, with_key,
     with_secret,
 };
 
 const RSA_ALGORITHMS: [&str; 6] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
 
 #[test]
-fn a_token_of_every_algorithm_is_taken() {
+fn a_token_of_every_algorithm_is_accepted() {
     let secret = Signer::secret(SECRET);
     let hmac = ["HS256", "HS384", "HS512"];
     let keys: [(&[&str], &Signer); 5] =
@@ -27,13 +27,13 @@ fn a_token_of_every_algorithm_is_taken() {
         };
         let tokens = trusting(inline);
         for algorithm in algorithms {
-            assert_taken(&tokens, &signer.token(&header(algorithm), &claims()));
+            assert_accepted(&tokens, &signer.token(&header(algorithm), &claims()));
         }
     }
 }
 
 #[test]
-fn it_says_merchant_environment_and_scopes() {
+fn a_token_carries_merchant_environment_and_scopes() {
     let (tokens, signer) = (trusting(with_secret(&["HS256"])), Signer::secret(SECRET));
     let read = |others| verify(&tokens, &signer.token(&header("HS256"), &but(claims(), &others))).expect("a token");
     let found = read(json!({}));
@@ -49,7 +49,7 @@ fn it_says_merchant_environment_and_scopes() {
 }
 
 #[test]
-fn claims_may_have_other_names() {
+fn the_names_of_the_claims_can_be_configured() {
     let (tokens, signer) = (
         trusting(Settings {
             merchant_claim: Some("https://roster.example/org".to_owned()),
@@ -63,20 +63,20 @@ fn claims_may_have_other_names() {
     let found = verify(&tokens, &signer.token(&header("HS256"), &but(claims(), &named))).expect("a token");
     assert_eq!(found.tenant.environment, Environment::Sandbox);
     assert_eq!(found.scopes, [Scope::ReadCustomers].into_iter().collect());
-    // The usual names mean nothing then.
+    // The default names have no meaning then.
     assert_refused(&tokens, &signer.token(&header("HS256"), &claims()));
 }
 
 #[test]
-fn the_audience_may_be_one_of_several_on_both_sides() {
+fn one_common_audience_is_enough() {
     let (tokens, signer) = (trusting(with_secret(&["HS256"])), Signer::secret(SECRET));
     for audience in [json!("roster"), json!("https://roster.example"), json!(["other", "roster"]), json!(["roster"])] {
-        assert_taken(&tokens, &signer.token(&header("HS256"), &but(claims(), &json!({ "aud": audience }))));
+        assert_accepted(&tokens, &signer.token(&header("HS256"), &but(claims(), &json!({ "aud": audience }))));
     }
 }
 
 #[test]
-fn a_token_is_taken_from_its_beginning_to_its_end_and_the_leeway_around() {
+fn a_token_is_valid_from_nbf_or_iat_to_exp_plus_minus_the_leeway() {
     let signer = Signer::secret(SECRET);
     let token = |exp: i64, from: &str, begin: i64| {
         signer.token(&header("HS256"), &but(claims(), &json!({ "exp": exp, from: begin })))
@@ -85,11 +85,11 @@ fn a_token_is_taken_from_its_beginning_to_its_end_and_the_leeway_around() {
         let tokens = trusting(Settings { leeway_seconds: Some(leeway), ..with_secret(&["HS256"]) });
         for from in ["nbf", "iat"] {
             let token = token(NOW + 60, from, NOW);
-            for (seconds, taken) in
+            for (seconds, accepted) in
                 [(-leeway - 1, false), (-leeway, true), (59 + leeway, true), (60 + leeway, false), (99_999, false)]
             {
                 let shown = tokens.verify(&token, at(NOW + seconds));
-                assert_eq!(shown.is_ok(), taken, "{from}, {leeway} s of leeway, {seconds} s after");
+                assert_eq!(shown.is_ok(), accepted, "{from}, {leeway} s of leeway, {seconds} s after");
             }
         }
     }
@@ -99,7 +99,7 @@ fn a_token_is_taken_from_its_beginning_to_its_end_and_the_leeway_around() {
 }
 
 #[test]
-fn times_may_have_fractions_and_keep_their_milliseconds() {
+fn a_fractional_time_is_truncated_to_milliseconds() {
     let tokens = trusting(Settings { leeway_seconds: Some(0), ..with_secret(&["HS256"]) });
     let claims = claims().to_string().replace(&(NOW + 60).to_string(), &format!("{NOW}.0019"));
     let token = Signer::secret(SECRET).token_of(&header("HS256").to_string(), &claims, "HS256");
@@ -109,10 +109,10 @@ fn times_may_have_fractions_and_keep_their_milliseconds() {
 }
 
 #[test]
-fn the_type_may_be_that_of_a_token_in_any_case_or_absent() {
+fn typ_may_be_absent_or_a_token_type_in_any_letter_case() {
     let (tokens, signer) = (trusting(with_secret(&["HS256"])), Signer::secret(SECRET));
     for typ in [json!(null), json!("jwt"), json!("at+JWT"), json!("application/at+jwt")] {
-        assert_taken(&tokens, &signer.token(&but(header("HS256"), &json!({ "typ": typ })), &claims()));
+        assert_accepted(&tokens, &signer.token(&but(header("HS256"), &json!({ "typ": typ })), &claims()));
     }
 }
 
@@ -122,8 +122,8 @@ fn each_issuer_has_its_own_keys() {
     let issuers = [with_secret(&["HS256"]), other].map(|settings| Issuer::parse(settings).expect("an issuer"));
     let tokens = Tokens::start(issuers.into()).expect("their keys");
     let of_other = but(claims(), &json!({ "iss": "https://other.example" }));
-    assert_taken(&tokens, &Signer::secret(SECRET).token(&header("HS256"), &claims()));
-    assert_taken(&tokens, &RSA.token(&header("RS256"), &of_other));
+    assert_accepted(&tokens, &Signer::secret(SECRET).token(&header("HS256"), &claims()));
+    assert_accepted(&tokens, &RSA.token(&header("RS256"), &of_other));
     assert_refused(&tokens, &RSA.token(&header("RS256"), &claims()));
     assert_refused(&tokens, &Signer::secret(SECRET).token(&header("HS256"), &of_other));
 }
@@ -139,7 +139,7 @@ fn a_key_in_a_file_is_found_by_its_kid() {
         [("RS256", &RSA, "rsa"), ("ES256", &P256, "p256"), ("ES384", &P384, "p384"), ("EdDSA", &ED25519, "ed")];
     for (algorithm, signer, id) in keys {
         let named = but(header(algorithm), &json!({ "kid": id }));
-        assert_taken(&tokens, &signer.token(&named, &claims()));
+        assert_accepted(&tokens, &signer.token(&named, &claims()));
         assert_refused(&tokens, &signer.token(&header(algorithm), &claims()));
         for (_, _, other) in keys.iter().filter(|(_, _, other)| *other != id) {
             let misnamed = but(header(algorithm), &json!({ "kid": other }));

@@ -1,4 +1,4 @@
-//! What PostgreSQL itself brings along: connections that break, migrations, and a schema that can be asked.
+//! What the contract of all stores does not cover on PostgreSQL: broken connections, migrations, and the schema.
 
 mod connections;
 mod migrations;
@@ -6,6 +6,7 @@ mod schema;
 
 use std::time::Duration;
 
+use roster_application::ports::Store as _;
 use roster_postgres::{Options, PostgresStore};
 use roster_test_postgres::Template;
 

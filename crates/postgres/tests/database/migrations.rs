@@ -1,5 +1,7 @@
 //! Migrations apply once, however many instances start at once, and can be undone.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
@@ -9,7 +11,7 @@ use diesel::dsl::sql;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use roster_application::ports::StoreError;
+use roster_application::ports::{Store as _, StoreError};
 use roster_postgres::PostgresStore;
 use roster_test_postgres::{Cluster, ClusterOptions, database};
 
@@ -20,7 +22,21 @@ fn store(url: &str) -> PostgresStore {
 }
 
 /// The names of all migrations, oldest first.
-const ALL: [&str; 3] = ["00000000000001_initial", "00000000000002_key_scopes", "00000000000003_shared_addresses"];
+/// The names of all migrations, in order.
+fn all() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/postgres");
+    let entries = fs::read_dir(folder).expect("the migrations");
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
+    names.sort_unstable();
+    names
+}
+
+/// What undoes each migration, the last one first.
+fn undo() -> impl Iterator<Item = String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/postgres");
+    all().into_iter().rev().map(move |name| fs::read_to_string(folder.join(name).join("down.sql")).expect("a file"))
+}
 
 fn tables(url: &str) -> Vec<String> {
     let mut connection = PgConnection::establish(url).expect("a connection");
@@ -44,33 +60,29 @@ fn instances_that_start_at_once_apply_each_migration_once() {
         threads.into_iter().flat_map(|thread| thread.join().expect("the thread ends")).collect()
     });
     applied.sort();
-    assert_eq!(applied, ALL);
+    assert_eq!(applied, all());
     assert_eq!(store(database.url()).pending_migrations().expect("an answer"), [""; 0]);
 }
 
 #[test]
-fn asking_what_is_missing_writes_nothing() {
+fn listing_pending_migrations_writes_nothing() {
     let Some(database) = database() else { return };
-    assert_eq!(store(database.url()).pending_migrations().expect("an answer"), ALL);
+    assert_eq!(store(database.url()).pending_migrations().expect("an answer"), all());
     assert_eq!(tables(database.url()), [""; 0]);
 }
 
 #[test]
-fn what_was_applied_can_be_undone() {
+fn applied_migrations_can_be_undone() {
     let Some(database) = MIGRATED.database() else { return };
     let mut connection = PgConnection::establish(database.url()).expect("a connection");
-    for down in [
-        include_str!("../../../../migrations/postgres/00000000000003_shared_addresses/down.sql"),
-        include_str!("../../../../migrations/postgres/00000000000002_key_scopes/down.sql"),
-        include_str!("../../../../migrations/postgres/00000000000001_initial/down.sql"),
-    ] {
-        connection.batch_execute(down).expect("it is undone");
+    for down in undo() {
+        connection.batch_execute(&down).expect("it is undone");
     }
     assert_eq!(tables(database.url()), ["__diesel_schema_migrations"]);
 }
 
 #[test]
-fn an_index_made_later_leaves_a_table_with_the_rows_it_had() {
+fn adding_an_index_later_keeps_the_rows_of_a_table() {
     const UP: &str = include_str!("../../../../migrations/postgres/00000000000003_shared_addresses/up.sql");
     const DOWN: &str = include_str!("../../../../migrations/postgres/00000000000003_shared_addresses/down.sql");
     const CUSTOMER: &str = "
@@ -88,7 +100,7 @@ fn an_index_made_later_leaves_a_table_with_the_rows_it_had() {
 }
 
 #[test]
-fn a_database_that_cannot_store_every_text_is_refused() {
+fn a_database_that_is_not_utf8_is_refused() {
     let Some(cluster) = Cluster::create(ClusterOptions::default()) else { return };
     let url = cluster.create_database();
     let mut connection = PgConnection::establish(&url).expect("a connection");

@@ -1,4 +1,4 @@
-//! The schema as the database has it keeps the rules that keep it movable: to Citus, and to another locale.
+//! The schema, read from the database, keeps the rules that allow a move to Citus and to another locale.
 
 use diesel::connection::Connection as _;
 use diesel::dsl::sql;
@@ -8,7 +8,7 @@ use diesel::sql_types::Text;
 
 use crate::MIGRATED;
 
-/// What `query` says of the migrated database: one text a row.
+/// The result of `query` on a migrated database: one text for each row.
 fn ask(query: &str) -> Option<Vec<String>> {
     let database = MIGRATED.database()?;
     let mut connection = PgConnection::establish(database.url()).expect("a connection");
@@ -16,7 +16,7 @@ fn ask(query: &str) -> Option<Vec<String>> {
     Some(rows.expect("the catalogue answers"))
 }
 
-/// Tables of our own: not the list of migrations, which the library keeps.
+/// The tables of this service, without diesel's list of migrations.
 const OURS: &str = "IN (SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace \
                     AND relname <> '__diesel_schema_migrations')";
 
@@ -37,7 +37,7 @@ fn the_merchant_comes_first_in_every_primary_key_and_unique_index() {
             "customers_email_exclusive merchant_id",
             "customers_external_id merchant_id",
             "customers_pkey merchant_id",
-            // A merchant's own id is the merchant.
+            // The id of a merchant is the merchant itself.
             "merchants_pkey id",
             "subscriptions_pkey merchant_id",
         ]

@@ -38,7 +38,7 @@ fn end_of(validity: Duration) -> anyhow::Result<Timestamp> {
 
 fn create(roster: &Roster, order: ApiKeyOrder, form: Form) -> anyhow::Result<()> {
     let merchant = order.tenant.merchant;
-    // Whoever may run this command may do everything.
+    // A user of this command has access to the database, so no scope is withheld.
     let created =
         roster.create_api_key(order, Scopes::ALL).with_context(|| format!("no key was made for {merchant}"))?;
     print_created(&created, form)
@@ -139,7 +139,7 @@ fn state(key: &ApiKey, now: Timestamp) -> String {
     }
 }
 
-/// A key that was made, as JSON; the only view that has the secret.
+/// A new key as JSON; the only view with the secret.
 #[derive(Serialize)]
 struct CreatedView<'a> {
     key: &'a str,

@@ -6,10 +6,10 @@ use crate::compose::Database;
 use crate::config::Config;
 use crate::output;
 
-/// Brings the schema up to date, whatever `database.migrate_on_start` says, and names what was applied.
+/// Brings the schema up to date, even if `database.migrate_on_start` is false, and prints the applied migrations.
 pub fn run(config: &Config) -> anyhow::Result<()> {
     let database = Database::open(&config.database, 0)?;
-    let applied = database.migrate().context("the schema cannot be brought up to date")?;
+    let applied = database.store.migrate().context("the schema cannot be brought up to date")?;
     let mut report: Vec<String> = applied.iter().map(|migration| format!("applied {migration}")).collect();
     report.push(format!("The schema is up to date: {}\n", config.database.url));
     output::print(&report.join("\n"))

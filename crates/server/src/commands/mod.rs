@@ -1,4 +1,4 @@
-//! One command per file.
+//! The commands, one per file.
 
 mod keys;
 mod merchants;
@@ -8,10 +8,10 @@ mod serve;
 use crate::cli::Command;
 use crate::config::Config;
 
-/// Does what was asked.
+/// Runs a command.
 ///
 /// # Errors
-/// What went wrong, for the person at the keyboard.
+/// Any failure, with a message for the user.
 pub fn run(command: Command, config: &Config) -> anyhow::Result<()> {
     match command {
         Command::Serve { demo } => serve::run(config, demo),

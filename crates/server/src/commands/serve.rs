@@ -5,7 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use roster_http::{Reads, Tls, TlsError};
+use roster_executor::Reads;
+use roster_http::{Tls, TlsError};
 
 use crate::compose::{self, Database};
 use crate::config::{self, Config};
@@ -14,10 +15,10 @@ use crate::layers::Faults;
 use crate::signals::Signals;
 use crate::{open_files, output};
 
-/// How long the database may take to close. One that hangs must not keep the process.
-const CLOSING: Duration = Duration::from_secs(5);
+/// How long the database may take to close: one that hangs must not keep the process running.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Serves until a signal says stop.
+/// Serves until a signal stops the service.
 pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     let signals = Signals::catch().context("signals cannot be caught")?;
     tracing::info!(
@@ -29,8 +30,8 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     let tls = tls(&config.http)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let database = compose::open_up_to_date(&config.database, config.http.workers())?;
-    let roster = compose::taking_tokens(database.roster(), &config.auth)?.with_key_lifetime(config.auth.key_cache);
-    let settings = settings(config, tls, database.reads());
+    let roster = compose::with_tokens(database.roster(), &config.auth)?.with_key_lifetime(config.auth.key_cache);
+    let settings = settings(config, tls, database.reads);
     let demo = demo.then(|| Demo::prepare(&roster, config.http.bind)).transpose().context("the demo cannot be made")?;
     let stop = signals.stop().context("signals cannot be caught")?;
     let ready = |address| {
@@ -48,8 +49,9 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// TLS, if its two files are configured. They are read here and not by every command: whoever makes a key need not be able
-/// to read that of the certificate.
+/// Reads the TLS files, if both are configured.
+///
+/// Only `serve` reads them: a user who makes an API key needs no access to the certificate's private key.
 fn tls(config: &config::Http) -> Result<Option<Tls>, Faults> {
     let (certificate, key) = match (&config.tls_certificate, &config.tls_key) {
         (None, None) => return Ok(None),
@@ -80,22 +82,26 @@ fn settings(config: &Config, tls: Option<Tls>, reads: Reads) -> roster_http::Set
         shutdown_timeout: http.shutdown_timeout,
         live: config.limits.live,
         sandbox: config.limits.sandbox,
-        database_threads: config.database.connections.into(),
-        database_queue: config.database.queue,
-        database_deadline: config.database.deadline,
-        reads,
+        stream_memory: config.http.stream_memory_mib << 20,
+        executor: roster_executor::Settings {
+            threads: config.database.connections.into(),
+            writers: config.database.writers.into(),
+            queue: config.database.queue,
+            deadline: config.database.deadline,
+            reads,
+        },
     }
 }
 
-/// Closes the database, but waits for it no longer than [`CLOSING`].
+/// Closes the database, but waits for it no longer than [`CLOSE_TIMEOUT`].
 fn close(database: Database) {
     let (closed, done) = mpsc::channel();
     thread::spawn(move || {
         drop(database);
-        // Where nobody waits any more, the process is ending.
+        // An error means that `close` has stopped waiting and the process is ending.
         let _ = closed.send(());
     });
-    if done.recv_timeout(CLOSING).is_err() {
+    if done.recv_timeout(CLOSE_TIMEOUT).is_err() {
         tracing::warn!("the database does not close; what was acknowledged is safe in it");
     }
 }

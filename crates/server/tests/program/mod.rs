@@ -1,4 +1,4 @@
-//! The real program, run in a folder of its own with nothing of the caller's environment.
+//! Runs the real program in a temporary folder, with an empty environment.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::io::{BufRead as _, BufReader, Read};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long anything may take before a test fails.
+/// How long a step may take before the test fails.
 pub const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A folder to run the program in; without further settings its database is `data/roster.db` there.
@@ -20,14 +20,14 @@ pub struct Program {
     variables: Vec<(&'static str, String)>,
 }
 
-/// What a finished command left.
+/// The result of a finished command.
 pub struct Finished {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
 }
 
-/// A command that is running; it is killed when it is dropped.
+/// A running command, which is killed when dropped.
 pub struct Running {
     child: Child,
     pub out: Receiver<String>,
@@ -67,7 +67,7 @@ impl Program {
         Finished { code: status.code(), out: text(stdout), err: text(stderr) }
     }
 
-    /// The same as [`Program::start`], within a limit of the shell's `ulimit`.
+    /// Like [`Program::start`], under a limit that the shell's `ulimit` sets.
     pub fn start_within(&self, limit: &str, arguments: &[&str]) -> Running {
         let script = format!("ulimit {limit} && exec \"$@\"");
         let mut command = Command::new("/bin/sh");
@@ -75,7 +75,7 @@ impl Program {
         Self::running(self.prepared(command))
     }
 
-    /// Starts a command and reads what it writes, line by line.
+    /// Starts a command and reads its two output streams line by line.
     pub fn start(&self, arguments: &[&str]) -> Running {
         Self::running(self.command(arguments))
     }
@@ -111,7 +111,7 @@ impl Finished {
 }
 
 impl Running {
-    /// The lines of one stream up to and with the first that contains `text`.
+    /// The lines of one stream, up to and including the first that contains `text`.
     #[track_caller]
     pub fn lines_until(lines: &Receiver<String>, text: &str) -> Vec<String> {
         let end = Instant::now() + DEADLINE;
@@ -136,7 +136,7 @@ impl Running {
         read
     }
 
-    /// How many files it may have open.
+    /// The soft limit of open files of the process.
     pub fn open_files(&self) -> u64 {
         let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).expect("a running process");
         let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("a limit");
@@ -149,7 +149,7 @@ impl Running {
         assert!(sent.success(), "{name} was not sent");
     }
 
-    /// Waits for the end, which closes standard error.
+    /// Waits for the end of the process; returns its status and the rest of its log.
     #[track_caller]
     pub fn wait(mut self) -> (ExitStatus, Vec<String>) {
         let log = Self::rest_of(&self.err);
@@ -166,7 +166,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

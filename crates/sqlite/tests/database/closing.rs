@@ -1,11 +1,11 @@
-//! Closing a file.
+//! Closing a file: which files stay, and that running reads finish.
 
 use std::path::Path;
 use std::sync::mpsc;
 
 use roster_application::ports::StoreError;
 
-use crate::samples::{LONG, customer, find, insert, new_tenant, open_migrated};
+use crate::samples::{LONG, customer, find, insert, list_in, new_tenant, open_migrated};
 
 fn files(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = folder
@@ -18,7 +18,7 @@ fn files(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_store_that_is_dropped_leaves_one_file() {
+fn a_dropped_store_leaves_one_file() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("roster.db");
     let store = open_migrated(&path);
@@ -32,7 +32,7 @@ fn a_store_that_is_dropped_leaves_one_file() {
 }
 
 #[test]
-fn the_last_store_to_go_takes_the_wal_with_it() {
+fn dropping_the_last_store_removes_the_wal() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("roster.db");
     let (one, other) = (open_migrated(&path), open_migrated(&path));
@@ -46,7 +46,7 @@ fn the_last_store_to_go_takes_the_wal_with_it() {
 }
 
 #[test]
-fn a_reader_in_the_middle_of_its_work_ends_it_before_the_store_goes() {
+fn a_running_read_finishes_before_the_file_is_closed() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let store = open_migrated(&folder.path().join("roster.db"));
     let ada = customer(new_tenant(&store), "ada", "ada@example.com");
@@ -57,15 +57,15 @@ fn a_reader_in_the_middle_of_its_work_ends_it_before_the_store_goes() {
         let (store, ada) = (std::sync::Arc::clone(&store), ada.clone());
         move || {
             store.direct(|uow| {
-                uow.customers().list(ada.tenant(), None, 10)?;
-                started.send(()).expect("somebody waits");
+                list_in(uow, ada.tenant())?;
+                started.send(()).expect("the test waits");
                 wait.recv_timeout(LONG).expect("a word");
-                uow.customers().list(ada.tenant(), None, 10)
+                list_in(uow, ada.tenant())
             })
         }
     });
     start.recv_timeout(LONG).expect("a reader that has read");
-    // It holds its connection and nothing else: others write, and let go of the store, as they like.
+    // A waiting reader holds a connection but no lock: another thread can write, and can drop its handle of the store.
     insert(&store, &customer(ada.tenant(), "eda", "eda@example.com")).expect("a new customer");
     drop(store);
     go_on.send(()).expect("a reader that waits");

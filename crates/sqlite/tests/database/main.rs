@@ -1,4 +1,4 @@
-//! What is promised of a SQLite file beyond what every store promises.
+//! What the contract of all stores does not cover on SQLite.
 
 mod closing;
 mod migrations;

@@ -1,5 +1,7 @@
 //! Migrations apply once, however many instances start at once, and can be undone.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
@@ -14,7 +16,21 @@ use roster_sqlite::{Options, SqliteStore};
 use crate::samples::{open, open_migrated, options, raw};
 
 /// The names of all migrations, oldest first.
-const ALL: [&str; 3] = ["00000000000001_initial", "00000000000002_key_scopes", "00000000000003_shared_addresses"];
+/// The names of all migrations, in order.
+fn all() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/sqlite");
+    let entries = fs::read_dir(folder).expect("the migrations");
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
+    names.sort_unstable();
+    names
+}
+
+/// What undoes each migration, the last one first.
+fn undo() -> impl Iterator<Item = String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/sqlite");
+    all().into_iter().rev().map(move |name| fs::read_to_string(folder.join(name).join("down.sql")).expect("a file"))
+}
 
 fn tables(connection: &mut SqliteConnection) -> Vec<String> {
     let names = sql::<Text>("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name");
@@ -24,7 +40,7 @@ fn tables(connection: &mut SqliteConnection) -> Vec<String> {
 #[test]
 fn instances_that_start_at_once_apply_each_migration_once() {
     const INSTANCES: usize = 6;
-    // Several times: who makes the file, who puts it into WAL mode and who migrates may be three different ones.
+    // Repeated: three different instances may create the file, put it into WAL mode, and migrate it.
     for _ in 0..10 {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("roster.db");
@@ -37,53 +53,49 @@ fn instances_that_start_at_once_apply_each_migration_once() {
             let threads: Vec<_> = (0..INSTANCES).map(|_| scope.spawn(migrate)).collect();
             threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
         });
-        assert_eq!(applied, ALL);
+        assert_eq!(applied, all());
         assert_eq!(open(&path).pending_migrations().expect("an answer"), [""; 0]);
     }
 }
 
 #[test]
-fn migrating_waits_for_another_instance_longer_than_a_caller_would() {
+fn migrating_waits_for_another_writer_longer_than_a_caller() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("roster.db");
     let impatient = Options { wait: Duration::from_millis(50), ..options(&path) };
     let store = SqliteStore::open(&impatient).expect("a new file");
     let mut other = raw(&path);
-    other.batch_execute("BEGIN IMMEDIATE").expect("nobody writes");
+    other.batch_execute("BEGIN IMMEDIATE").expect("no other writer");
     thread::scope(|scope| {
         let migrates = scope.spawn(|| store.migrate());
         let port: &dyn Store = &store;
         let refused = port.transaction(|_| Ok::<_, StoreError>(())).expect_err("another instance writes");
         assert!(matches!(refused, StoreError::Unavailable { .. }), "{refused:?}");
         other.batch_execute("COMMIT").expect("a transaction");
-        assert_eq!(migrates.join().expect("no panic").expect("it has waited"), ALL);
+        assert_eq!(migrates.join().expect("no panic").expect("it has waited"), all());
     });
 }
 
 #[test]
-fn asking_what_is_missing_writes_nothing() {
+fn listing_pending_migrations_writes_nothing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("roster.db");
     let store = open(&path);
-    assert_eq!(store.pending_migrations().expect("an answer"), ALL);
+    assert_eq!(store.pending_migrations().expect("an answer"), all());
     assert_eq!(tables(&mut raw(&path)), [""; 0]);
-    assert_eq!(store.migrate().expect("an empty database"), ALL);
+    assert_eq!(store.migrate().expect("an empty database"), all());
     assert_eq!(store.pending_migrations().expect("an answer"), [""; 0]);
     assert_eq!(store.migrate().expect("nothing to do"), [""; 0]);
 }
 
 #[test]
-fn what_was_applied_can_be_undone() {
+fn applied_migrations_can_be_undone() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("roster.db");
     drop(open_migrated(&path));
     let mut connection = raw(&path);
-    for down in [
-        include_str!("../../../../migrations/sqlite/00000000000003_shared_addresses/down.sql"),
-        include_str!("../../../../migrations/sqlite/00000000000002_key_scopes/down.sql"),
-        include_str!("../../../../migrations/sqlite/00000000000001_initial/down.sql"),
-    ] {
-        connection.batch_execute(down).expect("it is undone");
+    for down in undo() {
+        connection.batch_execute(&down).expect("it is undone");
     }
     assert_eq!(tables(&mut connection), ["__diesel_schema_migrations"]);
 }

@@ -1,25 +1,25 @@
-//! Opening a file, and what is told when it cannot be.
+//! Opening a file, and the errors when it cannot be opened.
 
 use std::error::Error as _;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use roster_application::ports::StoreError;
+use roster_application::ports::{Store as _, StoreError};
 use roster_sqlite::SqliteStore;
 
 use crate::samples::{customer, find, insert, new_tenant, open, open_migrated, options};
 
-/// What the log would show of a file that cannot be opened.
+/// The error for a file that cannot be opened, and the message that the log would show.
 fn refusal(path: &Path) -> (StoreError, String) {
     let error = SqliteStore::open(&options(path)).map(drop).expect_err("it cannot be opened");
-    let told = error.source().expect("a reason").to_string();
-    assert!(told.starts_with(&format!("{}: ", path.display())), "{told}");
-    (error, told)
+    let message = error.source().expect("a reason").to_string();
+    assert!(message.starts_with(&format!("{}: ", path.display())), "{message}");
+    (error, message)
 }
 
 #[test]
-fn a_file_and_its_folders_are_made() {
+fn a_missing_file_and_its_folders_are_created() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("a/b/roster.db");
     drop(open(&path));
@@ -28,7 +28,7 @@ fn a_file_and_its_folders_are_made() {
 
 #[cfg(unix)]
 #[test]
-fn a_file_that_is_made_is_for_its_owner_alone() {
+fn only_the_owner_can_access_a_created_file() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("roster.db");
@@ -40,7 +40,7 @@ fn a_file_that_is_made_is_for_its_owner_alone() {
 }
 
 #[test]
-fn what_was_written_is_there_when_the_file_is_opened_again() {
+fn written_rows_are_there_when_the_file_is_reopened() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("roster.db");
     let store = open_migrated(&path);
@@ -53,7 +53,7 @@ fn what_was_written_is_there_when_the_file_is_opened_again() {
 }
 
 #[test]
-fn a_name_means_nothing_but_itself() {
+fn special_characters_in_a_file_name_have_no_meaning() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for name in [":memory:", "file:x?mode=memory", "a b#c%20d?e=f&g", "é名'\"\\", "sqlite:"] {
         let path = folder.path().join(name);
@@ -70,20 +70,20 @@ fn a_name_means_nothing_but_itself() {
 #[test]
 fn a_folder_is_refused() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (error, told) = refusal(folder.path());
+    let (error, message) = refusal(folder.path());
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
-    assert!(told.ends_with("it is a folder"), "{told}");
+    assert!(message.ends_with("it is a folder"), "{message}");
 }
 
 #[cfg(unix)]
 #[test]
-fn what_is_no_regular_file_is_refused() {
-    let (_, told) = refusal(Path::new("/dev/null"));
-    assert!(told.ends_with("it is not a regular file"), "{told}");
+fn a_device_file_is_refused() {
+    let (_, message) = refusal(Path::new("/dev/null"));
+    assert!(message.ends_with("it is not a regular file"), "{message}");
 }
 
 #[test]
-fn a_file_in_the_place_of_the_folder_is_refused() {
+fn a_path_below_a_regular_file_is_refused() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("file");
     fs::write(&file, "text").expect("a file");
@@ -93,16 +93,17 @@ fn a_file_in_the_place_of_the_folder_is_refused() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_refused_at_once_and_left_as_it_was() {
+fn a_file_that_is_no_database_is_refused_and_stays_unchanged() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("roster.db");
     let text = "This is no database. ".repeat(1000);
     fs::write(&path, &text).expect("a file");
     let start = Instant::now();
-    let (error, told) = refusal(&path);
+    let (error, message) = refusal(&path);
+    // Opening is tried again only while the file is locked, for at most `wait`, which is minutes.
     assert!(start.elapsed() < options(&path).wait / 2, "it was tried again and again");
     assert!(matches!(error, StoreError::Internal { .. }), "{error:?}");
-    assert!(told.ends_with("file is not a database"), "{told}");
+    assert!(message.ends_with("file is not a database"), "{message}");
     assert_eq!(fs::read_to_string(&path).expect("a file"), text);
 }
 
@@ -114,9 +115,9 @@ fn a_damaged_database_is_refused() {
     let mut bytes = fs::read(&path).expect("a file");
     bytes[4096..].fill(0x55);
     fs::write(&path, bytes).expect("a file");
-    let (error, told) = refusal(&path);
+    let (error, message) = refusal(&path);
     assert!(matches!(error, StoreError::Internal { .. }), "{error:?}");
-    assert!(told.ends_with("database disk image is malformed"), "{told}");
+    assert!(message.ends_with("database disk image is malformed"), "{message}");
 }
 
 #[cfg(unix)]
@@ -131,14 +132,14 @@ fn a_file_that_cannot_be_written_is_refused() {
         eprintln!("skipped: this user may write whatever the permissions say");
         return;
     }
-    let (error, told) = refusal(&path);
+    let (error, message) = refusal(&path);
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
-    assert!(told.contains("denied"), "{told}");
+    assert!(message.contains("denied"), "{message}");
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_place_where_nothing_can_be_made_is_refused() {
+fn a_folder_in_which_no_file_can_be_created_is_refused() {
     // Not even root can make a file or a folder there.
     for path in ["/proc/roster.db", "/proc/roster/roster.db"] {
         let (error, _) = refusal(Path::new(path));
@@ -147,7 +148,7 @@ fn a_place_where_nothing_can_be_made_is_refused() {
 }
 
 #[test]
-fn an_option_that_makes_no_sense_is_refused() {
+fn an_unusable_option_is_refused() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("roster.db");
     let no_connection = roster_sqlite::Options { connections: 0, ..options(&path) };

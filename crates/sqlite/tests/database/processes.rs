@@ -1,16 +1,16 @@
-//! Several stores on one file, as several processes would have them.
+//! Several stores on one file, as if each were in its own process.
 
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use roster_application::ports::{Inserted, Retry, Store, StoreError};
+use roster_application::ports::{Retry, Store, StoreError, Written};
 use roster_sqlite::{Options, SqliteStore};
 
-use crate::samples::{LONG, customer, find, insert, new_tenant, open_migrated, options};
+use crate::samples::{LONG, customer, find, insert, insert_in, list_in, new_tenant, open_migrated, options};
 
 #[test]
-fn of_many_that_claim_the_same_at_once_exactly_one_gets_it() {
+fn exactly_one_of_many_concurrent_claims_succeeds() {
     const THREADS: usize = 8;
     const ROUNDS: usize = 20;
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -23,7 +23,7 @@ fn of_many_that_claim_the_same_at_once_exactly_one_gets_it() {
         let results: Vec<_> = thread::scope(|scope| {
             let threads: Vec<_> = (0..THREADS)
                 .map(|n| {
-                    // Half of them by its name, half of them by its address.
+                    // Half of the threads claim the external identifier, half the address.
                     let other = format!("other {round} {n}");
                     let claim = if n < THREADS / 2 {
                         customer(tenant, &external_id, &format!("{round}.{n}@example.com"))
@@ -41,11 +41,11 @@ fn of_many_that_claim_the_same_at_once_exactly_one_gets_it() {
         });
         let (by_name, by_address) = results.split_at(THREADS / 2);
         for (kind, results) in [("name", by_name), ("address", by_address)] {
-            let winners: Vec<_> = results.iter().filter(|(_, result)| *result == Inserted::Created).collect();
+            let winners: Vec<_> = results.iter().filter(|(_, result)| *result == Written::Done).collect();
             assert_eq!(winners.len(), 1, "{kind}: {results:?}");
             let winner = &winners[0].0;
             for (_, result) in results.iter().filter(|(claim, _)| claim != winner) {
-                let Inserted::Taken(taken) = result else { panic!("{kind}: {result:?}") };
+                let Written::Taken(taken) = result else { panic!("{kind}: {result:?}") };
                 let named = taken.external_id.as_ref().map(|customer| customer.id()).or(taken.email);
                 assert_eq!(named, Some(winner.id()), "{kind}");
             }
@@ -54,7 +54,7 @@ fn of_many_that_claim_the_same_at_once_exactly_one_gets_it() {
 }
 
 #[test]
-fn what_one_has_committed_the_other_sees() {
+fn a_commit_of_one_store_is_visible_to_the_other() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("roster.db");
     let (one, other) = (open_migrated(&path), open_migrated(&path));
@@ -67,7 +67,7 @@ fn what_one_has_committed_the_other_sees() {
 }
 
 #[test]
-fn while_one_writes_the_other_reads_and_waits_no_longer_than_it_may() {
+fn while_one_store_writes_the_other_reads_and_its_writes_time_out() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("roster.db");
     let one = open_migrated(&path);
@@ -77,49 +77,49 @@ fn while_one_writes_the_other_reads_and_waits_no_longer_than_it_may() {
     insert(&one, &ada).expect("a new customer");
     let eda = customer(ada.tenant(), "eda", "eda@example.com");
     one.transaction(|uow| {
-        uow.customers().insert(std::slice::from_ref(&eda))?;
+        insert_in(uow, &eda)?;
         assert_eq!(find(&other, &ada).expect("an answer"), Some(ada.clone()));
         assert_eq!(find(&other, &eda).expect("an answer"), None, "it is not committed");
         let start = Instant::now();
         let refused = insert(&other, &customer(ada.tenant(), "ida", "ida@example.com")).expect_err("one writes");
         assert!(matches!(refused, StoreError::Unavailable { retry: Retry::Later, .. }), "{refused:?}");
+        // The transaction ends after this: a caller without a time limit would wait for `LONG`.
         assert!((short.wait..LONG / 2).contains(&start.elapsed()), "{:?}", start.elapsed());
         Ok::<_, StoreError>(())
     })
     .expect("a transaction");
     assert_eq!(find(&other, &eda).expect("an answer"), Some(eda));
-    insert(&other, &customer(ada.tenant(), "ida", "ida@example.com")).expect("nobody writes any more");
+    insert(&other, &customer(ada.tenant(), "ida", "ida@example.com")).expect("no writer any more");
 }
 
 #[test]
-fn within_a_process_readers_wait_for_no_writer() {
+fn within_a_process_readers_do_not_wait_for_a_writer() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let wait = Duration::from_secs(2);
-    let one_reader = Options { connections: 1, wait, ..options(&folder.path().join("roster.db")) };
+    let one_reader = Options { connections: 1, ..options(&folder.path().join("roster.db")) };
     let store = SqliteStore::open(&one_reader).expect("a file");
     store.migrate().expect("the migrations apply");
     let store: Arc<dyn Store> = Arc::new(store);
     let ada = customer(new_tenant(&store), "ada", "ada@example.com");
     insert(&store, &ada).expect("a new customer");
+    let eda = customer(ada.tenant(), "eda", "eda@example.com");
     let (has_read, read) = mpsc::channel();
     let reads_and_waits_to_write = || {
         store.direct(|uow| {
-            uow.customers().list(ada.tenant(), None, 1)?;
-            has_read.send(()).expect("somebody waits");
-            uow.customers().insert(std::slice::from_ref(&ada))
+            list_in(uow, ada.tenant())?;
+            has_read.send(()).expect("the channel is open");
+            insert_in(uow, &eda)
         })
     };
-    let writes = || {
-        thread::scope(|scope| {
+    thread::scope(|scope| {
+        let transaction = store.transaction(|_| {
             let waits = scope.spawn(reads_and_waits_to_write);
             read.recv_timeout(LONG).expect("a reader that has read");
-            let start = Instant::now();
+            // If the waiting thread kept the only connection that reads, this read would wait until its timeout.
             assert_eq!(find(&store, &ada).expect("an answer"), Some(ada.clone()));
-            assert!(start.elapsed() < wait / 2, "whoever waits to write keeps others from reading");
-            let refused = waits.join().expect("no panic").expect_err("one writes");
-            assert!(matches!(refused, StoreError::Unavailable { retry: Retry::Later, .. }), "{refused:?}");
+            assert!(!waits.is_finished(), "a thread that waits to write keeps others from reading");
+            Ok::<_, StoreError>(waits)
         });
-        Ok::<_, StoreError>(())
-    };
-    store.transaction(|_| writes()).expect("a transaction");
+        let waits = transaction.expect("a transaction");
+        waits.join().expect("no panic").expect("no other writer any more");
+    });
 }

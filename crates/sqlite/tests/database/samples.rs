@@ -1,4 +1,4 @@
-//! Stores to try, and values to put into them.
+//! Stores and values for these tests.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use diesel::prelude::*;
-use roster_application::ports::{CustomerKey, CustomerRef, Inserted, Store, StoreError};
+use roster_application::ports::{
+    CustomerKey, CustomerQuery, CustomerRef, CustomerState, Store, StoreError, UnitOfWork, Write, Written,
+};
 use roster_domain::{
     Customer, CustomerId, Email, EmailUse, Environment, ExternalId, Merchant, MerchantId, MerchantName, Profile,
     Tenant, Timestamp,
@@ -14,8 +16,8 @@ use roster_domain::{
 use roster_sqlite::{Options, SqliteStore};
 use uuid::Uuid;
 
-/// Longer than any race in these tests takes.
-pub const LONG: Duration = Duration::from_secs(30);
+/// Far longer than anything takes in these tests, even on a busy machine.
+pub const LONG: Duration = Duration::from_mins(5);
 
 pub fn options(path: &Path) -> Options {
     Options { path: path.to_owned(), connections: 2, wait: LONG }
@@ -25,14 +27,14 @@ pub fn open(path: &Path) -> SqliteStore {
     SqliteStore::open(&options(path)).expect("a file that can be opened")
 }
 
-/// A store with its schema in place, behind its port.
+/// A migrated store, as its port.
 pub fn open_migrated(path: &Path) -> Arc<dyn Store> {
     let store = open(path);
     store.migrate().expect("the migrations apply");
     Arc::new(store)
 }
 
-/// A connection that knows nothing of the store.
+/// A connection of its own, without the settings of the store.
 pub fn raw(path: &Path) -> SqliteConnection {
     SqliteConnection::establish(path.to_str().expect("UTF-8")).expect("a database")
 }
@@ -41,13 +43,13 @@ pub fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(1_736_942_400_000 + millis).expect("a time of this century")
 }
 
-/// An identifier that no other call gives.
+/// An identifier that no other call returns.
 fn uuid() -> Uuid {
     static MADE: AtomicU64 = AtomicU64::new(1);
     Uuid::from_u128(u128::from(MADE.fetch_add(1, Ordering::Relaxed)))
 }
 
-/// The live tenant of a merchant that is stored.
+/// The live tenant of a new merchant, which is stored.
 pub fn new_tenant(store: &Arc<dyn Store>) -> Tenant {
     let merchant =
         Merchant { id: MerchantId::new(uuid()), name: MerchantName::parse("M").expect("a name"), created_at: at(0) };
@@ -64,13 +66,20 @@ pub fn customer(tenant: Tenant, external_id: &str, email: &str) -> Customer {
     Customer::register(tenant, CustomerId::new(uuid()), profile, EmailUse::Exclusive, at(0))
 }
 
-pub fn insert(store: &Arc<dyn Store>, customer: &Customer) -> Result<Inserted, StoreError> {
-    let inserted = store.direct(|uow| uow.customers().insert(std::slice::from_ref(customer)))?;
-    Ok(inserted.into_iter().next().expect("one result for each customer"))
+pub fn insert(store: &Arc<dyn Store>, customer: &Customer) -> Result<Written, StoreError> {
+    store.direct(|uow| insert_in(uow, customer))
+}
+
+pub fn insert_in(uow: &mut dyn UnitOfWork, customer: &Customer) -> Result<Written, StoreError> {
+    Ok(uow.customers().write(&[Write::create(customer.clone())])?.remove(0))
+}
+
+pub fn list_in(uow: &mut dyn UnitOfWork, tenant: Tenant) -> Result<Vec<Customer>, StoreError> {
+    uow.customers().list(&CustomerQuery { tenant, state: CustomerState::Live, before: None, limit: 10 })
 }
 
 pub fn find(store: &Arc<dyn Store>, customer: &Customer) -> Result<Option<Customer>, StoreError> {
     let key = CustomerKey { tenant: customer.tenant(), customer: CustomerRef::Id(customer.id()) };
-    let found = store.direct(|uow| uow.customers().find(std::slice::from_ref(&key)))?;
+    let found = store.direct(|uow| uow.customers().find(CustomerState::Live, std::slice::from_ref(&key)))?;
     Ok(found.into_iter().next().expect("one answer for each key"))
 }

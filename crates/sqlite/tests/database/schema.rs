@@ -100,7 +100,7 @@ fn schema() -> (SqliteConnection, tempfile::TempDir) {
 }
 
 #[test]
-fn the_keys_are_those_of_every_store() {
+fn the_keys_and_indexes_are_those_of_every_database() {
     let (mut connection, _folder) = schema();
     let expected = "\
 api_keys: INDEX (digest)
@@ -120,7 +120,7 @@ subscriptions: FOREIGN KEY (merchant_id, environment, customer_id) REFERENCES cu
 }
 
 #[test]
-fn the_merchant_comes_first_in_whatever_is_unique() {
+fn the_merchant_comes_first_in_every_unique_index_and_foreign_key() {
     let (mut connection, _folder) = schema();
     let mut seen = 0;
     for Table { name: table, .. } in tables(&mut connection) {
@@ -137,7 +137,7 @@ fn the_merchant_comes_first_in_whatever_is_unique() {
 }
 
 #[test]
-fn every_table_is_strict_and_nothing_happens_behind_a_statement() {
+fn every_table_is_strict_without_triggers_or_autoincrement() {
     let (mut connection, _folder) = schema();
     for table in tables(&mut connection) {
         assert!(table.is_strict, "{}", table.name);

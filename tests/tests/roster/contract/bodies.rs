@@ -1,4 +1,4 @@
-//! What a request may carry, and what it must be declared as.
+//! The bodies and content types that requests may have.
 
 use roster_tests::client::Surface;
 use roster_tests::{App, Database, on_both_databases};
@@ -8,15 +8,15 @@ use crate::routes::{Route, Target, assert_error};
 const MAX_BYTES: usize = 65_536;
 
 on_both_databases! {
-    a_body_of_64_kibibytes_is_taken_and_one_byte_more_is_413,
-    what_is_no_json_is_400,
-    json_that_is_no_object_is_refused,
-    a_body_is_json_or_nothing,
-    a_content_type_without_a_body_is_harmless,
-    text_that_cannot_be_kept_is_refused_and_never_altered,
+    a_body_of_more_than_64_kibibytes_is_413,
+    a_body_that_is_not_json_is_400,
+    json_that_is_not_an_object_is_refused,
+    another_content_type_than_json_is_415,
+    a_content_type_without_a_body_is_ignored,
+    text_that_cannot_be_stored_is_refused_and_never_changed,
 }
 
-fn a_body_of_64_kibibytes_is_taken_and_one_byte_more_is_413(database: Database) {
+fn a_body_of_more_than_64_kibibytes_is_413(database: Database) {
     let app = App::start(database);
     let target = Target::create(&app.native(), "con_live_", "target");
     for route in Route::of_customers().filter(|route| route.body.is_some()) {
@@ -26,13 +26,13 @@ fn a_body_of_64_kibibytes_is_taken_and_one_byte_more_is_413(database: Database) 
         let send = |body: String| caller.request(route.method, &route.path_for(&target)).json(body).send();
         assert_error(route.surface, &send(padded(MAX_BYTES + 1)), 413);
         assert_error(route.surface, &send(padded(20 * MAX_BYTES)), 413);
-        let answer = send(padded(MAX_BYTES));
-        // Both creations share an address, which Lumen refuses and Lava does not.
-        assert!((200..300).contains(&answer.status) || answer.status == 409, "{route:?}: {answer:?}");
+        let response = send(padded(MAX_BYTES));
+        // The creations have the same address. Lumen refuses it with 409, Lava does not.
+        assert!((200..300).contains(&response.status) || response.status == 409, "{route:?}: {response:?}");
     }
 }
 
-fn what_is_no_json_is_400(database: Database) {
+fn a_body_that_is_not_json_is_400(database: Database) {
     let app = App::start(database);
     let target = Target::create(&app.native(), "con_live_", "target");
     for route in Route::of_customers().filter(|route| route.body.is_some()) {
@@ -47,25 +47,25 @@ fn what_is_no_json_is_400(database: Database) {
             "{} {}",
             "\u{feff}{}",
         ] {
-            let answer = app.surface(route.surface).request(route.method, &route.path_for(&target)).json(body).send();
-            assert_error(route.surface, &answer, 400);
+            let response = app.surface(route.surface).request(route.method, &route.path_for(&target)).json(body).send();
+            assert_error(route.surface, &response, 400);
         }
     }
 }
 
-fn json_that_is_no_object_is_refused(database: Database) {
+fn json_that_is_not_an_object_is_refused(database: Database) {
     let app = App::start(database);
     let target = Target::create(&app.native(), "con_live_", "target");
     for route in Route::of_customers().filter(|route| route.body.is_some()) {
         for body in ["null", "[]", "[{}]", "\"{}\"", "1", "true"] {
-            let answer = app.surface(route.surface).request(route.method, &route.path_for(&target)).json(body).send();
+            let response = app.surface(route.surface).request(route.method, &route.path_for(&target)).json(body).send();
             let status = if route.surface == Surface::Native { 422 } else { 400 };
-            assert_error(route.surface, &answer, status);
+            assert_error(route.surface, &response, status);
         }
     }
 }
 
-fn a_body_is_json_or_nothing(database: Database) {
+fn another_content_type_than_json_is_415(database: Database) {
     let app = App::start(database);
     let target = Target::create(&app.native(), "con_live_", "target");
     let send = |route: &Route, content_type: &str| {
@@ -80,13 +80,13 @@ fn a_body_is_json_or_nothing(database: Database) {
             assert_error(route.surface, &send(route, content_type), 415);
         }
         for content_type in ["application/json", "application/json; charset=utf-8", "Application/JSON"] {
-            let answer = send(route, content_type);
-            assert!((200..300).contains(&answer.status), "{content_type}: {answer:?}");
+            let response = send(route, content_type);
+            assert!((200..300).contains(&response.status), "{content_type}: {response:?}");
         }
     }
 }
 
-fn a_content_type_without_a_body_is_harmless(database: Database) {
+fn a_content_type_without_a_body_is_ignored(database: Database) {
     let app = App::start(database);
     for (number, route) in Route::of_customers().filter(|route| route.body.is_none()).enumerate() {
         let target = Target::create(&app.native(), "con_live_", &format!("target-{number}"));
@@ -103,7 +103,7 @@ fn a_content_type_without_a_body_is_harmless(database: Database) {
     }
 }
 
-fn text_that_cannot_be_kept_is_refused_and_never_altered(database: Database) {
+fn text_that_cannot_be_stored_is_refused_and_never_changed(database: Database) {
     let app = App::start(database);
     let target = Target::create(&app.native(), "con_live_", "target");
     let before = app.native().get(&format!("/customers/{}", target.id(Surface::Native))).expect(200);
@@ -123,16 +123,16 @@ fn text_that_cannot_be_kept_is_refused_and_never_altered(database: Database) {
             let email = if *field == "email" { "" } else { email };
             for text in broken {
                 let body = format!("{{{email}\"{field}\":\"{text}\"}}");
-                let answer = app.surface(surface).request(method, path).json(body.as_str()).send();
-                assert!((400..500).contains(&answer.status), "{method} {path} {body}: {answer:?}");
+                let response = app.surface(surface).request(method, path).json(body.as_str()).send();
+                assert!((400..500).contains(&response.status), "{method} {path} {body}: {response:?}");
             }
         }
         for twice in
             ["\"name\":\"a\",\"name\":\"a\"", "\"name\":\"a\",\"n\\u0061me\":\"b\"", "\"other\":{\"x\":1,\"x\":1}"]
         {
             let body = format!("{{{email}{twice}}}");
-            let answer = app.surface(surface).request(method, path).json(body.as_str()).send();
-            assert!((400..500).contains(&answer.status), "{method} {path} {body}: {answer:?}");
+            let response = app.surface(surface).request(method, path).json(body.as_str()).send();
+            assert!((400..500).contains(&response.status), "{method} {path} {body}: {response:?}");
         }
     }
     let after = app.native().get(&format!("/customers/{}", target.id(Surface::Native))).expect(200);

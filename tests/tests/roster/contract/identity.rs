@@ -1,4 +1,4 @@
-//! One customer under three names, and what makes two of them the same.
+//! One customer has an id on each surface, and e-mail addresses and external ids identify it.
 
 use std::collections::BTreeSet;
 
@@ -9,13 +9,13 @@ use serde_json::json;
 use crate::routes::Target;
 
 on_both_databases! {
-    one_customer_is_seen_and_changed_on_all_three_surfaces,
-    an_external_id_works_in_every_path_once_encoded,
+    one_customer_is_shown_and_changed_on_all_three_surfaces,
+    an_encoded_external_id_works_in_every_path,
     external_ids_differ_by_every_character,
-    addresses_are_the_same_when_the_golden_keys_are,
+    addresses_with_the_same_golden_key_are_the_same,
 }
 
-fn one_customer_is_seen_and_changed_on_all_three_surfaces(database: Database) {
+fn one_customer_is_shown_and_changed_on_all_three_surfaces(database: Database) {
     let app = App::start(database);
     let created = app
         .lumen()
@@ -63,7 +63,7 @@ fn one_customer_is_seen_and_changed_on_all_three_surfaces(database: Database) {
     app.lumen().get(&path(Surface::Lumen)).is(404);
 }
 
-fn an_external_id_works_in_every_path_once_encoded(database: Database) {
+fn an_encoded_external_id_works_in_every_path(database: Database) {
     let app = App::start(database);
     for external_id in [
         "gid://app/Customer/1234",
@@ -99,22 +99,22 @@ fn external_ids_differ_by_every_character(database: Database) {
         app.lava().post("/customers", json!({"reference_id": external_id})).is(201);
     }
     for external_id in ids {
-        let answer = app.lava().get(&format!("/customers/{}", encode(external_id))).expect(200);
-        assert_eq!(answer.text_at("/reference_id"), external_id);
+        let response = app.lava().get(&format!("/customers/{}", encode(external_id))).expect(200);
+        assert_eq!(response.text_at("/reference_id"), external_id);
     }
 }
 
-fn addresses_are_the_same_when_the_golden_keys_are(database: Database) {
+fn addresses_with_the_same_golden_key_are_the_same(database: Database) {
     let app = App::start(database);
     let vectors = include_str!("../../../../crates/domain/golden/email_keys.tsv");
     let mut keys = BTreeSet::new();
     for line in vectors.lines().filter(|line| !line.starts_with('#')) {
         let (address, key) = line.split_once('\t').expect("a tab in every line");
-        let answer = app.lumen().post("/customers", json!({"email": address}));
-        assert_eq!(answer.status, if keys.insert(key) { 201 } else { 409 }, "{address}: {answer:?}");
-        if answer.status == 201 {
-            assert_eq!(answer.text_at("/customer/email"), address);
+        let response = app.lumen().post("/customers", json!({"email": address}));
+        assert_eq!(response.status, if keys.insert(key) { 201 } else { 409 }, "{address}: {response:?}");
+        if response.status == 201 {
+            assert_eq!(response.text_at("/customer/email"), address);
         }
     }
-    assert!(keys.len() > 10, "the file has lost its vectors");
+    assert!(keys.len() > 10, "the file has too few lines");
 }

@@ -1,27 +1,27 @@
-//! The Lava surface, where its page leaves something open.
+//! The Lava surface, where the documentation of the vendor is silent.
 
 use roster_tests::client::Surface;
-use roster_tests::{Answer, App, Database, on_both_databases};
+use roster_tests::{App, Database, Response, on_both_databases};
 use serde_json::{Value, json};
 
 use crate::routes::assert_error;
 
 on_both_databases! {
-    everything_is_optional,
-    a_reference_makes_creation_idempotent_and_changes_nothing,
+    every_field_is_optional,
+    a_repeated_reference_returns_the_unchanged_customer,
     e_mail_addresses_need_not_be_unique,
-    an_address_in_use_on_lumen_is_free_here_and_the_other_way_round_it_is_not,
-    identifier_and_reference_are_interchangeable,
-    the_digits_of_an_identifier_are_read_in_any_case,
-    an_identifier_of_the_other_environment_or_of_no_form_is_404,
+    an_address_of_lumen_is_free_on_lava_but_not_vice_versa,
+    a_path_takes_an_id_or_a_reference,
+    the_digits_of_an_id_are_accepted_in_any_case,
+    an_id_of_the_other_environment_or_a_malformed_id_is_404,
     the_reserved_prefix_is_refused,
-    a_change_is_partial_null_clears_and_metadata_is_replaced_as_a_whole,
-    a_reference_in_use_cannot_be_taken_by_a_change,
+    a_change_keeps_missing_fields_and_replaces_metadata,
+    a_change_to_a_used_reference_is_409,
     the_first_word_of_a_name_is_the_first_name,
     fields_of_other_services_are_ignored,
 }
 
-fn everything_is_optional(database: Database) {
+fn every_field_is_optional(database: Database) {
     let app = App::start(database);
     let created = app.lava().post("/customers", "{}").expect(201);
     let customer = created.json();
@@ -34,7 +34,7 @@ fn everything_is_optional(database: Database) {
     assert_eq!(customer.as_object().map(serde_json::Map::len), Some(6), "{created:?}");
 }
 
-fn a_reference_makes_creation_idempotent_and_changes_nothing(database: Database) {
+fn a_repeated_reference_returns_the_unchanged_customer(database: Database) {
     let app = App::start(database);
     let lava = app.lava();
     let created = lava.post("/customers", json!({"reference_id": "r", "name": "Jane Smith"})).expect(201);
@@ -55,7 +55,7 @@ fn e_mail_addresses_need_not_be_unique(database: Database) {
     lava.patch(&path(&other), json!({"email": "jane@example.com"})).is(200);
 }
 
-fn an_address_in_use_on_lumen_is_free_here_and_the_other_way_round_it_is_not(database: Database) {
+fn an_address_of_lumen_is_free_on_lava_but_not_vice_versa(database: Database) {
     let app = App::start(database);
     app.lumen().post("/customers", json!({"email": "ada@example.com"})).is(201);
     app.lava().post("/customers", json!({"email": "ada@example.com"})).is(201);
@@ -63,7 +63,7 @@ fn an_address_in_use_on_lumen_is_free_here_and_the_other_way_round_it_is_not(dat
     app.lumen().post("/customers", json!({"email": "eda@example.com"})).is(409);
 }
 
-fn identifier_and_reference_are_interchangeable(database: Database) {
+fn a_path_takes_an_id_or_a_reference(database: Database) {
     let app = App::start(database);
     let lava = app.lava();
     let created = lava.post("/customers", json!({"reference_id": "r", "name": "Jane"})).expect(201);
@@ -80,7 +80,7 @@ fn identifier_and_reference_are_interchangeable(database: Database) {
     assert_error(Surface::Lava, &lava.delete("/customers/s"), 404);
 }
 
-fn the_digits_of_an_identifier_are_read_in_any_case(database: Database) {
+fn the_digits_of_an_id_are_accepted_in_any_case(database: Database) {
     let app = App::start(database);
     let created = app.lava().post("/customers", "{}").expect(201);
     let id = created.text_at("/customer_id");
@@ -93,7 +93,7 @@ fn the_digits_of_an_identifier_are_read_in_any_case(database: Database) {
     }
 }
 
-fn an_identifier_of_the_other_environment_or_of_no_form_is_404(database: Database) {
+fn an_id_of_the_other_environment_or_a_malformed_id_is_404(database: Database) {
     let app = App::start(database);
     let created = app.lava().post("/customers", json!({"reference_id": "r"})).expect(201);
     let id = created.text_at("/customer_id");
@@ -119,7 +119,7 @@ fn the_reserved_prefix_is_refused(database: Database) {
     assert_error(Surface::Lava, &app.lava().patch(&path(&created), json!({"reference_id": "con_x"})), 400);
 }
 
-fn a_change_is_partial_null_clears_and_metadata_is_replaced_as_a_whole(database: Database) {
+fn a_change_keeps_missing_fields_and_replaces_metadata(database: Database) {
     let app = App::start(database);
     let lava = app.lava();
     let created = lava
@@ -149,7 +149,7 @@ fn a_change_is_partial_null_clears_and_metadata_is_replaced_as_a_whole(database:
     assert_eq!(cleared["metadata"], json!({}));
 }
 
-fn a_reference_in_use_cannot_be_taken_by_a_change(database: Database) {
+fn a_change_to_a_used_reference_is_409(database: Database) {
     let app = App::start(database);
     app.lava().post("/customers", json!({"reference_id": "r"})).is(201);
     let other = app.lava().post("/customers", json!({"reference_id": "s"})).expect(201);
@@ -176,6 +176,6 @@ fn fields_of_other_services_are_ignored(database: Database) {
     app.lava().patch(&path(&created), json!({"balance": "7"})).is(200);
 }
 
-fn path(created: &Answer) -> String {
+fn path(created: &Response) -> String {
     format!("/customers/{}", created.text_at("/customer_id"))
 }

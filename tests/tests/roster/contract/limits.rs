@@ -1,19 +1,19 @@
-//! The bounds of every value, from the last that is taken to the first that is not.
+//! The bounds of every value: the longest that is accepted and the shortest that is refused.
 
 use roster_tests::client::Surface;
-use roster_tests::{Answer, App, Database, on_both_databases};
+use roster_tests::{App, Database, Response, on_both_databases};
 use serde_json::{Value, json};
 
 on_both_databases! {
-    texts_may_be_as_long_as_promised_and_no_longer,
+    a_text_may_be_as_long_as_its_limit,
     an_external_id_is_not_empty,
     phone_numbers_are_e_164,
-    countries_are_read_in_any_case_and_shown_in_upper_case,
-    e_mail_addresses_are_judged_alike_everywhere,
-    white_space_around_an_address_is_cut_off,
+    countries_are_accepted_in_any_case_and_shown_in_upper_case,
+    every_surface_accepts_the_same_e_mail_addresses,
+    white_space_around_an_e_mail_address_is_removed,
 }
 
-fn texts_may_be_as_long_as_promised_and_no_longer(database: Database) {
+fn a_text_may_be_as_long_as_its_limit(database: Database) {
     let app = App::start(database);
     for (surface, field, max) in [
         (Surface::Native, "name", 256),
@@ -34,12 +34,12 @@ fn texts_may_be_as_long_as_promised_and_no_longer(database: Database) {
         (Surface::Lava, "name", 255),
         (Surface::Lava, "reference_id", 255),
     ] {
-        // Characters count, not bytes.
+        // The limit counts characters, not bytes.
         for unit in ["x", "é", "😀"] {
             let longest = create(&app, surface, field, &json!(unit.repeat(max)));
             assert_eq!(longest.status, 201, "{field}: {longest:?}");
-            discard(&app, surface, &longest);
-            refused(&create(&app, surface, field, &json!(unit.repeat(max + 1))), surface, field);
+            delete(&app, surface, &longest);
+            assert_refused(&create(&app, surface, field, &json!(unit.repeat(max + 1))), surface, field);
         }
     }
 }
@@ -49,7 +49,7 @@ fn an_external_id_is_not_empty(database: Database) {
     for (surface, field) in
         [(Surface::Native, "external_id"), (Surface::Lumen, "userId"), (Surface::Lava, "reference_id")]
     {
-        refused(&create(&app, surface, field, &json!("")), surface, field);
+        assert_refused(&create(&app, surface, field, &json!("")), surface, field);
     }
 }
 
@@ -58,7 +58,7 @@ fn phone_numbers_are_e_164(database: Database) {
     for surface in [Surface::Native, Surface::Lava] {
         for phone in ["+12", "+14155552671", "+123456789012345"] {
             let created = create(&app, surface, "phone", &json!(phone)).expect(201);
-            discard(&app, surface, &created);
+            delete(&app, surface, &created);
         }
         for phone in [
             "",
@@ -72,12 +72,12 @@ fn phone_numbers_are_e_164(database: Database) {
             "+１２３",
             "+12\u{200b}",
         ] {
-            refused(&create(&app, surface, "phone", &json!(phone)), surface, phone);
+            assert_refused(&create(&app, surface, "phone", &json!(phone)), surface, phone);
         }
     }
 }
 
-fn countries_are_read_in_any_case_and_shown_in_upper_case(database: Database) {
+fn countries_are_accepted_in_any_case_and_shown_in_upper_case(database: Database) {
     let app = App::start(database);
     for (given, shown) in [
         ("US", "US"),
@@ -96,18 +96,18 @@ fn countries_are_read_in_any_case_and_shown_in_upper_case(database: Database) {
             (Surface::Native, "billing_address.country", "/billing_address/country"),
             (Surface::Lumen, "billingCountry", "/customer/billingCountry"),
         ] {
-            let answer = create(&app, surface, field, &json!(given));
+            let response = create(&app, surface, field, &json!(given));
             if shown.is_empty() {
-                refused(&answer, surface, given);
+                assert_refused(&response, surface, given);
             } else {
-                assert_eq!(answer.clone().expect(201).text_at(pointer), shown);
-                discard(&app, surface, &answer);
+                assert_eq!(response.clone().expect(201).text_at(pointer), shown);
+                delete(&app, surface, &response);
             }
         }
     }
 }
 
-fn e_mail_addresses_are_judged_alike_everywhere(database: Database) {
+fn every_surface_accepts_the_same_e_mail_addresses(database: Database) {
     let app = App::start(database);
     let longest =
         format!("{}@{}.example.com", "a".repeat(64), ["b".repeat(59), "c".repeat(59), "d".repeat(57)].join("."));
@@ -118,7 +118,7 @@ fn e_mail_addresses_are_judged_alike_everywhere(database: Database) {
             [longest.as_str(), "a+b@example.com", "o'brien@example.co.uk", "ada@bücher.example", "用户@例え.jp"]
         {
             let created = create(&app, surface, "email", &json!(email)).expect(201);
-            discard(&app, surface, &created);
+            delete(&app, surface, &created);
         }
         for email in [
             too_long.as_str(),
@@ -140,12 +140,12 @@ fn e_mail_addresses_are_judged_alike_everywhere(database: Database) {
             "Ada <ada@example.com>",
             "a\u{202e}da@example.com",
         ] {
-            refused(&create(&app, surface, "email", &json!(email)), surface, email);
+            assert_refused(&create(&app, surface, "email", &json!(email)), surface, email);
         }
     }
 }
 
-fn white_space_around_an_address_is_cut_off(database: Database) {
+fn white_space_around_an_e_mail_address_is_removed(database: Database) {
     let app = App::start(database);
     for surface in Surface::ALL {
         let created = create(&app, surface, "email", &json!("  Ada@Example.com  ")).expect(201);
@@ -155,12 +155,12 @@ fn white_space_around_an_address_is_cut_off(database: Database) {
             Surface::Lava => "/contact/email",
         };
         assert_eq!(created.text_at(pointer), "Ada@Example.com");
-        discard(&app, surface, &created);
+        delete(&app, surface, &created);
     }
 }
 
-/// Tries to create a customer with `field` (a dot stands before a part of it) and nothing else that is remarkable.
-fn create(app: &App, surface: Surface, field: &str, value: &Value) -> Answer {
+/// Sends a request to create a customer with `field`. `billing_address.city` is the member `city` of `billing_address`.
+fn create(app: &App, surface: Surface, field: &str, value: &Value) -> Response {
     let mut body = json!({"email": "limits@example.com"});
     match field.split_once('.') {
         Some((outer, inner)) => body[outer] = json!({inner: value}),
@@ -169,18 +169,18 @@ fn create(app: &App, surface: Surface, field: &str, value: &Value) -> Answer {
     app.surface(surface).post("/customers", body)
 }
 
-fn refused(answer: &Answer, surface: Surface, what: &str) {
+fn assert_refused(response: &Response, surface: Surface, what: &str) {
     let status = if surface == Surface::Native { 422 } else { 400 };
-    assert_eq!(answer.status, status, "{what}: {answer:?}");
+    assert_eq!(response.status, status, "{what}: {response:?}");
 }
 
-/// Deletes what was created, so that the next may have its identifiers.
-fn discard(app: &App, surface: Surface, created: &Answer) {
+/// Deletes the created customer, so that the next one may have its address.
+fn delete(app: &App, surface: Surface, created: &Response) {
     let id = match surface {
         Surface::Native => created.text_at("/id"),
         Surface::Lumen => created.text_at("/customer/id"),
         Surface::Lava => created.text_at("/customer_id"),
     };
-    let answer = app.surface(surface).delete(&format!("/customers/{id}"));
-    assert!(answer.status < 300, "{answer:?}");
+    let response = app.surface(surface).delete(&format!("/customers/{id}"));
+    assert!(response.status < 300, "{response:?}");
 }

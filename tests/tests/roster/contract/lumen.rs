@@ -1,24 +1,24 @@
-//! The Lumen surface, where its page leaves something open.
+//! The Lumen surface, where the documentation of the vendor is silent.
 
 use roster_tests::client::Surface;
-use roster_tests::{Answer, App, Database, on_both_databases};
+use roster_tests::{App, Database, Response, on_both_databases};
 use serde_json::{Value, json};
 
 use crate::routes::assert_error;
 
 on_both_databases! {
-    null_clears_a_field_and_what_is_left_out_is_kept,
+    null_clears_a_field_and_a_missing_field_is_kept,
     an_e_mail_address_cannot_be_cleared,
-    a_user_id_in_use_is_409_in_the_words_of_the_contract,
-    the_dangerous_flag_is_honoured_on_create_and_on_update,
-    a_customer_may_respell_its_own_address,
+    a_used_user_id_is_409_with_the_text_of_the_contract,
+    the_dangerous_flag_works_on_create_and_on_update,
+    a_customer_may_change_the_case_of_its_own_address,
     invalid_data_is_400_with_a_detail_for_each_field,
     fields_of_other_services_are_ignored,
-    an_identifier_that_does_not_parse_is_400,
+    a_malformed_id_is_400,
     the_list_has_every_live_customer,
 }
 
-fn null_clears_a_field_and_what_is_left_out_is_kept(database: Database) {
+fn null_clears_a_field_and_a_missing_field_is_kept(database: Database) {
     let app = App::start(database);
     let lumen = app.lumen();
     let fields =
@@ -31,10 +31,10 @@ fn null_clears_a_field_and_what_is_left_out_is_kept(database: Database) {
     assert_eq!(created.text_at("/customer/billingCountry"), "US");
     let mut expected = created.json()["customer"].clone();
     for field in fields.into_iter().chain(["billingCountry"]) {
-        let answer = lumen.post(&path(&created), json!({field: null})).expect(200);
+        let response = lumen.post(&path(&created), json!({field: null})).expect(200);
         expected[field] = Value::Null;
-        expected["updatedAt"] = answer.json()["customer"]["updatedAt"].clone();
-        assert_eq!(answer.json()["customer"], expected, "{field}");
+        expected["updatedAt"] = response.json()["customer"]["updatedAt"].clone();
+        assert_eq!(response.json()["customer"], expected, "{field}");
     }
 }
 
@@ -45,18 +45,18 @@ fn an_e_mail_address_cannot_be_cleared(database: Database) {
     assert_eq!(app.lumen().get(&path(&created)).body, created.body);
 }
 
-fn a_user_id_in_use_is_409_in_the_words_of_the_contract(database: Database) {
+fn a_used_user_id_is_409_with_the_text_of_the_contract(database: Database) {
     let app = App::start(database);
     let lumen = app.lumen();
     lumen.post("/customers", json!({"email": "ada@example.com", "userId": "u"})).is(201);
-    let answer = lumen.post("/customers", json!({"email": "eda@example.com", "userId": "u"})).expect(409);
-    assert_eq!(answer.text(), r#"{"error":"A customer with this userId already exists"}"#);
+    let response = lumen.post("/customers", json!({"email": "eda@example.com", "userId": "u"})).expect(409);
+    assert_eq!(response.text(), r#"{"error":"A customer with this userId already exists"}"#);
     let other = lumen.post("/customers", json!({"email": "eda@example.com", "userId": "v"})).expect(201);
-    let answer = lumen.post(&path(&other), json!({"userId": "u"})).expect(409);
-    assert_eq!(answer.text(), r#"{"error":"A customer with this userId already exists"}"#);
+    let response = lumen.post(&path(&other), json!({"userId": "u"})).expect(409);
+    assert_eq!(response.text(), r#"{"error":"A customer with this userId already exists"}"#);
 }
 
-fn the_dangerous_flag_is_honoured_on_create_and_on_update(database: Database) {
+fn the_dangerous_flag_works_on_create_and_on_update(database: Database) {
     let app = App::start(database);
     let lumen = app.lumen();
     let flagged = json!({"email": "ada@example.com", "dangerouslyAllowSameEmailForDifferentCustomers": true});
@@ -69,11 +69,11 @@ fn the_dangerous_flag_is_honoured_on_create_and_on_update(database: Database) {
     lumen.post(&path(&other), flagged).is(200);
 }
 
-fn a_customer_may_respell_its_own_address(database: Database) {
+fn a_customer_may_change_the_case_of_its_own_address(database: Database) {
     let app = App::start(database);
     let created = app.lumen().post("/customers", json!({"email": "ada@example.com"})).expect(201);
-    let answer = app.lumen().post(&path(&created), json!({"email": "Ada@Example.COM"})).expect(200);
-    assert_eq!(answer.text_at("/customer/email"), "Ada@Example.COM");
+    let response = app.lumen().post(&path(&created), json!({"email": "Ada@Example.COM"})).expect(200);
+    assert_eq!(response.text_at("/customer/email"), "Ada@Example.COM");
 }
 
 fn invalid_data_is_400_with_a_detail_for_each_field(database: Database) {
@@ -83,16 +83,17 @@ fn invalid_data_is_400_with_a_detail_for_each_field(database: Database) {
         "billingPostalCode": "1".repeat(33), "billingCountry": "Atlantis", "taxId": "t".repeat(65),
     });
     let created = app.lumen().post("/customers", json!({"email": "ada@example.com"})).expect(201);
-    for answer in [app.lumen().post("/customers", faulty.clone()), app.lumen().post(&path(&created), faulty.clone())] {
-        assert_error(Surface::Lumen, &answer, 400);
-        let details = answer.json()["details"].as_array().cloned().unwrap_or_default();
+    for response in [app.lumen().post("/customers", faulty.clone()), app.lumen().post(&path(&created), faulty.clone())]
+    {
+        assert_error(Surface::Lumen, &response, 400);
+        let details = response.json()["details"].as_array().cloned().unwrap_or_default();
         let mut named: Vec<_> = details.iter().map(|detail| detail["field"].as_str().unwrap_or_default()).collect();
         named.sort_unstable();
         let mut expected: Vec<_> = faulty.as_object().expect("an object").keys().map(String::as_str).collect();
         expected.sort_unstable();
-        assert_eq!(named, expected, "{answer:?}");
-        let worded = |detail: &Value| detail["message"].as_str().is_some_and(|message| !message.is_empty());
-        assert!(details.iter().all(worded), "{answer:?}");
+        assert_eq!(named, expected, "{response:?}");
+        let has_message = |detail: &Value| detail["message"].as_str().is_some_and(|message| !message.is_empty());
+        assert!(details.iter().all(has_message), "{response:?}");
     }
 }
 
@@ -103,7 +104,7 @@ fn fields_of_other_services_are_ignored(database: Database) {
     app.lumen().post(&path(&created), json!({"trialDays": 14})).is(200);
 }
 
-fn an_identifier_that_does_not_parse_is_400(database: Database) {
+fn a_malformed_id_is_400(database: Database) {
     let app = App::start(database);
     let created = app.lumen().post("/customers", json!({"email": "ada@example.com"})).expect(201);
     let id = created.text_at("/customer/id");
@@ -132,9 +133,9 @@ fn the_list_has_every_live_customer(database: Database) {
     }
     let listed = app.lumen().get("/customers").expect(200).json();
     let customers = listed["customers"].as_array().expect("a list");
-    let gone = customers[7].clone();
-    app.lumen().delete(&format!("/customers/{}", gone["id"].as_str().expect("an id"))).is(200);
-    emails.retain(|email| gone["email"] != email.as_str());
+    let deleted = customers[7].clone();
+    app.lumen().delete(&format!("/customers/{}", deleted["id"].as_str().expect("an id"))).is(200);
+    emails.retain(|email| deleted["email"] != email.as_str());
     let listed = app.lumen().get("/customers").expect(200).json();
     let customers = listed["customers"].as_array().expect("a list");
     let mut seen: Vec<_> = customers.iter().map(|customer| customer["email"].as_str().expect("an e-mail")).collect();
@@ -142,6 +143,6 @@ fn the_list_has_every_live_customer(database: Database) {
     assert_eq!(seen, emails);
 }
 
-fn path(created: &Answer) -> String {
+fn path(created: &Response) -> String {
     format!("/customers/{}", created.text_at("/customer/id"))
 }

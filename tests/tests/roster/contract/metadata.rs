@@ -1,8 +1,8 @@
-//! What is written as metadata is read back, to the last digit.
+//! Metadata is returned exactly as it was written, to the last digit.
 
-use roster_tests::{Answer, App, Database, on_both_databases};
+use roster_tests::{App, Database, Response, on_both_databases};
 
-/// Objects as clients write them, and as they come back.
+/// Objects that the service must return unchanged.
 const OBJECTS: [&str; 14] = [
     "{}",
     r#"{"z":1,"a":2,"m":{"z":1,"a":2}}"#,
@@ -21,35 +21,35 @@ const OBJECTS: [&str; 14] = [
 ];
 
 on_both_databases! {
-    what_is_written_is_read_back_digit_by_digit_and_in_order,
-    a_replacement_and_a_merge_are_read_back_too,
-    sixteen_kibibytes_are_taken_and_one_more_is_not,
-    what_a_merge_makes_is_limited_too,
-    eight_levels_are_taken_and_nine_are_not,
+    metadata_keeps_its_digits_and_its_order,
+    metadata_is_unchanged_after_a_replacement_and_a_merge,
+    metadata_has_at_most_16_kibibytes,
+    the_result_of_a_merge_has_at_most_16_kibibytes,
+    metadata_has_at_most_8_levels,
     nul_and_control_characters_in_keys_are_refused,
 }
 
-fn what_is_written_is_read_back_digit_by_digit_and_in_order(database: Database) {
+fn metadata_keeps_its_digits_and_its_order(database: Database) {
     let app = App::start(database);
     for (number, object) in OBJECTS.iter().enumerate() {
         let body = format!("{{\"reference_id\":\"r{number}\",\"metadata\":{object}}}");
-        for answer in [
+        for response in [
             app.lava().post("/customers", body.as_str()).expect(201),
             app.lava().post("/customers", body.as_str()).expect(200),
             app.lava().get(&format!("/customers/r{number}")).expect(200),
             app.native().get(&format!("/customers/external/r{number}")).expect(200),
         ] {
-            assert_eq!(metadata(&answer), *object);
+            assert_eq!(metadata(&response), *object);
         }
     }
 }
 
-fn a_replacement_and_a_merge_are_read_back_too(database: Database) {
+fn metadata_is_unchanged_after_a_replacement_and_a_merge(database: Database) {
     let app = App::start(database);
     let created = app.native().post("/customers", r#"{"email":"ada@example.com"}"#).expect(201);
     let path = format!("/customers/{}", created.text_at("/id"));
     for object in OBJECTS {
-        // A merge takes nulls as an order to remove; everything else is kept.
+        // A merge removes members that are null.
         if object.contains("null") {
             continue;
         }
@@ -60,7 +60,7 @@ fn a_replacement_and_a_merge_are_read_back_too(database: Database) {
     }
 }
 
-fn sixteen_kibibytes_are_taken_and_one_more_is_not(database: Database) {
+fn metadata_has_at_most_16_kibibytes(database: Database) {
     let app = App::start(database);
     let object = |bytes: usize| format!("{{\"k\":\"{}\"}}", "x".repeat(bytes - r#"{"k":""}"#.len()));
     let largest = object(16_384);
@@ -69,23 +69,23 @@ fn sixteen_kibibytes_are_taken_and_one_more_is_not(database: Database) {
     let too_large = object(16_385);
     app.lava().post("/customers", format!("{{\"metadata\":{too_large}}}")).is(400);
     app.native().post("/customers", format!(r#"{{"email":"a@example.com","metadata":{too_large}}}"#)).is(422);
-    // White space is not counted: what is stored is.
+    // Only the stored bytes count: white space is not stored.
     let spaced = largest.replace("\":\"", "\":      \"");
     app.lava().post("/customers", format!("{{\"metadata\":{spaced}}}")).is(201);
 }
 
-fn what_a_merge_makes_is_limited_too(database: Database) {
+fn the_result_of_a_merge_has_at_most_16_kibibytes(database: Database) {
     let app = App::start(database);
     let half = "x".repeat(9_000);
     let body = format!(r#"{{"email":"ada@example.com","metadata":{{"a":"{half}"}}}}"#);
     let created = app.native().post("/customers", body).expect(201);
     let path = format!("/customers/{}", created.text_at("/id"));
-    let answer = app.native().patch(&path, format!(r#"{{"metadata":{{"b":"{half}"}}}}"#)).expect(422);
-    assert!(answer.text_at("/errors/0/pointer").starts_with("/metadata"), "{answer:?}");
+    let response = app.native().patch(&path, format!(r#"{{"metadata":{{"b":"{half}"}}}}"#)).expect(422);
+    assert!(response.text_at("/errors/0/pointer").starts_with("/metadata"), "{response:?}");
     assert_eq!(app.native().get(&path).body, created.body);
 }
 
-fn eight_levels_are_taken_and_nine_are_not(database: Database) {
+fn metadata_has_at_most_8_levels(database: Database) {
     let app = App::start(database);
     let nested = |levels: usize| format!("{}{}", "{\"k\":".repeat(levels - 1) + "{}", "}".repeat(levels - 1));
     app.lava().post("/customers", format!("{{\"metadata\":{}}}", nested(8))).is(201);
@@ -105,11 +105,11 @@ fn nul_and_control_characters_in_keys_are_refused(database: Database) {
     }
 }
 
-/// The metadata in an answer as it is written there.
-fn metadata(answer: &Answer) -> String {
-    let text = answer.text();
+/// The bytes of the metadata in a response.
+fn metadata(response: &Response) -> String {
+    let text = response.text();
     let start = text.find("\"metadata\":").expect("metadata") + "\"metadata\":".len();
-    // What follows it on either surface.
+    // The next member on both surfaces.
     let end = text.rfind(",\"created_at\":").expect("the time of creation");
     text[start..end].to_owned()
 }

@@ -1,4 +1,4 @@
-//! What each surface promises beyond the vendors' examples.
+//! The promises of each surface that go beyond the examples of the vendors.
 
 mod bodies;
 mod identity;

@@ -1,31 +1,31 @@
-//! The native surface: create, show, change, delete, and how it says what is wrong.
+//! The native surface: creates, shows, changes and deletes customers, and reports errors.
 
 use std::collections::BTreeSet;
 
 use roster_tests::client::Surface;
-use roster_tests::deadline::{GENEROUS, until};
-use roster_tests::{Answer, App, Database, on_both_databases};
+use roster_tests::deadline::{TIMEOUT, until};
+use roster_tests::{App, Database, Response, on_both_databases};
 use serde_json::{Value, json};
 
 use crate::routes::assert_error;
 
 on_both_databases! {
-    a_customer_is_shown_as_it_was_created_by_either_identifier,
-    absent_values_are_null_and_never_left_out,
-    every_fault_is_named_at_once,
+    a_new_customer_is_found_by_its_id_and_its_external_id,
+    a_missing_value_is_null,
+    every_wrong_field_is_named,
     an_e_mail_address_is_required_and_cannot_be_cleared,
-    an_unknown_field_of_a_change_is_refused_and_named,
-    an_e_mail_address_in_use_is_409_with_the_customer_who_has_it,
-    whoever_shares_an_address_still_blocks_those_who_do_not,
-    an_external_id_in_use_is_409_with_the_customer_who_has_it,
+    an_unknown_field_of_a_change_is_named,
+    a_used_e_mail_address_is_409_with_the_id_of_its_customer,
+    a_shared_address_is_used_for_a_customer_that_does_not_share,
+    a_used_external_id_is_409_with_the_id_of_its_customer,
     a_change_is_a_merge_patch,
-    a_merge_patch_may_be_declared_as_one,
-    a_change_moves_the_time_of_change_alone,
-    a_deleted_customer_is_gone_and_its_identifiers_are_free,
-    an_identifier_that_is_none_is_404,
+    a_merge_patch_may_have_its_own_content_type,
+    a_change_updates_only_updated_at,
+    a_deleted_customer_is_404_and_its_identifiers_are_free,
+    a_malformed_id_is_404,
 }
 
-fn a_customer_is_shown_as_it_was_created_by_either_identifier(database: Database) {
+fn a_new_customer_is_found_by_its_id_and_its_external_id(database: Database) {
     let app = App::start(database);
     let native = app.native();
     let sent = json!({
@@ -56,7 +56,7 @@ fn a_customer_is_shown_as_it_was_created_by_either_identifier(database: Database
     assert_eq!(native.get("/customers/external/ada").expect(200).body, created.body);
 }
 
-fn absent_values_are_null_and_never_left_out(database: Database) {
+fn a_missing_value_is_null(database: Database) {
     let app = App::start(database);
     let created = app.native().post("/customers", json!({"email": "ada@example.com", "name": null})).expect(201);
     let customer = created.json();
@@ -73,9 +73,9 @@ fn absent_values_are_null_and_never_left_out(database: Database) {
     );
 }
 
-fn every_fault_is_named_at_once(database: Database) {
+fn every_wrong_field_is_named(database: Database) {
     let app = App::start(database);
-    let answer = app.native().post(
+    let response = app.native().post(
         "/customers",
         json!({
             "email": "nobody",
@@ -90,8 +90,8 @@ fn every_fault_is_named_at_once(database: Database) {
             "a/b~c": 1,
         }),
     );
-    assert_faults(
-        &answer,
+    assert_errors(
+        &response,
         &[
             "/email",
             "/name",
@@ -114,29 +114,29 @@ fn an_e_mail_address_is_required_and_cannot_be_cleared(database: Database) {
     let app = App::start(database);
     let native = app.native();
     for body in [json!({}), json!({"email": null}), json!({"email": ""}), json!({"email": "  "})] {
-        assert_faults(&native.post("/customers", body), &["/email"]);
+        assert_errors(&native.post("/customers", body), &["/email"]);
     }
     let created = native.post("/customers", json!({"email": "ada@example.com"})).expect(201);
-    assert_faults(&native.patch(&path(&created), json!({"email": null})), &["/email"]);
+    assert_errors(&native.patch(&path(&created), json!({"email": null})), &["/email"]);
     assert_eq!(native.get(&path(&created)).body, created.body);
 }
 
-fn an_unknown_field_of_a_change_is_refused_and_named(database: Database) {
+fn an_unknown_field_of_a_change_is_named(database: Database) {
     let app = App::start(database);
     let created = app.native().post("/customers", json!({"email": "ada@example.com"})).expect(201);
-    let answer = app.native().patch(&path(&created), json!({"id": "x", "plan": 1, "billing_address": {"zip": 1}}));
-    assert_faults(&answer, &["/id", "/plan", "/billing_address/zip"]);
+    let response = app.native().patch(&path(&created), json!({"id": "x", "plan": 1, "billing_address": {"zip": 1}}));
+    assert_errors(&response, &["/id", "/plan", "/billing_address/zip"]);
 }
 
-fn an_e_mail_address_in_use_is_409_with_the_customer_who_has_it(database: Database) {
+fn a_used_e_mail_address_is_409_with_the_id_of_its_customer(database: Database) {
     let app = App::start(database);
     let native = app.native();
     let first = native.post("/customers", json!({"email": "ada@example.com"})).expect(201);
     assert_taken(&native.post("/customers", json!({"email": "ADA@EXAMPLE.com"})), "email_taken", &first);
 
     let second = native.post("/customers", json!({"email": "eda@example.com"})).expect(201);
-    let answer = native.patch(&path(&second), json!({"email": "ada@example.com"}));
-    assert_taken(&answer, "email_taken", &first);
+    let response = native.patch(&path(&second), json!({"email": "ada@example.com"}));
+    assert_taken(&response, "email_taken", &first);
     assert_eq!(native.get(&path(&second)).body, second.body);
 
     let allowed = json!({"email": "ada@example.com", "allow_duplicate_email": true});
@@ -144,14 +144,14 @@ fn an_e_mail_address_in_use_is_409_with_the_customer_who_has_it(database: Databa
     native.patch(&path(&second), allowed).is(200);
 }
 
-fn whoever_shares_an_address_still_blocks_those_who_do_not(database: Database) {
+fn a_shared_address_is_used_for_a_customer_that_does_not_share(database: Database) {
     let app = App::start(database);
     let native = app.native();
     let shared = native.post("/customers", json!({"email": "ada@example.com", "allow_duplicate_email": true}));
     assert_taken(&native.post("/customers", json!({"email": "ada@example.com"})), "email_taken", &shared);
 }
 
-fn an_external_id_in_use_is_409_with_the_customer_who_has_it(database: Database) {
+fn a_used_external_id_is_409_with_the_id_of_its_customer(database: Database) {
     let app = App::start(database);
     let native = app.native();
     let first = native.post("/customers", json!({"email": "ada@example.com", "external_id": "x"})).expect(201);
@@ -218,21 +218,21 @@ fn a_change_is_a_merge_patch(database: Database) {
     native.get("/customers/external/ada").is(404);
 }
 
-fn a_merge_patch_may_be_declared_as_one(database: Database) {
+fn a_merge_patch_may_have_its_own_content_type(database: Database) {
     let app = App::start(database);
     let created = app.native().post("/customers", json!({"email": "ada@example.com"})).expect(201);
     let native = app.native();
     let patch = native.request("PATCH", &path(&created)).json(json!({"name": "Ada"}));
-    let answer = patch.header("content-type", "application/merge-patch+json").send().expect(200);
-    assert_eq!(answer.text_at("/name"), "Ada");
+    let response = patch.header("content-type", "application/merge-patch+json").send().expect(200);
+    assert_eq!(response.text_at("/name"), "Ada");
 }
 
-fn a_change_moves_the_time_of_change_alone(database: Database) {
+fn a_change_updates_only_updated_at(database: Database) {
     let app = App::start(database);
     let native = app.native();
     let created = native.post("/customers", json!({"email": "ada@example.com"})).expect(201);
     assert_eq!(native.patch(&path(&created), json!({})).expect(200).body, created.body);
-    let changed = until("the clock moves on", GENEROUS, || {
+    let changed = until("the clock advances", TIMEOUT, || {
         let before = native.get(&path(&created)).json();
         let name = format!("{}x", before["name"].as_str().unwrap_or_default());
         let changed = native.patch(&path(&created), json!({"name": name})).expect(200);
@@ -241,14 +241,14 @@ fn a_change_moves_the_time_of_change_alone(database: Database) {
     assert_eq!(changed.text_at("/created_at"), created.text_at("/created_at"));
 }
 
-fn a_deleted_customer_is_gone_and_its_identifiers_are_free(database: Database) {
+fn a_deleted_customer_is_404_and_its_identifiers_are_free(database: Database) {
     let app = App::start(database);
     let native = app.native();
     let body = json!({"email": "ada@example.com", "external_id": "ada"});
     let created = native.post("/customers", body.clone()).expect(201);
     let deleted = native.delete(&path(&created)).expect(204);
     assert_eq!(deleted.text(), "");
-    for answer in [
+    for response in [
         native.delete(&path(&created)),
         native.get(&path(&created)),
         native.patch(&path(&created), json!({"name": "Ada"})),
@@ -256,14 +256,14 @@ fn a_deleted_customer_is_gone_and_its_identifiers_are_free(database: Database) {
         native.get(&format!("{}/subscriptions", path(&created))),
         native.put(&format!("{}/subscriptions/s", path(&created)), json!({"status": "active"})),
     ] {
-        assert_error(Surface::Native, &answer, 404);
+        assert_error(Surface::Native, &response, 404);
     }
     assert_eq!(native.get("/customers").json()["data"], json!([]));
     let again = native.post("/customers", body).expect(201);
     assert_ne!(again.text_at("/id"), created.text_at("/id"));
 }
 
-fn an_identifier_that_is_none_is_404(database: Database) {
+fn a_malformed_id_is_404(database: Database) {
     let app = App::start(database);
     let created = app.native().post("/customers", json!({"email": "ada@example.com"})).expect(201);
     let id = created.text_at("/id");
@@ -282,23 +282,23 @@ fn an_identifier_that_is_none_is_404(database: Database) {
     }
 }
 
-fn path(created: &Answer) -> String {
+fn path(created: &Response) -> String {
     format!("/customers/{}", created.text_at("/id"))
 }
 
-fn assert_faults(answer: &Answer, pointers: &[&str]) {
-    assert_error(Surface::Native, answer, 422);
-    let errors = answer.json()["errors"].as_array().cloned().unwrap_or_default();
+fn assert_errors(response: &Response, pointers: &[&str]) {
+    assert_error(Surface::Native, response, 422);
+    let errors = response.json()["errors"].as_array().cloned().unwrap_or_default();
     let text = |error: &Value, member: &str| error[member].as_str().map(str::to_owned).unwrap_or_default();
     let named: BTreeSet<_> = errors.iter().map(|error| text(error, "pointer")).collect();
-    assert_eq!(named, pointers.iter().map(|pointer| (*pointer).to_owned()).collect(), "{answer:?}");
+    assert_eq!(named, pointers.iter().map(|pointer| (*pointer).to_owned()).collect(), "{response:?}");
     for error in &errors {
-        assert!(!text(error, "code").is_empty() && !text(error, "detail").is_empty(), "{answer:?}");
+        assert!(!text(error, "code").is_empty() && !text(error, "detail").is_empty(), "{response:?}");
     }
 }
 
-fn assert_taken(answer: &Answer, code: &str, by: &Answer) {
-    assert_error(Surface::Native, answer, 409);
-    assert_eq!(answer.text_at("/code"), code, "{answer:?}");
-    assert_eq!(answer.text_at("/customer_id"), by.text_at("/id"), "{answer:?}");
+fn assert_taken(response: &Response, code: &str, by: &Response) {
+    assert_error(Surface::Native, response, 409);
+    assert_eq!(response.text_at("/code"), code, "{response:?}");
+    assert_eq!(response.text_at("/customer_id"), by.text_at("/id"), "{response:?}");
 }

@@ -1,17 +1,17 @@
-//! What the billing engine tells, and where it is shown.
+//! The subscriptions that the billing engine reports, and where they are shown.
 
 use roster_tests::client::{Surface, encode};
-use roster_tests::{Answer, App, Caller, Database, on_both_databases};
+use roster_tests::{App, Caller, Database, Response, on_both_databases};
 use serde_json::{Value, json};
 
 use crate::routes::assert_error;
 
 on_both_databases! {
     a_report_is_201_when_new_and_200_when_it_replaces,
-    the_list_is_newest_first_and_in_pages,
-    a_subscription_may_be_called_anything_that_can_be_encoded,
-    lava_shows_the_active_one_that_started_last,
-    what_a_report_must_not_say_is_named,
+    subscriptions_are_listed_in_pages_newest_first,
+    a_subscription_id_may_be_any_text_that_can_be_encoded,
+    lava_shows_the_active_subscription_that_started_last,
+    a_wrong_field_of_a_report_is_named,
 }
 
 fn a_report_is_201_when_new_and_200_when_it_replaces(database: Database) {
@@ -34,41 +34,41 @@ fn a_report_is_201_when_new_and_200_when_it_replaces(database: Database) {
     assert_eq!(customer.list("").json()["data"], json!([second]));
 }
 
-fn the_list_is_newest_first_and_in_pages(database: Database) {
+fn subscriptions_are_listed_in_pages_newest_first(database: Database) {
     let app = App::start(database);
     let customer = Customer::create(&app, "ada@example.com");
     for number in [3, 1, 5, 2, 4] {
         let started = format!("2025-01-0{number}T00:00:00Z");
         customer.report(&format!("sub_{number}"), json!({"status": "active", "started_at": started})).is(201);
     }
-    let ids = |answer: &Answer| -> Vec<String> {
-        let list = answer.json()["data"].as_array().cloned().expect("a list");
+    let ids = |response: &Response| -> Vec<String> {
+        let list = response.json()["data"].as_array().cloned().expect("a list");
         list.iter().map(|item| item["id"].as_str().expect("an id").to_owned()).collect()
     };
     assert_eq!(ids(&customer.list("")), ["sub_5", "sub_4", "sub_3", "sub_2", "sub_1"]);
-    let mut walked = Vec::new();
+    let mut listed = Vec::new();
     let mut query = "?limit=2".to_owned();
     loop {
         let page = customer.list(&query).expect(200);
-        walked.extend(ids(&page));
-        assert!(walked.len() <= 5, "the walk has no end: {page:?}");
+        listed.extend(ids(&page));
+        assert!(listed.len() <= 5, "the pages do not end: {page:?}");
         let Some(cursor) = page.json()["next_cursor"].as_str().map(encode) else { break };
         query = format!("?limit=2&cursor={cursor}");
     }
-    assert_eq!(walked, ["sub_5", "sub_4", "sub_3", "sub_2", "sub_1"]);
+    assert_eq!(listed, ["sub_5", "sub_4", "sub_3", "sub_2", "sub_1"]);
 }
 
-fn a_subscription_may_be_called_anything_that_can_be_encoded(database: Database) {
+fn a_subscription_id_may_be_any_text_that_can_be_encoded(database: Database) {
     let app = App::start(database);
     let customer = Customer::create(&app, "ada@example.com");
     for id in ["a/b", "100%", "x:y", "подписка", "sub 1"] {
-        let answer = customer.report(&encode(id), json!({"status": "active"})).expect(201);
-        assert_eq!(answer.text_at("/id"), id);
+        let response = customer.report(&encode(id), json!({"status": "active"})).expect(201);
+        assert_eq!(response.text_at("/id"), id);
         customer.report(&encode(id), json!({"status": "active"})).is(200);
     }
 }
 
-fn lava_shows_the_active_one_that_started_last(database: Database) {
+fn lava_shows_the_active_subscription_that_started_last(database: Database) {
     let app = App::start(database);
     let customer = Customer::create(&app, "ada@example.com");
     assert_eq!(customer.on_lava(), Value::Null);
@@ -97,7 +97,7 @@ fn lava_shows_the_active_one_that_started_last(database: Database) {
     assert_eq!(customer.on_lava(), Value::Null);
 }
 
-fn what_a_report_must_not_say_is_named(database: Database) {
+fn a_wrong_field_of_a_report_is_named(database: Database) {
     let app = App::start(database);
     let customer = Customer::create(&app, "ada@example.com");
     for (report, pointer) in [
@@ -109,14 +109,14 @@ fn what_a_report_must_not_say_is_named(database: Database) {
         (json!({"status": "active", "name": "n".repeat(257)}), "/name"),
         (json!({"status": "active", "price": 1}), "/price"),
     ] {
-        let answer = customer.report("sub_1", report);
-        assert_error(Surface::Native, &answer, 422);
-        assert_eq!(answer.text_at("/errors/0/pointer"), pointer, "{answer:?}");
+        let response = customer.report("sub_1", report);
+        assert_error(Surface::Native, &response, 422);
+        assert_eq!(response.text_at("/errors/0/pointer"), pointer, "{response:?}");
     }
     assert_eq!(customer.list("").json()["data"], json!([]));
 }
 
-/// A customer and the ways to its subscriptions.
+/// A customer and the callers that read and write its subscriptions.
 struct Customer {
     native: Caller,
     lava: Caller,
@@ -130,15 +130,15 @@ impl Customer {
         Self { native: app.native(), lava: app.lava(), suffix }
     }
 
-    fn report(&self, id: &str, report: Value) -> Answer {
+    fn report(&self, id: &str, report: Value) -> Response {
         self.native.put(&format!("/customers/cus_{}/subscriptions/{id}", self.suffix), report)
     }
 
-    fn list(&self, query: &str) -> Answer {
+    fn list(&self, query: &str) -> Response {
         self.native.get(&format!("/customers/cus_{}/subscriptions{query}", self.suffix))
     }
 
-    /// What Lava shows, which is the same in all three places.
+    /// The subscription that Lava shows. It is the same in three responses.
     fn on_lava(&self) -> Value {
         let path = format!("/customers/con_live_{}", self.suffix);
         let alone = self.lava.get(&format!("{path}/subscription")).expect(200).json()["subscription"].clone();

@@ -1,0 +1,16 @@
+//! Rows, one file per table, in types that every database has.
+//!
+//! An adapter copies a row into a record; here a record becomes a domain type, and back. Values are restored, not parsed
+//! again: this service checked them before it wrote them. What does not decode is [`StoreError::Corrupt`].
+//!
+//! [`StoreError::Corrupt`]: crate::ports::StoreError::Corrupt
+
+mod api_key;
+mod customer;
+mod merchant;
+mod subscription;
+
+pub use api_key::{ApiKeyRecord, tenant_of};
+pub use customer::CustomerRecord;
+pub use merchant::MerchantRecord;
+pub use subscription::SubscriptionRecord;

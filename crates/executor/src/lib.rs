@@ -1,0 +1,375 @@
+//! Where async requests meet the synchronous use cases: a few threads, bounded queues, batches, and one deadline.
+//!
+//! Nothing else waits for the database. A request that finds its queue full, or passes its deadline, is answered at once,
+//! and work whose caller has gone away is not started.
+//!
+//! [`operations`](mod@operations) declares everything that is batched; read it first. [`batched`] has the mechanism: one
+//! batched operation owns its queue, its worker threads and its loop, or is done by the calling thread
+//! ([`turn_batcher`]). The crate knows no HTTP framework, no database and no surface.
+
+pub mod batched;
+#[cfg(test)]
+mod batching_tests;
+mod operations;
+mod queue;
+#[cfg(test)]
+mod test_callers;
+mod turn_batcher;
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use roster_application::{Recognition, Roster};
+use tokio::sync::oneshot;
+
+use batched::Limits;
+use operations::{LocalOperations, Operations};
+
+/// Which threads read the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// Worker threads. For a database that is reached over a connection.
+    ByWorkers,
+    /// The thread that has the request: rows in batches, pages one by one. For a database inside the process, which reads
+    /// a row faster than two threads can wake each other.
+    ByCallers,
+}
+
+/// How requests are executed.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Threads for all that waits for the database; each holds at most one connection. At least one per batched
+    /// operation is started, whatever this says.
+    pub threads: usize,
+    /// Threads among them that write customers. Each tenant has one of them, so that two writers never compete for the
+    /// same keys. At least one.
+    pub writers: usize,
+    /// Requests that may wait in one queue.
+    pub queue: usize,
+    /// How long a request waits for its answer, the time in the queue included.
+    pub deadline: Duration,
+    /// Which threads read.
+    pub reads: Reads,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ExecuteError {
+    /// Too many requests wait already; this one was not started.
+    #[error("too many requests wait for the database")]
+    QueueFull,
+    /// The deadline passed. What was started may still be done.
+    #[error("the database did not answer in time")]
+    DeadlineExceeded,
+    /// The work panicked.
+    #[error("a use case panicked")]
+    Panicked,
+}
+
+/// The threads that run use cases.
+pub struct Executor {
+    shared: Arc<Shared>,
+    /// Nothing is sent here: dropping it ends the thread that writes when keys were used.
+    key_uses: mpsc::Sender<Infallible>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Gives each thread that has requests its [`Handle`].
+#[derive(Clone)]
+pub struct Handles(Arc<Shared>);
+
+/// Calls use cases for the requests of one thread.
+#[derive(Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+    operations: LocalOperations,
+}
+
+/// What all threads share.
+struct Shared {
+    roster: Roster,
+    reads: Reads,
+    operations: Operations,
+}
+
+/// How long the uses of keys are collected before they are written.
+const KEY_USES_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often a stopping executor looks whether a thread has ended.
+const STOP_POLL: Duration = Duration::from_millis(1);
+
+impl Executor {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// If a thread cannot be started.
+    pub fn start(roster: &Roster, settings: Settings) -> io::Result<Self> {
+        let limits = Limits { queue: settings.queue, deadline: settings.deadline };
+        let operations = Operations::new(roster, limits, settings);
+        let workers = operations.workers();
+        let shared = Arc::new(Shared { roster: roster.clone(), reads: settings.reads, operations });
+        let (key_uses, end) = mpsc::channel();
+        let mut executor = Self { shared, key_uses, threads: Vec::new() };
+        for (name, work) in workers {
+            executor.spawn(name, work)?;
+        }
+        let roster = roster.clone();
+        executor.spawn("key-uses".to_owned(), move || record_key_uses(&roster, &end))?;
+        Ok(executor)
+    }
+
+    fn spawn(&mut self, name: String, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.threads.push(thread::Builder::new().name(name).spawn(work)?);
+        Ok(())
+    }
+
+    /// Where threads get their handle.
+    #[must_use]
+    pub fn handles(&self) -> Handles {
+        Handles(Arc::clone(&self.shared))
+    }
+
+    /// Lets the threads end once their queues are empty, and waits for that, but not longer than `patience`: a thread that
+    /// hangs in the database must not keep the process alive.
+    pub fn stop(self, patience: Duration) {
+        self.shared.operations.close();
+        drop(self.key_uses);
+        let until = Instant::now() + patience;
+        for thread in self.threads {
+            while !thread.is_finished() && Instant::now() < until {
+                thread::sleep(STOP_POLL);
+            }
+        }
+    }
+}
+
+/// Writes when keys were used, now and then, and once more at the end.
+fn record_key_uses(roster: &Roster, end: &mpsc::Receiver<Infallible>) {
+    loop {
+        let ended = end.recv_timeout(KEY_USES_INTERVAL) == Err(RecvTimeoutError::Disconnected);
+        if let Err(error) = roster.record_api_key_uses() {
+            tracing::warn!(%error, "when keys were last used is not written");
+        }
+        if ended {
+            return;
+        }
+    }
+}
+
+impl Handles {
+    /// The handle of the calling thread.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle { shared: Arc::clone(&self.0), operations: self.0.operations.local() }
+    }
+}
+
+impl Handle {
+    /// What is known of a credential without waiting for anything.
+    #[must_use]
+    pub fn recognise(&self, credential: &str) -> Recognition {
+        self.shared.roster.recognise(credential)
+    }
+
+    /// Asks the issuer of a token for its keys.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]
+    pub async fn fetch_token_keys(&self, token: &str) -> Result<(), ExecuteError> {
+        let token = token.to_owned();
+        self.operations.token_keys.call(Box::new(move |roster| roster.fetch_token_keys(&token))).await
+    }
+
+    /// Runs `work`, which may write, on a worker thread.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]
+    pub async fn run<T, F>(&self, work: F) -> Result<T, ExecuteError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Roster) -> T + Send + 'static,
+    {
+        let (send, mut receive) = oneshot::channel();
+        self.operations.jobs.call(Box::new(move |roster| drop(send.send(work(roster))))).await?;
+        receive.try_recv().map_err(|_| ExecuteError::Panicked)
+    }
+
+    /// Runs `work`, which only reads, such as a page of a list.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]
+    pub async fn read<T, F>(&self, work: F) -> Result<T, ExecuteError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Roster) -> T + Send + 'static,
+    {
+        match self.shared.reads {
+            Reads::ByWorkers => self.run(work).await,
+            Reads::ByCallers => {
+                let (send, mut receive) = oneshot::channel();
+                self.operations.pages.call(Box::new(move |roster| drop(send.send(work(roster))))).await?;
+                receive.try_recv().map_err(|_| ExecuteError::Panicked)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use futures_util::FutureExt as _;
+    use futures_util::future::{join, join_all};
+    use roster_application::{ApiKeyOrder, PageSize, Scopes};
+    use roster_domain::{Environment, MerchantName, Tenant};
+    use roster_memory::{CountingEntropy, CountingIds, FixedClock, MemoryStore};
+
+    use super::*;
+    use crate::test_callers::block_on;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn roster() -> Roster {
+        Roster::new(
+            Arc::new(MemoryStore::default()),
+            Arc::new(FixedClock::default()),
+            Arc::new(CountingIds::default()),
+            Arc::new(CountingEntropy::default()),
+        )
+    }
+
+    /// An executor with one thread for jobs.
+    fn executor(queue: usize, deadline: Duration, reads: Reads) -> Executor {
+        Executor::start(&roster(), Settings { threads: 1, writers: 1, queue, deadline, reads }).expect("threads")
+    }
+
+    #[test]
+    fn each_caller_gets_its_own_result() {
+        let settings = Settings { threads: 6, writers: 1, queue: 64, deadline: PATIENCE, reads: Reads::ByWorkers };
+        let executor = Executor::start(&roster(), settings).expect("threads");
+        let handle = executor.handles().handle();
+        let results = block_on(join_all((0..50).map(|number| handle.run(move |_| number * 2))));
+        assert_eq!(results, (0..50).map(|number| Ok(number * 2)).collect::<Vec<_>>());
+        executor.stop(PATIENCE);
+    }
+
+    #[test]
+    fn requests_are_answered_at_their_deadline_and_late_work_is_not_started() {
+        let executor = executor(64, Duration::from_millis(20), Reads::ByWorkers);
+        let handle = executor.handles().handle();
+        let (release, blocked) = mpsc::channel::<()>();
+        let (start, starts) = mpsc::channel();
+        block_on(async {
+            let hanging = handle.run(move |_| blocked.recv().is_ok());
+            let waiting = handle.run(move |_| start.send(()).is_ok());
+            let late = Err(ExecuteError::DeadlineExceeded);
+            assert_eq!(join(hanging, waiting).await, (late, late));
+        });
+        release.send(()).expect("the thread hangs there");
+        executor.stop(PATIENCE);
+        assert!(starts.recv().is_err(), "work was started that no caller waited for");
+    }
+
+    #[test]
+    fn a_full_queue_refuses_requests_at_once() {
+        let executor = executor(1, PATIENCE, Reads::ByWorkers);
+        let handle = executor.handles().handle();
+        let (release, blocked) = mpsc::channel::<()>();
+        let (start, started) = mpsc::channel();
+        block_on(async {
+            let mut hanging = Box::pin(handle.run(move |_| start.send(()).is_ok() && blocked.recv().is_ok()));
+            assert_eq!(hanging.as_mut().now_or_never(), None);
+            started.recv().expect("the thread runs it");
+            let mut waiting = Box::pin(handle.run(|_| true));
+            assert_eq!(waiting.as_mut().now_or_never(), None);
+            assert_eq!(handle.run(|_| true).await, Err(ExecuteError::QueueFull));
+            release.send(()).expect("the thread hangs there");
+            assert_eq!((hanging.await, waiting.await), (Ok(true), Ok(true)));
+        });
+        executor.stop(PATIENCE);
+    }
+
+    #[test]
+    fn a_panic_ends_one_request_and_the_thread_goes_on() {
+        let executor = executor(4, PATIENCE, Reads::ByWorkers);
+        let handle = executor.handles().handle();
+        block_on(async {
+            let panics = handle.run::<(), _>(|_| panic!("on purpose"));
+            let waiting = handle.run(|_| 1);
+            assert_eq!(join(panics, waiting).await, (Err(ExecuteError::Panicked), Ok(1)));
+        });
+        executor.stop(PATIENCE);
+    }
+
+    #[test]
+    fn reads_are_done_by_workers_or_by_the_calling_thread() {
+        for (reads, is_caller) in [(Reads::ByWorkers, false), (Reads::ByCallers, true)] {
+            let executor = executor(4, PATIENCE, reads);
+            let handle = executor.handles().handle();
+            block_on(async {
+                let reader = handle.read(|_| thread::current().id()).await;
+                assert_eq!(reader.map(|id| id == thread::current().id()), Ok(is_caller), "{reads:?}");
+                let panicked: Result<(), _> = handle.read(|_| panic!("on purpose")).await;
+                let next = handle.read(|_| 1).await;
+                assert_eq!((panicked, next), (Err(ExecuteError::Panicked), Ok(1)), "{reads:?}");
+            });
+            executor.stop(PATIENCE);
+        }
+    }
+
+    #[test]
+    fn a_thread_that_reads_lets_other_tasks_have_their_turn_after_each_page() {
+        let executor = executor(64, PATIENCE, Reads::ByCallers);
+        let handle = executor.handles().handle();
+        let turns_before = block_on(async {
+            let turn = Arc::<AtomicUsize>::default();
+            let counted = Arc::clone(&turn);
+            tokio::task::spawn_local(async move {
+                loop {
+                    counted.fetch_add(1, Relaxed);
+                    tokio::task::yield_now().await;
+                }
+            });
+            let read = |_| {
+                let turn = Arc::clone(&turn);
+                handle.read(move |_| turn.load(Relaxed))
+            };
+            join_all((0..5).map(read)).await
+        });
+        // Tasks that yield together may go on in either order, so one turn may lie between two others.
+        let in_turn = |(place, turn): (usize, &Result<usize, ExecuteError>)| turn.is_ok_and(|turn| turn + 1 >= place);
+        assert!(turns_before.iter().enumerate().all(in_turn), "{turns_before:?}");
+        executor.stop(PATIENCE);
+    }
+
+    #[test]
+    fn uses_of_keys_are_written_before_the_executor_stops() {
+        let roster = roster();
+        let merchant = roster.create_merchant(MerchantName::parse("Ada & Co").expect("a name")).expect("a merchant");
+        let tenant = Tenant { merchant: merchant.id, environment: Environment::Live };
+        let order = ApiKeyOrder { tenant, name: None, scopes: Scopes::DEFAULT, expires_at: None };
+        let key = roster.create_api_key(order, Scopes::ALL).expect("a key");
+        let settings = Settings { threads: 1, writers: 1, queue: 1, deadline: PATIENCE, reads: Reads::ByWorkers };
+        let executor = Executor::start(&roster, settings).expect("threads");
+        let handle = executor.handles().handle();
+        let Recognition::LookUp(presented) = handle.recognise(key.secret.reveal()) else { panic!("it is unknown") };
+        let principal = block_on(handle.authenticate(presented)).expect("an answer").expect("a valid key");
+        assert_eq!(principal.api_key, Some(key.key.id));
+        executor.stop(PATIENCE);
+        let keys = roster.list_api_keys(tenant, None, PageSize::DEFAULT).expect("a page").items;
+        assert!(keys[0].last_used_at.is_some());
+    }
+
+    #[test]
+    fn a_thread_that_hangs_does_not_keep_the_process() {
+        let executor = executor(4, Duration::from_millis(5), Reads::ByWorkers);
+        let handle = executor.handles().handle();
+        let (_never, blocked) = mpsc::channel::<()>();
+        block_on(handle.run(move |_| blocked.recv().is_ok())).expect_err("it hangs");
+        executor.stop(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,187 @@
+//! Everything that is batched, declared once.
+//!
+//! To add an operation, add it to [`operations!`] below: its name, what one request asks for and gets, the use case that
+//! serves a batch, and which threads run it.
+
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+
+use roster_application::ports::{CustomerKey, StoreError, Write};
+use roster_application::{AuthenticateError, CustomerCommand, Presented, Principal, Roster, WriteError};
+use roster_domain::{Customer, CustomerId, Subscription, Tenant};
+
+use crate::batched::{Batched, Limits, Local, Operation, Workers};
+use crate::{ExecuteError, Handle, Reads, Settings};
+
+/// Work that is not batched.
+pub(crate) type Job = Box<dyn FnOnce(&Roster) + Send>;
+
+/// Declares operations: `name: Type(input) -> output, at most n in a batch, run by workers, { use case }`.
+macro_rules! operations {
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:ident: $operation:ident($input:ty) -> $output:ty, at most $max:literal, by $workers:expr, $run:expr;
+    )+) => {
+        $(
+            $(#[doc = $doc])+
+            pub(crate) struct $operation;
+
+            impl Operation for $operation {
+                const NAME: &str = stringify!($name);
+                const MAX_BATCH: usize = $max;
+                type Service = Roster;
+                type Input = $input;
+                type Output = $output;
+
+                fn run(roster: &Roster, inputs: Vec<$input>) -> Vec<$output> {
+                    let run: fn(&Roster, Vec<$input>) -> Vec<$output> = $run;
+                    run(roster, inputs)
+                }
+            }
+        )+
+
+        /// The operations, as all threads share them.
+        pub(crate) struct Operations {
+            $($name: Batched<$operation>,)+
+        }
+
+        /// The operations, as one thread calls them.
+        #[derive(Clone)]
+        pub(crate) struct LocalOperations {
+            $(pub(crate) $name: Local<$operation>,)+
+        }
+
+        impl Operations {
+            pub(crate) fn new(roster: &Roster, limits: Limits, settings: Settings) -> Self {
+                $(
+                    let workers: fn(Settings) -> Workers<$input> = $workers;
+                    let $name = Batched::new(roster.clone(), limits, workers(settings));
+                )+
+                Self { $($name,)+ }
+            }
+
+            /// The names of the worker threads, and what each of them does until it is closed.
+            pub(crate) fn workers(&self) -> Vec<(String, Box<dyn FnOnce() + Send>)> {
+                let mut workers = Vec::new();
+                $(workers.extend(self.$name.workers());)+
+                workers
+            }
+
+            /// The operations for the calling thread.
+            pub(crate) fn local(&self) -> LocalOperations {
+                LocalOperations { $($name: self.$name.local(),)+ }
+            }
+
+            /// Refuses further requests; workers end once their queue is empty.
+            pub(crate) fn close(&self) {
+                $(self.$name.close();)+
+            }
+        }
+    };
+}
+
+operations! {
+    /// [`Roster::authenticate`]
+    authenticate: Authenticate(Presented) -> Result<Principal, AuthenticateError>,
+        at most 128, by reader, |roster, presented| roster.authenticate(&presented);
+    /// [`Roster::find_customers`]
+    find_customer: FindCustomer(CustomerKey) -> Result<Option<Customer>, StoreError>,
+        at most 128, by reader, |roster, keys| roster.find_customers(&keys);
+    /// [`Roster::current_subscriptions`]
+    current_subscription: CurrentSubscription((Tenant, CustomerId)) -> Result<Option<Subscription>, StoreError>,
+        at most 128, by reader, |roster, customers| roster.current_subscriptions(&customers);
+    /// [`Roster::write_customers`]
+    write_customer: WriteCustomer(CustomerCommand) -> Result<Write, WriteError>,
+        at most 128, by writers, Roster::write_customers;
+    /// Pages of lists, where the calling thread reads. One at a time: after each page, requests for rows have their turn.
+    pages: ReadPage(Job) -> (), at most 1, by reader_of_pages, run_jobs;
+    /// Work that is neither batched nor read by the calling thread.
+    jobs: RunJob(Job) -> (), at most 1, by the_other_threads, run_jobs;
+    /// Requests to issuers of tokens, which may be slow and must not keep others waiting.
+    token_keys: FetchTokenKeys(Job) -> (), at most 1, by one_thread, run_jobs;
+}
+
+fn run_jobs(roster: &Roster, jobs: Vec<Job>) -> Vec<()> {
+    jobs.into_iter().map(|job| job(roster)).collect()
+}
+
+/// One thread, or the calling one. Two threads would share fewer batches, and keep two processes of the database busy
+/// with what one does faster.
+fn reader<I>(settings: Settings) -> Workers<I> {
+    match settings.reads {
+        Reads::ByWorkers => Workers::threads(1),
+        Reads::ByCallers => Workers::Callers,
+    }
+}
+
+fn reader_of_pages<I>(settings: Settings) -> Workers<I> {
+    match settings.reads {
+        // The other threads read pages.
+        Reads::ByWorkers => Workers::threads(0),
+        Reads::ByCallers => Workers::Callers,
+    }
+}
+
+fn writers(settings: Settings) -> Workers<CustomerCommand> {
+    Workers::Threads {
+        queues: settings.writers.max(1),
+        threads: 1,
+        queue_of: |command, queues| shard(command.tenant(), queues),
+    }
+}
+
+/// The writer of a tenant: always the same, so that the writes of one customer keep their order.
+fn shard(tenant: Tenant, shards: usize) -> usize {
+    let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(tenant);
+    usize::try_from(hash % (shards as u64)).unwrap_or(0)
+}
+
+/// As many as the batched operations leave of [`Settings::threads`], at least one.
+fn the_other_threads<I>(settings: Settings) -> Workers<I> {
+    const BATCHED_READS: usize = 3;
+    Workers::threads(settings.threads.saturating_sub(BATCHED_READS + settings.writers).max(1))
+}
+
+fn one_thread<I>(_: Settings) -> Workers<I> {
+    Workers::threads(1)
+}
+
+impl Handle {
+    /// Finds out who presents a credential.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]
+    pub async fn authenticate(
+        &self,
+        presented: Presented,
+    ) -> Result<Result<Principal, AuthenticateError>, ExecuteError> {
+        self.operations.authenticate.call(presented).await
+    }
+
+    /// Finds a live customer.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]
+    pub async fn find_customer(&self, key: CustomerKey) -> Result<Result<Option<Customer>, StoreError>, ExecuteError> {
+        self.operations.find_customer.call(key).await
+    }
+
+    /// Finds the active subscription of a customer that started last.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]
+    pub async fn current_subscription(
+        &self,
+        tenant: Tenant,
+        customer: CustomerId,
+    ) -> Result<Result<Option<Subscription>, StoreError>, ExecuteError> {
+        self.operations.current_subscription.call((tenant, customer)).await
+    }
+
+    /// Writes to a customer, after all that was asked for its tenant before.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]
+    pub async fn write_customer(&self, command: CustomerCommand) -> Result<Result<Write, WriteError>, ExecuteError> {
+        self.operations.write_customer.call(command).await
+    }
+}

@@ -1,0 +1,75 @@
+//! The access log: one line for each request, and the identifier that all its log lines share.
+
+use std::collections::hash_map::RandomState;
+use std::fmt::Write as _;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage as _};
+use roster_application::Principal;
+use tracing::Instrument as _;
+
+use crate::middleware::limits;
+use crate::routing;
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The most bytes of a request identifier that a caller sends.
+pub(crate) const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// Adds `X-Request-Id` to the response and logs the request.
+///
+/// The line has the pattern of the route, never the path, the query or the body, which hold personal data.
+pub(crate) async fn record<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let started = Instant::now();
+    let request_id = request_id(&request);
+    let printed = request_id.to_str().unwrap_or_default();
+    let span = tracing::info_span!("request", request_id = printed);
+    let mut response = next.call(request).instrument(span).await?;
+    let principal = response.request().extensions().get::<Principal>().copied();
+    let (tenant, api_key) = (principal.map(|who| who.tenant), principal.and_then(|who| who.api_key));
+    tracing::info!(
+        target: "roster::request",
+        method = response.request().method().as_str(),
+        route = routing::pattern(response.request()).as_deref().unwrap_or("unmatched"),
+        status = response.status().as_u16(),
+        duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        request_id = printed,
+        merchant = tenant.map(|tenant| tracing::field::display(tenant.merchant)),
+        environment = tenant.map(|tenant| tenant.environment.as_str()),
+        api_key = api_key.map(tracing::field::display),
+    );
+    response.headers_mut().insert(REQUEST_ID.clone(), request_id);
+    limits::show(&mut response);
+    Ok(response)
+}
+
+/// The caller's identifier if it is 1 to 128 printable ASCII characters without spaces, otherwise a new one.
+fn request_id(request: &ServiceRequest) -> HeaderValue {
+    let printable = |value: &&HeaderValue| {
+        let bytes = value.as_bytes();
+        (1..=MAX_REQUEST_ID_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+    };
+    request.headers().get(&REQUEST_ID).filter(printable).cloned().unwrap_or_else(new_request_id)
+}
+
+/// A new identifier, unique across processes and restarts: a random number of this process and a counter.
+fn new_request_id() -> HeaderValue {
+    static PROCESS: LazyLock<String> =
+        LazyLock::new(|| format!("{:016x}-", RandomState::new().build_hasher().finish()));
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let mut id = String::with_capacity(PROCESS.len() + 16);
+    id.push_str(&PROCESS);
+    // Writing to a `String` cannot fail.
+    let _ = write!(id, "{:x}", COUNT.fetch_add(1, Ordering::Relaxed));
+    HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("none"))
+}

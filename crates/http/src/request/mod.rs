@@ -1,0 +1,8 @@
+//! Reading a request: its body, path and query, its caller, and what the caller may do.
+
+pub(crate) mod auth;
+pub(crate) mod body;
+pub(crate) mod caller;
+pub(crate) mod fields;
+pub(crate) mod path;
+pub(crate) mod query;

@@ -1,0 +1,111 @@
+//! Reads the query of a list: the size of the page and its start.
+
+use actix_web::HttpRequest;
+use roster_application::PageSize;
+use roster_domain::CustomerId;
+
+use crate::failure::{Failure, Fault, Place};
+
+/// What to do with unknown parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    /// Report them, so that a mistyped filter does not return every item.
+    Refuse,
+    /// Ignore them.
+    Ignore,
+}
+
+/// The page of a list that a request asks for.
+#[derive(Debug)]
+pub(crate) struct PageQuery<C> {
+    /// The most items: `limit`, 1 to 100, default 25.
+    pub(crate) size: PageSize,
+    /// The item that the page follows: `cursor`, from an earlier page.
+    pub(crate) cursor: Option<C>,
+}
+
+impl<C> PageQuery<C> {
+    /// Reads `limit` and `cursor`.
+    pub(crate) fn read(
+        request: &HttpRequest,
+        unknown: Unknown,
+        parse_cursor: impl Fn(&str) -> Option<C>,
+    ) -> Result<Self, Failure> {
+        let mut page = Self { size: PageSize::DEFAULT, cursor: None };
+        let mut faults = Vec::new();
+        let pairs: Vec<(String, String)> = serde_urlencoded::from_str(request.query_string()).unwrap_or_default();
+        for (name, value) in pairs {
+            match name.as_str() {
+                "limit" => match value.parse().ok().and_then(PageSize::new) {
+                    Some(size) => page.size = size,
+                    None => faults.push(fault("limit", "must be a number from 1 to 100")),
+                },
+                "cursor" => match parse_cursor(&value) {
+                    Some(cursor) => page.cursor = Some(cursor),
+                    None => faults.push(fault("cursor", "must be a cursor that an earlier page gave")),
+                },
+                _ if unknown == Unknown::Refuse => faults.push(Fault {
+                    place: Place::UnknownParameter(name),
+                    code: "unknown_parameter",
+                    detail: "is not a parameter of this request".to_owned(),
+                }),
+                _ => {}
+            }
+        }
+        if faults.is_empty() { Ok(page) } else { Err(Failure::Invalid(faults)) }
+    }
+}
+
+fn fault(name: &'static str, detail: &str) -> Fault {
+    Fault { place: Place::Parameter(name), code: "invalid_parameter", detail: detail.to_owned() }
+}
+
+/// The cursor for the page after a customer: the 26 characters of its identifier, on every surface.
+pub(crate) fn cursor_behind(customer: CustomerId) -> String {
+    customer.suffix().to_string()
+}
+
+/// Parses what [`cursor_behind`] returns.
+pub(crate) fn parse_cursor(cursor: &str) -> Option<CustomerId> {
+    CustomerId::from_suffix(cursor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    fn read(query: &str, unknown: Unknown) -> Result<(usize, Option<CustomerId>), Vec<String>> {
+        let request = TestRequest::with_uri(&format!("/v1/customers?{query}")).to_http_request();
+        match PageQuery::read(&request, unknown, parse_cursor) {
+            Ok(page) => Ok((page.size.get(), page.cursor)),
+            Err(Failure::Invalid(faults)) => Err(faults.iter().map(|fault| fault.place.to_string()).collect()),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_page_has_25_items_unless_1_to_100_are_asked_for() {
+        assert_eq!(read("", Unknown::Refuse), Ok((25, None)));
+        assert_eq!(read("limit=1", Unknown::Refuse), Ok((1, None)));
+        assert_eq!(read("limit=100", Unknown::Refuse), Ok((100, None)));
+        for limit in ["0", "101", "-1", "x", "", "1e2", "99999999999999999999"] {
+            assert_eq!(read(&format!("limit={limit}"), Unknown::Ignore), Err(vec!["limit".to_owned()]), "{limit}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_round_trips_and_anything_else_is_refused() {
+        let id = CustomerId::from_suffix("01h2xcejqtf2nbrexx3vqjhp41").expect("26 characters");
+        assert_eq!(read(&format!("cursor={}", cursor_behind(id)), Unknown::Refuse), Ok((25, Some(id))));
+        for cursor in ["", "x", "cus_01h2xcejqtf2nbrexx3vqjhp41", "%00", "%ff"] {
+            assert_eq!(read(&format!("cursor={cursor}"), Unknown::Ignore), Err(vec!["cursor".to_owned()]), "{cursor}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_parameter_is_refused_or_ignored() {
+        assert_eq!(read("limt=5&a", Unknown::Refuse), Err(vec!["limt".to_owned(), "a".to_owned()]));
+        assert_eq!(read("limt=5&a", Unknown::Ignore), Ok((25, None)));
+    }
+}

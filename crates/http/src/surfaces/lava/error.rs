@@ -1,0 +1,87 @@
+//! Error responses of the Lava surface: `{"error": "…"}`.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use roster_application::Scope;
+use roster_application::json::JsonError;
+use roster_application::ports::Taken;
+use serde::Serialize;
+
+use crate::failure::{self, BodyFailure, Failure, Fault};
+use crate::respond;
+
+failure::error!(
+    /// A [`Failure`] as an error of the Lava surface.
+    Error,
+    answer
+);
+
+#[derive(Serialize)]
+struct Content<'a> {
+    error: &'a str,
+}
+
+/// The response to each failure.
+pub(crate) fn answer(failure: &Failure) -> HttpResponse {
+    match failure {
+        Failure::Unauthorized => {
+            let mut response = error(StatusCode::UNAUTHORIZED, "Unauthorized");
+            respond::authenticate(&mut response);
+            response
+        }
+        Failure::TooManyRequests(limit) => {
+            let message = format!("Too many requests: the limit of the {} is reached", limit.as_str());
+            let mut response = error(StatusCode::TOO_MANY_REQUESTS, &message);
+            respond::retry_after(&mut response);
+            response
+        }
+        Failure::MissingScope(scope) => {
+            let mut response =
+                error(StatusCode::FORBIDDEN, &format!("Forbidden: the credential lacks the scope {scope}"));
+            respond::missing_scope(&mut response, *scope);
+            response
+        }
+        // Keys are managed only on the native surface.
+        Failure::UnknownPath | Failure::KeyNotFound => error(StatusCode::NOT_FOUND, "Not found"),
+        Failure::MethodNotAllowed(methods) => {
+            let mut response = error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
+            respond::allow(&mut response, methods);
+            response
+        }
+        Failure::Body(failure) => body(failure),
+        Failure::Invalid(faults) => error(StatusCode::BAD_REQUEST, &message(faults)),
+        Failure::MalformedId | Failure::NotFound => error(StatusCode::NOT_FOUND, "Customer not found"),
+        Failure::Taken(Taken { external_id: Some(_), .. }) => {
+            error(StatusCode::CONFLICT, "A customer with this reference_id already exists")
+        }
+        // Customers share addresses here, unless their caller lacks the scope for it.
+        Failure::Taken(Taken { external_id: None, .. }) => answer(&Failure::MissingScope(Scope::AllowDuplicateEmail)),
+        Failure::KeyEnded => error(StatusCode::CONFLICT, "Conflict"),
+        Failure::Unavailable => {
+            let mut response = error(StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable");
+            respond::retry_after(&mut response);
+            response
+        }
+        Failure::Internal => error(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"),
+    }
+}
+
+fn body(failure: &BodyFailure) -> HttpResponse {
+    match failure {
+        BodyFailure::TooLarge => error(StatusCode::PAYLOAD_TOO_LARGE, "The body may have at most 65536 bytes"),
+        BodyFailure::Incomplete => error(StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time"),
+        BodyFailure::MediaType => error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json"),
+        BodyFailure::Json(fault @ (JsonError::Syntax { .. } | JsonError::TooDeep | JsonError::DuplicateKey { .. })) => {
+            error(StatusCode::BAD_REQUEST, &format!("Invalid JSON: {fault}"))
+        }
+    }
+}
+
+fn message(faults: &[Fault]) -> String {
+    let sentences: Vec<_> = faults.iter().map(|fault| format!("{} {}", fault.place, fault.detail)).collect();
+    sentences.join("; ")
+}
+
+fn error(status: StatusCode, message: &str) -> HttpResponse {
+    respond::json(status, &Content { error: message })
+}

@@ -1,0 +1,100 @@
+//! The paths of the Lava surface.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse};
+use roster_application::Page;
+use roster_application::ports::{CustomerKey, Taken};
+use roster_domain::{Customer, Subscription, Tenant};
+
+use super::dto::{self, CustomerView, PageView, SubscriptionEnvelope, SubscriptionView, Success};
+use super::error::{Error, answer};
+use crate::failure::Failure;
+use crate::openapi;
+use crate::request::caller::{Caller, ReadCustomers, Subscriber, WriteCustomers};
+use crate::request::query::{self, PageQuery, Unknown};
+use crate::request::{body, path};
+use crate::respond::{self, json};
+use crate::routing::{Surface, delete, get, patch, post};
+
+/// The Lava surface.
+pub(crate) fn surface() -> Surface {
+    Surface::new("/lava/v1", answer)
+        .resource("/customers", vec![get(list), post(create)])
+        .resource("/customers/{customer_id}", vec![get(show), patch(change), delete(remove)])
+        .resource("/customers/{customer_id}/subscription", vec![get(show_subscription)])
+        .resource("/openapi.json", vec![openapi::show(super::OPENAPI)])
+}
+
+async fn create(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<WriteCustomers>::of(&request).await?;
+    let body = body::read(&request).map_err(Failure::from)?;
+    let registration = dto::read_registration(caller.tenant(), caller.widest_email_use(), body)?;
+    match caller.register_customer(registration).await {
+        Ok(customer) => Ok(answer_with(StatusCode::CREATED, &customer, None)),
+        // A `reference_id` is an idempotency key: a second request gets the existing customer, unchanged.
+        Err(Failure::Taken(Taken { external_id: Some(customer), .. })) => {
+            let subscription = caller.current_subscription(customer.id()).await?;
+            Ok(answer_with(StatusCode::OK, &customer, subscription.as_ref()))
+        }
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+async fn show(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let (customer, subscription) = find(&request).await?;
+    Ok(answer_with(StatusCode::OK, &customer, subscription.as_ref()))
+}
+
+async fn show_subscription(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let (_, subscription) = find(&request).await?;
+    let subscription = subscription.as_ref().map(SubscriptionView::from);
+    Ok(json(StatusCode::OK, &SubscriptionEnvelope { subscription }))
+}
+
+async fn find(request: &HttpRequest) -> Result<(Customer, Option<Subscription>), Failure> {
+    let caller = Caller::<ReadCustomers>::of(request).await?;
+    let key = key(request, caller.tenant())?;
+    let customer = caller.find_customer(key).await?;
+    let subscription = caller.current_subscription(customer.id()).await?;
+    Ok((customer, subscription))
+}
+
+async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<ReadCustomers>::of(&request).await?;
+    let PageQuery { size, cursor } = PageQuery::read(&request, Unknown::Ignore, query::parse_cursor)?;
+    let write = |page: Page<Subscriber>| {
+        let shown = page.items.iter();
+        let data: Vec<_> =
+            shown.map(|(customer, subscription)| CustomerView::of(customer, subscription.as_ref())).collect();
+        let next = page.items.last().filter(|_| page.has_more).map(|(last, _)| query::cursor_behind(last.id()));
+        respond::list_bytes(data.len(), &PageView { data, has_more: page.has_more, next_cursor: next })
+    };
+    Ok(respond::list(caller.list_subscribers(cursor, size, write).await??))
+}
+
+async fn change(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<WriteCustomers>::of(&request).await?;
+    let key = key(&request, caller.tenant())?;
+    let body = body::read(&request).map_err(Failure::from)?;
+    let edit = dto::read_edit(caller.widest_email_use(), body)?;
+    let customer = caller.change_customer(key, edit).await?;
+    let subscription = caller.current_subscription(customer.id()).await?;
+    Ok(answer_with(StatusCode::OK, &customer, subscription.as_ref()))
+}
+
+async fn remove(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<WriteCustomers>::of(&request).await?;
+    let key = key(&request, caller.tenant())?;
+    caller.delete_customer(key).await?;
+    Ok(json(StatusCode::OK, &Success { success: true }))
+}
+
+fn answer_with(status: StatusCode, customer: &Customer, subscription: Option<&Subscription>) -> HttpResponse {
+    json(status, &CustomerView::of(customer, subscription))
+}
+
+fn key(request: &HttpRequest, tenant: Tenant) -> Result<CustomerKey, Failure> {
+    let text = path::segment(request, "customer_id").ok_or(Failure::MalformedId)?;
+    let customer = dto::parse_customer_ref(tenant, text.into_owned()).ok_or(Failure::MalformedId)?;
+    Ok(CustomerKey { tenant, customer })
+}

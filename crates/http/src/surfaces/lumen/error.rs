@@ -1,0 +1,165 @@
+//! Error responses of the Lumen surface: `{"error": "…"}`, with the vendor's own messages.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError};
+use roster_application::json::JsonError;
+use serde::Serialize;
+
+use crate::failure::{BodyFailure, Conflict, Failure, Fault};
+use crate::respond;
+
+/// What a request does; the vendor's messages depend on it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Operation {
+    /// Reading, or not known yet.
+    Read,
+    /// Creating a customer.
+    Create,
+    /// Updating one.
+    Update,
+    /// Deleting one.
+    Delete,
+}
+
+/// A [`Failure`] as an error of the Lumen surface.
+#[derive(Debug)]
+pub(crate) struct Error {
+    operation: Operation,
+    failure: Failure,
+}
+
+impl Operation {
+    /// Turns a failure of this operation into the error that handlers return.
+    pub(crate) fn failed(self) -> impl Fn(Failure) -> Error {
+        move |failure| Error { operation: self, failure }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a request failed")
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl ResponseError for Error {
+    fn error_response(&self) -> HttpResponse {
+        answer_to(self.operation, &self.failure)
+    }
+}
+
+#[derive(Serialize)]
+struct Content<'a> {
+    error: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    details: Vec<Detail>,
+}
+
+#[derive(Serialize)]
+struct Detail {
+    field: String,
+    message: String,
+}
+
+/// The response to a failure before the operation is known.
+pub(crate) fn answer(failure: &Failure) -> HttpResponse {
+    answer_to(Operation::Read, failure)
+}
+
+fn answer_to(operation: Operation, failure: &Failure) -> HttpResponse {
+    match failure {
+        Failure::Unauthorized => {
+            let mut response = error(StatusCode::UNAUTHORIZED, "Unauthorized");
+            respond::authenticate(&mut response);
+            response
+        }
+        Failure::TooManyRequests(limit) => {
+            let message = format!("Too many requests: the limit of the {} is reached", limit.as_str());
+            let mut response = error(StatusCode::TOO_MANY_REQUESTS, &message);
+            respond::retry_after(&mut response);
+            response
+        }
+        Failure::MissingScope(scope) => {
+            let mut response =
+                error(StatusCode::FORBIDDEN, &format!("Forbidden: the credential lacks the scope {scope}"));
+            respond::missing_scope(&mut response, *scope);
+            response
+        }
+        // Keys are managed only on the native surface.
+        Failure::UnknownPath | Failure::KeyNotFound => error(StatusCode::NOT_FOUND, "Not found"),
+        Failure::MethodNotAllowed(methods) => {
+            let mut response = error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
+            respond::allow(&mut response, methods);
+            response
+        }
+        Failure::Body(failure) => body(failure),
+        Failure::Invalid(faults) => invalid(faults),
+        Failure::MalformedId => error(StatusCode::BAD_REQUEST, "Invalid customer ID format"),
+        Failure::NotFound => error(StatusCode::NOT_FOUND, "Customer not found or access denied"),
+        Failure::Taken(taken) => match Conflict::email_first(taken) {
+            Some(Conflict::Email(_)) => error(StatusCode::CONFLICT, email_taken(operation)),
+            Some(Conflict::ExternalId(_)) => error(StatusCode::CONFLICT, "A customer with this userId already exists"),
+            None => answer_to(operation, &Failure::Unavailable),
+        },
+        Failure::KeyEnded => error(StatusCode::CONFLICT, "Conflict"),
+        Failure::Unavailable => {
+            let mut response = error(StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable");
+            respond::retry_after(&mut response);
+            response
+        }
+        Failure::Internal => error(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            match operation {
+                Operation::Read => "Internal server error",
+                Operation::Create => "Failed to create customer",
+                Operation::Update => "Failed to update customer",
+                Operation::Delete => "Failed to delete customer",
+            },
+        ),
+    }
+}
+
+fn email_taken(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Read | Operation::Create | Operation::Delete => "A customer with this email already exists",
+        Operation::Update => {
+            "Another customer with this email already exists. Use dangerouslyAllowSameEmailForDifferentCustomers to allow."
+        }
+    }
+}
+
+fn body(failure: &BodyFailure) -> HttpResponse {
+    match failure {
+        BodyFailure::TooLarge => error(StatusCode::PAYLOAD_TOO_LARGE, "Request body must be at most 65536 bytes"),
+        BodyFailure::Incomplete => error(StatusCode::REQUEST_TIMEOUT, "Request body did not arrive in time"),
+        BodyFailure::MediaType => error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json"),
+        BodyFailure::Json(fault @ (JsonError::Syntax { .. } | JsonError::TooDeep | JsonError::DuplicateKey { .. })) => {
+            error(StatusCode::BAD_REQUEST, &format!("Invalid JSON: {fault}"))
+        }
+    }
+}
+
+/// The vendor's message for an e-mail address that is missing, `null` or empty; all faults in `details` unless that is
+/// the only one.
+fn invalid(faults: &[Fault]) -> HttpResponse {
+    let no_email = |fault: &Fault| fault.place.to_string() == "email" && matches!(fault.code, "required" | "empty");
+    let message = if faults.iter().any(no_email) { "Email is required" } else { "Invalid customer data" };
+    let details = match faults {
+        [only] if no_email(only) => Vec::new(),
+        faults => faults.iter().map(Detail::from).collect(),
+    };
+    respond::json(StatusCode::BAD_REQUEST, &Content { error: message, details })
+}
+
+impl From<&Fault> for Detail {
+    fn from(fault: &Fault) -> Self {
+        Self { field: fault.place.to_string(), message: fault.detail.clone() }
+    }
+}
+
+fn error(status: StatusCode, message: &str) -> HttpResponse {
+    respond::json(status, &Content { error: message, details: Vec::new() })
+}

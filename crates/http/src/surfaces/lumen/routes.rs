@@ -1,0 +1,191 @@
+//! The paths of the Lumen surface.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::web::{self, Bytes};
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::{Stream, stream};
+use roster_application::Page;
+use roster_application::ports::{CustomerKey, CustomerRef};
+use roster_domain::{Customer, CustomerId, Tenant};
+
+use super::dto::{self, CustomerView, Envelope, Success};
+use super::error::{Error, Operation, answer};
+use crate::failure::Failure;
+use crate::openapi;
+use crate::request::caller::{Caller, ReadCustomers, WriteCustomers};
+use crate::request::{body, path};
+use crate::respond::json;
+use crate::routing::{Surface, delete, get, post};
+use crate::stream::{PartSize, StreamBudget, next_chunk};
+
+/// The Lumen surface.
+pub(crate) fn surface() -> Surface {
+    Surface::new("/api", answer)
+        .resource("/customers", vec![get(list), post(create)])
+        .resource("/customers/{id}", vec![get(show), post(update), delete(remove)])
+        .resource("/openapi.json", vec![openapi::show(super::OPENAPI)])
+}
+
+async fn create(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let create = async {
+        let caller = Caller::<WriteCustomers>::of(&request).await?;
+        let registration = dto::read_registration(caller.tenant(), body::read(&request)?)?;
+        caller.register_customer(registration).await
+    };
+    let customer = create.await.map_err(Operation::Create.failed())?;
+    Ok(enveloped(StatusCode::CREATED, &customer))
+}
+
+async fn show(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let show = async {
+        let caller = Caller::<ReadCustomers>::of(&request).await?;
+        let key = key(&request, caller.tenant())?;
+        caller.find_customer(key).await
+    };
+    let customer = show.await.map_err(Operation::Read.failed())?;
+    Ok(enveloped(StatusCode::OK, &customer))
+}
+
+async fn update(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let update = async {
+        let caller = Caller::<WriteCustomers>::of(&request).await?;
+        let key = key(&request, caller.tenant())?;
+        let edit = dto::read_edit(body::read(&request)?)?;
+        caller.change_customer(key, edit).await
+    };
+    let customer = update.await.map_err(Operation::Update.failed())?;
+    Ok(enveloped(StatusCode::OK, &customer))
+}
+
+async fn remove(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let remove = async {
+        let caller = Caller::<WriteCustomers>::of(&request).await?;
+        let key = key(&request, caller.tenant())?;
+        caller.delete_customer(key).await
+    };
+    remove.await.map_err(Operation::Delete.failed())?;
+    Ok(json(StatusCode::OK, &Success { success: true }))
+}
+
+/// Streams all customers in one response, part by part.
+///
+/// Only one part is in memory at a time, and a slow client holds no connection to the database.
+async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let begin = async {
+        let caller = Caller::<ReadCustomers>::of(&request).await?;
+        let budget = request.app_data::<web::Data<StreamBudget>>().ok_or(Failure::Internal)?;
+        let mut list = List { caller, size: PartSize::new(budget.get_ref().clone()), part: Bytes::new(), next: None };
+        // Reads the first part before the status is sent, so that an outage is a 503 and not half a response.
+        list.read_part(None).await?;
+        Ok(list)
+    };
+    let list = begin.await.map_err(Operation::Read.failed())?;
+    Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).streaming(list.stream()))
+}
+
+/// The state of a streamed list of all customers.
+struct List {
+    caller: Caller<ReadCustomers>,
+    size: PartSize,
+    /// The rest of the current part, which the client has not read yet.
+    part: Bytes,
+    /// The customer after which the next part begins. `None` if that part is the last.
+    next: Option<CustomerId>,
+}
+
+impl List {
+    /// The body of the response. A failure closes the connection before the closing bracket is sent, so that no client
+    /// takes half a list for the whole list.
+    fn stream(self) -> impl Stream<Item = Result<Bytes, Error>> {
+        stream::try_unfold(self, |mut list| async move {
+            if list.part.is_empty() {
+                let Some(after) = list.next else { return Ok(None) };
+                list.read_part(Some(after)).await.map_err(Operation::Read.failed())?;
+            }
+            Ok(Some((next_chunk(&mut list.part), list)))
+        })
+    }
+
+    async fn read_part(&mut self, after: Option<CustomerId>) -> Result<(), Failure> {
+        let limit = self.size.next();
+        let is_first = after.is_none();
+        let written = self.caller.list_customers(after, limit, move |page| write_part(is_first, &page)).await?;
+        let Part { text, items, next } = written.map_err(|_| Failure::Internal)?;
+        self.size.note(items, text.len());
+        (self.part, self.next) = (text, next);
+        Ok(())
+    }
+}
+
+/// A part of the list as JSON text.
+struct Part {
+    text: Bytes,
+    items: usize,
+    /// The customer after which the next part begins. `None` if this is the last.
+    next: Option<CustomerId>,
+}
+
+fn write_part(is_first: bool, page: &Page<Customer>) -> serde_json::Result<Part> {
+    let mut text = if is_first { br#"{"customers":["#.to_vec() } else { Vec::new() };
+    for (index, customer) in page.items.iter().enumerate() {
+        // A later part may be empty, if the remaining customers were deleted meanwhile: it must not begin with a comma.
+        if index > 0 || !is_first {
+            text.push(b',');
+        }
+        serde_json::to_writer(&mut text, &CustomerView::from(customer))?;
+    }
+    let next = page.items.last().filter(|_| page.has_more).map(Customer::id);
+    if next.is_none() {
+        text.extend_from_slice(b"]}");
+    }
+    // Drops spare capacity, because many parts may be in memory for slow clients.
+    Ok(Part { text: Bytes::from(text.into_boxed_slice()), items: page.items.len(), next })
+}
+
+fn enveloped(status: StatusCode, customer: &Customer) -> HttpResponse {
+    json(status, &Envelope { customer: CustomerView::from(customer) })
+}
+
+fn key(request: &HttpRequest, tenant: Tenant) -> Result<CustomerKey, Failure> {
+    let id = path::segment(request, "id").ok_or(Failure::MalformedId)?;
+    let id = dto::parse_customer_id(&id).ok_or(Failure::MalformedId)?;
+    Ok(CustomerKey { tenant, customer: CustomerRef::Id(id) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use roster_domain::{EmailUse, Environment, MerchantId, Profile, Timestamp};
+    use serde_json::Value;
+    use uuid::Uuid;
+
+    fn customers(count: u128) -> Vec<Customer> {
+        let tenant = Tenant { merchant: MerchantId::new(Uuid::from_u128(1)), environment: Environment::Live };
+        let now = Timestamp::from_millis(0).expect("a time");
+        let id = |number| CustomerId::new(Uuid::from_u128(number));
+        let register = |number| Customer::register(tenant, id(number), Profile::default(), EmailUse::Exclusive, now);
+        (1..=count).map(register).collect()
+    }
+
+    /// The number of customers in the list that is written from `pages`.
+    fn written(pages: &[Page<Customer>]) -> usize {
+        let parts = pages.iter().enumerate().map(|(index, page)| write_part(index == 0, page).expect("JSON"));
+        let text = parts.flat_map(|part| part.text.to_vec()).collect::<Vec<_>>();
+        let list: Value = serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{error}: {text:?}"));
+        list["customers"].as_array().expect("a list").len()
+    }
+
+    #[test]
+    fn the_parts_of_a_list_are_one_json_text() {
+        let page = |count, has_more| Page { items: customers(count), has_more };
+        assert_eq!(written(&[page(0, false)]), 0);
+        assert_eq!(written(&[page(2, false)]), 2);
+        assert_eq!(written(&[page(2, true), page(1, true), page(2, false)]), 5);
+    }
+
+    #[test]
+    fn a_list_whose_last_customers_are_deleted_meanwhile_is_valid_json() {
+        let page = |count, has_more| Page { items: customers(count), has_more };
+        assert_eq!(written(&[page(2, true), page(0, false)]), 2);
+    }
+}

@@ -1,0 +1,96 @@
+//! The HTTP contracts, one folder each, with the same file names: `routes` (paths and handlers), `dto` (requests and
+//! responses), `error` (one total `match` from [`Failure`](crate::failure::Failure) to responses) and `openapi.json`.
+//! No surface imports another.
+
+pub(crate) mod lava;
+pub(crate) mod lumen;
+pub(crate) mod native;
+#[cfg(test)]
+mod openapi_tests;
+mod operations;
+
+use actix_web::web::ServiceConfig;
+
+use crate::routing::{self, Route, Surface};
+
+/// Every path and method that the service serves.
+#[must_use]
+pub fn routes() -> Vec<Route> {
+    all().iter().flat_map(Surface::routes).collect()
+}
+
+/// Registers every surface in an app.
+pub(crate) fn configure(app: &mut ServiceConfig) {
+    routing::serve(all(), app);
+}
+
+/// All surfaces; one whose base starts with another surface's base comes before it.
+fn all() -> Vec<Surface> {
+    vec![native::surface(), lumen::surface(), lava::surface(), operations::surface()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::{Method, StatusCode, header};
+    use actix_web::test::{TestRequest, call_service, init_service, read_body};
+    use actix_web::{App, rt};
+
+    /// The status, the content type, `Allow` and the body of the response to `method` on `path`.
+    fn call(method: Method, path: &str) -> (StatusCode, String, Option<String>, String) {
+        rt::System::new().block_on(async {
+            let app = init_service(App::new().configure(configure)).await;
+            let response = call_service(&app, TestRequest::with_uri(path).method(method).to_request()).await;
+            let header = |name| {
+                let value = response.headers().get(name)?;
+                Some(value.to_str().expect("ASCII").to_owned())
+            };
+            let (status, kind, allow) = (response.status(), header(header::CONTENT_TYPE), header(header::ALLOW));
+            let body = String::from_utf8(read_body(response).await.to_vec()).expect("UTF-8");
+            (status, kind.unwrap_or_default(), allow, body)
+        })
+    }
+
+    #[test]
+    fn each_surface_refuses_an_unknown_path_in_its_own_format() {
+        for (path, kind, word) in [
+            ("/", "application/problem+json", "unknown_path"),
+            ("/v1", "application/problem+json", "unknown_path"),
+            ("/v1/customers/", "application/problem+json", "unknown_path"),
+            ("/v1x/customers", "application/problem+json", "unknown_path"),
+            ("/v1/%63ustomers", "application/problem+json", "unknown_path"),
+            ("/v1/customers//subscriptions", "application/problem+json", "unknown_path"),
+            ("/api/nothing", "application/json", r#"{"error":"Not found"}"#),
+            ("/lava/v1/nothing", "application/json", r#"{"error":"Not found"}"#),
+        ] {
+            let (status, content_type, _, body) = call(Method::GET, path);
+            assert_eq!((status, content_type.as_str()), (StatusCode::NOT_FOUND, kind), "{path}");
+            assert!(body.contains(word), "{path}: {body}");
+        }
+    }
+
+    #[test]
+    fn a_405_lists_the_methods_of_the_path() {
+        for (path, methods) in [
+            ("/v1/customers", "GET, POST"),
+            ("/v1/customers/external/a%2Fb", "GET"),
+            ("/v1/customers/x", "GET, PATCH, DELETE"),
+            ("/api/customers/x", "GET, POST, DELETE"),
+            ("/lava/v1/customers/x", "GET, PATCH, DELETE"),
+            ("/livez", "GET"),
+        ] {
+            let (status, _, allow, _) = call(Method::TRACE, path);
+            assert_eq!((status, allow.as_deref()), (StatusCode::METHOD_NOT_ALLOWED, Some(methods)), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_table_has_every_route_once() {
+        let routes: Vec<_> = routes().iter().map(|route| format!("{} {}", route.method, route.pattern)).collect();
+        let mut unique = routes.clone();
+        unique.sort();
+        unique.dedup();
+        assert_eq!(unique.len(), routes.len());
+        assert!(routes.contains(&"PUT /v1/customers/{id}/subscriptions/{subscription_id}".to_owned()));
+    }
+}

@@ -1,0 +1,272 @@
+//! The requests and responses of the native surface.
+
+use std::time::Duration;
+
+use roster_application::json::metadata_patch;
+use roster_application::ports::{SubscriptionCursor, SubscriptionKey};
+use roster_application::{
+    ApiKey, ApiKeyOrder, CreatedApiKey, DEFAULT_OVERLAP, MAX_OVERLAP, Registration, Scope, Scopes, SubscriptionReport,
+};
+use roster_domain::{
+    Address, AddressEdit, AddressPart, ApiKeyId, Country, Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse,
+    ExternalId, Json, Metadata, MetadataEdit, Name, Phone, PlanId, PostalCode, Subscription, SubscriptionId,
+    SubscriptionStatus, TaxId, Tenant, Timestamp,
+};
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::request::fields::Fields;
+use crate::respond;
+
+/// A customer in a response: billing.io's fields and our own. Absent values are `null`.
+#[derive(Serialize)]
+pub(super) struct CustomerView<'a> {
+    #[serde(serialize_with = "respond::text")]
+    id: CustomerId,
+    #[serde(serialize_with = "respond::text")]
+    org_id: roster_domain::MerchantId,
+    environment: &'static str,
+    email: Option<&'a str>,
+    name: Option<&'a str>,
+    external_id: Option<&'a str>,
+    phone: Option<&'a str>,
+    billing_address: Option<AddressView<'a>>,
+    tax_id: Option<&'a str>,
+    #[serde(serialize_with = "respond::metadata")]
+    metadata: &'a Metadata,
+    #[serde(serialize_with = "respond::text")]
+    created_at: Timestamp,
+    #[serde(serialize_with = "respond::text")]
+    updated_at: Timestamp,
+}
+
+#[derive(Serialize)]
+struct AddressView<'a> {
+    line1: Option<&'a str>,
+    line2: Option<&'a str>,
+    city: Option<&'a str>,
+    state: Option<&'a str>,
+    postal_code: Option<&'a str>,
+    country: Option<&'a str>,
+}
+
+impl<'a> From<&'a Customer> for CustomerView<'a> {
+    fn from(customer: &'a Customer) -> Self {
+        let profile = customer.profile();
+        Self {
+            id: customer.id(),
+            org_id: customer.tenant().merchant,
+            environment: customer.tenant().environment.as_str(),
+            email: profile.email.as_ref().map(Email::as_str),
+            name: profile.name.as_ref().map(Name::as_str),
+            external_id: profile.external_id.as_ref().map(ExternalId::as_str),
+            phone: profile.phone.as_ref().map(Phone::as_str),
+            billing_address: (!profile.address.is_empty()).then(|| AddressView::from(&profile.address)),
+            tax_id: profile.tax_id.as_ref().map(TaxId::as_str),
+            metadata: &profile.metadata,
+            created_at: customer.created_at(),
+            updated_at: customer.updated_at(),
+        }
+    }
+}
+
+impl<'a> From<&'a Address> for AddressView<'a> {
+    fn from(address: &'a Address) -> Self {
+        Self {
+            line1: address.line1.as_ref().map(AddressPart::as_str),
+            line2: address.line2.as_ref().map(AddressPart::as_str),
+            city: address.city.as_ref().map(AddressPart::as_str),
+            state: address.state.as_ref().map(AddressPart::as_str),
+            postal_code: address.postal_code.as_ref().map(PostalCode::as_str),
+            country: address.country.as_ref().map(Country::as_str),
+        }
+    }
+}
+
+/// A subscription in a response.
+#[derive(Serialize)]
+pub(super) struct SubscriptionView<'a> {
+    id: &'a str,
+    #[serde(serialize_with = "respond::text")]
+    customer_id: CustomerId,
+    plan_id: Option<&'a str>,
+    name: Option<&'a str>,
+    status: &'static str,
+    started_at: String,
+    cancelled_at: Option<String>,
+    created_at: String,
+    updated_at: String,
+}
+
+impl<'a> SubscriptionView<'a> {
+    pub(super) fn of(customer: CustomerId, subscription: &'a Subscription) -> Self {
+        Self {
+            id: subscription.id.as_str(),
+            customer_id: customer,
+            plan_id: subscription.plan_id.as_ref().map(PlanId::as_str),
+            name: subscription.name.as_ref().map(Name::as_str),
+            status: subscription.status.as_str(),
+            started_at: subscription.started_at.to_string(),
+            cancelled_at: subscription.cancelled_at.map(|time| time.to_string()),
+            created_at: subscription.created_at.to_string(),
+            updated_at: subscription.updated_at.to_string(),
+        }
+    }
+}
+
+/// An API key in a response. Only the response that creates it has the secret.
+#[derive(Serialize)]
+pub(super) struct ApiKeyView<'a> {
+    #[serde(serialize_with = "respond::text")]
+    id: ApiKeyId,
+    #[serde(serialize_with = "respond::text")]
+    org_id: roster_domain::MerchantId,
+    environment: &'static str,
+    name: Option<&'a str>,
+    scopes: Vec<&'static str>,
+    created_at: String,
+    expires_at: Option<String>,
+    last_used_at: Option<String>,
+    revoked_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+}
+
+impl<'a> From<&'a ApiKey> for ApiKeyView<'a> {
+    fn from(key: &'a ApiKey) -> Self {
+        let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        Self {
+            id: key.id,
+            org_id: key.tenant.merchant,
+            environment: key.tenant.environment.as_str(),
+            name: key.name.as_ref().map(Name::as_str),
+            scopes: key.scopes.iter().map(Scope::as_str).collect(),
+            created_at: key.created_at.to_string(),
+            expires_at: time(key.expires_at),
+            last_used_at: time(key.last_used_at),
+            revoked_at: time(key.revoked_at),
+            key: None,
+        }
+    }
+}
+
+impl<'a> From<&'a CreatedApiKey> for ApiKeyView<'a> {
+    fn from(created: &'a CreatedApiKey) -> Self {
+        Self { key: Some(created.secret.reveal()), ..Self::from(&created.key) }
+    }
+}
+
+/// A page of a list.
+#[derive(Serialize)]
+pub(super) struct PageView<T> {
+    pub(super) data: Vec<T>,
+    pub(super) has_more: bool,
+    pub(super) next_cursor: Option<String>,
+}
+
+/// Reads the body of `POST /v1/customers`.
+pub(super) fn read_registration(tenant: Tenant, body: Json) -> Result<Registration, Failure> {
+    let mut fields = Fields::of_body(body)?;
+    let mut edit = read_profile(&mut fields);
+    if let Edit::Set(metadata) = fields.object("metadata", |object| Metadata::new(&object)) {
+        edit.metadata = MetadataEdit::Replace(metadata);
+    }
+    if !matches!(edit.email, Edit::Set(_)) {
+        fields.require("email");
+    }
+    fields.refuse_the_rest();
+    Ok(Registration::new(tenant, fields.finish(edit)?)?)
+}
+
+/// Reads the body of `PATCH /v1/customers/{id}`, a merge patch (RFC 7396).
+pub(super) fn read_edit(body: Json) -> Result<CustomerEdit, Failure> {
+    let mut fields = Fields::of_body(body)?;
+    let mut edit = read_profile(&mut fields);
+    edit.metadata = match fields.object("metadata", Ok::<_, roster_domain::TextError>) {
+        Edit::Keep => MetadataEdit::Keep,
+        Edit::Clear => MetadataEdit::Replace(Metadata::default()),
+        Edit::Set(patch) => MetadataEdit::Merge(metadata_patch(patch)),
+    };
+    if edit.email == Edit::Clear {
+        fields.require("email");
+    }
+    fields.refuse_the_rest();
+    fields.finish(edit)
+}
+
+fn read_profile(fields: &mut Fields) -> CustomerEdit {
+    CustomerEdit {
+        email: fields.text("email", |text| Email::parse(&text)),
+        name: fields.text("name", Name::parse),
+        external_id: fields.text("external_id", ExternalId::parse),
+        phone: fields.text("phone", Phone::parse),
+        address: match fields.nested("billing_address", read_address) {
+            Edit::Keep => AddressEdit::default(),
+            Edit::Clear => AddressEdit::clear(),
+            Edit::Set(edit) => edit,
+        },
+        tax_id: fields.text("tax_id", TaxId::parse),
+        email_use: if fields.flag("allow_duplicate_email") { EmailUse::Shared } else { EmailUse::Exclusive },
+        metadata: MetadataEdit::Keep,
+    }
+}
+
+fn read_address(fields: &mut Fields) -> AddressEdit {
+    let edit = AddressEdit {
+        line1: fields.text("line1", AddressPart::parse),
+        line2: fields.text("line2", AddressPart::parse),
+        city: fields.text("city", AddressPart::parse),
+        state: fields.text("state", AddressPart::parse),
+        postal_code: fields.text("postal_code", PostalCode::parse),
+        country: fields.text("country", |text| Country::parse(&text)),
+    };
+    fields.refuse_the_rest();
+    edit
+}
+
+/// Reads the body of `PUT /v1/customers/{id}/subscriptions/{subscription_id}`.
+pub(super) fn read_report(key: SubscriptionKey, body: Json) -> Result<SubscriptionReport, Failure> {
+    let mut fields = Fields::of_body(body)?;
+    let plan_id = fields.text("plan_id", PlanId::parse).into_option();
+    let name = fields.text("name", Name::parse).into_option();
+    let status = fields.text("status", |text| SubscriptionStatus::parse(&text)).into_option();
+    let started_at = fields.text("started_at", |text| Timestamp::parse(&text)).into_option();
+    let cancelled_at = fields.text("cancelled_at", |text| Timestamp::parse(&text)).into_option();
+    if status.is_none() {
+        fields.require("status");
+    }
+    fields.refuse_the_rest();
+    let status = status.unwrap_or(SubscriptionStatus::Active);
+    fields.finish(SubscriptionReport { key, plan_id, name, status, started_at, cancelled_at })
+}
+
+/// Reads the body of `POST /v1/api_keys`.
+pub(super) fn read_api_key_order(tenant: Tenant, body: Json) -> Result<ApiKeyOrder, Failure> {
+    let mut fields = Fields::of_body(body)?;
+    let name = fields.text("name", Name::parse).into_option();
+    let scopes = fields.texts("scopes", Scope::parse).into_option();
+    let expires_at = fields.text("expires_at", |text| Timestamp::parse(&text)).into_option();
+    fields.refuse_the_rest();
+    let scopes = scopes.map_or(Scopes::DEFAULT, |scopes| scopes.into_iter().collect());
+    fields.finish(ApiKeyOrder { tenant, name, scopes, expires_at })
+}
+
+/// Reads the body of `POST /v1/api_keys/{id}/rotate`: how long the old key stays valid.
+pub(super) fn read_overlap(body: Json) -> Result<Duration, Failure> {
+    let mut fields = Fields::of_body(body)?;
+    let seconds = fields.number("overlap_seconds", 0..=MAX_OVERLAP.as_secs()).into_option();
+    fields.refuse_the_rest();
+    fields.finish(seconds.map_or(DEFAULT_OVERLAP, Duration::from_secs))
+}
+
+/// The cursor of the page after `subscription`: its start in milliseconds, a dot, and its identifier.
+pub(super) fn cursor_behind(subscription: &Subscription) -> String {
+    format!("{}.{}", subscription.started_at.as_millis(), subscription.id.as_str())
+}
+
+/// Parses the cursor of [`cursor_behind`].
+pub(super) fn parse_cursor(cursor: &str) -> Option<SubscriptionCursor> {
+    let (millis, id) = cursor.split_once('.')?;
+    let started_at = Timestamp::from_millis(millis.parse().ok()?).ok()?;
+    Some(SubscriptionCursor { started_at, id: SubscriptionId::parse(id).ok()? })
+}

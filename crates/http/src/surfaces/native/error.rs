@@ -1,0 +1,190 @@
+//! Error responses of the native surface: RFC 9457 problem details.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use roster_application::json::JsonError;
+use roster_application::ports::Taken;
+use serde::Serialize;
+
+use crate::failure::{self, BodyFailure, Conflict, Failure, Fault, Place};
+use crate::respond;
+
+failure::error!(
+    /// A [`Failure`] as an error of the native surface.
+    Error,
+    answer
+);
+
+/// The members of RFC 9457 §3.1, with `code` for programs.
+#[derive(Serialize)]
+struct Problem {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<ProblemFault>,
+}
+
+#[derive(Serialize)]
+struct ProblemFault {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pointer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<String>,
+    code: &'static str,
+    detail: String,
+}
+
+impl From<&Fault> for ProblemFault {
+    fn from(fault: &Fault) -> Self {
+        let (pointer, parameter) = match &fault.place {
+            Place::Body(pointer) => (Some(pointer.to_string()), None),
+            Place::Parameter(name) => (None, Some((*name).to_owned())),
+            Place::UnknownParameter(name) => (None, Some(name.clone())),
+        };
+        Self { pointer, parameter, code: fault.code, detail: format!("{} {}", fault.place, fault.detail) }
+    }
+}
+
+/// The response to each failure.
+pub(crate) fn answer(failure: &Failure) -> HttpResponse {
+    match failure {
+        Failure::Unauthorized => {
+            let mut response = problem(
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                "A valid API key or token is needed: Authorization: Bearer …",
+            );
+            respond::authenticate(&mut response);
+            response
+        }
+        Failure::TooManyRequests(limit) => {
+            let detail = format!("The limit on requests of this {} is reached.", limit.as_str());
+            let mut response = problem(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
+            respond::retry_after(&mut response);
+            response
+        }
+        Failure::MissingScope(scope) => {
+            let detail = format!("The credential lacks the scope {scope}.");
+            let mut content = content(StatusCode::FORBIDDEN, "missing_scope", detail);
+            content.scope = Some(scope.as_str());
+            let mut response = write(&content);
+            respond::missing_scope(&mut response, *scope);
+            response
+        }
+        Failure::UnknownPath => problem(StatusCode::NOT_FOUND, "unknown_path", "There is nothing at this path."),
+        Failure::MethodNotAllowed(allow) => {
+            let mut response = problem(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                format!("This path has other methods: {allow}."),
+            );
+            respond::allow(&mut response, allow);
+            response
+        }
+        Failure::Body(failure) => body(failure),
+        Failure::Invalid(faults) => {
+            let mut content = content(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid_request",
+                "The request breaks the rules that errors names.",
+            );
+            content.errors = faults.iter().map(ProblemFault::from).collect();
+            write(&content)
+        }
+        Failure::MalformedId | Failure::NotFound => {
+            problem(StatusCode::NOT_FOUND, "customer_not_found", "There is no such customer.")
+        }
+        Failure::Taken(taken) => conflict(taken),
+        Failure::KeyNotFound => problem(StatusCode::NOT_FOUND, "key_not_found", "There is no such API key."),
+        Failure::KeyEnded => problem(
+            StatusCode::CONFLICT,
+            "key_ended",
+            "The API key is revoked or has expired, and nothing can come into its place.",
+        ),
+        Failure::Unavailable => {
+            let mut response = problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "The database did not answer in time. A write may have happened; repeating it with its external_id is safe.",
+            );
+            respond::retry_after(&mut response);
+            response
+        }
+        Failure::Internal => problem(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "This is a fault of the service, not of the request.",
+        ),
+    }
+}
+
+fn conflict(taken: &Taken) -> HttpResponse {
+    let (customer, code, detail) = match Conflict::external_id_first(taken) {
+        Some(Conflict::ExternalId(customer)) => {
+            (customer, "external_id_taken", "Another customer has this external_id.")
+        }
+        Some(Conflict::Email(customer)) => (
+            customer,
+            "email_taken",
+            "Another customer has this e-mail address. \"allow_duplicate_email\": true lifts the rule.",
+        ),
+        None => return answer(&Failure::Unavailable),
+    };
+    let mut content = content(StatusCode::CONFLICT, code, detail);
+    content.customer_id = Some(customer.to_string());
+    write(&content)
+}
+
+fn body(failure: &BodyFailure) -> HttpResponse {
+    match failure {
+        BodyFailure::TooLarge => {
+            problem(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body may have at most 65536 bytes.")
+        }
+        BodyFailure::Incomplete => {
+            problem(StatusCode::REQUEST_TIMEOUT, "body_incomplete", "The body did not arrive in time.")
+        }
+        BodyFailure::MediaType => problem(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "The body must be JSON: Content-Type: application/json",
+        ),
+        BodyFailure::Json(error @ (JsonError::Syntax { .. } | JsonError::TooDeep)) => {
+            problem(StatusCode::BAD_REQUEST, "invalid_json", format!("The body is {error}."))
+        }
+        BodyFailure::Json(JsonError::DuplicateKey { pointer }) => problem(
+            StatusCode::BAD_REQUEST,
+            "duplicate_key",
+            format!("The body has a key twice in one object: {pointer}"),
+        ),
+    }
+}
+
+fn problem(status: StatusCode, code: &'static str, detail: impl Into<String>) -> HttpResponse {
+    write(&content(status, code, detail))
+}
+
+fn content(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
+    Problem {
+        kind: format!("urn:roster:problem:{code}"),
+        title: status.canonical_reason().unwrap_or_default(),
+        status: status.as_u16(),
+        detail: detail.into(),
+        code,
+        customer_id: None,
+        scope: None,
+        errors: Vec::new(),
+    }
+}
+
+fn write(problem: &Problem) -> HttpResponse {
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    respond::json_as("application/problem+json", status, problem)
+}

@@ -1,0 +1,169 @@
+//! The paths of the native surface.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse};
+use roster_application::Page;
+use roster_application::ports::{CustomerKey, CustomerRef, SubscriptionKey, SubscriptionWrite};
+use roster_domain::{ApiKeyId, Customer, CustomerId, ExternalId, SubscriptionId, Tenant};
+
+use super::dto::{self, ApiKeyView, CustomerView, PageView, SubscriptionView};
+use super::error::{Error, answer};
+use crate::failure::{Failure, Fault, Place};
+use crate::openapi;
+use crate::request::caller::{Caller, ManageKeys, ReadCustomers, WriteCustomers, WriteSubscriptions};
+use crate::request::query::{self, PageQuery, Unknown};
+use crate::request::{body, path};
+use crate::respond::{self, json};
+use crate::routing::{Surface, delete, get, patch, post, put};
+
+/// The base path of this surface.
+const BASE: &str = "/v1";
+
+/// The native surface.
+pub(crate) fn surface() -> Surface {
+    // Only this surface shows rate limits in headers: the contracts of the other two vendors have no such headers.
+    Surface::new(BASE, answer)
+        .showing_limits()
+        .resource("/customers", vec![get(list), post(create)])
+        .resource("/customers/external/{external_id}", vec![get(show_by_external_id)])
+        .resource("/customers/{id}", vec![get(show), patch(change), delete(remove)])
+        .resource("/customers/{id}/subscriptions", vec![get(list_subscriptions)])
+        .resource("/customers/{id}/subscriptions/{subscription_id}", vec![put(record_subscription)])
+        .resource("/api_keys", vec![get(list_api_keys), post(create_api_key)])
+        .resource("/api_keys/{id}", vec![delete(revoke_api_key)])
+        .resource("/api_keys/{id}/rotate", vec![post(rotate_api_key)])
+        .resource("/openapi.json", vec![openapi::show(super::OPENAPI)])
+}
+
+async fn create(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<WriteCustomers>::of(&request).await?;
+    let body = body::read(&request).map_err(Failure::from)?;
+    let registration = dto::read_registration(caller.tenant(), body)?;
+    let customer = caller.register_customer(registration).await?;
+    let mut response = json(StatusCode::CREATED, &CustomerView::from(&customer));
+    if let Ok(location) = header::HeaderValue::try_from(format!("/v1/customers/{}", customer.id())) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+async fn show(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<ReadCustomers>::of(&request).await?;
+    let key = key(&request, caller.tenant())?;
+    Ok(found(&caller.find_customer(key).await?))
+}
+
+async fn show_by_external_id(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<ReadCustomers>::of(&request).await?;
+    let external_id = path::segment(&request, "external_id").ok_or(Failure::NotFound)?;
+    let external_id = ExternalId::parse(external_id.into_owned()).map_err(|_| Failure::NotFound)?;
+    let key = CustomerKey { tenant: caller.tenant(), customer: CustomerRef::ExternalId(external_id) };
+    Ok(found(&caller.find_customer(key).await?))
+}
+
+async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<ReadCustomers>::of(&request).await?;
+    let PageQuery { size, cursor } = PageQuery::read(&request, Unknown::Refuse, query::parse_cursor)?;
+    let write = |page: Page<Customer>| {
+        let next = page.items.last().filter(|_| page.has_more).map(|last| query::cursor_behind(last.id()));
+        let data: Vec<_> = page.items.iter().map(CustomerView::from).collect();
+        respond::list_bytes(data.len(), &PageView { data, has_more: page.has_more, next_cursor: next })
+    };
+    Ok(respond::list(caller.list_customers(cursor, size.get(), write).await??))
+}
+
+async fn change(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<WriteCustomers>::of(&request).await?;
+    let key = key(&request, caller.tenant())?;
+    let body = body::read(&request).map_err(Failure::from)?;
+    let edit = dto::read_edit(body)?;
+    Ok(found(&caller.change_customer(key, edit).await?))
+}
+
+async fn remove(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<WriteCustomers>::of(&request).await?;
+    let key = key(&request, caller.tenant())?;
+    caller.delete_customer(key).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn record_subscription(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<WriteSubscriptions>::of(&request).await?;
+    let customer = customer_id(&request)?;
+    let id = subscription_id(&request)?;
+    let body = body::read(&request).map_err(Failure::from)?;
+    let customer_key = CustomerKey { tenant: caller.tenant(), customer: CustomerRef::Id(customer) };
+    let report = dto::read_report(SubscriptionKey { customer: customer_key, id }, body)?;
+    let SubscriptionWrite { before, after } = caller.record_subscription(report).await?;
+    let status = if before.is_none() { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(json(status, &SubscriptionView::of(customer, &after)))
+}
+
+async fn list_subscriptions(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<ReadCustomers>::of(&request).await?;
+    let customer = customer_id(&request)?;
+    let PageQuery { size, cursor } = PageQuery::read(&request, Unknown::Refuse, dto::parse_cursor)?;
+    let key = CustomerKey { tenant: caller.tenant(), customer: CustomerRef::Id(customer) };
+    let page = caller.list_subscriptions(key, cursor, size).await?;
+    let next = page.items.last().filter(|_| page.has_more).map(dto::cursor_behind);
+    let data = page.items.iter().map(|subscription| SubscriptionView::of(customer, subscription)).collect();
+    Ok(json(StatusCode::OK, &PageView { data, has_more: page.has_more, next_cursor: next }))
+}
+
+async fn create_api_key(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<ManageKeys>::of(&request).await?;
+    let body = body::read_optional(&request).map_err(Failure::from)?;
+    let order = dto::read_api_key_order(caller.tenant(), body)?;
+    let created = caller.create_api_key(order).await?;
+    Ok(json(StatusCode::CREATED, &ApiKeyView::from(&created)))
+}
+
+async fn list_api_keys(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<ManageKeys>::of(&request).await?;
+    let PageQuery { size, cursor } = PageQuery::read(&request, Unknown::Refuse, ApiKeyId::from_suffix)?;
+    let page = caller.list_api_keys(cursor, size).await?;
+    let next = page.items.last().filter(|_| page.has_more).map(|last| last.id.suffix().to_string());
+    let data = page.items.iter().map(ApiKeyView::from).collect();
+    Ok(json(StatusCode::OK, &PageView { data, has_more: page.has_more, next_cursor: next }))
+}
+
+async fn revoke_api_key(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<ManageKeys>::of(&request).await?;
+    caller.revoke_api_key(api_key_id(&request)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn rotate_api_key(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<ManageKeys>::of(&request).await?;
+    let id = api_key_id(&request)?;
+    let overlap = dto::read_overlap(body::read_optional(&request).map_err(Failure::from)?)?;
+    let created = caller.rotate_api_key(id, overlap).await?;
+    Ok(json(StatusCode::CREATED, &ApiKeyView::from(&created)))
+}
+
+fn found(customer: &Customer) -> HttpResponse {
+    json(StatusCode::OK, &CustomerView::from(customer))
+}
+
+fn key(request: &HttpRequest, tenant: Tenant) -> Result<CustomerKey, Failure> {
+    Ok(CustomerKey { tenant, customer: CustomerRef::Id(customer_id(request)?) })
+}
+
+fn customer_id(request: &HttpRequest) -> Result<CustomerId, Failure> {
+    let id = path::segment(request, "id").ok_or(Failure::MalformedId)?;
+    CustomerId::parse(&id).map_err(|_| Failure::MalformedId)
+}
+
+fn api_key_id(request: &HttpRequest) -> Result<ApiKeyId, Failure> {
+    let id = path::segment(request, "id").ok_or(Failure::KeyNotFound)?;
+    ApiKeyId::parse(&id).map_err(|_| Failure::KeyNotFound)
+}
+
+fn subscription_id(request: &HttpRequest) -> Result<SubscriptionId, Failure> {
+    let place = || Place::Parameter("subscription_id");
+    let id = path::segment(request, "subscription_id").ok_or_else(|| {
+        let detail = "must be UTF-8".to_owned();
+        Failure::Invalid(vec![Fault { place: place(), code: "invalid_parameter", detail }])
+    })?;
+    SubscriptionId::parse(id.into_owned()).map_err(|rule| Failure::Invalid(vec![Fault::new(place(), &rule)]))
+}

@@ -1,0 +1,33 @@
+//! What operators ask: whether the process lives, and whether it can do its work.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse};
+use roster_application::Roster;
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::request::auth;
+use crate::respond::json;
+use crate::routing::{Surface, get};
+use crate::surfaces::native;
+
+/// `/livez` and `/readyz`. What no other surface answers is refused here, in the native surface's format.
+pub(crate) fn surface() -> Surface {
+    Surface::new("", native::answer).resource("/livez", vec![get(live)]).resource("/readyz", vec![get(ready)])
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+}
+
+/// `GET /livez`: 200 while the process answers at all.
+async fn live(_: HttpRequest) -> HttpResponse {
+    json(StatusCode::OK, &Health { status: "ok" })
+}
+
+/// `GET /readyz`: 200 if the database answers within the deadline, 503 otherwise.
+async fn ready(request: HttpRequest) -> Result<HttpResponse, native::Error> {
+    auth::handle(&request)?.read(Roster::check_store).await.map_err(Failure::from)?.map_err(Failure::from)?;
+    Ok(json(StatusCode::OK, &Health { status: "ok" }))
+}

@@ -1,0 +1,5 @@
+//! Sockets, connections and TLS.
+
+pub(crate) mod connection;
+pub(crate) mod listener;
+pub(crate) mod tls;

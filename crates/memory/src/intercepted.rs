@@ -1,0 +1,110 @@
+//! The memory store with a test in between: the one double of a unit of work, for tests that need faults, counts, or
+//! another writer at the right moment.
+
+use roster_application::ports::{
+    ApiKeyRepository, CustomerKey, CustomerQuery, CustomerRepository, CustomerState, MerchantRepository, Store,
+    StoreError, SubscriptionRepository, UnitOfWork, Work, Write, Written,
+};
+use roster_domain::Customer;
+
+use crate::store::MemoryStore;
+
+/// What a test does before calls reach the store. An error takes the place of the call.
+pub trait Interceptor: Send + Sync {
+    /// Before a unit of work begins.
+    ///
+    /// # Errors
+    /// What the caller is to get.
+    fn before_work(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Before `writes` are made; `customers` are those of the store itself.
+    ///
+    /// # Errors
+    /// What the caller is to get.
+    fn before_write(&self, customers: &mut dyn CustomerRepository, writes: &[Write]) -> Result<(), StoreError> {
+        let _ = (customers, writes);
+        Ok(())
+    }
+
+    /// Before customers are looked for.
+    ///
+    /// # Errors
+    /// What the caller is to get.
+    fn before_find(&self, keys: &[CustomerKey]) -> Result<(), StoreError> {
+        let _ = keys;
+        Ok(())
+    }
+}
+
+/// A memory store whose calls pass through an [`Interceptor`].
+#[derive(Debug, Default)]
+pub struct InterceptedStore<I> {
+    store: MemoryStore,
+    /// The test's side.
+    pub interceptor: I,
+}
+
+impl<I: Interceptor> InterceptedStore<I> {
+    /// An empty store.
+    pub fn new(interceptor: I) -> Self {
+        Self { store: MemoryStore::default(), interceptor }
+    }
+}
+
+impl<I: Interceptor> Store for InterceptedStore<I> {
+    fn run_transaction(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
+        self.interceptor.before_work()?;
+        self.store.run_transaction(&mut |uow| work(&mut Intercepted { uow, interceptor: &self.interceptor }))
+    }
+
+    fn run_direct(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
+        self.interceptor.before_work()?;
+        self.store.run_direct(&mut |uow| work(&mut Intercepted { uow, interceptor: &self.interceptor }))
+    }
+
+    fn ping(&self) -> Result<(), StoreError> {
+        self.interceptor.before_work()?;
+        self.store.ping()
+    }
+}
+
+struct Intercepted<'a> {
+    uow: &'a mut dyn UnitOfWork,
+    interceptor: &'a dyn Interceptor,
+}
+
+impl UnitOfWork for Intercepted<'_> {
+    fn customers(&mut self) -> &mut dyn CustomerRepository {
+        self
+    }
+
+    fn subscriptions(&mut self) -> &mut dyn SubscriptionRepository {
+        self.uow.subscriptions()
+    }
+
+    fn merchants(&mut self) -> &mut dyn MerchantRepository {
+        self.uow.merchants()
+    }
+
+    fn api_keys(&mut self) -> &mut dyn ApiKeyRepository {
+        self.uow.api_keys()
+    }
+}
+
+impl CustomerRepository for Intercepted<'_> {
+    fn write(&mut self, writes: &[Write]) -> Result<Vec<Written>, StoreError> {
+        self.interceptor.before_write(self.uow.customers(), writes)?;
+        self.uow.customers().write(writes)
+    }
+
+    fn find(&mut self, state: CustomerState, keys: &[CustomerKey]) -> Result<Vec<Option<Customer>>, StoreError> {
+        self.interceptor.before_find(keys)?;
+        self.uow.customers().find(state, keys)
+    }
+
+    fn list(&mut self, query: &CustomerQuery) -> Result<Vec<Customer>, StoreError> {
+        self.uow.customers().list(query)
+    }
+}

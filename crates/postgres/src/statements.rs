@@ -1,0 +1,319 @@
+//! What is asked of every statement, whichever repository runs it: it is prepared once, planned once, and reads no more
+//! rows than it must, also on a table that has grown since, and without statistics.
+
+use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use roster_application::Digest;
+use roster_application::ports::{
+    CustomerKey, CustomerQuery, CustomerRef, CustomerState, Store as _, StoreError, SubscriptionKey, SubscriptionWrite,
+    UnitOfWork, Write, Written,
+};
+use roster_domain::{
+    Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, ExternalId, Merchant, MerchantId,
+    MerchantName, Name, Profile, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp,
+};
+use roster_test_postgres::{Cluster, ClusterOptions, Database, database};
+use std::time::Duration;
+use uuid::Uuid;
+
+use crate::pool::Session;
+use crate::unit_of_work::PostgresUnitOfWork;
+use crate::{Options, PostgresStore};
+
+const TENANT: Tenant = Tenant { merchant: MerchantId::new(Uuid::from_u128(1)), environment: Environment::Sandbox };
+
+fn customer(number: u128) -> Customer {
+    let profile = Profile {
+        email: Email::parse(&format!("customer{number}@example.com")).ok(),
+        external_id: ExternalId::parse(format!("customer {number}")).ok(),
+        ..Profile::default()
+    };
+    Customer::register(TENANT, CustomerId::new(Uuid::from_u128(number)), profile, EmailUse::Exclusive, now())
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(0).expect("a time")
+}
+
+/// Something that is done to customers that are stored.
+type Operation = fn(&mut dyn UnitOfWork, &[Customer]) -> Result<(), StoreError>;
+
+const OPERATIONS: [(&str, Operation); 14] = [
+    ("create again", |uow, customers| {
+        let writes: Vec<Write> = customers.iter().cloned().map(Write::create).collect();
+        uow.customers().write(&writes).map(drop)
+    }),
+    ("create with taken identifiers", |uow, customers| {
+        let taken = |customer: &Customer| {
+            let id = CustomerId::new(Uuid::from_u128(customer.id().uuid().as_u128() + (1 << 64)));
+            Write::create(Customer::register(TENANT, id, customer.profile().clone(), EmailUse::Exclusive, now()))
+        };
+        let writes: Vec<Write> = customers.iter().map(taken).collect();
+        let written = uow.customers().write(&writes)?;
+        assert!(written.iter().all(|written| matches!(written, Written::Taken(_))), "{written:?}");
+        Ok(())
+    }),
+    ("find by id", |uow, customers| find(uow, customers, by_id).map(drop)),
+    ("find by external id", |uow, customers| find(uow, customers, by_external_id).map(drop)),
+    ("change the name", |uow, customers| {
+        change(uow, customers, |version| CustomerEdit {
+            name: Edit::Set(Name::parse(format!("Version {version}")).expect("a name")),
+            ..CustomerEdit::default()
+        })
+    }),
+    ("change the identifiers", |uow, customers| {
+        change(uow, customers, |version| CustomerEdit { email_use: EmailUse::Shared, ..identifiers(version) })
+    }),
+    ("claim identifiers", |uow, customers| change(uow, customers, identifiers)),
+    ("record a subscription", |uow, customers| {
+        let found = uow.subscriptions().find(&subscription_keys(customers, by_id))?;
+        let record = |(customer, before): (Customer, Option<Subscription>)| {
+            let after = subscription(before.as_ref().map_or(1, |before| before.version + 1));
+            Write::record(customer, SubscriptionWrite { before, after })
+        };
+        let writes: Vec<Write> = found.into_iter().flatten().map(record).collect();
+        assert_done(&uow.customers().write(&writes)?);
+        Ok(())
+    }),
+    ("find subscriptions by external id", |uow, customers| {
+        uow.subscriptions().find(&subscription_keys(customers, by_external_id)).map(drop)
+    }),
+    ("list the newest", |uow, customers| list(uow, None, customers.len())),
+    ("list those before", |uow, customers| list(uow, customers.last().map(Customer::id), customers.len())),
+    ("current subscriptions", |uow, customers| {
+        let ids: Vec<(Tenant, CustomerId)> = customers.iter().map(|customer| (TENANT, customer.id())).collect();
+        uow.subscriptions().current(&ids).map(drop)
+    }),
+    ("list subscriptions", |uow, customers| {
+        uow.subscriptions().list(TENANT, customers[0].id(), None, customers.len()).map(drop)
+    }),
+    ("find API keys", |uow, customers| uow.api_keys().find(&vec![Digest([0; 32]); customers.len()]).map(drop)),
+];
+
+fn by_id(customer: &Customer) -> CustomerKey {
+    CustomerKey { tenant: TENANT, customer: CustomerRef::Id(customer.id()) }
+}
+
+fn by_external_id(customer: &Customer) -> CustomerKey {
+    let id = customer.profile().external_id.clone().expect("all have one");
+    CustomerKey { tenant: TENANT, customer: CustomerRef::ExternalId(id) }
+}
+
+fn subscription_keys(customers: &[Customer], key: fn(&Customer) -> CustomerKey) -> Vec<SubscriptionKey> {
+    let of = |customer| SubscriptionKey { customer: key(customer), id: subscription(1).id };
+    customers.iter().map(of).collect()
+}
+
+fn subscription(version: i64) -> Subscription {
+    Subscription {
+        id: SubscriptionId::parse("s").expect("an id"),
+        plan_id: None,
+        name: None,
+        status: SubscriptionStatus::Active,
+        started_at: now(),
+        cancelled_at: None,
+        version,
+        created_at: now(),
+        updated_at: now(),
+    }
+}
+
+fn identifiers(version: i64) -> CustomerEdit {
+    // Unique for each customer by its number of changes and by the name that it got before.
+    CustomerEdit {
+        email: Edit::Set(Email::parse(&format!("v{version}@example.com")).expect("an address")),
+        external_id: Edit::Set(ExternalId::parse(format!("v{version}")).expect("an identifier")),
+        ..CustomerEdit::default()
+    }
+}
+
+fn find(
+    uow: &mut dyn UnitOfWork,
+    customers: &[Customer],
+    key: fn(&Customer) -> CustomerKey,
+) -> Result<Vec<Customer>, StoreError> {
+    let keys: Vec<CustomerKey> = customers.iter().map(key).collect();
+    Ok(uow.customers().find(CustomerState::Live, &keys)?.into_iter().flatten().collect())
+}
+
+/// Changes customers as they are stored now. What `edit` makes of a version is made unique for each of them.
+fn change(uow: &mut dyn UnitOfWork, customers: &[Customer], edit: fn(i64) -> CustomerEdit) -> Result<(), StoreError> {
+    let changed = |before: Customer| {
+        let mut edit = edit(before.version());
+        let number = before.id().uuid().as_u128();
+        if let Edit::Set(email) = &edit.email {
+            edit.email = Edit::Set(Email::parse(&format!("{number}.{}", email.as_str())).expect("an address"));
+        }
+        if let Edit::Set(id) = &edit.external_id {
+            edit.external_id = Edit::Set(ExternalId::parse(format!("{number} {}", id.as_str())).expect("an id"));
+        }
+        let after = before.changed(edit, now()).expect("no metadata");
+        Write::change(before, after)
+    };
+    let writes: Vec<Write> = find(uow, customers, by_id)?.into_iter().map(changed).collect();
+    assert_done(&uow.customers().write(&writes)?);
+    Ok(())
+}
+
+fn assert_done(written: &[Written]) {
+    assert!(written.iter().all(|written| *written == Written::Done), "{written:?}");
+}
+
+fn list(uow: &mut dyn UnitOfWork, before: Option<CustomerId>, limit: usize) -> Result<(), StoreError> {
+    // Nothing is deleted, and a search for what is not there would walk through the whole list.
+    for state in [CustomerState::Live, CustomerState::Any] {
+        uow.customers().list(&CustomerQuery { tenant: TENANT, state, before, limit })?;
+    }
+    Ok(())
+}
+
+/// Makes `size` customers and does everything to them. Their external identifiers change last.
+fn use_all(uow: &mut dyn UnitOfWork, first: u128, size: usize) -> Result<(), StoreError> {
+    let customers: Vec<Customer> = (first..).take(size).map(customer).collect();
+    let writes: Vec<Write> = customers.iter().cloned().map(Write::create).collect();
+    assert_done(&uow.customers().write(&writes)?);
+    let moves = |name: &str| name.contains("identifiers") && !name.contains("taken");
+    OPERATIONS.iter().filter(|(name, _)| !moves(name)).try_for_each(|(_, operation)| operation(uow, &customers))?;
+    OPERATIONS.iter().filter(|(name, _)| moves(name)).try_for_each(|(_, operation)| operation(uow, &customers))
+}
+
+fn store(url: &str) -> PostgresStore {
+    let store = connect(url);
+    store.migrate().expect("the migrations apply");
+    let name = MerchantName::parse("Ada").expect("a name");
+    direct(&store, |uow| {
+        uow.merchants().insert(&Merchant { id: TENANT.merchant, name: name.clone(), created_at: now() })
+    });
+    store
+}
+
+/// A database, and a store with one connection over it that knows one merchant.
+fn start() -> Option<(Database, PostgresStore)> {
+    let database = database()?;
+    let store = store(database.url());
+    Some((database, store))
+}
+
+fn direct<T>(
+    store: &dyn roster_application::ports::Store,
+    work: impl FnMut(&mut dyn UnitOfWork) -> Result<T, StoreError>,
+) -> T {
+    store.direct(work).expect("the database is there")
+}
+
+/// Runs statements of the test itself, on a connection of its own: what the service sends is checked by another test.
+fn administer(url: &str, statements: &[&str]) {
+    let mut connection = PgConnection::establish(url).expect("a server");
+    for statement in statements {
+        connection.batch_execute(statement).expect(statement);
+    }
+}
+
+fn connect(url: &str) -> PostgresStore {
+    let options = Options { url: url.to_owned(), connections: 1, wait: Duration::from_secs(20) };
+    PostgresStore::connect(&options).expect("the options are usable")
+}
+
+/// The statements that the one connection of the store has prepared.
+fn prepared(store: &PostgresStore) -> Vec<String> {
+    let query = sql::<Text>("SELECT statement FROM pg_prepared_statements ORDER BY statement");
+    let mut session = store.pool.get().expect("a connection");
+    session.run(|connection| Ok(query.load(connection)?)).expect("a list")
+}
+
+#[test]
+fn a_statement_is_prepared_once_however_many_rows_it_is_for() {
+    let Some((_database, store)) = start() else { return };
+    direct(&store, |uow| use_all(uow, 1, 1));
+    direct(&store, |uow| use_all(uow, 100, 2));
+    let first = prepared(&store);
+    assert!(first.iter().filter(|statement| statement.contains("unnest")).count() >= 9, "{first:#?}");
+    for (start, size) in [(200, 1), (300, 3), (400, 64)] {
+        direct(&store, |uow| use_all(uow, start, size));
+    }
+    assert_eq!(prepared(&store), first);
+}
+
+#[test]
+fn a_statement_is_planned_once_however_often_it_runs() {
+    const ROUNDS: u128 = 30;
+    let Some(cluster) = Cluster::create(ClusterOptions::default()) else { return };
+    let url = cluster.create_database();
+    drop(store(&url));
+    administer(
+        &url,
+        &[
+            "ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'",
+            "ALTER ROLE CURRENT_USER SET pg_stat_statements.track_planning = on",
+        ],
+    );
+    cluster.stop();
+    cluster.start();
+    administer(&url, &["CREATE EXTENSION pg_stat_statements"]);
+    let store = connect(&url);
+    for round in 0..ROUNDS {
+        direct(&store, |uow| use_all(uow, 1 + 10 * round, 1));
+        direct(&store, |uow| use_all(uow, 2 + 10 * round, 3));
+    }
+    let query = sql::<(Text, BigInt, BigInt)>(
+        "SELECT query, plans, calls FROM pg_stat_statements WHERE calls >= 30 AND query ~ '^(SELECT|INSERT|UPDATE|DELETE)'",
+    );
+    let counts: Vec<(String, i64, i64)> = {
+        let mut session = store.pool.get().expect("a connection");
+        session.run(|connection| Ok(query.load(connection)?)).expect("a list")
+    };
+    assert!(counts.len() >= 15, "{counts:#?}");
+    let planned_anew: Vec<_> = counts.iter().filter(|(_, plans, _)| *plans > 2).collect();
+    assert!(planned_anew.is_empty(), "{planned_anew:#?}");
+}
+
+/// The rows of customers and subscriptions that `work` makes the database look at.
+fn rows_read(store: &PostgresStore, work: impl Fn(&mut dyn UnitOfWork) -> Result<(), StoreError>) -> i64 {
+    let mut session = store.pool.get().expect("a connection");
+    // The counters stay the same but for what the transaction does. It is rolled back, so that the next operation finds
+    // the same rows.
+    session.run(|connection| Ok(AnsiTransactionManager::begin_transaction(connection)?)).expect("a transaction");
+    let before = rows_read_so_far(&mut session);
+    work(&mut PostgresUnitOfWork::in_transaction(&mut session)).expect("the database is there");
+    let read = rows_read_so_far(&mut session) - before;
+    session.run(|connection| Ok(AnsiTransactionManager::rollback_transaction(connection)?)).expect("its end");
+    read
+}
+
+fn rows_read_so_far(session: &mut Session) -> i64 {
+    let query = sql::<BigInt>(
+        "SELECT sum(seq_tup_read + idx_tup_fetch)::bigint FROM pg_stat_xact_user_tables \
+         WHERE relname IN ('customers', 'subscriptions')",
+    );
+    session.run(|connection| Ok(query.get_result(connection)?)).expect("a number")
+}
+
+fn assert_few_rows_are_read(store: &PostgresStore, customers: &[Customer], when: &str) {
+    for (name, operation) in OPERATIONS {
+        for batch in [&customers[..1], &customers[..64]] {
+            let read = rows_read(store, |uow| operation(uow, batch));
+            // A refused create looks three times at its indexes and at what has its identifiers.
+            let most = i64::try_from(16 * batch.len()).expect("a small number");
+            assert!(read <= most, "{when}: {name} of {}: {read} rows", batch.len());
+        }
+    }
+}
+
+#[test]
+fn a_statement_planned_on_an_empty_table_reads_few_rows_of_a_grown_one_with_and_without_statistics() {
+    let Some((database, store)) = start() else { return };
+    direct(&store, |uow| use_all(uow, 1, 1));
+    direct(&store, |uow| use_all(uow, 2, 3));
+    let many: Vec<Customer> = (1000..4000).map(customer).collect();
+    let writes: Vec<Write> = many.iter().cloned().map(Write::create).collect();
+    direct(&store, |uow| uow.customers().write(&writes).map(drop));
+    assert_few_rows_are_read(&store, &many, "planned before");
+    administer(database.url(), &["ANALYZE"]);
+    assert_few_rows_are_read(&store, &many, "analysed");
+    // As in a database that was restored from a dump, which has no statistics.
+    let forget = "UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE relname ~ '^(customers|subscriptions)'";
+    administer(database.url(), &["DELETE FROM pg_statistic", forget]);
+    assert_few_rows_are_read(&connect(database.url()), &many, "without statistics");
+}

@@ -1,0 +1,539 @@
+//! Writing customers, and the subscriptions that are stored with them.
+//!
+//! All forms of these statements are in this file: another database of the same family may need others.
+//!
+//! A write needs no lock that it took before: it names the version that it was decided from, and what it claims, and the
+//! statement stores nothing where that is not so any more. What is refused is looked at again in a new statement: only one
+//! that starts after the refusal is sure to see the row that caused it.
+
+use std::collections::{HashMap, HashSet};
+
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{self, Array, BigInt, Nullable, Text};
+use roster_application::ports::{Identifier, Origins, TRIES, Taken, Write, Written};
+use roster_application::records::{CustomerRecord, SubscriptionRecord};
+use roster_domain::{Customer, CustomerId, Tenant};
+use uuid::Uuid;
+
+use crate::customers::FindByExternalId;
+use crate::error::Fault;
+use crate::rows::{Wanted, in_order, kept_prepared};
+use crate::schema::{CustomerRow, CustomerRows, SubscriptionRow, SubscriptionRows};
+
+/// Makes the writes, in as few statements as their order allows. `is_alone`: in a transaction of their own, unless one
+/// statement makes all of them; otherwise the caller has one open.
+pub fn write(connection: &mut PgConnection, writes: &[Write], is_alone: bool) -> Result<Vec<Written>, Fault> {
+    let levels = Levels::of(writes);
+    if !is_alone || levels.is_one_statement(writes) {
+        return write_levels(connection, writes, &levels);
+    }
+    connection.transaction(|connection| write_levels(connection, writes, &levels))
+}
+
+fn write_levels(connection: &mut PgConnection, writes: &[Write], levels: &Levels) -> Result<Vec<Written>, Fault> {
+    let mut results = vec![Written::Stale; writes.len()];
+    // In a single level no write depends on another.
+    let origins = if levels.0.len() > 1 { Origins::of(writes) } else { Origins::of(&[]) };
+    for level in &levels.0 {
+        // What was decided from a write that was not made stays stale.
+        let open = level.iter().copied().filter(|&place| origins.are_made(place, &results)).collect();
+        write_level(connection, writes, open, &mut results)?;
+    }
+    Ok(results)
+}
+
+/// The places of writes, level by level: a write is in the first level after those of the earlier writes that share its
+/// customer or an identifier with it, so that no two writes of a level depend on each other.
+///
+/// The first level claims every identifier of the batch, in sorted order, so that two batches that claim the same ones
+/// rarely wait for each other in a circle.
+struct Levels(Vec<Vec<usize>>);
+
+impl Levels {
+    fn of(writes: &[Write]) -> Self {
+        if let [_] = writes {
+            return Self(vec![vec![0]]);
+        }
+        let mut customers: HashMap<(Tenant, CustomerId), usize> = HashMap::with_capacity(writes.len());
+        let mut identifiers: HashMap<(Tenant, Identifier<'_>), usize> = HashMap::with_capacity(2 * writes.len());
+        let mut levels: Vec<Vec<usize>> = Vec::new();
+        for (place, write) in writes.iter().enumerate() {
+            let tenant = write.after().tenant();
+            let customer = (tenant, write.after().id());
+            let moved: Vec<_> = write.moved_identifiers().map(|identifier| (tenant, identifier)).collect();
+            let by_identifier = moved.iter().filter_map(|identifier| identifiers.get(identifier));
+            let level = customers.get(&customer).into_iter().chain(by_identifier).max().map_or(0, |last| last + 1);
+            customers.insert(customer, level);
+            identifiers.extend(moved.into_iter().map(|identifier| (identifier, level)));
+            if levels.len() == level {
+                levels.push(Vec::new());
+            }
+            levels[level].push(place);
+        }
+        Self(levels)
+    }
+
+    fn is_one_statement(&self, writes: &[Write]) -> bool {
+        let mut kinds = writes.iter().map(Kind::of);
+        let first = kinds.next();
+        self.0.len() <= 1 && kinds.all(|kind| Some(kind) == first)
+    }
+}
+
+/// Which statement makes a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Create,
+    /// A change that claims no identifier.
+    Change,
+    /// A change that claims one.
+    ChangeClaiming,
+    Record,
+}
+
+impl Kind {
+    fn of(write: &Write) -> Self {
+        match write.before() {
+            None => Self::Create,
+            Some(_) if write.subscription().is_some() => Self::Record,
+            Some(_) if write.claims().is_empty() => Self::Change,
+            Some(_) => Self::ChangeClaiming,
+        }
+    }
+}
+
+/// The primary key of a customer.
+type PrimaryKey = (Uuid, String, Uuid);
+
+fn primary_key(customer: &Customer) -> PrimaryKey {
+    let tenant = customer.tenant();
+    (tenant.merchant.uuid(), tenant.environment.as_str().to_owned(), customer.id().uuid())
+}
+
+/// Makes the writes at the places `open`, no two of which depend on each other.
+fn write_level(
+    connection: &mut PgConnection,
+    writes: &[Write],
+    mut open: Vec<usize>,
+    results: &mut [Written],
+) -> Result<(), Fault> {
+    for _ in 0..TRIES {
+        if open.is_empty() {
+            return Ok(());
+        }
+        let mut stored: HashSet<PrimaryKey> = HashSet::with_capacity(open.len());
+        for kind in [Kind::Change, Kind::ChangeClaiming, Kind::Create, Kind::Record] {
+            let batch: Vec<&Write> =
+                open.iter().map(|&place| &writes[place]).filter(|write| Kind::of(write) == kind).collect();
+            stored.extend(store(connection, kind, &batch)?);
+        }
+        let mut refused = Vec::new();
+        for place in open {
+            if stored.contains(&primary_key(writes[place].after())) {
+                results[place] = Written::Done;
+            } else {
+                refused.push(place);
+            }
+        }
+        open = refused;
+        if open.is_empty() {
+            return Ok(());
+        }
+        let refused: Vec<&Write> = open.iter().map(|&place| &writes[place]).collect();
+        let mut again = Vec::new();
+        for (place, reason) in open.into_iter().zip(reasons(connection, &refused)?) {
+            match reason {
+                Some(reason) => results[place] = reason,
+                None => again.push(place),
+            }
+        }
+        open = again;
+    }
+    // The customers that had what these claim were gone each time. They stay `Stale`.
+    Ok(())
+}
+
+/// Runs the statement of one kind, and gives the primary keys of the customers that it was stored for.
+fn store(connection: &mut PgConnection, kind: Kind, batch: &[&Write]) -> QueryResult<Vec<PrimaryKey>> {
+    if batch.is_empty() {
+        return Ok(Vec::new());
+    }
+    let row = |write: &Write| CustomerRow::from(CustomerRecord::from(write.after()));
+    match (kind, batch) {
+        (Kind::Create, [write]) => Insert(row(write)).load(connection),
+        (Kind::Create, many) => {
+            Insert(sorted(many.iter().map(|write| row(write))).collect::<CustomerRows>()).load(connection)
+        }
+        (Kind::Change, [write]) => Update(Change::of(write)).load(connection),
+        (Kind::Change, many) => Update(Changes::of(many)).load(connection),
+        (Kind::ChangeClaiming, [write]) => UpdateClaiming(Change::of(write)).load(connection),
+        (Kind::ChangeClaiming, many) => UpdateClaiming(Changes::of(many)).load(connection),
+        (Kind::Record, many) => Record::of(many).load(connection),
+    }
+}
+
+/// Why each write was refused; `None` if nothing is in its way any more.
+fn reasons(connection: &mut PgConnection, refused: &[&Write]) -> Result<Vec<Option<Written>>, Fault> {
+    let mut conflicts = FindConflicts::default();
+    let mut namesakes = FindByExternalId::default();
+    for (place, write) in (1..).zip(refused) {
+        let (tenant, claims) = (write.after().tenant(), write.claims());
+        conflicts.push(place, write.after(), claims.email_key);
+        if let Some(external_id) = claims.external_id {
+            namesakes.push(place, tenant, external_id.as_str());
+        }
+    }
+    let found: Vec<(i64, Conflict)> = conflicts.load(connection)?;
+    let found = in_order(refused.len(), found, Ok)?;
+    let namesakes: Vec<(i64, CustomerRow)> =
+        if namesakes.is_empty() { Vec::new() } else { namesakes.load(connection)? };
+    let namesakes = in_order(refused.len(), namesakes, Customer::try_from)?;
+    let reason = |((write, conflict), namesake): ((&&Write, Option<Conflict>), Option<Customer>)| {
+        let (version, exclusive, shared) = conflict.unwrap_or_default();
+        if version != write.before().map(Customer::version) || write.subscription().is_some() {
+            return Some(Written::Stale);
+        }
+        let email = exclusive.or(shared).map(CustomerId::new);
+        let taken = Taken { email, external_id: namesake.map(Box::new) };
+        (!taken.is_empty()).then_some(Written::Taken(taken))
+    };
+    Ok(refused.iter().zip(found).zip(namesakes).map(reason).collect())
+}
+
+/// Rows in the order in which every batch claims what it claims, so that batches rarely deadlock each other.
+fn sorted(rows: impl Iterator<Item = CustomerRow>) -> impl Iterator<Item = CustomerRow> {
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort_unstable_by(|one, other| order(one).cmp(&order(other)));
+    rows.into_iter()
+}
+
+fn order(row: &CustomerRow) -> impl Ord + '_ {
+    (row.merchant_id, &row.environment, &row.email_key, &row.external_id, row.id)
+}
+
+/// How the rows of a statement are given: one as values, many as arrays.
+trait Given {
+    /// What is behind `FROM`.
+    fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()>;
+}
+
+impl Given for CustomerRow {
+    fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("(VALUES (");
+        self.push_values(out)?;
+        out.push_sql("))");
+        Ok(())
+    }
+}
+
+impl Given for CustomerRows {
+    fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("unnest(");
+        self.push_arrays(out)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+/// The new row of a customer, the version that it replaces, and what it claims.
+struct Change {
+    row: CustomerRow,
+    before_version: i64,
+    claimed_email_key: Option<String>,
+    claimed_external_id: Option<String>,
+}
+
+/// Many changes.
+struct Changes {
+    rows: CustomerRows,
+    before_versions: Vec<i64>,
+    claimed_email_keys: Vec<Option<String>>,
+    claimed_external_ids: Vec<Option<String>>,
+}
+
+impl Change {
+    fn of(write: &Write) -> Self {
+        let claims = write.claims();
+        Self {
+            row: CustomerRow::from(CustomerRecord::from(write.after())),
+            before_version: write.before().map_or(0, Customer::version),
+            claimed_email_key: claims.email_key.map(str::to_owned),
+            claimed_external_id: claims.external_id.map(|id| id.as_str().to_owned()),
+        }
+    }
+}
+
+impl Changes {
+    fn of(writes: &[&Write]) -> Self {
+        let mut changes: Vec<Change> = writes.iter().map(|write| Change::of(write)).collect();
+        // By primary key: that is the order in which rows are locked.
+        changes.sort_unstable_by(|one, other| {
+            let key = |change: &Change| (change.row.merchant_id, change.row.id);
+            key(one).cmp(&key(other)).then_with(|| one.row.environment.cmp(&other.row.environment))
+        });
+        let (mut before_versions, mut claimed_email_keys, mut claimed_external_ids) = (vec![], vec![], vec![]);
+        let rows = changes
+            .into_iter()
+            .map(|change| {
+                before_versions.push(change.before_version);
+                claimed_email_keys.push(change.claimed_email_key);
+                claimed_external_ids.push(change.claimed_external_id);
+                change.row
+            })
+            .collect();
+        Self { rows, before_versions, claimed_email_keys, claimed_external_ids }
+    }
+}
+
+impl Given for Change {
+    fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("(VALUES (");
+        self.row.push_values(out)?;
+        out.push_sql(", ");
+        out.push_bind_param::<BigInt, _>(&self.before_version)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<Text>, _>(&self.claimed_email_key)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<Text>, _>(&self.claimed_external_id)?;
+        out.push_sql("))");
+        Ok(())
+    }
+}
+
+impl Given for Changes {
+    fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("unnest(");
+        self.rows.push_arrays(out)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.before_versions)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.claimed_email_keys)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.claimed_external_ids)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+/// Inserts the customers whose claims are free, and returns their primary keys.
+///
+/// `WHERE NOT EXISTS` sees customers that shared an address before the statement, which no unique index covers. `ON
+/// CONFLICT DO NOTHING`, without a target, covers all others, and waits for a transaction that claims the same.
+struct Insert<G>(G);
+
+impl<G: Given> QueryFragment<Pg> for Insert<G> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("INSERT INTO customers (");
+        out.push_sql(CustomerRow::COLUMNS);
+        out.push_sql(") SELECT * FROM ");
+        self.0.push_given(&mut out)?;
+        out.push_sql(" AS given (");
+        out.push_sql(CustomerRow::COLUMNS);
+        // A customer that shares its address compares with NULL, which equals nothing.
+        out.push_sql(
+            ") WHERE NOT EXISTS (SELECT FROM customers AS other \
+             WHERE other.merchant_id = given.merchant_id AND other.environment = given.environment \
+             AND other.email_key = CASE WHEN given.email_exclusive THEN given.email_key END \
+             AND other.deleted_at IS NULL AND NOT other.email_exclusive OFFSET 0) \
+             ON CONFLICT DO NOTHING RETURNING merchant_id, environment, id",
+        );
+        Ok(())
+    }
+}
+
+/// Stores changes that claim nothing, each where the version that it replaces is stored.
+struct Update<G>(G);
+
+/// The same for changes that claim identifiers, each if these are free.
+///
+/// `NOT EXISTS` sees what was committed before the statement. Against another transaction that claims the same at the same
+/// time the unique indexes decide: the statement fails, and the batch runs again and sees the winner.
+struct UpdateClaiming<G>(G);
+
+fn push_update<'b>(given: &'b impl Given, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+    const KEY: [&str; 3] = ["merchant_id", "environment", "id"];
+    out.push_sql("UPDATE customers SET ");
+    let changing = CustomerRow::NAMES.iter().filter(|name| !KEY.contains(name));
+    for (place, name) in changing.enumerate() {
+        out.push_sql(if place > 0 { ", " } else { "" });
+        out.push_sql(name);
+        out.push_sql(" = given.");
+        out.push_sql(name);
+    }
+    out.push_sql(" FROM ");
+    given.push_given(out)?;
+    out.push_sql(" AS given (");
+    out.push_sql(CustomerRow::COLUMNS);
+    out.push_sql(
+        ", before_version, claimed_email_key, claimed_external_id) \
+         WHERE customers.merchant_id = given.merchant_id AND customers.environment = given.environment \
+         AND customers.id = given.id AND customers.version = given.before_version",
+    );
+    Ok(())
+}
+
+const RETURNING_KEY: &str = " RETURNING customers.merchant_id, customers.environment, customers.id";
+
+impl<G: Given> QueryFragment<Pg> for Update<G> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        push_update(&self.0, &mut out)?;
+        out.push_sql(RETURNING_KEY);
+        Ok(())
+    }
+}
+
+impl<G: Given> QueryFragment<Pg> for UpdateClaiming<G> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        push_update(&self.0, &mut out)?;
+        // One condition per index, each of which is partial.
+        for holder in [
+            "other.email_key = given.claimed_email_key AND other.email_exclusive",
+            "other.email_key = given.claimed_email_key AND NOT other.email_exclusive",
+            "other.external_id = given.claimed_external_id",
+        ] {
+            out.push_sql(
+                " AND NOT EXISTS (SELECT FROM customers AS other \
+                 WHERE other.merchant_id = given.merchant_id AND other.environment = given.environment \
+                 AND other.deleted_at IS NULL AND ",
+            );
+            out.push_sql(holder);
+            out.push_sql(" OFFSET 0)");
+        }
+        out.push_sql(RETURNING_KEY);
+        Ok(())
+    }
+}
+
+/// Stores subscriptions, each if the versions of its customer and of itself that it was decided from are stored. The row of
+/// the customer is locked until the commit; a report that has waited for it meets the version of the other in the conflict.
+struct Record {
+    rows: SubscriptionRows,
+    customer_versions: Vec<i64>,
+    /// The versions of the subscriptions that are replaced.
+    before_versions: Vec<Option<i64>>,
+}
+
+impl Record {
+    fn of(writes: &[&Write]) -> Self {
+        let mut given: Vec<(SubscriptionRow, i64, Option<i64>)> = writes
+            .iter()
+            .filter_map(|write| {
+                let (customer, subscription) = (write.after(), write.subscription()?);
+                let record = SubscriptionRecord::new(customer.tenant(), customer.id(), &subscription.after);
+                let before_version = subscription.before.as_ref().map(|before| before.version);
+                Some((SubscriptionRow::from(record), customer.version(), before_version))
+            })
+            .collect();
+        // By the primary key of the customer: that is the order in which rows are locked.
+        given.sort_unstable_by(|(one, ..), (other, ..)| {
+            let key = |row: &SubscriptionRow| (row.merchant_id, row.customer_id);
+            key(one).cmp(&key(other)).then_with(|| one.environment.cmp(&other.environment))
+        });
+        let (mut customer_versions, mut before_versions) = (vec![], vec![]);
+        let rows = given
+            .into_iter()
+            .map(|(row, customer_version, before_version)| {
+                customer_versions.push(customer_version);
+                before_versions.push(before_version);
+                row
+            })
+            .collect();
+        Self { rows, customer_versions, before_versions }
+    }
+}
+
+impl QueryFragment<Pg> for Record {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        const KEY: [&str; 4] = ["merchant_id", "environment", "customer_id", "id"];
+        out.push_sql("INSERT INTO subscriptions (");
+        out.push_sql(SubscriptionRow::COLUMNS);
+        out.push_sql(") SELECT ");
+        for (place, name) in SubscriptionRow::NAMES.iter().enumerate() {
+            out.push_sql(if place > 0 { ", given." } else { "given." });
+            out.push_sql(name);
+        }
+        out.push_sql(" FROM unnest(");
+        self.rows.push_arrays(&mut out)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.customer_versions)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<BigInt>>, _>(&self.before_versions)?;
+        out.push_sql(") AS given (");
+        out.push_sql(SubscriptionRow::COLUMNS);
+        out.push_sql(
+            ", customer_version, before_version) CROSS JOIN customers \
+             WHERE customers.merchant_id = given.merchant_id AND customers.environment = given.environment \
+             AND customers.id = given.customer_id AND customers.version = given.customer_version \
+             AND (given.before_version IS NULL OR EXISTS (SELECT FROM subscriptions AS before \
+             WHERE before.merchant_id = given.merchant_id AND before.environment = given.environment \
+             AND before.customer_id = given.customer_id AND before.id = given.id \
+             AND before.version = given.before_version)) FOR NO KEY UPDATE OF customers \
+             ON CONFLICT (merchant_id, environment, customer_id, id) DO UPDATE SET ",
+        );
+        let changing = SubscriptionRow::NAMES.iter().filter(|name| !KEY.contains(name));
+        for (place, name) in changing.enumerate() {
+            out.push_sql(if place > 0 { ", " } else { "" });
+            out.push_sql(name);
+            out.push_sql(" = excluded.");
+            out.push_sql(name);
+        }
+        out.push_sql(
+            " WHERE subscriptions.version = excluded.version - 1 \
+             RETURNING subscriptions.merchant_id, subscriptions.environment, subscriptions.customer_id",
+        );
+        Ok(())
+    }
+}
+
+/// The version of a customer that is stored, and the customers that have an e-mail key exclusively and shared.
+type Conflict = (Option<i64>, Option<Uuid>, Option<Uuid>);
+
+/// What may have kept each of some writes from being made.
+#[derive(Default)]
+struct FindConflicts {
+    wanted: Wanted,
+    ids: Vec<Uuid>,
+    email_keys: Vec<Option<String>>,
+}
+
+impl FindConflicts {
+    fn push(&mut self, place: i64, customer: &Customer, email_key: Option<&str>) {
+        self.wanted.push(place, customer.tenant());
+        self.ids.push(customer.id().uuid());
+        self.email_keys.push(email_key.map(str::to_owned));
+    }
+}
+
+impl QueryFragment<Pg> for FindConflicts {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "SELECT wanted.place, \
+             (SELECT version FROM customers WHERE customers.merchant_id = wanted.merchant_id \
+              AND customers.environment = wanted.environment AND customers.id = wanted.id), \
+             (SELECT id FROM customers WHERE customers.merchant_id = wanted.merchant_id \
+              AND customers.environment = wanted.environment AND customers.email_key = wanted.email_key \
+              AND customers.deleted_at IS NULL AND customers.email_exclusive), \
+             (SELECT id FROM customers WHERE customers.merchant_id = wanted.merchant_id \
+              AND customers.environment = wanted.environment AND customers.email_key = wanted.email_key \
+              AND customers.deleted_at IS NULL AND NOT customers.email_exclusive ORDER BY id LIMIT 1) \
+             FROM unnest(",
+        );
+        self.wanted.push_arrays(&mut out)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.ids)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.email_keys)?;
+        out.push_sql(") AS wanted (place, merchant_id, environment, id, email_key)");
+        Ok(())
+    }
+}
+
+type KeySql = (sql_types::Uuid, Text, sql_types::Uuid);
+
+kept_prepared!(Insert<G>, KeySql, for G);
+kept_prepared!(Update<G>, KeySql, for G);
+kept_prepared!(UpdateClaiming<G>, KeySql, for G);
+kept_prepared!(Record, KeySql);
+kept_prepared!(FindConflicts, (BigInt, (Nullable<BigInt>, Nullable<sql_types::Uuid>, Nullable<sql_types::Uuid>)));

@@ -1,0 +1,247 @@
+//! A store that is called as the service calls it: through the batching of `roster-executor`.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use roster_application::batch::serve_together;
+use roster_application::ports::{
+    ApiKeyRepository, ApiKeyUse, CustomerKey, CustomerQuery, CustomerRepository, CustomerState, MerchantRepository,
+    Store, StoreError, SubscriptionCursor, SubscriptionKey, SubscriptionRepository, UnitOfWork, Work, Write, Written,
+};
+use roster_application::{ApiKey, Digest};
+use roster_domain::{ApiKeyId, Customer, CustomerId, Merchant, MerchantId, Subscription, Tenant};
+use roster_executor::Reads;
+use roster_executor::batched::{Batched, Limits, Operation, Workers};
+use tokio::task::LocalSet;
+
+/// A deadline that is longer than any case takes, and a queue that is longer than any case needs.
+const LIMITS: Limits = Limits { queue: 10_000, deadline: Duration::from_mins(1) };
+
+/// Sends each item of a direct call as a request of its own, so that items of several calls share a batch and items of
+/// one call may be split. Transactions, and what the service does not batch, go to the store itself.
+pub struct BatchedStore {
+    store: Arc<dyn Store>,
+    writes: Batched<WriteCustomer>,
+    customers: Batched<FindCustomer>,
+    subscriptions: Batched<FindSubscription>,
+    current: Batched<CurrentSubscription>,
+    keys: Batched<FindKey>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl BatchedStore {
+    /// Starts the workers over `store`.
+    pub fn new(store: Arc<dyn Store>, reads: Reads) -> Self {
+        let mut batched = Self {
+            writes: operation(&store, Workers::threads(1)),
+            customers: operation(&store, readers(reads)),
+            subscriptions: operation(&store, readers(reads)),
+            current: operation(&store, readers(reads)),
+            keys: operation(&store, readers(reads)),
+            threads: Vec::new(),
+            store,
+        };
+        let workers = [
+            batched.writes.workers(),
+            batched.customers.workers(),
+            batched.subscriptions.workers(),
+            batched.current.workers(),
+            batched.keys.workers(),
+        ];
+        batched.threads = workers.into_iter().flatten().map(|(_, work)| thread::spawn(work)).collect();
+        batched
+    }
+}
+
+fn operation<O: Operation<Service = Arc<dyn Store>>>(store: &Arc<dyn Store>, workers: Workers<O::Input>) -> Batched<O> {
+    Batched::new(Arc::clone(store), LIMITS, workers)
+}
+
+fn readers<I>(reads: Reads) -> Workers<I> {
+    match reads {
+        Reads::ByWorkers => Workers::threads(1),
+        Reads::ByCallers => Workers::Callers,
+    }
+}
+
+impl Drop for BatchedStore {
+    fn drop(&mut self) {
+        self.writes.close();
+        self.customers.close();
+        self.subscriptions.close();
+        self.current.close();
+        self.keys.close();
+        for thread in self.threads.drain(..) {
+            // A worker holds the store, which must not outlive its case.
+            thread.join().expect("a worker that ends with its queue");
+        }
+    }
+}
+
+impl Store for BatchedStore {
+    fn run_transaction(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
+        self.store.run_transaction(work)
+    }
+
+    fn run_direct(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
+        let mut uow = BatchedUnitOfWork { batched: self, failed: None };
+        work(&mut uow);
+        uow.failed.map_or(Ok(()), Err)
+    }
+
+    fn ping(&self) -> Result<(), StoreError> {
+        self.store.ping()
+    }
+}
+
+/// Sends each of `inputs` as a request of its own, all at the same time and in their order.
+fn send<O, T>(operation: &Batched<O>, inputs: impl IntoIterator<Item = O::Input>) -> Result<Vec<T>, StoreError>
+where
+    O: Operation<Output = Result<T, StoreError>>,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let outputs = LocalSet::new().block_on(&runtime, async {
+        let local = operation.local();
+        join_all(inputs.into_iter().map(|input| local.call(input))).await
+    });
+    outputs.into_iter().map(|output| output.unwrap_or_else(|error| panic!("{error}"))).collect()
+}
+
+/// Declares operations: what one request asks for, what it gets, and the call that serves a batch.
+macro_rules! operations {
+    ($($operation:ident($input:ty) -> $output:ty, $serve:expr;)+) => {$(
+        struct $operation;
+
+        impl Operation for $operation {
+            const NAME: &str = stringify!($operation);
+            const MAX_BATCH: usize = 128;
+            type Service = Arc<dyn Store>;
+            type Input = $input;
+            type Output = Result<$output, StoreError>;
+
+            fn run(store: &Arc<dyn Store>, inputs: Vec<$input>) -> Vec<Self::Output> {
+                let serve: fn(&mut dyn UnitOfWork, &[$input]) -> Result<Vec<$output>, StoreError> = $serve;
+                serve_together(&inputs, |inputs| store.direct(|uow| serve(uow, inputs)))
+            }
+        }
+    )+};
+}
+
+operations! {
+    WriteCustomer(Write) -> Written, |uow, writes| uow.customers().write(writes);
+    FindCustomer(CustomerKey) -> Option<Customer>, |uow, keys| uow.customers().find(CustomerState::Live, keys);
+    FindSubscription(SubscriptionKey) -> Option<(Customer, Option<Subscription>)>,
+        |uow, keys| uow.subscriptions().find(keys);
+    CurrentSubscription((Tenant, CustomerId)) -> Option<Subscription>,
+        |uow, customers| uow.subscriptions().current(customers);
+    FindKey(Digest) -> Option<ApiKey>, |uow, digests| uow.api_keys().find(digests);
+}
+
+struct BatchedUnitOfWork<'a> {
+    batched: &'a BatchedStore,
+    failed: Option<StoreError>,
+}
+
+impl BatchedUnitOfWork<'_> {
+    /// One call of a repository. After the first error every call fails.
+    fn call<T>(&mut self, call: impl FnOnce(&BatchedStore) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if self.failed.is_some() {
+            return Err(StoreError::spent());
+        }
+        let result = call(self.batched);
+        self.failed = result.as_ref().err().cloned();
+        result
+    }
+}
+
+impl UnitOfWork for BatchedUnitOfWork<'_> {
+    fn customers(&mut self) -> &mut dyn CustomerRepository {
+        self
+    }
+
+    fn subscriptions(&mut self) -> &mut dyn SubscriptionRepository {
+        self
+    }
+
+    fn merchants(&mut self) -> &mut dyn MerchantRepository {
+        self
+    }
+
+    fn api_keys(&mut self) -> &mut dyn ApiKeyRepository {
+        self
+    }
+}
+
+/// Defines methods that call the store itself.
+macro_rules! unbatched {
+    ($repository:ident: $(fn $name:ident($($argument:ident: $type:ty),*) -> $output:ty;)+) => {$(
+        fn $name(&mut self, $($argument: $type),*) -> Result<$output, StoreError> {
+            self.call(|batched| batched.store.direct(|uow| uow.$repository().$name($($argument),*)))
+        }
+    )+};
+}
+
+impl CustomerRepository for BatchedUnitOfWork<'_> {
+    fn write(&mut self, writes: &[Write]) -> Result<Vec<Written>, StoreError> {
+        self.call(|batched| send(&batched.writes, writes.iter().cloned()))
+    }
+
+    fn find(&mut self, state: CustomerState, keys: &[CustomerKey]) -> Result<Vec<Option<Customer>>, StoreError> {
+        self.call(|batched| match state {
+            CustomerState::Live => send(&batched.customers, keys.iter().cloned()),
+            // The service looks up only live customers in batches.
+            CustomerState::Deleted | CustomerState::Any => {
+                batched.store.direct(|uow| uow.customers().find(state, keys))
+            }
+        })
+    }
+
+    unbatched! {
+        customers:
+        fn list(query: &CustomerQuery) -> Vec<Customer>;
+    }
+}
+
+impl SubscriptionRepository for BatchedUnitOfWork<'_> {
+    fn find(&mut self, keys: &[SubscriptionKey]) -> Result<Vec<Option<(Customer, Option<Subscription>)>>, StoreError> {
+        self.call(|batched| send(&batched.subscriptions, keys.iter().cloned()))
+    }
+
+    fn current(&mut self, customers: &[(Tenant, CustomerId)]) -> Result<Vec<Option<Subscription>>, StoreError> {
+        self.call(|batched| send(&batched.current, customers.iter().copied()))
+    }
+
+    unbatched! {
+        subscriptions:
+        fn list(
+            tenant: Tenant, customer: CustomerId, after: Option<&SubscriptionCursor>, limit: usize
+        ) -> Vec<Subscription>;
+    }
+}
+
+impl MerchantRepository for BatchedUnitOfWork<'_> {
+    unbatched! {
+        merchants:
+        fn insert(merchant: &Merchant) -> ();
+        fn find(id: MerchantId) -> Option<Merchant>;
+        fn list(after: Option<MerchantId>, limit: usize) -> Vec<Merchant>;
+    }
+}
+
+impl ApiKeyRepository for BatchedUnitOfWork<'_> {
+    fn find(&mut self, digests: &[Digest]) -> Result<Vec<Option<ApiKey>>, StoreError> {
+        self.call(|batched| send(&batched.keys, digests.iter().copied()))
+    }
+
+    unbatched! {
+        api_keys:
+        fn insert(key: &ApiKey) -> ();
+        fn tenant_of(id: ApiKeyId) -> Option<Tenant>;
+        fn list(tenant: Tenant, after: Option<ApiKeyId>, limit: usize) -> Vec<ApiKey>;
+        fn lock(tenant: Tenant, id: ApiKeyId) -> Option<ApiKey>;
+        fn update(key: &ApiKey) -> ();
+        fn record_uses(uses: &[ApiKeyUse]) -> ();
+    }
+}

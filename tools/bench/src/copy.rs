@@ -1,0 +1,97 @@
+//! Measures the database without the service: `psql` reads all customers of the largest merchant with `COPY`.
+//!
+//! `COPY` is the statement of PostgreSQL for reading many rows, so it is what a full list is compared with.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use crate::database::Database;
+use crate::dataset::Dataset;
+use crate::pgbench::SESSION_OPTIONS;
+use crate::process;
+use crate::workload::LoadResult;
+
+/// The longest time of one `COPY`.
+const LONGEST: Duration = Duration::from_mins(2);
+
+/// Copies the list to `/dev/null` again and again until `seconds` have passed, but at least once. The time to start
+/// `psql` and to connect is not part of the result.
+pub fn run(database: &Database, seconds: u32) -> anyhow::Result<LoadResult> {
+    let (started, mut took, mut rows) = (Instant::now(), Vec::new(), 0);
+    while took.is_empty() || started.elapsed() < Duration::from_secs(seconds.into()) {
+        let copied = copy(database)?;
+        rows += copied.rows;
+        took.push(copied.millis * 1000.0);
+    }
+    let seconds = took.iter().sum::<f64>() / 1e6;
+    Ok(LoadResult::of_times(took, seconds, 0, rows))
+}
+
+fn copy(database: &Database) -> anyhow::Result<Copied> {
+    let mut command = process::child_command("psql");
+    // `\copy` is `COPY … TO STDOUT`, of which psql writes the rows to a file and then prints their number.
+    let copy = format!("\\copy ({}) TO /dev/null", statement(database.dataset));
+    command.args(["--no-psqlrc", "--set", "ON_ERROR_STOP=1", "--command", "\\timing on", "--command", &copy]);
+    command.arg(&database.url).env(SESSION_OPTIONS.0, SESSION_OPTIONS.1).env("LC_ALL", "C");
+    let printed = process::output(&mut command, LONGEST)?;
+    Copied::read(&printed).with_context(|| format!("the output of psql has no result:\n{printed}"))
+}
+
+fn statement(dataset: Dataset) -> String {
+    let merchant = dataset.merchant_ids().next().expect("there is a merchant").uuid();
+    format!(
+        "SELECT * FROM customers WHERE merchant_id = '{merchant}' AND environment = 'live' AND deleted_at IS NULL \
+         ORDER BY id DESC"
+    )
+}
+
+/// What `psql` prints about one `COPY`.
+#[derive(Debug, PartialEq)]
+struct Copied {
+    rows: u64,
+    millis: f64,
+}
+
+impl Copied {
+    fn read(printed: &str) -> Option<Self> {
+        let value = |name| printed.lines().find_map(|line| line.strip_prefix(name)?.split(' ').next());
+        Some(Self { rows: value("COPY ")?.parse().ok()?, millis: value("Time: ")?.parse().ok()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use diesel::connection::SimpleConnection as _;
+    use diesel::prelude::*;
+    use roster_application::ports::Store as _;
+    use roster_postgres::{Options, PostgresStore};
+    use roster_test_postgres::{Cluster, ClusterOptions};
+
+    use crate::database::Kind;
+    use crate::dataset::Dialect;
+
+    #[test]
+    fn all_customers_of_the_largest_merchant_are_copied() {
+        let Some(cluster) = Cluster::create(ClusterOptions::default()) else { return };
+        let dataset = Dataset { customers: 20, merchants: 3 };
+        let url = cluster.create_database();
+        let options = Options { url: url.clone(), connections: 1, wait: Duration::from_secs(20) };
+        PostgresStore::connect(&options).expect("the options are usable").migrate().expect("the migrations apply");
+        let mut connection = PgConnection::establish(&url).expect("a server");
+        connection.batch_execute(&dataset.merchants_sql(Dialect::Postgres)).expect("merchants");
+        connection.batch_execute(&dataset.customers_sql(Dialect::Postgres, 0, 20)).expect("customers");
+        let copied = run(&Database { kind: Kind::Postgres, url, dataset, keys: Vec::new() }, 0).expect("a result");
+        assert_eq!((copied.requests.to_string(), copied.rows), ("1".to_owned(), Some(10.0)));
+        assert!(copied.mean > 0.0 && copied.mean <= copied.seconds * 1e6, "{copied:?}");
+    }
+
+    #[test]
+    fn the_output_of_psql_is_read() {
+        let printed = "Timing is on.\nCOPY 250000\nTime: 1234.567 ms (00:01.235)\n";
+        assert_eq!(Copied::read(printed), Some(Copied { rows: 250_000, millis: 1234.567 }));
+        assert_eq!(Copied::read("Timing is on.\n"), None);
+    }
+}

@@ -1,0 +1,154 @@
+//! Compares the results with the goals. A goal that is not reached is reported and is no failure.
+
+use std::fmt;
+
+use crate::database::Kind;
+use crate::plan::Target;
+use crate::reading::{Reading, Series};
+use crate::text::millis;
+use crate::throughput::Results;
+use crate::workload::Operation::{self, Create, Get, List, ListLargest, Live, Update};
+
+/// The least rates of the service, as multiples of the best rate of PostgreSQL itself: database of the service,
+/// operation, requests at a time, multiple.
+const LEAST_RATIOS: [(Kind, Operation, u32, f64); 10] = [
+    (Kind::Postgres, Get, 16, 0.60),
+    (Kind::Postgres, Get, 64, 0.93),
+    (Kind::Postgres, Create, 64, 1.90),
+    (Kind::Postgres, Update, 64, 1.30),
+    (Kind::Postgres, Update, 256, 1.60),
+    (Kind::Sqlite, Update, 64, 1.00),
+    (Kind::Postgres, List, 64, 0.80),
+    (Kind::Sqlite, List, 64, 1.10),
+    (Kind::Postgres, ListLargest, 1, 0.80),
+    (Kind::Sqlite, ListLargest, 1, 1.00),
+];
+
+/// The most resident memory of the service after the run, in MiB.
+const MEMORY: f64 = 64.0;
+
+/// A goal and its result.
+pub struct Goal {
+    /// The goal.
+    pub wanted: String,
+    /// The result.
+    pub measured: String,
+    /// Whether the goal is reached. `None` if it was not measured.
+    pub is_reached: Option<bool>,
+}
+
+impl Goal {
+    /// The verdict in the report.
+    pub fn verdict(&self) -> &'static str {
+        match self.is_reached {
+            Some(true) => "reached",
+            Some(false) => "not reached",
+            None => "not measured",
+        }
+    }
+
+    fn new(wanted: String, measured: Option<(String, bool)>) -> Self {
+        let is_reached = measured.as_ref().map(|(_, is_reached)| *is_reached);
+        Self { wanted, measured: measured.map(|(text, _)| text).unwrap_or_default(), is_reached }
+    }
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} ({})", self.verdict(), self.wanted, self.measured)
+    }
+}
+
+/// All goals.
+pub fn evaluate(results: &Results) -> Vec<Goal> {
+    let mut goals = Vec::new();
+    for (kind, operation, connections, times) in LEAST_RATIOS {
+        let compared = if operation == ListLargest { "rows of `COPY`" } else { "best pgbench" };
+        let (name, database) = (operation.name(), kind.name());
+        let wanted = format!("{name} on {database} at {connections}: at least {times:.2} × {compared}");
+        let ratio = ratio(results, Target::Service(kind), operation, connections);
+        goals.push(Goal::new(wanted, ratio.map(|ratio| (format!("{ratio:.2} ×"), ratio >= times))));
+    }
+    for (operation, most) in [(Get, 10_000.0), (Create, 25_000.0)] {
+        let wanted = format!("{} at 64: p99 at most {} ms", operation.name(), millis(most));
+        let p99 = median(results, Target::Service(Kind::Postgres), operation, 64, |reading| reading.p99);
+        goals.push(Goal::new(wanted, p99.map(|p99| (format!("{} ms", millis(p99)), p99 <= most))));
+    }
+    goals.push(added_latency(results));
+    for (kind, now, _) in &results.memory {
+        let wanted = format!("resident memory on {} after the run: at most {MEMORY} MiB", kind.name());
+        goals.push(Goal::new(wanted, Some((format!("{now:.1} MiB"), *now <= MEMORY))));
+    }
+    goals
+}
+
+/// The latency that the service adds to that of the statement alone.
+fn added_latency(results: &Results) -> Goal {
+    let mean = |target| median(results, target, Get, 1, |reading| reading.mean);
+    let added = mean(Target::Service(Kind::Postgres)).zip(mean(Target::Pgbench)).map(|(ours, alone)| ours - alone);
+    let wanted = format!("{} at 1: at most 60 µs more than pgbench takes", Get.name());
+    Goal::new(wanted, added.map(|added| (format!("{added:.0} µs"), added <= 60.0)))
+}
+
+/// The rate as a multiple of the best rate of PostgreSQL itself with the same operation, or with a get for liveness. For
+/// the full list of the largest merchant, which grows during a run, it is the rate of rows. `None` for an operation that
+/// is measured with the service only.
+pub fn ratio(results: &Results, target: Target, operation: Operation, connections: u32) -> Option<f64> {
+    let rate = |reading: &Reading| if operation == ListLargest { reading.rows_per_second } else { reading.per_second };
+    let compared = if operation == Live { Get } else { operation };
+    Some(median(results, target, operation, connections, rate)? / results.best_of_database(compared, rate)?)
+}
+
+fn median(
+    results: &Results,
+    target: Target,
+    operation: Operation,
+    connections: u32,
+    figure: impl Fn(&Reading) -> f64,
+) -> Option<f64> {
+    results.series(target, operation, connections).map(|series: &Series| series.median(figure))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+
+    /// The full plan, in which every measurement has the same result, except that a list of the service has twice the
+    /// rows of `COPY`.
+    fn results() -> Results {
+        let plan = Plan::full();
+        let series = plan.cells.iter().map(|cell| {
+            let rows_per_second = if cell.target == Target::Copy { 10.0 } else { 20.0 };
+            let mut series = Series::default();
+            series.push(Reading {
+                per_second: 1.0,
+                rows_per_second,
+                mean: 1.0,
+                p50: 1.0,
+                p99: 1.0,
+                p999: 1.0,
+                failed: 0.0,
+                service_cpu: 1.0,
+                database_cpu: 1.0,
+                others: 0.0,
+            });
+            series
+        });
+        let series = series.collect();
+        Results { plan, series, memory: Vec::new(), machine: Vec::new(), settings: Vec::new() }
+    }
+
+    #[test]
+    fn the_full_plan_measures_every_goal() {
+        for goal in evaluate(&results()) {
+            assert!(goal.is_reached.is_some(), "{goal}");
+        }
+    }
+
+    #[test]
+    fn the_list_of_the_largest_merchant_is_compared_by_rows() {
+        let ratio = |kind| ratio(&results(), Target::Service(kind), ListLargest, 1);
+        assert_eq!(Kind::ALL.map(ratio), [Some(2.0), Some(2.0)]);
+    }
+}

@@ -1,0 +1,213 @@
+//! The requests for the service, and `wrk`, which sends them.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::database::Database;
+use crate::process;
+use crate::whole_list;
+
+/// The most customers that requests name.
+const SAMPLE: u64 = 20_000;
+
+/// The script of `wrk`.
+const SCRIPT: &str = include_str!("requests.lua");
+
+/// The longest time of a response that does not count as failed.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A kind of request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Operation {
+    /// Liveness, which needs neither a credential nor the database: the cost of HTTP itself.
+    Live,
+    /// Gets a customer by its id.
+    Get,
+    /// Gets a customer by its external id.
+    GetByExternalId,
+    /// Creates a customer with a unique e-mail address, a unique external id, a name and metadata.
+    Create,
+    /// Changes the name and the metadata of a customer.
+    Update,
+    /// Lists the newest 25 customers of a merchant.
+    List,
+    /// Lists 25 customers of a merchant from the middle of its list.
+    ListDeep,
+    /// Lists all customers of a merchant in one response of Lumen. The largest merchant is left out.
+    ListAll,
+    /// Lists all customers of the largest merchant.
+    ListLargest,
+}
+
+impl Operation {
+    /// The name in the report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Live => "liveness, no database",
+            Self::Get => "get by id",
+            Self::GetByExternalId => "get by external id",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::List => "list of 25",
+            Self::ListDeep => "list of 25, deep",
+            Self::ListAll => "full list (Lumen)",
+            Self::ListLargest => "full list of the largest merchant (Lumen)",
+        }
+    }
+
+    /// The name in the script. `None` if `wrk` cannot measure it.
+    fn in_script(self) -> Option<&'static str> {
+        match self {
+            Self::Live => Some("live"),
+            Self::Get => Some("get"),
+            Self::GetByExternalId => Some("get_by_external_id"),
+            Self::Create => Some("create"),
+            Self::Update => Some("update"),
+            Self::List => Some("list"),
+            Self::ListDeep => Some("list_deep"),
+            Self::ListAll => Some("list_all"),
+            Self::ListLargest => None,
+        }
+    }
+}
+
+/// The files that `wrk` reads, for one database.
+pub struct Workload {
+    script: PathBuf,
+    /// Customers of all merchants.
+    all: PathBuf,
+    /// Customers of all merchants except the largest.
+    others: PathBuf,
+    key_of_largest: String,
+}
+
+impl Workload {
+    /// Writes the files to `folder`, which must be used for this database only.
+    pub fn prepare(database: &Database, folder: &Path) -> anyhow::Result<Self> {
+        let path = |name| folder.join(name);
+        let workload = Self {
+            script: path("requests.lua"),
+            all: path("all"),
+            others: path("others"),
+            key_of_largest: database.keys[0].clone(),
+        };
+        std::fs::write(&workload.script, SCRIPT)?;
+        write_sample(database, &workload.all, |_| true)?;
+        write_sample(database, &workload.others, |merchant| merchant != 0)?;
+        Ok(workload)
+    }
+
+    /// Sends requests over `connections` connections for `seconds`, or longer if no response is complete by then.
+    /// `number` must be different for each run.
+    pub fn run(
+        &self,
+        operation: Operation,
+        service: SocketAddr,
+        connections: u32,
+        seconds: u32,
+        number: u32,
+    ) -> anyhow::Result<LoadResult> {
+        let Some(in_script) = operation.in_script() else {
+            return Ok(whole_list::read(service, "/api/customers", &self.key_of_largest, seconds)?);
+        };
+        let sample = if operation == Operation::ListAll { &self.others } else { &self.all };
+        let mut command = process::child_command("wrk");
+        command
+            .args(["--threads", if connections == 1 { "1" } else { "2" }])
+            .args(["--connections", &connections.to_string(), "--duration", &format!("{seconds}s")])
+            .args(["--timeout", &format!("{}s", TIMEOUT.as_secs()), "--script"])
+            .args([&self.script])
+            .args([&format!("http://{service}"), "--", in_script])
+            .arg(sample)
+            .arg(number.to_string());
+        let printed = process::output(&mut command, Duration::from_secs(seconds.into()) + 2 * TIMEOUT)?;
+        LoadResult::read(&printed).with_context(|| format!("the output of wrk has no result:\n{printed}"))
+    }
+}
+
+fn write_sample(database: &Database, path: &Path, wanted: impl Fn(usize) -> bool) -> anyhow::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    for customer in database.dataset.sample(SAMPLE).filter(|customer| wanted(customer.merchant)) {
+        let key = &database.keys[customer.merchant];
+        writeln!(file, "{key}\t{}\t{}\t{}", customer.id, customer.id.suffix(), customer.external_id)?;
+    }
+    Ok(file.flush()?)
+}
+
+/// The result of a load generator. Times are in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LoadResult {
+    /// The number of responses.
+    pub requests: f64,
+    /// The duration.
+    pub seconds: f64,
+    /// The number of requests that were refused or not answered.
+    pub failed: f64,
+    /// The mean latency.
+    pub mean: f64,
+    /// The median of the latency.
+    pub p50: f64,
+    /// The 99th percentile of the latency.
+    pub p99: f64,
+    /// The 99.9th percentile of the latency.
+    pub p999: f64,
+    /// The number of rows in the responses. `None` if they are not counted.
+    pub rows: Option<f64>,
+}
+
+impl LoadResult {
+    /// The result of responses that took these times, at least one.
+    pub fn of_times(mut took: Vec<f64>, seconds: f64, failed: u32, rows: u64) -> Self {
+        took.sort_by(f64::total_cmp);
+        let at = |permille: usize| took[(took.len() * permille).div_ceil(1000).max(1) - 1];
+        let requests = f64::from(u32::try_from(took.len()).unwrap_or(u32::MAX));
+        Self {
+            requests,
+            seconds,
+            failed: f64::from(failed),
+            mean: took.iter().sum::<f64>() / requests,
+            p50: at(500),
+            p99: at(990),
+            p999: at(999),
+            #[expect(clippy::cast_precision_loss, reason = "there are fewer than 2^53 rows")]
+            rows: Some(rows as f64),
+        }
+    }
+
+    fn read(printed: &str) -> Option<Self> {
+        let line = printed.lines().find_map(|line| line.strip_prefix("RESULT "))?;
+        let figure = |name: &str| {
+            let pair = line.split(' ').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
+            pair.parse::<f64>().ok()
+        };
+        Some(Self {
+            requests: figure("requests")?,
+            seconds: figure("seconds")?,
+            failed: figure("failed")?,
+            mean: figure("mean")?,
+            p50: figure("p50")?,
+            p99: figure("p99")?,
+            p999: figure("p999")?,
+            rows: None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_output_of_the_script_is_read() {
+        let printed = "Running 1s test\nRESULT requests=10 seconds=1.5 failed=1 mean=2.5 p50=2 p99=3 p999=4\n";
+        let (requests, seconds, failed) = (10.0, 1.5, 1.0);
+        let read = LoadResult { requests, seconds, failed, mean: 2.5, p50: 2.0, p99: 3.0, p999: 4.0, rows: None };
+        assert_eq!(LoadResult::read(printed), Some(read));
+        assert_eq!(LoadResult::read("Running 1s test"), None);
+    }
+}
