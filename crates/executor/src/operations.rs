@@ -1,6 +1,6 @@
 //! Everything that is batched, declared once.
 //!
-//! To add an operation, add it to [`operations!`] below: its name, what one request asks for and gets, the use case that
+//! To add an operation, add it to `operations!` below: its name, what one request asks for and gets, the use case that
 //! serves a batch, and which threads run it.
 
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};

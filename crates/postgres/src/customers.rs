@@ -24,7 +24,9 @@ impl CustomerRepository for PostgresUnitOfWork<'_> {
     }
 
     fn find(&mut self, state: CustomerState, keys: &[CustomerKey]) -> Result<Vec<Option<Customer>>, StoreError> {
+        let locks = self.is_in_transaction();
         let found = self.run(|connection| match keys {
+            keys if locks => keys.iter().map(|key| find_and_lock(connection, key)).collect(),
             [] => Ok(Vec::new()),
             [key] => Ok(vec![find_one(connection, key)?]),
             many => find_many(connection, many),
@@ -77,6 +79,29 @@ fn find_one(connection: &mut PgConnection, key: &CustomerKey) -> Result<Option<C
         }
     }
     .optional()?;
+    Ok(found.map(Customer::try_from).transpose()?)
+}
+
+/// The same, locked until the end of the transaction, in the version that the last writer left.
+fn find_and_lock(connection: &mut PgConnection, key: &CustomerKey) -> Result<Option<Customer>, Fault> {
+    let load = |connection: &mut PgConnection| -> QueryResult<Option<CustomerRow>> {
+        match &key.customer {
+            CustomerRef::Id(id) => {
+                let by_id = customers_of(key.tenant).filter(customers::id.eq(id.uuid()));
+                by_id.for_no_key_update().get_result(connection).optional()
+            }
+            CustomerRef::ExternalId(id) => {
+                let by_external_id = live(key.tenant).filter(customers::external_id.eq(id.as_str()));
+                by_external_id.for_no_key_update().get_result(connection).optional()
+            }
+        }
+    };
+    let found = match load(connection)? {
+        // The statement has waited for a writer that took the identifier away, perhaps. Another customer that has it since
+        // is only seen by a new statement.
+        None => load(connection)?,
+        found => found,
+    };
     Ok(found.map(Customer::try_from).transpose()?)
 }
 

@@ -1,7 +1,13 @@
 //! What is asked of every statement, whichever repository runs it: it is prepared once, planned once, and reads no more
 //! rows than it must, also on a table that has grown since, and without statistics.
 
-use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use diesel::connection::{
+    AnsiTransactionManager, Instrumentation, InstrumentationEvent, SimpleConnection as _, TransactionManager as _,
+};
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
@@ -15,7 +21,6 @@ use roster_domain::{
     MerchantName, Name, Profile, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp,
 };
 use roster_test_postgres::{Cluster, ClusterOptions, Database, database};
-use std::time::Duration;
 use uuid::Uuid;
 
 use crate::pool::Session;
@@ -236,6 +241,43 @@ fn a_statement_is_prepared_once_however_many_rows_it_is_for() {
     assert_eq!(prepared(&store), first);
 }
 
+fn set_instrumentation(session: &mut Session, instrumentation: impl Instrumentation) {
+    let set = |connection: &mut PgConnection| {
+        connection.set_instrumentation(instrumentation);
+        Ok(())
+    };
+    session.run(set).expect("nothing is sent");
+}
+
+/// How many statements `work` sends, the beginning and the end of a transaction included.
+fn statements_sent(store: &PostgresStore, work: impl Fn(&mut dyn UnitOfWork) -> Result<(), StoreError>) -> usize {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&sent);
+    let count = move |event: InstrumentationEvent<'_>| {
+        if let InstrumentationEvent::StartQuery { .. } = event {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let mut session = store.pool.get().expect("a connection");
+    set_instrumentation(&mut session, count);
+    work(&mut PostgresUnitOfWork::direct(&mut session)).expect("the database is there");
+    set_instrumentation(&mut session, |_: InstrumentationEvent<'_>| {});
+    sent.load(Ordering::Relaxed)
+}
+
+#[test]
+fn a_lone_write_takes_at_most_two_round_trips() {
+    let Some((_database, store)) = start() else { return };
+    direct(&store, |uow| use_all(uow, 1, 1));
+    let lone = [customer(1)];
+    let create = statements_sent(&store, |uow| uow.customers().write(&[Write::create(customer(2))]).map(drop));
+    assert_eq!(create, 1);
+    for name in ["change the name", "claim identifiers", "record a subscription"] {
+        let (_, operation) = OPERATIONS.iter().find(|(operation, _)| *operation == name).expect(name);
+        assert_eq!(statements_sent(&store, |uow| operation(uow, &lone)), 2, "{name}: one reads, one writes");
+    }
+}
+
 #[test]
 fn a_statement_is_planned_once_however_often_it_runs() {
     const ROUNDS: u128 = 30;
@@ -256,6 +298,12 @@ fn a_statement_is_planned_once_however_often_it_runs() {
     for round in 0..ROUNDS {
         direct(&store, |uow| use_all(uow, 1 + 10 * round, 1));
         direct(&store, |uow| use_all(uow, 2 + 10 * round, 3));
+        let found: Result<_, StoreError> = (&store as &dyn roster_application::ports::Store).transaction(|uow| {
+            let customers = [customer(1)];
+            find(uow, &customers, by_id)?;
+            find(uow, &customers, by_external_id)
+        });
+        found.expect("the database is there");
     }
     let query = sql::<(Text, BigInt, BigInt)>(
         "SELECT query, plans, calls FROM pg_stat_statements WHERE calls >= 30 AND query ~ '^(SELECT|INSERT|UPDATE|DELETE)'",
@@ -265,18 +313,22 @@ fn a_statement_is_planned_once_however_often_it_runs() {
         session.run(|connection| Ok(query.load(connection)?)).expect("a list")
     };
     assert!(counts.len() >= 15, "{counts:#?}");
+    assert!(counts.iter().filter(|(query, ..)| query.contains("FOR NO KEY UPDATE")).count() >= 3, "{counts:#?}");
     let planned_anew: Vec<_> = counts.iter().filter(|(_, plans, _)| *plans > 2).collect();
     assert!(planned_anew.is_empty(), "{planned_anew:#?}");
 }
 
-/// The rows of customers and subscriptions that `work` makes the database look at.
-fn rows_read(store: &PostgresStore, work: impl Fn(&mut dyn UnitOfWork) -> Result<(), StoreError>) -> i64 {
+/// The rows of customers and subscriptions that `work` makes the database look at, with or without the statements that
+/// lock what they find.
+fn rows_read(store: &PostgresStore, locks: bool, work: impl Fn(&mut dyn UnitOfWork) -> Result<(), StoreError>) -> i64 {
     let mut session = store.pool.get().expect("a connection");
     // The counters stay the same but for what the transaction does. It is rolled back, so that the next operation finds
     // the same rows.
     session.run(|connection| Ok(AnsiTransactionManager::begin_transaction(connection)?)).expect("a transaction");
     let before = rows_read_so_far(&mut session);
-    work(&mut PostgresUnitOfWork::in_transaction(&mut session)).expect("the database is there");
+    let mut uow =
+        if locks { PostgresUnitOfWork::in_transaction(&mut session) } else { PostgresUnitOfWork::direct(&mut session) };
+    work(&mut uow).expect("the database is there");
     let read = rows_read_so_far(&mut session) - before;
     session.run(|connection| Ok(AnsiTransactionManager::rollback_transaction(connection)?)).expect("its end");
     read
@@ -292,8 +344,9 @@ fn rows_read_so_far(session: &mut Session) -> i64 {
 
 fn assert_few_rows_are_read(store: &PostgresStore, customers: &[Customer], when: &str) {
     for (name, operation) in OPERATIONS {
-        for batch in [&customers[..1], &customers[..64]] {
-            let read = rows_read(store, |uow| operation(uow, batch));
+        for (batch, locks) in [(1, false), (64, false), (1, true)] {
+            let batch = &customers[..batch];
+            let read = rows_read(store, locks, |uow| operation(uow, batch));
             // A refused create looks three times at its indexes and at what has its identifiers.
             let most = i64::try_from(16 * batch.len()).expect("a small number");
             assert!(read <= most, "{when}: {name} of {}: {read} rows", batch.len());

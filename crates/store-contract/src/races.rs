@@ -180,6 +180,21 @@ pub fn sixteen_changes_of_one_customer_at_once_all_happen(store: &Arc<dyn Store>
     }
 }
 
+pub fn a_transaction_that_has_found_a_customer_always_changes_it(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let customer = samples.customer(tenant).external_id("ada").build();
+    create(store, &[&customer]);
+    for round in (1..).take(ROUNDS) {
+        let racers = (0..RACERS).map(|racer| -> Racer<bool> {
+            let key = [by_id(&customer), by_external_id(tenant, "ada")][racer % 2].clone();
+            Box::new(move |store| change_in_one_transaction(store, &[key]))
+        });
+        assert_eq!(race(store, racers.collect()), [true; RACERS]);
+        let version = find(store, by_id(&customer)).map(|customer| customer.version());
+        assert_eq!(version, i64::try_from(1 + RACERS * round).ok());
+    }
+}
+
 pub fn changes_of_one_customer_are_made_one_after_the_other(store: &Arc<dyn Store>) {
     const WRITERS: usize = 8;
     const CHANGES: usize = 10;

@@ -110,6 +110,7 @@ macro_rules! __contract_table {
                 a_customer_is_deleted_by_exactly_one_of_many_callers
                 a_version_is_changed_by_exactly_one_of_many_callers
                 sixteen_changes_of_one_customer_at_once_all_happen
+                a_transaction_that_has_found_a_customer_always_changes_it
                 changes_of_one_customer_are_made_one_after_the_other
                 changes_of_different_fields_at_once_lose_nothing
                 a_change_that_races_a_deletion_comes_before_it_or_is_stale

@@ -17,6 +17,7 @@ on_both_databases! {
     one_address_in_several_spellings_is_created_once,
     sharing_an_address_lets_at_most_one_caller_own_it,
     one_customer_can_change_to_an_address,
+    changes_of_different_fields_of_one_customer_all_happen,
 }
 
 fn one_reference_is_created_once_and_every_caller_gets_it(database: Database) {
@@ -88,6 +89,23 @@ fn one_customer_can_change_to_an_address(database: Database) {
         },
         |responses| assert_eq!(statuses(responses), [vec![200], vec![409; CALLERS - 1]].concat()),
     );
+}
+
+fn changes_of_different_fields_of_one_customer_all_happen(database: Database) {
+    let pair = Pair::start(database);
+    let id = pair.app.native().post("/customers", json!({"email": "ada@example.com"})).expect(201).text_at("/id");
+    let path = format!("/customers/{id}");
+    race(
+        &pair.callers(Surface::Native),
+        |caller, round, place| {
+            let key = format!("key {place}");
+            caller.request("PATCH", &path).json(json!({"metadata": {key: round}}))
+        },
+        |responses| assert_eq!(statuses(responses), [200; CALLERS]),
+    );
+    let metadata = pair.app.native().get(&path).expect(200).json()["metadata"].clone();
+    let all: serde_json::Map<_, _> = (0..CALLERS).map(|place| (format!("key {place}"), json!(ROUNDS - 1))).collect();
+    assert_eq!(metadata, serde_json::Value::Object(all));
 }
 
 /// Two instances of the service: a lock within one process does not decide these races.

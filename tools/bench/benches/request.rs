@@ -157,8 +157,8 @@ fn registration(tenant: Tenant, number: u32) -> Registration {
             country: Country::parse("US").ok(),
             ..Address::default()
         },
-        tax_id: None,
         metadata: Metadata::new(&metadata).expect("small metadata"),
+        ..Profile::default()
     };
     Registration { tenant, profile, email_use: EmailUse::Exclusive }
 }

@@ -131,6 +131,12 @@ impl Write {
         self.before.as_ref().is_none_or(|before| before.version() != self.after.version())
     }
 
+    /// Whether there is anything to store.
+    #[must_use]
+    pub fn is_needed(&self) -> bool {
+        self.changes_customer() || self.subscription.is_some()
+    }
+
     /// The identifiers that must be free for the write to succeed: those that the customer has after it and not before.
     #[must_use]
     pub fn claims(&self) -> Claims<'_> {
@@ -272,7 +278,7 @@ pub trait CustomerRepository {
     /// before this returns.
     ///
     /// Race-free: of any number of callers that claim one identifier, or change one version of a customer, at the same
-    /// time and in any number of processes, exactly one is told [`Written::Done`]. [`Written::Stale`] is reported before
+    /// time and in any number of processes, exactly one gets [`Written::Done`]. [`Written::Stale`] is reported before
     /// [`Written::Taken`].
     ///
     /// # Errors
@@ -280,7 +286,7 @@ pub trait CustomerRepository {
     fn write(&mut self, writes: &[Write]) -> Result<Vec<Written>, StoreError>;
 
     /// Finds customers in `state`; the results are in the order of the keys. By external identifier only live customers
-    /// are found.
+    /// are found. In a transaction, other writers of what it finds wait until the transaction ends.
     ///
     /// # Errors
     /// [`StoreError`] if the whole batch failed.

@@ -9,7 +9,9 @@ use super::record_subscription::SubscriptionReport;
 use super::register_customer::Registration;
 use crate::Roster;
 use crate::batch::serve_together;
-use crate::ports::{CustomerKey, CustomerRef, CustomerState, StoreError, SubscriptionKey, Taken, Write, Written};
+use crate::ports::{
+    CustomerKey, CustomerRef, CustomerState, StoreError, SubscriptionKey, Taken, UnitOfWork, Write, Written,
+};
 
 /// Everything that writes to a customer.
 #[derive(Debug, Clone)]
@@ -61,8 +63,9 @@ impl Roster {
     /// the failure of another. All that is written commits together. The results are in the order of the commands: the
     /// write that was made, or one whose `before` and `after` are equal if there was nothing to change.
     ///
-    /// Race-free without locks: each command reads, decides in memory, and writes on condition that what it read is
-    /// still stored. If it is not, the command starts again, at most [`REREADS`] times.
+    /// Race-free: each command reads, decides in memory, and writes on condition that what it read is still stored. If it
+    /// is not, the command starts again, at most [`REREADS`] times, the last time with its customer locked: while many
+    /// processes change one customer, any of them could lose each race.
     #[must_use]
     pub fn write_customers(&self, commands: Vec<CustomerCommand>) -> Vec<Result<Write, WriteError>> {
         let now = self.clock.now();
@@ -80,16 +83,40 @@ impl Roster {
                     Attempt::Waits => again.push(place),
                     Attempt::Lost => {
                         losses[place] += 1;
-                        if losses[place] <= REREADS {
-                            again.push(place);
-                        }
+                        again.push(place);
                     }
                 }
             }
-            open = again;
+            // An earlier command of the same tenant has lost as often or is done: the order is kept.
+            let (last_tries, others): (Vec<_>, Vec<_>) = again.into_iter().partition(|&place| losses[place] >= REREADS);
+            for place in last_tries {
+                results[place] = Some(self.settle_locked(&commands[place], now));
+            }
+            open = others;
         }
-        let lost = || StoreError::lost_race("other writers were faster each time");
-        results.into_iter().map(|result| result.unwrap_or_else(|| Err(lost().into()))).collect()
+        let missing = || StoreError::internal("a command has no result");
+        results.into_iter().map(|result| result.unwrap_or_else(|| Err(missing().into()))).collect()
+    }
+
+    /// Does one command in a transaction that other writers of its customer wait for.
+    fn settle_locked(&self, command: &Command, now: Timestamp) -> Result<Write, WriteError> {
+        let attempt = |uow: &mut dyn UnitOfWork| {
+            let write = match command.decide(command.read_locked(uow)?, now) {
+                Ok(write) if write.is_needed() => write,
+                result => return Ok(result),
+            };
+            match uow.customers().write(std::slice::from_ref(&write))?.pop() {
+                Some(Written::Done) => Ok(Ok(write)),
+                Some(Written::Taken(taken)) => Ok(Err(WriteError::Taken(taken))),
+                Some(Written::Stale) => Err(StoreError::lost_race("other writers were faster each time")),
+                None => Err(StoreError::internal("a write has no result")),
+            }
+        };
+        let mut results = serve_together(std::slice::from_ref(command), |_| {
+            self.store.transaction(attempt).map(|result| vec![result])
+        });
+        let missing = || Err(StoreError::internal("a command has no result"));
+        results.pop().unwrap_or_else(missing)?
     }
 
     fn begin(&self, command: CustomerCommand, now: Timestamp) -> Command {
@@ -126,7 +153,7 @@ impl Roster {
                     return Decision::Wait;
                 }
                 match command.decide(read, now) {
-                    Ok(write) if write.changes_customer() || write.subscription().is_some() => {
+                    Ok(write) if write.is_needed() => {
                         drafts.keep(&write, writes.len());
                         writes.push(write);
                         Decision::Write
@@ -253,6 +280,21 @@ impl Command {
             Self::Record(report) => Some(report.key.clone()),
             Self::Create(_) | Self::Change(_) | Self::Delete(_) => None,
         }
+    }
+
+    /// Reads what it is about in a transaction, in which nothing of it changes from then on: a
+    /// subscription is only written with its customer locked.
+    fn read_locked(&self, uow: &mut dyn UnitOfWork) -> Result<Option<Read>, StoreError> {
+        let key = match self {
+            Self::Create(_) => return Ok(None),
+            Self::Change(CustomerChange { key, .. }) | Self::Delete(CustomerDeletion { key }) => key,
+            Self::Record(report) => &report.key.customer,
+        };
+        let found = uow.customers().find(CustomerState::Live, std::slice::from_ref(key))?;
+        let Some(customer) = found.into_iter().next().flatten() else { return Ok(None) };
+        let Self::Record(report) = self else { return Ok(Some(Read { customer, subscription: None })) };
+        let found = uow.subscriptions().find(std::slice::from_ref(&report.key))?.into_iter().next().flatten();
+        Ok(found.map(|(customer, subscription)| Read { customer, subscription }))
     }
 
     fn decide(&self, read: Option<Read>, now: Timestamp) -> Result<Write, WriteError> {
