@@ -26,8 +26,8 @@ use std::time::{Duration, Instant};
 use roster_application::{Recognition, Roster};
 use tokio::sync::oneshot;
 
-use batched::Limits;
-use operations::{LocalOperations, Operations};
+use batched::{Limits, Local, Operation};
+use operations::{Job, LocalOperations, Operations};
 
 /// Which threads read the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,9 +193,7 @@ impl Handle {
         T: Send + 'static,
         F: FnOnce(&Roster) -> T + Send + 'static,
     {
-        let (send, mut receive) = oneshot::channel();
-        self.operations.jobs.call(Box::new(move |roster| drop(send.send(work(roster))))).await?;
-        receive.try_recv().map_err(|_| ExecuteError::Panicked)
+        run_as(&self.operations.jobs, work).await
     }
 
     /// Runs `work`, which only reads, such as a page of a list.
@@ -209,13 +207,21 @@ impl Handle {
     {
         match self.shared.reads {
             Reads::ByWorkers => self.run(work).await,
-            Reads::ByCallers => {
-                let (send, mut receive) = oneshot::channel();
-                self.operations.pages.call(Box::new(move |roster| drop(send.send(work(roster))))).await?;
-                receive.try_recv().map_err(|_| ExecuteError::Panicked)
-            }
+            Reads::ByCallers => run_as(&self.operations.pages, work).await,
         }
     }
+}
+
+/// Runs `work` as a job of `operation`, and brings back what it returns.
+async fn run_as<O, T, F>(operation: &Local<O>, work: F) -> Result<T, ExecuteError>
+where
+    O: Operation<Input = Job, Output = ()>,
+    T: Send + 'static,
+    F: FnOnce(&Roster) -> T + Send + 'static,
+{
+    let (send, mut receive) = oneshot::channel();
+    operation.call(Box::new(move |roster| drop(send.send(work(roster))))).await?;
+    receive.try_recv().map_err(|_| ExecuteError::Panicked)
 }
 
 #[cfg(test)]
@@ -233,7 +239,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
-    fn roster() -> Roster {
+    pub(crate) fn roster() -> Roster {
         Roster::new(
             Arc::new(MemoryStore::default()),
             Arc::new(FixedClock::default()),

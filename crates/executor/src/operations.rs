@@ -185,3 +185,21 @@ impl Handle {
         self.operations.write_customer.call(command).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::tests::roster;
+
+    #[test]
+    fn as_many_threads_wait_for_the_database_as_the_settings_say() {
+        let (queue, deadline) = (1, Duration::from_secs(1));
+        let settings = Settings { threads: 9, writers: 2, queue, deadline, reads: Reads::ByWorkers };
+        let workers = Operations::new(&roster(), Limits { queue, deadline }, settings).workers();
+        let of_issuers = |name: &String| name.starts_with(FetchTokenKeys::NAME);
+        let names: Vec<String> = workers.into_iter().map(|(name, _)| name).filter(|name| !of_issuers(name)).collect();
+        assert_eq!(names.len(), settings.threads, "{names:?}");
+    }
+}

@@ -1,6 +1,6 @@
 //! A bounded queue that a worker empties with one lock.
 //!
-//! A worker takes all that wait, up to a bound, and a crowd costs one lock and one wake-up. The channels of libraries
+//! A worker takes all that wait, up to a bound, so that many requests at a time cost one lock and one wake-up. The channels of libraries
 //! hand over one item at a time.
 
 use std::collections::VecDeque;

@@ -2,7 +2,7 @@
 //! served by that thread.
 //!
 //! The first request of a turn is served at once, and schedules a task behind all tasks that are ready to run. That task
-//! serves, with one call, the requests that have come by then. So a lone request is a batch of one, and a crowd shares a
+//! serves, with one call, the requests that have come by then. So a lone request is a batch of one, and many share a
 //! call. The thread does nothing else meanwhile: this is only for what takes no longer than waking another thread.
 
 use std::cell::{Cell, RefCell};
@@ -62,7 +62,7 @@ impl<O: Operation> TurnBatcher<O> {
                 self.has_task.set(false);
                 return;
             }
-            // Other tasks have their turn before the rest of a large crowd.
+            // Other tasks have their turn before the rest of many requests.
             tokio::task::yield_now().await;
         }
     }
@@ -142,15 +142,15 @@ mod tests {
     }
 
     #[test]
-    fn other_tasks_have_their_turn_before_the_rest_of_a_large_crowd() {
+    fn other_tasks_have_their_turn_before_the_rest_of_many_requests() {
         let calls = Arc::<Mutex<Vec<usize>>>::default();
         let batcher = TurnBatcher::<Double>::new((), 2 * Double::MAX_BATCH);
         let call = async || {
             batcher.call(DEADLINE, Number { value: 1, calls: Arc::clone(&calls), gate: None }).await.expect("two");
             calls.lock().expect("no panic before").len()
         };
-        let crowd = 1 + 2 * Double::MAX_BATCH;
-        let calls_before = block_on(join_all((0..crowd).map(|_| call())));
-        assert_eq!([0, 1, crowd - 1].map(|place| calls_before[place]), [1, 2, 3]);
+        let requests = 1 + 2 * Double::MAX_BATCH;
+        let calls_before = block_on(join_all((0..requests).map(|_| call())));
+        assert_eq!([0, 1, requests - 1].map(|place| calls_before[place]), [1, 2, 3]);
     }
 }

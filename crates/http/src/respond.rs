@@ -1,8 +1,8 @@
 //! Writes responses.
 
 use actix_web::HttpResponse;
+use actix_web::http::header::HeaderValue;
 use actix_web::http::{StatusCode, header};
-use roster_application::Scope;
 use roster_domain::Metadata;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -58,28 +58,38 @@ pub(crate) fn text<T: std::fmt::Display, S: Serializer>(value: &T, serializer: S
     serializer.collect_str(value)
 }
 
-/// Adds `Retry-After`: the request may be repeated in a second.
-pub(crate) fn retry_after(response: &mut HttpResponse) {
-    response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
-}
-
-/// Adds `Allow`: the methods that the path has.
-pub(crate) fn allow(response: &mut HttpResponse, methods: &str) {
-    if let Ok(methods) = header::HeaderValue::try_from(methods) {
-        response.headers_mut().insert(header::ALLOW, methods);
-    }
-}
-
-/// Adds `WWW-Authenticate`: the kind of credential that is needed (RFC 9110 §11.6.1).
-pub(crate) fn authenticate(response: &mut HttpResponse) {
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
-}
-
-/// Adds `WWW-Authenticate`: the scope that the credential lacks (RFC 6750 §3.1).
-pub(crate) fn missing_scope(response: &mut HttpResponse, scope: Scope) {
-    if let Ok(lacking) =
-        header::HeaderValue::try_from(format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""))
-    {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, lacking);
+/// Adds the headers that say more of `failure`, on every surface the same.
+pub(crate) fn add_headers(failure: &Failure, response: &mut HttpResponse) {
+    let headers = response.headers_mut();
+    match failure {
+        // The kind of credential that is needed (RFC 9110 §11.6.1).
+        Failure::Unauthorized => {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        // The scope that the credential lacks (RFC 6750 §3.1).
+        Failure::MissingScope(scope) => {
+            let lacking = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
+            if let Ok(lacking) = HeaderValue::try_from(lacking) {
+                headers.insert(header::WWW_AUTHENTICATE, lacking);
+            }
+        }
+        Failure::MethodNotAllowed(methods) => {
+            if let Ok(methods) = HeaderValue::try_from(methods) {
+                headers.insert(header::ALLOW, methods);
+            }
+        }
+        // The request may be repeated in a second.
+        Failure::TooManyRequests(_) | Failure::Unavailable => {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        Failure::UnknownPath
+        | Failure::Body(_)
+        | Failure::Invalid(_)
+        | Failure::MalformedId
+        | Failure::NotFound
+        | Failure::Taken(_)
+        | Failure::KeyNotFound
+        | Failure::KeyEnded
+        | Failure::Internal => {}
     }
 }

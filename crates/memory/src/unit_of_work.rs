@@ -2,10 +2,7 @@
 
 use std::sync::Mutex;
 
-use roster_application::ports::{
-    ApiKeyRepository, CustomerRepository, MerchantRepository, StoreError, SubscriptionRepository, UnitOfWork, Verdict,
-    Work,
-};
+use roster_application::ports::{FirstError, StoreError, Verdict, Work};
 
 use crate::store::{Rows, lock};
 
@@ -20,45 +17,22 @@ pub(crate) enum Access<'a> {
 /// All repositories; each is implemented in the file with its name.
 pub(crate) struct MemoryUnitOfWork<'a> {
     access: Access<'a>,
-    failed: Option<StoreError>,
+    first_error: FirstError,
 }
 
 impl<'a> MemoryUnitOfWork<'a> {
     /// Runs `work`, and returns its verdict if no call failed.
     pub(crate) fn run(access: Access<'a>, work: &mut Work<'_>) -> Result<Verdict, StoreError> {
-        let mut uow = Self { access, failed: None };
+        let mut uow = Self { access, first_error: FirstError::default() };
         let verdict = work(&mut uow);
-        uow.failed.map_or(Ok(verdict), Err)
+        uow.first_error.into_result().map(|()| verdict)
     }
 
     /// Runs one call of a repository. After the first error every call fails.
     pub(crate) fn call<T>(&mut self, call: impl FnOnce(&mut Rows) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        if self.failed.is_some() {
-            return Err(StoreError::spent());
-        }
-        let result = match &mut self.access {
+        self.first_error.guard(|| match &mut self.access {
             Access::Draft(rows) => call(rows),
             Access::Each(rows) => call(&mut lock(rows)),
-        };
-        self.failed = result.as_ref().err().cloned();
-        result
-    }
-}
-
-impl UnitOfWork for MemoryUnitOfWork<'_> {
-    fn customers(&mut self) -> &mut dyn CustomerRepository {
-        self
-    }
-
-    fn subscriptions(&mut self) -> &mut dyn SubscriptionRepository {
-        self
-    }
-
-    fn merchants(&mut self) -> &mut dyn MerchantRepository {
-        self
-    }
-
-    fn api_keys(&mut self) -> &mut dyn ApiKeyRepository {
-        self
+        })
     }
 }

@@ -1,8 +1,5 @@
 use diesel::pg::PgConnection;
-use roster_application::ports::{
-    ApiKeyRepository, CustomerRepository, MerchantRepository, StoreError, SubscriptionRepository, UnitOfWork,
-    rerun_lost_races,
-};
+use roster_application::ports::{FirstError, StoreError, rerun_lost_races};
 
 use crate::error::Fault;
 use crate::pool::Session;
@@ -11,18 +8,18 @@ use crate::pool::Session;
 pub struct PostgresUnitOfWork<'a> {
     session: &'a mut Session,
     in_transaction: bool,
-    failure: Option<StoreError>,
+    first_error: FirstError,
 }
 
 impl<'a> PostgresUnitOfWork<'a> {
     /// Uses `session`, which is in a transaction.
     pub fn in_transaction(session: &'a mut Session) -> Self {
-        Self { session, in_transaction: true, failure: None }
+        Self { session, in_transaction: true, first_error: FirstError::default() }
     }
 
     /// Uses `session` without a transaction.
     pub fn direct(session: &'a mut Session) -> Self {
-        Self { session, in_transaction: false, failure: None }
+        Self { session, in_transaction: false, first_error: FirstError::default() }
     }
 
     /// Whether the calls run in a transaction.
@@ -35,16 +32,12 @@ impl<'a> PostgresUnitOfWork<'a> {
     /// # Errors
     /// The first error of a call.
     pub fn finish(self) -> Result<(), StoreError> {
-        self.failure.map_or(Ok(()), Err)
+        self.first_error.into_result()
     }
 
     /// Runs `statements`, unless an earlier call has failed.
-    ///
-    /// The check is needed outside a transaction, where PostgreSQL would run further statements after an error.
     pub fn run<T>(&mut self, statements: impl FnOnce(&mut PgConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
-        self.check_usable()?;
-        let result = self.session.run(statements);
-        self.keep_failure(result)
+        self.first_error.guard(|| self.session.run(statements))
     }
 
     /// Runs statements that together write all or nothing.
@@ -58,42 +51,13 @@ impl<'a> PostgresUnitOfWork<'a> {
         if self.in_transaction {
             return self.run(statements);
         }
-        self.check_usable()?;
-        let mut value = None;
-        let result = rerun_lost_races(|| {
-            value = Some(self.session.run(&mut statements)?);
-            Ok(())
-        });
-        let result = result.and_then(|()| value.ok_or_else(|| StoreError::internal("the statements were not run")));
-        self.keep_failure(result)
-    }
-
-    fn check_usable(&self) -> Result<(), StoreError> {
-        if self.failure.is_some() { Err(StoreError::spent()) } else { Ok(()) }
-    }
-
-    fn keep_failure<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Err(error) = &result {
-            self.failure = Some(error.clone());
-        }
-        result
-    }
-}
-
-impl UnitOfWork for PostgresUnitOfWork<'_> {
-    fn customers(&mut self) -> &mut dyn CustomerRepository {
-        self
-    }
-
-    fn subscriptions(&mut self) -> &mut dyn SubscriptionRepository {
-        self
-    }
-
-    fn merchants(&mut self) -> &mut dyn MerchantRepository {
-        self
-    }
-
-    fn api_keys(&mut self) -> &mut dyn ApiKeyRepository {
-        self
+        self.first_error.guard(|| {
+            let mut value = None;
+            rerun_lost_races(|| {
+                value = Some(self.session.run(&mut statements)?);
+                Ok(())
+            })?;
+            value.ok_or_else(|| StoreError::internal("the statements were not run"))
+        })
     }
 }

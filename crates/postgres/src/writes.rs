@@ -352,16 +352,21 @@ struct Update<G>(G);
 /// time the unique indexes decide: the statement fails, and the batch runs again and sees the winner.
 struct UpdateClaiming<G>(G);
 
-fn push_update<'b>(given: &'b impl Given, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-    const KEY: [&str; 3] = ["merchant_id", "environment", "id"];
-    out.push_sql("UPDATE customers SET ");
-    let changing = CustomerRow::NAMES.iter().filter(|name| !KEY.contains(name));
-    for (place, name) in changing.enumerate() {
+/// What is behind `SET`: the columns that are not in `key`, each with its value in the row called `source`.
+fn push_assignments(names: &[&str], key: &[&str], source: &str, out: &mut AstPass<'_, '_, Pg>) {
+    for (place, name) in names.iter().filter(|name| !key.contains(name)).enumerate() {
         out.push_sql(if place > 0 { ", " } else { "" });
         out.push_sql(name);
-        out.push_sql(" = given.");
+        out.push_sql(" = ");
+        out.push_sql(source);
+        out.push_sql(".");
         out.push_sql(name);
     }
+}
+
+fn push_update<'b>(given: &'b impl Given, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+    out.push_sql("UPDATE customers SET ");
+    push_assignments(CustomerRow::NAMES, &["merchant_id", "environment", "id"], "given", out);
     out.push_sql(" FROM ");
     given.push_given(out)?;
     out.push_sql(" AS given (");
@@ -446,7 +451,6 @@ impl Record {
 
 impl QueryFragment<Pg> for Record {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        const KEY: [&str; 4] = ["merchant_id", "environment", "customer_id", "id"];
         out.push_sql("INSERT INTO subscriptions (");
         out.push_sql(SubscriptionRow::COLUMNS);
         out.push_sql(") SELECT ");
@@ -472,13 +476,8 @@ impl QueryFragment<Pg> for Record {
              AND before.version = given.before_version)) FOR NO KEY UPDATE OF customers \
              ON CONFLICT (merchant_id, environment, customer_id, id) DO UPDATE SET ",
         );
-        let changing = SubscriptionRow::NAMES.iter().filter(|name| !KEY.contains(name));
-        for (place, name) in changing.enumerate() {
-            out.push_sql(if place > 0 { ", " } else { "" });
-            out.push_sql(name);
-            out.push_sql(" = excluded.");
-            out.push_sql(name);
-        }
+        let key = ["merchant_id", "environment", "customer_id", "id"];
+        push_assignments(SubscriptionRow::NAMES, &key, "excluded", &mut out);
         out.push_sql(
             " WHERE subscriptions.version = excluded.version - 1 \
              RETURNING subscriptions.merchant_id, subscriptions.environment, subscriptions.customer_id",

@@ -1,8 +1,5 @@
 use diesel::prelude::*;
-use roster_application::ports::{
-    ApiKeyRepository, CustomerRepository, MerchantRepository, StoreError, SubscriptionRepository, UnitOfWork, Verdict,
-    Work,
-};
+use roster_application::ports::{FirstError, StoreError, Verdict, Work};
 
 use crate::error::Fault;
 use crate::pool::{Pool, READ, Reader, in_transaction};
@@ -11,7 +8,7 @@ use crate::writer::Writer;
 /// All repositories. After the first error every call fails.
 pub struct SqliteUnitOfWork<'a> {
     access: Access<'a>,
-    failure: Option<StoreError>,
+    first_error: FirstError,
 }
 
 /// How a unit of work gets its connections.
@@ -50,9 +47,9 @@ impl<'a> SqliteUnitOfWork<'a> {
     }
 
     fn run_over(access: Access<'a>, work: &mut Work<'_>) -> Result<Verdict, StoreError> {
-        let mut unit_of_work = Self { access, failure: None };
+        let mut unit_of_work = Self { access, first_error: FirstError::default() };
         let verdict = work(&mut unit_of_work);
-        unit_of_work.failure.map_or(Ok(verdict), Err)
+        unit_of_work.first_error.into_result().map(|()| verdict)
     }
 
     /// Runs one statement that reads.
@@ -60,7 +57,7 @@ impl<'a> SqliteUnitOfWork<'a> {
         &mut self,
         statement: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        self.unless_spent(|access| match access {
+        self.first_error.guard(|| match &mut self.access {
             Access::Transaction(connection) => Ok(statement(connection)?),
             Access::Direct(direct) => Ok(statement(direct.reader()?)?),
         })
@@ -71,7 +68,7 @@ impl<'a> SqliteUnitOfWork<'a> {
         &mut self,
         statements: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        self.unless_spent(|access| match access {
+        self.first_error.guard(|| match &mut self.access {
             Access::Transaction(connection) => Ok(statements(connection)?),
             Access::Direct(direct) => in_transaction(READ, direct.reader()?, |connection| Ok(statements(connection)?)),
         })
@@ -94,22 +91,10 @@ impl<'a> SqliteUnitOfWork<'a> {
         &mut self,
         statements: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        self.unless_spent(|access| match access {
+        self.first_error.guard(|| match &mut self.access {
             Access::Transaction(connection) => Ok(statements(connection)?),
             Access::Direct(direct) => direct.writer().run(|connection| Ok((Verdict::Commit, statements(connection)?))),
         })
-    }
-
-    fn unless_spent<T>(
-        &mut self,
-        call: impl FnOnce(&mut Access<'a>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        if self.failure.is_some() {
-            return Err(StoreError::spent());
-        }
-        let result = call(&mut self.access);
-        self.failure = result.as_ref().err().cloned();
-        result
     }
 }
 
@@ -126,23 +111,5 @@ impl Direct<'_> {
     fn writer(&mut self) -> &Writer {
         self.reader = None;
         self.pool.writer()
-    }
-}
-
-impl UnitOfWork for SqliteUnitOfWork<'_> {
-    fn customers(&mut self) -> &mut dyn CustomerRepository {
-        self
-    }
-
-    fn subscriptions(&mut self) -> &mut dyn SubscriptionRepository {
-        self
-    }
-
-    fn merchants(&mut self) -> &mut dyn MerchantRepository {
-        self
-    }
-
-    fn api_keys(&mut self) -> &mut dyn ApiKeyRepository {
-        self
     }
 }

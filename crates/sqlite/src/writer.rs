@@ -1,7 +1,7 @@
 //! The one connection that writes, and how writers take turns with it.
 //!
 //! SQLite lets one transaction write at a time, and has no queue: a writer that finds the file locked sleeps and tries
-//! again. Within the process writers therefore wait for this connection. A crowd shares a commit all the same: the
+//! again. Within the process writers therefore wait for this connection. They share a commit all the same: the
 //! customers that are written at the same time are one batch, which is one transaction here.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

@@ -29,7 +29,7 @@ pub fn write(connection: &mut SqliteConnection, writes: &[Write]) -> Result<Vec<
 }
 
 fn write_one(connection: &mut SqliteConnection, write: &Write) -> Result<Written, Fault> {
-    let Some(before) = write.before() else { return create(connection, write.after()) };
+    let Some(before) = write.before() else { return create(connection, write) };
     let claims = write.claims();
     if !claims.is_empty() {
         // Looked at first, as a version that has changed is reported before a claim that is taken.
@@ -49,7 +49,8 @@ fn write_one(connection: &mut SqliteConnection, write: &Write) -> Result<Written
     Ok(if stored == 1 { Written::Done } else { Written::Stale })
 }
 
-fn create(connection: &mut SqliteConnection, customer: &Customer) -> Result<Written, Fault> {
+fn create(connection: &mut SqliteConnection, write: &Write) -> Result<Written, Fault> {
+    let customer = write.after();
     let row = CustomerRow::from(CustomerRecord::from(customer));
     if (&Insert { row }).execute(connection)? == 1 {
         return Ok(Written::Done);
@@ -57,7 +58,6 @@ fn create(connection: &mut SqliteConnection, customer: &Customer) -> Result<Writ
     if stored_version(connection, customer)?.is_some() {
         return Ok(Written::Stale);
     }
-    let write = Write::create(customer.clone());
     Ok(Written::Taken(find_taken(connection, customer.tenant(), write.claims())?))
 }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use roster_application::batch::serve_together;
 use roster_application::ports::{
-    ApiKeyRepository, ApiKeyUse, CustomerKey, CustomerQuery, CustomerRepository, CustomerState, MerchantRepository,
-    Store, StoreError, SubscriptionCursor, SubscriptionKey, SubscriptionRepository, UnitOfWork, Work, Write, Written,
+    ApiKeyRepository, ApiKeyUse, CustomerKey, CustomerQuery, CustomerRepository, CustomerState, FirstError,
+    MerchantRepository, Store, StoreError, SubscriptionCursor, SubscriptionKey, SubscriptionRepository, UnitOfWork,
+    Work, Write, Written,
 };
 use roster_application::{ApiKey, Digest};
 use roster_domain::{ApiKeyId, Customer, CustomerId, Merchant, MerchantId, Subscription, Tenant};
@@ -86,9 +87,9 @@ impl Store for BatchedStore {
     }
 
     fn run_direct(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
-        let mut uow = BatchedUnitOfWork { batched: self, failed: None };
+        let mut uow = BatchedUnitOfWork { batched: self, first_error: FirstError::default() };
         work(&mut uow);
-        uow.failed.map_or(Ok(()), Err)
+        uow.first_error.into_result()
     }
 
     fn ping(&self) -> Result<(), StoreError> {
@@ -141,36 +142,13 @@ operations! {
 
 struct BatchedUnitOfWork<'a> {
     batched: &'a BatchedStore,
-    failed: Option<StoreError>,
+    first_error: FirstError,
 }
 
 impl BatchedUnitOfWork<'_> {
     /// One call of a repository. After the first error every call fails.
     fn call<T>(&mut self, call: impl FnOnce(&BatchedStore) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        if self.failed.is_some() {
-            return Err(StoreError::spent());
-        }
-        let result = call(self.batched);
-        self.failed = result.as_ref().err().cloned();
-        result
-    }
-}
-
-impl UnitOfWork for BatchedUnitOfWork<'_> {
-    fn customers(&mut self) -> &mut dyn CustomerRepository {
-        self
-    }
-
-    fn subscriptions(&mut self) -> &mut dyn SubscriptionRepository {
-        self
-    }
-
-    fn merchants(&mut self) -> &mut dyn MerchantRepository {
-        self
-    }
-
-    fn api_keys(&mut self) -> &mut dyn ApiKeyRepository {
-        self
+        self.first_error.guard(|| call(self.batched))
     }
 }
 

@@ -19,6 +19,6 @@ pub use customers::{
 pub use entropy::{Entropy, EntropyError};
 pub use ids::Ids;
 pub use merchants::MerchantRepository;
-pub use store::{Retry, Store, StoreError, TRIES, UnitOfWork, Verdict, Work, rerun_lost_races};
+pub use store::{FirstError, Retry, Store, StoreError, TRIES, UnitOfWork, Verdict, Work, rerun_lost_races};
 pub use subscriptions::{CustomerSubscription, SubscriptionCursor, SubscriptionKey, SubscriptionRepository};
 pub use tokens::{TokenClaims, TokenError, TokenVerifier};

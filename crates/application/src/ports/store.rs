@@ -86,6 +86,58 @@ pub trait UnitOfWork {
     fn api_keys(&mut self) -> &mut dyn ApiKeyRepository;
 }
 
+/// A type that is every repository is a unit of work.
+impl<T> UnitOfWork for T
+where
+    T: CustomerRepository + SubscriptionRepository + MerchantRepository + ApiKeyRepository,
+{
+    fn customers(&mut self) -> &mut dyn CustomerRepository {
+        self
+    }
+
+    fn subscriptions(&mut self) -> &mut dyn SubscriptionRepository {
+        self
+    }
+
+    fn merchants(&mut self) -> &mut dyn MerchantRepository {
+        self
+    }
+
+    fn api_keys(&mut self) -> &mut dyn ApiKeyRepository {
+        self
+    }
+}
+
+/// The first error of a unit of work, after which each of its calls fails.
+///
+/// Adapters use it to implement [`UnitOfWork`]: outside a transaction most databases would run further statements after an
+/// error.
+#[derive(Debug, Default)]
+pub struct FirstError(Option<StoreError>);
+
+impl FirstError {
+    /// Runs `call`, one call of a repository, unless an earlier one has failed.
+    ///
+    /// # Errors
+    /// That of `call`, or that the unit of work is spent.
+    pub fn guard<T>(&mut self, call: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if self.0.is_some() {
+            return Err(StoreError::spent());
+        }
+        let result = call();
+        self.0 = result.as_ref().err().cloned();
+        result
+    }
+
+    /// How the unit of work ends.
+    ///
+    /// # Errors
+    /// The first error, if there was one.
+    pub fn into_result(self) -> Result<(), StoreError> {
+        self.0.map_or(Ok(()), Err)
+    }
+}
+
 impl dyn Store + '_ {
     /// Runs `work` in one transaction, which `Ok` commits and `Err` rolls back.
     ///

@@ -268,11 +268,18 @@ impl Command {
         }
     }
 
-    fn customer_key(&self) -> Option<CustomerKey> {
+    /// The customer that it is about, which must be stored already; `None` for a new one.
+    fn key(&self) -> Option<&CustomerKey> {
         match self {
-            Self::Create(_) | Self::Record(_) => None,
-            Self::Change(CustomerChange { key, .. }) | Self::Delete(CustomerDeletion { key }) => Some(key.clone()),
+            Self::Create(_) => None,
+            Self::Change(CustomerChange { key, .. }) | Self::Delete(CustomerDeletion { key }) => Some(key),
+            Self::Record(report) => Some(&report.key.customer),
         }
+    }
+
+    /// The customer to be read for it alone; a report is read with its subscription.
+    fn customer_key(&self) -> Option<CustomerKey> {
+        self.key().filter(|_| !matches!(self, Self::Record(_))).cloned()
     }
 
     fn subscription_key(&self) -> Option<SubscriptionKey> {
@@ -285,11 +292,7 @@ impl Command {
     /// Reads what it is about in a transaction, in which nothing of it changes from then on: a
     /// subscription is only written with its customer locked.
     fn read_locked(&self, uow: &mut dyn UnitOfWork) -> Result<Option<Read>, StoreError> {
-        let key = match self {
-            Self::Create(_) => return Ok(None),
-            Self::Change(CustomerChange { key, .. }) | Self::Delete(CustomerDeletion { key }) => key,
-            Self::Record(report) => &report.key.customer,
-        };
+        let Some(key) = self.key() else { return Ok(None) };
         let found = uow.customers().find(CustomerState::Live, std::slice::from_ref(key))?;
         let Some(customer) = found.into_iter().next().flatten() else { return Ok(None) };
         let Self::Record(report) = self else { return Ok(Some(Read { customer, subscription: None })) };
@@ -328,11 +331,7 @@ impl Drafts {
 
     /// What `command` is about as the writes so far will leave it, and which of them it comes from.
     fn latest(&self, command: &Command, read: Option<Read>) -> (Option<Read>, Option<usize>) {
-        let key = match command {
-            Command::Create(_) => return (None, None),
-            Command::Change(CustomerChange { key, .. }) | Command::Delete(CustomerDeletion { key }) => key,
-            Command::Record(report) => &report.key.customer,
-        };
+        let Some(key) = command.key() else { return (None, None) };
         if !self.is_needed {
             return (read, None);
         }

@@ -51,7 +51,7 @@ async fn show_subscription(request: HttpRequest) -> Result<HttpResponse, Error> 
     Ok(json(StatusCode::OK, &SubscriptionEnvelope { subscription }))
 }
 
-async fn find(request: &HttpRequest) -> Result<(Customer, Option<Subscription>), Failure> {
+async fn find(request: &HttpRequest) -> Result<Subscriber, Failure> {
     let caller = Caller::<ReadCustomers>::of(request).await?;
     let key = key(request, caller.tenant())?;
     let customer = caller.find_customer(key).await?;

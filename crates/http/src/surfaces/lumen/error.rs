@@ -70,31 +70,18 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
 }
 
 fn answer_to(operation: Operation, failure: &Failure) -> HttpResponse {
-    match failure {
-        Failure::Unauthorized => {
-            let mut response = error(StatusCode::UNAUTHORIZED, "Unauthorized");
-            respond::authenticate(&mut response);
-            response
-        }
+    let mut response = match failure {
+        Failure::Unauthorized => error(StatusCode::UNAUTHORIZED, "Unauthorized"),
         Failure::TooManyRequests(limit) => {
             let message = format!("Too many requests: the limit of the {} is reached", limit.as_str());
-            let mut response = error(StatusCode::TOO_MANY_REQUESTS, &message);
-            respond::retry_after(&mut response);
-            response
+            error(StatusCode::TOO_MANY_REQUESTS, &message)
         }
         Failure::MissingScope(scope) => {
-            let mut response =
-                error(StatusCode::FORBIDDEN, &format!("Forbidden: the credential lacks the scope {scope}"));
-            respond::missing_scope(&mut response, *scope);
-            response
+            error(StatusCode::FORBIDDEN, &format!("Forbidden: the credential lacks the scope {scope}"))
         }
         // Keys are managed only on the native surface.
         Failure::UnknownPath | Failure::KeyNotFound => error(StatusCode::NOT_FOUND, "Not found"),
-        Failure::MethodNotAllowed(methods) => {
-            let mut response = error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
-            respond::allow(&mut response, methods);
-            response
-        }
+        Failure::MethodNotAllowed(_) => error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
         Failure::Body(failure) => body(failure),
         Failure::Invalid(faults) => invalid(faults),
         Failure::MalformedId => error(StatusCode::BAD_REQUEST, "Invalid customer ID format"),
@@ -105,11 +92,7 @@ fn answer_to(operation: Operation, failure: &Failure) -> HttpResponse {
             None => answer_to(operation, &Failure::Unavailable),
         },
         Failure::KeyEnded => error(StatusCode::CONFLICT, "Conflict"),
-        Failure::Unavailable => {
-            let mut response = error(StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable");
-            respond::retry_after(&mut response);
-            response
-        }
+        Failure::Unavailable => error(StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable"),
         Failure::Internal => error(
             StatusCode::INTERNAL_SERVER_ERROR,
             match operation {
@@ -119,7 +102,9 @@ fn answer_to(operation: Operation, failure: &Failure) -> HttpResponse {
                 Operation::Delete => "Failed to delete customer",
             },
         ),
-    }
+    };
+    respond::add_headers(failure, &mut response);
+    response
 }
 
 fn email_taken(operation: Operation) -> &'static str {

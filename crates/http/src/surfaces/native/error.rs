@@ -55,40 +55,28 @@ impl From<&Fault> for ProblemFault {
 
 /// The response to each failure.
 pub(crate) fn answer(failure: &Failure) -> HttpResponse {
-    match failure {
-        Failure::Unauthorized => {
-            let mut response = problem(
-                StatusCode::UNAUTHORIZED,
-                "unauthorized",
-                "A valid API key or token is needed: Authorization: Bearer …",
-            );
-            respond::authenticate(&mut response);
-            response
-        }
+    let mut response = match failure {
+        Failure::Unauthorized => problem(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "A valid API key or token is needed: Authorization: Bearer …",
+        ),
         Failure::TooManyRequests(limit) => {
             let detail = format!("The limit on requests of this {} is reached.", limit.as_str());
-            let mut response = problem(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
-            respond::retry_after(&mut response);
-            response
+            problem(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
         }
         Failure::MissingScope(scope) => {
             let detail = format!("The credential lacks the scope {scope}.");
             let mut content = content(StatusCode::FORBIDDEN, "missing_scope", detail);
             content.scope = Some(scope.as_str());
-            let mut response = write(&content);
-            respond::missing_scope(&mut response, *scope);
-            response
+            write(&content)
         }
         Failure::UnknownPath => problem(StatusCode::NOT_FOUND, "unknown_path", "There is nothing at this path."),
-        Failure::MethodNotAllowed(allow) => {
-            let mut response = problem(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                format!("This path has other methods: {allow}."),
-            );
-            respond::allow(&mut response, allow);
-            response
-        }
+        Failure::MethodNotAllowed(allow) => problem(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            format!("This path has other methods: {allow}."),
+        ),
         Failure::Body(failure) => body(failure),
         Failure::Invalid(faults) => {
             let mut content = content(
@@ -109,21 +97,19 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
             "key_ended",
             "The API key is revoked or has expired, and nothing can come into its place.",
         ),
-        Failure::Unavailable => {
-            let mut response = problem(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "The database did not answer in time. A write may have happened; repeating it with its external_id is safe.",
-            );
-            respond::retry_after(&mut response);
-            response
-        }
+        Failure::Unavailable => problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "The database did not answer in time. A write may have happened; repeating it with its external_id is safe.",
+        ),
         Failure::Internal => problem(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
             "This is a fault of the service, not of the request.",
         ),
-    }
+    };
+    respond::add_headers(failure, &mut response);
+    response
 }
 
 fn conflict(taken: &Taken) -> HttpResponse {
