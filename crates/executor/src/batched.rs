@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::ExecuteError;
 use crate::queue::{Full, Queue};
+use crate::threads::{Turns, Worker};
 use crate::turn_batcher::TurnBatcher;
 
 /// Something that is done for many requests with one call.
@@ -23,7 +24,7 @@ pub trait Operation: 'static {
     /// The most requests of one batch, at least one.
     const MAX_BATCH: usize;
     /// What serves it.
-    type Service: Clone + Send + 'static;
+    type Service: Clone + Send + Sync + 'static;
     /// What one request asks for.
     type Input: Send + 'static;
     /// What it gets.
@@ -53,16 +54,18 @@ pub enum Workers<I> {
         threads: usize,
         /// Which of `queues` a request waits in.
         queue_of: fn(&I, queues: usize) -> usize,
+        /// Whether a thread is replaced when its batch takes longer than the deadline.
+        are_watched: bool,
     },
     /// The threads that call.
     Callers,
 }
 
 impl<I> Workers<I> {
-    /// So many threads over one queue.
+    /// So many threads over one queue, which are replaced when they hang.
     #[must_use]
     pub fn threads(threads: usize) -> Self {
-        Self::Threads { queues: 1, threads, queue_of: |_, _| 0 }
+        Self::Threads { queues: 1, threads, queue_of: |_, _| 0, are_watched: true }
     }
 }
 
@@ -103,23 +106,25 @@ impl<O: Operation> Batched<O> {
         Self { service, limits, workers, queues: (0..count).map(|_| Queue::new(limits.queue)).collect() }
     }
 
-    /// The names of the worker threads, and what each of them does until it is [closed](Batched::close).
+    /// The worker threads: each works until it is replaced, or the operation is [closed](Batched::close).
     #[must_use]
-    pub fn workers(&self) -> Vec<(String, Box<dyn FnOnce() + Send>)> {
-        let threads = match self.workers {
-            Workers::Threads { threads, .. } => threads,
-            Workers::Callers => 0,
+    pub fn workers(&self) -> Vec<Worker> {
+        let (threads, is_watched) = match self.workers {
+            Workers::Threads { threads, are_watched, .. } => (threads, are_watched),
+            Workers::Callers => (0, false),
         };
         let places = (0..self.queues.len()).flat_map(|queue| (0..threads).map(move |thread| (queue, thread)));
         let worker = |(place, thread)| {
             let (queues, service) = (Arc::clone(&self.queues), self.service.clone());
-            let work: Box<dyn FnOnce() + Send> = Box::new(move || {
+            let work = move |turns: &Turns| {
                 let queue: &Queue<Pending<O>> = &queues[place];
                 while let Some(batch) = queue.pop_batch(O::MAX_BATCH) {
-                    run_batch(&service, batch);
+                    if turns.take(|| run_batch(&service, batch)).is_err() {
+                        return;
+                    }
                 }
-            });
-            (format!("{}-{place}-{thread}", O::NAME), work)
+            };
+            Worker { name: format!("{}-{place}-{thread}", O::NAME), work: Box::new(work), is_watched }
         };
         places.map(worker).collect()
     }
@@ -221,6 +226,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::test_callers::{Callers, block_on};
+    use crate::threads::Threads;
 
     pub const DEADLINE: Duration = Duration::from_secs(50);
 
@@ -261,7 +267,7 @@ pub(super) mod tests {
     ) -> (Vec<Result<u32, ExecuteError>>, Vec<usize>) {
         let limits = Limits { queue: values.len() + 1, deadline: DEADLINE };
         let batched = Batched::<Double>::new((), limits, Workers::threads(1));
-        let workers: Vec<_> = batched.workers().into_iter().map(|(_, work)| thread::spawn(work)).collect();
+        let threads = Threads::start(batched.workers(), DEADLINE).expect("threads");
         let local = batched.local();
         let calls = Arc::<Mutex<Vec<usize>>>::default();
         let (open, gate) = mpsc::channel();
@@ -279,9 +285,7 @@ pub(super) mod tests {
             callers.answers().await
         });
         batched.close();
-        for worker in workers {
-            worker.join().expect("a worker ends once its queue is closed and empty");
-        }
+        threads.join(Instant::now() + DEADLINE);
         let calls = calls.lock().expect("no panic before").split_off(1);
         (answers, calls)
     }
@@ -322,9 +326,9 @@ pub(super) mod tests {
 
     #[test]
     fn each_queue_has_its_own_workers() {
-        let workers = Workers::Threads { queues: 2, threads: 2, queue_of: |_, _| 0 };
+        let workers = Workers::Threads { queues: 2, threads: 2, queue_of: |_, _| 0, are_watched: true };
         let batched = Batched::<Double>::new((), Limits { queue: 1, deadline: DEADLINE }, workers);
-        let names: Vec<String> = batched.workers().into_iter().map(|(name, _)| name).collect();
+        let names: Vec<String> = batched.workers().into_iter().map(|worker| worker.name).collect();
         assert_eq!(names, ["double-0-0", "double-0-1", "double-1-0", "double-1-1"]);
     }
 }

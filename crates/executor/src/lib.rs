@@ -5,7 +5,7 @@
 //!
 //! [`operations`](mod@operations) declares everything that is batched; read it first. [`batched`] has the mechanism: one
 //! batched operation owns its queue, its worker threads and its loop, or is done by the calling thread
-//! ([`turn_batcher`]). The crate knows no HTTP framework, no database and no surface.
+//! ([`turn_batcher`]). [`threads`] starts the workers, and replaces one that hangs. The crate knows no HTTP framework, no database and no surface.
 
 pub mod batched;
 #[cfg(test)]
@@ -14,20 +14,22 @@ mod operations;
 mod queue;
 #[cfg(test)]
 mod test_callers;
+pub mod threads;
 mod turn_batcher;
 
 use std::convert::Infallible;
 use std::io;
-use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use roster_application::ports::StoreError;
 use roster_application::{Recognition, Roster};
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
 
 use batched::{Limits, Local, Operation};
 use operations::{Job, LocalOperations, Operations};
+use threads::{Threads, Turns, Worker};
 
 /// Which threads read the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +77,7 @@ pub struct Executor {
     shared: Arc<Shared>,
     /// Nothing is sent here: dropping it ends the thread that writes when keys were used.
     key_uses: mpsc::Sender<Infallible>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Threads,
 }
 
 /// Gives each thread that has requests its [`Handle`].
@@ -92,15 +94,20 @@ pub struct Handle {
 /// What all threads share.
 struct Shared {
     roster: Roster,
-    reads: Reads,
+    settings: Settings,
     operations: Operations,
+    /// The last result of a check of the store, and when it was there.
+    last_check: Mutex<Option<(Instant, CheckResult)>>,
 }
+
+/// Whether the store answers, and takes writes.
+type CheckResult = Result<Result<(), StoreError>, ExecuteError>;
 
 /// How long the uses of keys are collected before they are written.
 const KEY_USES_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often a stopping executor looks whether a thread has ended.
-const STOP_POLL: Duration = Duration::from_millis(1);
+/// How long the result of a check of the store is good. Checks need no credential, so they must be cheap.
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 impl Executor {
     /// Starts the threads.
@@ -110,21 +117,12 @@ impl Executor {
     pub fn start(roster: &Roster, settings: Settings) -> io::Result<Self> {
         let limits = Limits { queue: settings.queue, deadline: settings.deadline };
         let operations = Operations::new(roster, limits, settings);
-        let workers = operations.workers();
-        let shared = Arc::new(Shared { roster: roster.clone(), reads: settings.reads, operations });
         let (key_uses, end) = mpsc::channel();
-        let mut executor = Self { shared, key_uses, threads: Vec::new() };
-        for (name, work) in workers {
-            executor.spawn(name, work)?;
-        }
-        let roster = roster.clone();
-        executor.spawn("key-uses".to_owned(), move || record_key_uses(&roster, &end))?;
-        Ok(executor)
-    }
-
-    fn spawn(&mut self, name: String, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        self.threads.push(thread::Builder::new().name(name).spawn(work)?);
-        Ok(())
+        let mut workers = operations.workers();
+        workers.push(key_uses_recorder(roster.clone(), end));
+        let threads = Threads::start(workers, settings.deadline)?;
+        let shared = Shared { roster: roster.clone(), settings, operations, last_check: Mutex::default() };
+        Ok(Self { shared: Arc::new(shared), key_uses, threads })
     }
 
     /// Where threads get their handle.
@@ -138,26 +136,28 @@ impl Executor {
     pub fn stop(self, patience: Duration) {
         self.shared.operations.close();
         drop(self.key_uses);
-        let until = Instant::now() + patience;
-        for thread in self.threads {
-            while !thread.is_finished() && Instant::now() < until {
-                thread::sleep(STOP_POLL);
-            }
-        }
+        self.threads.join(Instant::now() + patience);
     }
 }
 
-/// Writes when keys were used, now and then, and once more at the end.
-fn record_key_uses(roster: &Roster, end: &mpsc::Receiver<Infallible>) {
-    loop {
-        let ended = end.recv_timeout(KEY_USES_INTERVAL) == Err(RecvTimeoutError::Disconnected);
+/// Writes when keys were used, now and then, and once more when `end` is closed.
+fn key_uses_recorder(roster: Roster, end: mpsc::Receiver<Infallible>) -> Worker {
+    let end = std::sync::Mutex::new(end);
+    let wait = move || end.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(KEY_USES_INTERVAL);
+    let record = move || {
         if let Err(error) = roster.record_api_key_uses() {
             tracing::warn!(%error, "when keys were last used is not written");
         }
-        if ended {
-            return;
+    };
+    let work = move |turns: &Turns| {
+        loop {
+            let has_ended = wait() == Err(RecvTimeoutError::Disconnected);
+            if turns.take(&record).is_err() || has_ended {
+                return;
+            }
         }
-    }
+    };
+    Worker { name: "key-uses".to_owned(), work: Box::new(work), is_watched: true }
 }
 
 impl Handles {
@@ -184,6 +184,27 @@ impl Handle {
         self.operations.token_keys.call(Box::new(move |roster| roster.fetch_token_keys(&token))).await
     }
 
+    /// Checks that the store answers and takes writes. All that ask at the same time, or within [`CHECK_INTERVAL`], share
+    /// one look.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]
+    pub async fn check_store(&self) -> CheckResult {
+        let look = async {
+            let mut last = self.shared.last_check.lock().await;
+            if let Some((at, result)) = &*last
+                && at.elapsed() < CHECK_INTERVAL
+            {
+                return result.clone();
+            }
+            let result = self.operations.check_store.call(()).await;
+            *last = Some((Instant::now(), result.clone()));
+            result
+        };
+        let looked = tokio::time::timeout(self.shared.settings.deadline, look).await;
+        looked.unwrap_or(Err(ExecuteError::DeadlineExceeded))
+    }
+
     /// Runs `work`, which may write, on a worker thread.
     ///
     /// # Errors
@@ -205,7 +226,7 @@ impl Handle {
         T: Send + 'static,
         F: FnOnce(&Roster) -> T + Send + 'static,
     {
-        match self.shared.reads {
+        match self.shared.settings.reads {
             Reads::ByWorkers => self.run(work).await,
             Reads::ByCallers => run_as(&self.operations.pages, work).await,
         }
@@ -227,6 +248,7 @@ where
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::thread;
 
     use futures_util::FutureExt as _;
     use futures_util::future::{join, join_all};

@@ -10,6 +10,7 @@ use roster_application::{AuthenticateError, CustomerCommand, Presented, Principa
 use roster_domain::{Customer, CustomerId, Subscription, Tenant};
 
 use crate::batched::{Batched, Limits, Local, Operation, Workers};
+use crate::threads::Worker;
 use crate::{ExecuteError, Handle, Reads, Settings};
 
 /// Work that is not batched.
@@ -59,8 +60,8 @@ macro_rules! operations {
                 Self { $($name,)+ }
             }
 
-            /// The names of the worker threads, and what each of them does until it is closed.
-            pub(crate) fn workers(&self) -> Vec<(String, Box<dyn FnOnce() + Send>)> {
+            /// The worker threads, each of which works until it is closed.
+            pub(crate) fn workers(&self) -> Vec<Worker> {
                 let mut workers = Vec::new();
                 $(workers.extend(self.$name.workers());)+
                 workers
@@ -96,12 +97,20 @@ operations! {
     pages: ReadPage(Job) -> (), at most 1, by reader_of_pages, run_jobs;
     /// Work that is neither batched nor read by the calling thread.
     jobs: RunJob(Job) -> (), at most 1, by the_other_threads, run_jobs;
+    /// [`Roster::check_store`], for all that ask at the same time. On a thread of its own: requests that fill the other
+    /// queues must not make the service look dead.
+    check_store: CheckStore(()) -> Result<(), StoreError>, at most 128, by one_thread, check_store;
     /// Requests to issuers of tokens, which may be slow and must not keep others waiting.
-    token_keys: FetchTokenKeys(Job) -> (), at most 1, by one_thread, run_jobs;
+    token_keys: FetchTokenKeys(Job) -> (), at most 1, by one_patient_thread, run_jobs;
 }
 
 fn run_jobs(roster: &Roster, jobs: Vec<Job>) -> Vec<()> {
     jobs.into_iter().map(|job| job(roster)).collect()
+}
+
+fn check_store(roster: &Roster, asked: Vec<()>) -> Vec<Result<(), StoreError>> {
+    let result = roster.check_store();
+    asked.into_iter().map(|()| result.clone()).collect()
 }
 
 /// One thread, or the calling one. Two threads would share fewer batches, and keep two processes of the database busy
@@ -126,6 +135,7 @@ fn writers(settings: Settings) -> Workers<CustomerCommand> {
         queues: settings.writers.max(1),
         threads: 1,
         queue_of: |command, queues| shard(command.tenant(), queues),
+        are_watched: true,
     }
 }
 
@@ -143,6 +153,11 @@ fn the_other_threads<I>(settings: Settings) -> Workers<I> {
 
 fn one_thread<I>(_: Settings) -> Workers<I> {
     Workers::threads(1)
+}
+
+/// One thread for calls with deadlines of their own, which may be longer than the database's.
+fn one_patient_thread<I>(_: Settings) -> Workers<I> {
+    Workers::Threads { queues: 1, threads: 1, queue_of: |_, _| 0, are_watched: false }
 }
 
 impl Handle {
@@ -198,8 +213,9 @@ mod tests {
         let (queue, deadline) = (1, Duration::from_secs(1));
         let settings = Settings { threads: 9, writers: 2, queue, deadline, reads: Reads::ByWorkers };
         let workers = Operations::new(&roster(), Limits { queue, deadline }, settings).workers();
-        let of_issuers = |name: &String| name.starts_with(FetchTokenKeys::NAME);
-        let names: Vec<String> = workers.into_iter().map(|(name, _)| name).filter(|name| !of_issuers(name)).collect();
+        let is_beside = |name: &String| [FetchTokenKeys::NAME, CheckStore::NAME].iter().any(|of| name.starts_with(of));
+        let names: Vec<String> =
+            workers.into_iter().map(|worker| worker.name).filter(|name| !is_beside(name)).collect();
         assert_eq!(names.len(), settings.threads, "{names:?}");
     }
 }

@@ -40,8 +40,12 @@ pub(crate) enum Failure {
     KeyNotFound,
     /// The API key is revoked or has expired.
     KeyEnded,
+    /// Too many requests wait for the database. This one was not started.
+    Overloaded,
     /// The database did not answer in time. A write may have happened.
     Unavailable,
+    /// The database takes no writes at present.
+    ReadOnly,
     /// A defect of this service.
     Internal,
 }
@@ -106,9 +110,15 @@ impl Fault {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match &error {
-            StoreError::Unavailable { retry: Retry::Now | Retry::Later, .. } | StoreError::Duplicate { .. } => {
+            StoreError::Unavailable { retry: Retry::Now | Retry::Later, .. }
+            | StoreError::Locked { .. }
+            | StoreError::Duplicate { .. } => {
                 tracing::warn!(error = Chain(&error).to_string(), "the store is not available");
                 Self::Unavailable
+            }
+            StoreError::ReadOnly => {
+                tracing::warn!(%error, "the store is read-only");
+                Self::ReadOnly
             }
             StoreError::Corrupt { .. } | StoreError::Internal { .. } => {
                 tracing::error!(error = Chain(&error).to_string(), "the store failed");
@@ -121,7 +131,11 @@ impl From<StoreError> for Failure {
 impl From<ExecuteError> for Failure {
     fn from(error: ExecuteError) -> Self {
         match error {
-            ExecuteError::QueueFull | ExecuteError::DeadlineExceeded => {
+            ExecuteError::QueueFull => {
+                tracing::warn!(%error, "a request was not started");
+                Self::Overloaded
+            }
+            ExecuteError::DeadlineExceeded => {
                 tracing::warn!(%error, "a request did not reach the store");
                 Self::Unavailable
             }

@@ -79,7 +79,7 @@ pub(crate) fn add_headers(failure: &Failure, response: &mut HttpResponse) {
             }
         }
         // The request may be repeated in a second.
-        Failure::TooManyRequests(_) | Failure::Unavailable => {
+        Failure::TooManyRequests(_) | Failure::Overloaded | Failure::Unavailable | Failure::ReadOnly => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         Failure::UnknownPath

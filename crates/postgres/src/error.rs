@@ -37,17 +37,36 @@ enum Meaning {
     Duplicate,
     /// Another transaction won a race: the unit of work may run again at once (40001, 40P01).
     LostRace,
-    /// A timeout or a lack of resources; the connection stays usable (55P03, 57014, 53…).
+    /// Another session has held a lock for too long; the connection stays usable (55P03).
+    Locked,
+    /// A timeout or a lack of resources; the connection stays usable (57014, 53…).
     Busy,
     /// The connection is lost or must not be used again (57P0…, 08…).
     Disconnected,
+    /// The server takes no writes: it is a standby, or was set to read-only (25006).
+    ReadOnly,
     /// A defect.
     Defect,
 }
 
-/// Whether the connection must not be used again after this error.
-pub fn ends_connection(error: &Error) -> bool {
-    meaning(error) == Meaning::Disconnected
+/// What an error casts doubt on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// The connection may be used as before.
+    None,
+    /// The connection works, but may lead to a server that is no longer the primary: a new one may reach the new primary.
+    Server,
+    /// The connection must not be used again.
+    Connection,
+}
+
+/// What this error casts doubt on.
+pub fn doubt(error: &Error) -> Doubt {
+    match meaning(error) {
+        Meaning::Disconnected => Doubt::Connection,
+        Meaning::ReadOnly => Doubt::Server,
+        Meaning::Duplicate | Meaning::LostRace | Meaning::Locked | Meaning::Busy | Meaning::Defect => Doubt::None,
+    }
 }
 
 /// The port's error for a failed statement.
@@ -55,7 +74,9 @@ pub fn store_error(error: &Error) -> StoreError {
     match meaning(error) {
         Meaning::Duplicate => StoreError::Duplicate { index: index(error) },
         Meaning::LostRace => StoreError::lost_race(message_of(error)),
+        Meaning::Locked => StoreError::locked(message_of(error)),
         Meaning::Busy | Meaning::Disconnected => StoreError::unavailable(message_of(error)),
+        Meaning::ReadOnly => StoreError::ReadOnly,
         Meaning::Defect => StoreError::internal(message_of(error)),
     }
 }
@@ -84,10 +105,8 @@ fn meaning_of_kind(kind: DatabaseErrorKind, message: &str) -> Meaning {
     match kind {
         DatabaseErrorKind::UniqueViolation => Meaning::Duplicate,
         DatabaseErrorKind::SerializationFailure => Meaning::LostRace,
-        // A read-only server is no longer the primary: a new connection may reach the new one.
-        DatabaseErrorKind::ClosedConnection
-        | DatabaseErrorKind::UnableToSendCommand
-        | DatabaseErrorKind::ReadOnlyTransaction => Meaning::Disconnected,
+        DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => Meaning::Disconnected,
+        DatabaseErrorKind::ReadOnlyTransaction => Meaning::ReadOnly,
         DatabaseErrorKind::Unknown => meaning_of_message(message),
         _ => Meaning::Defect,
     }
@@ -96,9 +115,8 @@ fn meaning_of_kind(kind: DatabaseErrorKind, message: &str) -> Meaning {
 /// diesel does not expose the SQLSTATE of these errors, so they are recognised by their text.
 fn meaning_of_message(message: &str) -> Meaning {
     const LOST_RACES: [&str; 1] = ["deadlock detected"];
-    const BUSY: [&str; 8] = [
-        "canceling statement due to lock timeout",
-        "could not obtain lock on",
+    const LOCKED: [&str; 2] = ["canceling statement due to lock timeout", "could not obtain lock on"];
+    const BUSY: [&str; 6] = [
         "canceling statement due to statement timeout",
         "canceling statement due to user request",
         "sorry, too many clients already",
@@ -109,6 +127,8 @@ fn meaning_of_message(message: &str) -> Meaning {
     let starts = |texts: &[&str]| texts.iter().any(|text| message.starts_with(text));
     if starts(&LOST_RACES) {
         Meaning::LostRace
+    } else if starts(&LOCKED) {
+        Meaning::Locked
     } else if starts(&BUSY) {
         Meaning::Busy
     } else {
@@ -229,7 +249,7 @@ mod tests {
         run(&mut one, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT * FROM people").expect("a snapshot");
         run(&mut other, "UPDATE people SET age = 30").expect("an update");
         let error = fail(&mut one, "UPDATE people SET age = 40");
-        assert_eq!((retry(&error), ends_connection(&error)), (Some(Retry::Now), false));
+        assert_eq!((retry(&error), doubt(&error)), (Some(Retry::Now), Doubt::None));
     }
 
     #[test]
@@ -250,22 +270,32 @@ mod tests {
         let results = threads.map(|thread| thread.join().expect("the thread ends"));
         let errors: Vec<&Error> = results.iter().filter_map(|result| result.as_ref().err()).collect();
         assert_eq!(errors.iter().map(|error| retry(error)).collect::<Vec<_>>(), [Some(Retry::Now)]);
-        assert!(!ends_connection(errors[0]));
+        assert_eq!(doubt(errors[0]), Doubt::None);
     }
 
     #[test]
     fn after_a_timeout_the_same_connection_may_be_used_later() {
         let Some(database) = people() else { return };
+        let mut waiter = connect(&database);
+        for statement in
+            ["SELECT pg_cancel_backend(pg_backend_pid())", "SET statement_timeout = '10ms'; SELECT pg_sleep(10)"]
+        {
+            let error = fail(&mut waiter, statement);
+            assert_eq!((retry(&error), doubt(&error)), (Some(Retry::Later), Doubt::None), "{statement}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_lock_that_is_not_released_in_time_is_no_outage() {
+        let Some(database) = people() else { return };
         let (mut holder, mut waiter) = (connect(&database), connect(&database));
         run(&mut holder, "BEGIN; LOCK TABLE people").expect("a lock");
-        for statement in [
-            "SET lock_timeout = '10ms'; UPDATE people SET age = 30",
-            "BEGIN; LOCK TABLE people NOWAIT",
-            "ROLLBACK; SELECT pg_cancel_backend(pg_backend_pid())",
-            "SET statement_timeout = '10ms'; SELECT pg_sleep(10)",
-        ] {
+        for statement in
+            ["SET lock_timeout = '10ms'; UPDATE people SET age = 30", "ROLLBACK; BEGIN; LOCK TABLE people NOWAIT"]
+        {
             let error = fail(&mut waiter, statement);
-            assert_eq!((retry(&error), ends_connection(&error)), (Some(Retry::Later), false), "{statement}: {error}");
+            assert!(matches!(store_error(&error), StoreError::Locked { .. }), "{statement}: {error}");
+            assert_eq!(doubt(&error), Doubt::None, "{statement}");
         }
     }
 
@@ -273,7 +303,7 @@ mod tests {
     fn a_terminated_connection_is_not_used_again() {
         let Some(database) = people() else { return };
         let error = fail(&mut connect(&database), "SELECT pg_terminate_backend(pg_backend_pid())");
-        assert_eq!((retry(&error), ends_connection(&error)), (Some(Retry::Later), true));
+        assert_eq!((retry(&error), doubt(&error)), (Some(Retry::Later), Doubt::Connection));
         // Terminated between two statements: the next statement, or one soon after it, fails.
         let mut idle = connect(&database);
         run(&mut idle, "SET idle_in_transaction_session_timeout = '10ms'; BEGIN").expect("a transaction");
@@ -283,18 +313,19 @@ mod tests {
             run(&mut idle, "SELECT 1").err()
         };
         let error = std::iter::repeat_with(next).take(100).flatten().next().expect("it is cut off");
-        assert_eq!((retry(&error), ends_connection(&error)), (Some(Retry::Later), true));
+        assert_eq!((retry(&error), doubt(&error)), (Some(Retry::Later), Doubt::Connection));
         let error = fail(&mut idle, "SELECT 1");
-        assert_eq!((retry(&error), ends_connection(&error)), (Some(Retry::Later), true));
+        assert_eq!((retry(&error), doubt(&error)), (Some(Retry::Later), Doubt::Connection));
     }
 
     #[test]
-    fn a_connection_to_a_read_only_server_is_not_used_again() {
+    fn a_read_only_server_is_told_from_one_that_does_not_answer() {
         let Some(database) = people() else { return };
         let mut connection = connect(&database);
         run(&mut connection, "SET default_transaction_read_only = on").expect("a setting");
         let error = fail(&mut connection, "DELETE FROM people");
-        assert_eq!((retry(&error), ends_connection(&error)), (Some(Retry::Later), true));
+        assert!(matches!(store_error(&error), StoreError::ReadOnly), "{error:?}");
+        assert_eq!(doubt(&error), Doubt::Server);
     }
 
     #[test]
@@ -325,7 +356,7 @@ mod tests {
         for statement in ["INSERT INTO people VALUES ('child', 7)", "SELECT 1 / 0", "SELECT * FROM nowhere"] {
             let error = fail(&mut connect(&database), statement);
             assert!(matches!(store_error(&error), StoreError::Internal { .. }), "{statement}");
-            assert!(!ends_connection(&error), "{statement}");
+            assert_eq!(doubt(&error), Doubt::None, "{statement}");
         }
     }
 

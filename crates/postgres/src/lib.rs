@@ -17,11 +17,13 @@ mod api_keys;
 mod conninfo;
 mod customers;
 mod error;
+mod loans;
 mod merchants;
 mod migrations;
 mod pool;
 mod rows;
 mod schema;
+mod session;
 #[cfg(test)]
 mod statements;
 mod store;

@@ -1,18 +1,54 @@
-use std::error::Error;
+//! Applies migrations without standing in the way of those who use the database meanwhile.
+//!
+//! A statement that waits for an exclusive lock makes every later statement on its table wait behind it. So a migration
+//! waits for its locks for a moment only, and tries again. What can be done `CONCURRENTLY` is a migration of one
+//! statement that runs outside a transaction (`run_in_transaction = false` in its `metadata.toml`).
+//!
+//! All settings end with their transaction, and so does the lock that keeps other instances waiting: behind a pooler, a
+//! connection to the server is used by others afterwards.
 
-use diesel::connection::SimpleConnection as _;
+use std::error::Error;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 use diesel::dsl::sql;
-use diesel::migration::{Migration, MigrationSource as _};
+use diesel::migration::{Migration, MigrationConnection as _, MigrationSource as _};
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::r2d2::R2D2Connection as _;
 use diesel::sql_types::{Bool, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
-use roster_application::ports::StoreError;
+use roster_application::ports::{MigrationState, StoreError};
+use tracing::{info, warn};
 
 use crate::error::store_error;
+use crate::session::Connector;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
+
+/// How long to try in vain to get a lock, of another instance that migrates or of a table that is in use.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// The pause between two tries. It is long beside the wait for a lock, during which others wait too.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The settings of a transaction that migrates: it may take as long as it needs, but waits for a lock for a moment only.
+const TRANSACTION: &str = "
+    SET LOCAL statement_timeout = 0;
+    SET LOCAL idle_in_transaction_session_timeout = 0;
+    SET LOCAL lock_timeout = '100ms';
+";
+
+/// Lets one instance migrate at a time. The number is arbitrary; no other program on the database may use it.
+const TAKE_TURN: &str = "pg_try_advisory_xact_lock(7305808869229538675)";
+
+/// Indexes that were left half-built, and are not being built now. PostgreSQL keeps them up to date and never uses them.
+const INVALID_INDEXES: &str = "
+    SELECT indexrelid::regclass::text FROM pg_index
+    JOIN pg_class ON pg_class.oid = indexrelid
+    WHERE NOT indisvalid AND relnamespace = current_schema()::regnamespace
+        AND indexrelid NOT IN (SELECT index_relid FROM pg_stat_progress_create_index WHERE index_relid IS NOT NULL)";
 
 diesel::table! {
     /// diesel's list of the applied migrations.
@@ -21,30 +57,34 @@ diesel::table! {
     }
 }
 
-/// Takes the lock for migrations, and sets the timeouts of the connection.
-///
-/// A migration has no timeout. Waiting for another instance, or for a lock on a table, is limited to 60 s.
-///
-/// The advisory lock is released when the connection closes, and the connection is used for nothing else. The lock's
-/// number is arbitrary; no other program on the same database may use it.
-const LOCK: &str = "
-    SET statement_timeout = 0;
-    SET lock_timeout = '60s';
-    SET idle_in_transaction_session_timeout = 0;
-    SELECT pg_advisory_lock(7305808869229538675);
-";
+diesel::table! {
+    /// The migrations that programs which do not know them may ignore.
+    harmless_migrations (version) {
+        version -> Text,
+    }
+}
 
-/// Applies the missing migrations and returns their names. A lock lets one instance migrate at a time.
+/// Applies the missing migrations and returns their names. One instance does so at a time.
+///
+/// If none is missing, nothing is locked or written: the server may be a standby, or the role may lack the permission.
 ///
 /// # Errors
 /// [`StoreError`]
-pub fn migrate(connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
-    check_encoding(connection)?;
-    connection.batch_execute(LOCK).map_err(|error| store_error(&error))?;
-    let mut applied = Vec::new();
-    for migration in connection.pending_migrations(MIGRATIONS).map_err(StoreError::internal)? {
-        connection.run_migration(&migration).map_err(|error| migration_error(connection, error))?;
-        applied.push(migration.name().to_string());
+pub fn migrate(connector: &Connector) -> Result<Vec<String>, StoreError> {
+    let mut connection = connector.connect().map_err(StoreError::unavailable)?;
+    check_encoding(&mut connection)?;
+    if pending(&mut connection)?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let end = Instant::now() + PATIENCE;
+    // Of a connection of its own, because some statements cannot run in the transaction that holds it.
+    let mut turn = connector.connect().map_err(StoreError::unavailable)?;
+    wait_for_turn(&mut turn, end)?;
+    connection.setup().map_err(|error| store_error(&error))?;
+    let applied = pending(&mut connection)?;
+    for name in &applied {
+        apply(&mut connection, name, end)?;
+        info!(migration = name, "applied");
     }
     Ok(applied)
 }
@@ -52,21 +92,28 @@ pub fn migrate(connection: &mut PgConnection) -> Result<Vec<String>, StoreError>
 /// The names of the missing migrations. It writes nothing, because the role may lack the permission.
 ///
 /// # Errors
-/// [`StoreError`]
+/// [`StoreError`], also for a database that a newer program has changed.
 pub fn pending(connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
-    let applied = applied_versions(connection).map_err(|error| store_error(&error))?;
-    let mut embedded: Vec<Box<dyn Migration<Pg>>> = MIGRATIONS.migrations().map_err(StoreError::internal)?;
-    embedded.sort_unstable_by(|one, other| one.name().version().cmp(&other.name().version()));
-    let missing = embedded.iter().filter(|migration| !applied.contains(&migration.name().version().to_string()));
-    Ok(missing.map(|migration| migration.name().to_string()).collect())
+    let known: Vec<Box<dyn Migration<Pg>>> = MIGRATIONS.migrations().map_err(StoreError::internal)?;
+    let known = known.iter().map(|migration| migration.name().to_string()).collect();
+    let read = |error| store_error(&error);
+    let applied = versions(connection, "__diesel_schema_migrations", |connection| {
+        __diesel_schema_migrations::table.select(__diesel_schema_migrations::version).load(connection)
+    });
+    let harmless = versions(connection, "harmless_migrations", |connection| {
+        harmless_migrations::table.select(harmless_migrations::version).load(connection)
+    });
+    MigrationState { known, applied: applied.map_err(read)?, harmless: harmless.map_err(read)? }.missing()
 }
 
-fn applied_versions(connection: &mut PgConnection) -> QueryResult<Vec<String>> {
-    let has_list = sql::<Bool>("to_regclass('__diesel_schema_migrations') IS NOT NULL");
-    if !diesel::select(has_list).get_result(connection)? {
-        return Ok(Vec::new());
-    }
-    __diesel_schema_migrations::table.select(__diesel_schema_migrations::version).load(connection)
+/// The versions that a table lists. None if there is no such table.
+fn versions(
+    connection: &mut PgConnection,
+    table: &str,
+    load: impl FnOnce(&mut PgConnection) -> QueryResult<Vec<String>>,
+) -> QueryResult<Vec<String>> {
+    let exists = diesel::select(sql::<Bool>(&format!("to_regclass('{table}') IS NOT NULL"))).get_result(connection)?;
+    if exists { load(connection) } else { Ok(Vec::new()) }
 }
 
 /// Refuses a database that is not UTF-8: in any other encoding some texts could not be stored.
@@ -76,6 +123,91 @@ fn check_encoding(connection: &mut PgConnection) -> Result<(), StoreError> {
         "UTF8" => Ok(()),
         other => Err(StoreError::internal(format!("the database must have the encoding UTF8, not {other}"))),
     }
+}
+
+/// Begins a transaction that holds the lock for migrations until it ends, as with the end of the connection.
+///
+/// It has no snapshot while it waits, or while another connection migrates: `CREATE INDEX CONCURRENTLY` waits for the end of
+/// each older snapshot. So it asks again and again instead of waiting in the server.
+fn wait_for_turn(connection: &mut PgConnection, end: Instant) -> Result<(), StoreError> {
+    while !try_to_take_turn(connection).map_err(|error| store_error(&error))? {
+        if Instant::now() >= end {
+            return Err(StoreError::unavailable("another instance migrates the database for too long"));
+        }
+        thread::sleep(PAUSE);
+    }
+    Ok(())
+}
+
+fn try_to_take_turn(connection: &mut PgConnection) -> QueryResult<bool> {
+    begin(connection)?;
+    let is_taken = diesel::select(sql::<Bool>(TAKE_TURN)).get_result(connection)?;
+    if is_taken {
+        // Ends the snapshot of the statement before, which would last until the next statement otherwise.
+        connection.batch_execute("SELECT 1")?;
+    } else {
+        AnsiTransactionManager::rollback_transaction(connection)?;
+    }
+    Ok(is_taken)
+}
+
+fn begin(connection: &mut PgConnection) -> QueryResult<()> {
+    AnsiTransactionManager::begin_transaction(connection)?;
+    connection.batch_execute(TRANSACTION)
+}
+
+/// Applies a migration, and tries again while it waits for a lock in vain.
+fn apply(connection: &mut PgConnection, name: &str, end: Instant) -> Result<(), StoreError> {
+    let migrations: Vec<Box<dyn Migration<Pg>>> = MIGRATIONS.migrations().map_err(StoreError::internal)?;
+    let migration = migrations.into_iter().find(|migration| migration.name().to_string() == name);
+    let migration = migration.ok_or_else(|| StoreError::internal("a migration has gone"))?;
+    let mut has_warned = false;
+    loop {
+        match try_to_apply(connection, migration.as_ref()) {
+            Err(error) if is_lock_timeout(error.as_ref()) && Instant::now() < end => {
+                if !has_warned {
+                    warn!(migration = name, "a table is in use, as by a dump; trying again until it is free");
+                    has_warned = true;
+                }
+                thread::sleep(PAUSE);
+            }
+            result => return result.map_err(|error| migration_error(connection, error)),
+        }
+    }
+}
+
+fn try_to_apply(
+    connection: &mut PgConnection,
+    migration: &dyn Migration<Pg>,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    if !migration.metadata().run_in_transaction() {
+        drop_invalid_indexes(connection)?;
+        connection.run_migration(migration)?;
+        return Ok(());
+    }
+    begin(connection)?;
+    // diesel opens a savepoint inside.
+    let applied = connection.run_migration(migration).map(drop);
+    match applied {
+        Ok(()) => AnsiTransactionManager::commit_transaction(connection)?,
+        Err(error) => {
+            // If this fails, the connection is lost, and the server undoes the transaction.
+            let _ = AnsiTransactionManager::rollback_transaction(connection);
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Removes what an earlier try to build an index `CONCURRENTLY` has left.
+fn drop_invalid_indexes(connection: &mut PgConnection) -> QueryResult<()> {
+    let indexes: Vec<String> = sql::<Text>(INVALID_INDEXES).load(connection)?;
+    indexes.iter().try_for_each(|index| connection.batch_execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS {index}")))
+}
+
+/// diesel hides the kind of this error, so it is recognised by its text.
+fn is_lock_timeout(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+    error.to_string().contains("due to lock timeout")
 }
 
 /// The port's error for a failed migration.

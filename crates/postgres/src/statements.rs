@@ -23,7 +23,7 @@ use roster_domain::{
 use roster_test_postgres::{Cluster, ClusterOptions, Database, database};
 use uuid::Uuid;
 
-use crate::pool::Session;
+use crate::pool::Borrowed;
 use crate::unit_of_work::PostgresUnitOfWork;
 use crate::{Options, PostgresStore};
 
@@ -217,7 +217,12 @@ fn administer(url: &str, statements: &[&str]) {
 }
 
 fn connect(url: &str) -> PostgresStore {
-    let options = Options { url: url.to_owned(), connections: 1, wait: Duration::from_secs(20) };
+    let options = Options {
+        url: url.to_owned(),
+        connections: 1,
+        wait: Duration::from_secs(20),
+        deadline: Duration::from_secs(30),
+    };
     PostgresStore::connect(&options).expect("the options are usable")
 }
 
@@ -241,7 +246,7 @@ fn a_statement_is_prepared_once_however_many_rows_it_is_for() {
     assert_eq!(prepared(&store), first);
 }
 
-fn set_instrumentation(session: &mut Session, instrumentation: impl Instrumentation) {
+fn set_instrumentation(session: &mut Borrowed, instrumentation: impl Instrumentation) {
     let set = |connection: &mut PgConnection| {
         connection.set_instrumentation(instrumentation);
         Ok(())
@@ -334,7 +339,7 @@ fn rows_read(store: &PostgresStore, locks: bool, work: impl Fn(&mut dyn UnitOfWo
     read
 }
 
-fn rows_read_so_far(session: &mut Session) -> i64 {
+fn rows_read_so_far(session: &mut Borrowed) -> i64 {
     let query = sql::<BigInt>(
         "SELECT sum(seq_tup_read + idx_tup_fetch)::bigint FROM pg_stat_xact_user_tables \
          WHERE relname IN ('customers', 'subscriptions')",

@@ -2,12 +2,15 @@ use std::fmt;
 use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
-use diesel::r2d2::R2D2Connection as _;
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use roster_application::ports::{Store, StoreError, Verdict, Work, rerun_lost_races};
 
 use crate::conninfo::Conninfo;
 use crate::migrations;
-use crate::pool::{Connector, Pool};
+use crate::pool::Pool;
+use crate::session::Connector;
 use crate::unit_of_work::PostgresUnitOfWork;
 
 /// How to reach a database.
@@ -19,6 +22,9 @@ pub struct Options {
     pub connections: u32,
     /// How long to wait for a connection, both for a free one and for a new one to open. More than zero.
     pub wait: Duration,
+    /// How long a unit of work may take; every timeout in the database follows from it. A connection that is in use for
+    /// longer is given up, and replaced. More than zero.
+    pub deadline: Duration,
 }
 
 impl fmt::Debug for Options {
@@ -27,6 +33,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("connections", &self.connections)
             .field("wait", &self.wait)
+            .field("deadline", &self.deadline)
             .finish_non_exhaustive()
     }
 }
@@ -34,6 +41,8 @@ impl fmt::Debug for Options {
 /// A PostgreSQL database.
 pub struct PostgresStore {
     pub(crate) pool: Pool,
+    /// One connection more, so that the check of the database never waits behind requests.
+    check: Pool,
     /// Opens connections outside the pool, for migrations.
     connector: Connector,
 }
@@ -45,8 +54,10 @@ impl PostgresStore {
     /// [`StoreError::Internal`] if an option is unusable. The source names the option and does not repeat the URL.
     pub fn connect(options: &Options) -> Result<Self, StoreError> {
         let conninfo = Conninfo::parse(&options.url, options.wait).map_err(StoreError::internal)?;
-        let pool = Pool::new(Connector::new(conninfo.clone()), options.connections, options.wait)?;
-        Ok(Self { pool, connector: Connector::new(conninfo) })
+        let connector = || Connector::new(conninfo.clone(), options.deadline);
+        let pool = Pool::new(connector(), options.connections, options.wait)?;
+        let check = Pool::new(connector(), 1, options.wait)?;
+        Ok(Self { pool, check, connector: connector() })
     }
 
     fn try_transaction(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
@@ -77,14 +88,17 @@ impl Store for PostgresStore {
     }
 
     fn ping(&self) -> Result<(), StoreError> {
-        self.pool.get()?.run(|connection| Ok(connection.ping()?))
+        let is_read_only = sql::<Bool>("current_setting('transaction_read_only')::boolean");
+        let is_read_only =
+            self.check.get()?.run(|connection| Ok(diesel::select(is_read_only).get_result(connection)?))?;
+        if is_read_only { Err(StoreError::ReadOnly) } else { Ok(()) }
     }
 
     fn migrate(&self) -> Result<Vec<String>, StoreError> {
-        migrations::migrate(&mut self.connector.establish().map_err(StoreError::unavailable)?)
+        migrations::migrate(&self.connector)
     }
 
     fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
-        migrations::pending(&mut self.connector.establish().map_err(StoreError::unavailable)?)
+        migrations::pending(&mut self.connector.connect().map_err(StoreError::unavailable)?)
     }
 }

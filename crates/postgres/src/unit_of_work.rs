@@ -2,23 +2,23 @@ use diesel::pg::PgConnection;
 use roster_application::ports::{FirstError, StoreError, rerun_lost_races};
 
 use crate::error::Fault;
-use crate::pool::Session;
+use crate::pool::Borrowed;
 
 /// One connection, in a transaction or not. After the first error every call fails.
 pub struct PostgresUnitOfWork<'a> {
-    session: &'a mut Session,
+    session: &'a mut Borrowed,
     in_transaction: bool,
     first_error: FirstError,
 }
 
 impl<'a> PostgresUnitOfWork<'a> {
     /// Uses `session`, which is in a transaction.
-    pub fn in_transaction(session: &'a mut Session) -> Self {
+    pub fn in_transaction(session: &'a mut Borrowed) -> Self {
         Self { session, in_transaction: true, first_error: FirstError::default() }
     }
 
     /// Uses `session` without a transaction.
-    pub fn direct(session: &'a mut Session) -> Self {
+    pub fn direct(session: &'a mut Borrowed) -> Self {
         Self { session, in_transaction: false, first_error: FirstError::default() }
     }
 

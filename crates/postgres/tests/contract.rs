@@ -14,7 +14,12 @@ static MIGRATED: Template = Template::new(|url| {
 });
 
 fn store(url: &str) -> PostgresStore {
-    let options = Options { url: url.to_owned(), connections: 16, wait: Duration::from_secs(20) };
+    let options = Options {
+        url: url.to_owned(),
+        connections: 16,
+        wait: Duration::from_secs(20),
+        deadline: Duration::from_secs(30),
+    };
     PostgresStore::connect(&options).expect("the options are usable")
 }
 

@@ -39,7 +39,7 @@ impl Database {
     /// reached with the first call.
     ///
     /// Each of the `workers` that answer requests reads a SQLite file over its own connection, so that none waits for
-    /// one. All other readers share one more connection.
+    /// one. The check of the database has one more, and all other readers share another.
     #[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "only a file is read by workers"))]
     pub fn open(config: &config::Database, workers: usize) -> anyhow::Result<Self> {
         let config::Database { url, deadline, .. } = config;
@@ -47,15 +47,15 @@ impl Database {
         match url {
             #[cfg(feature = "sqlite")]
             DatabaseUrl::Sqlite(path) => {
-                let connections = u32::try_from(workers).unwrap_or(u32::MAX).saturating_add(1);
+                let connections = u32::try_from(workers).unwrap_or(u32::MAX).saturating_add(2);
                 let options = roster_sqlite::Options { path: path.clone(), connections, wait };
                 let store = SqliteStore::open(&options).with_context(|| format!("{url} cannot be opened"))?;
                 Ok(Self { store: Arc::new(store), reads: Reads::ByCallers })
             }
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(url) => {
-                let options =
-                    roster_postgres::Options { url: url.clone(), connections: config.connections.into(), wait };
+                let (url, connections, deadline) = (url.clone(), config.connections.into(), *deadline);
+                let options = roster_postgres::Options { url, connections, wait, deadline };
                 // No connection is made yet, so what can be wrong is the URL.
                 let store = PostgresStore::connect(&options)
                     .map_err(|error| Faults::of("database.url", error.source().unwrap_or(&error)))?;

@@ -1,10 +1,10 @@
 use diesel::dsl::sql;
 use diesel::migration::{Migration, MigrationSource as _};
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{Bool, Text};
 use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
-use roster_application::ports::StoreError;
+use roster_application::ports::{MigrationState, StoreError};
 
 use crate::error::store_error;
 
@@ -17,16 +17,22 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    /// The migrations that programs which do not know them may ignore.
+    harmless_migrations (version) {
+        version -> Text,
+    }
+}
+
 /// Applies the missing migrations and returns their names. The caller must hold the write lock, so that no other
 /// instance migrates at the same time.
 ///
 /// # Errors
 /// [`StoreError`]
 pub fn migrate(connection: &mut SqliteConnection) -> Result<Vec<String>, StoreError> {
-    let mut applied = Vec::new();
+    let applied = pending(connection)?;
     for migration in connection.pending_migrations(MIGRATIONS).map_err(StoreError::internal)? {
         connection.run_migration(&migration).map_err(StoreError::internal)?;
-        applied.push(migration.name().to_string());
     }
     Ok(applied)
 }
@@ -34,19 +40,28 @@ pub fn migrate(connection: &mut SqliteConnection) -> Result<Vec<String>, StoreEr
 /// The names of the missing migrations. It writes nothing.
 ///
 /// # Errors
-/// [`StoreError`]
+/// [`StoreError`], also for a database that a newer program has changed.
 pub fn pending(connection: &mut SqliteConnection) -> Result<Vec<String>, StoreError> {
-    let applied = applied_versions(connection).map_err(|error| store_error(&error))?;
-    let mut embedded: Vec<Box<dyn Migration<Sqlite>>> = MIGRATIONS.migrations().map_err(StoreError::internal)?;
-    embedded.sort_unstable_by(|one, other| one.name().version().cmp(&other.name().version()));
-    let missing = embedded.iter().filter(|migration| !applied.contains(&migration.name().version().to_string()));
-    Ok(missing.map(|migration| migration.name().to_string()).collect())
+    let known: Vec<Box<dyn Migration<Sqlite>>> = MIGRATIONS.migrations().map_err(StoreError::internal)?;
+    let known = known.iter().map(|migration| migration.name().to_string()).collect();
+    let read = |error| store_error(&error);
+    let applied = versions(connection, "__diesel_schema_migrations", |connection| {
+        __diesel_schema_migrations::table.select(__diesel_schema_migrations::version).load(connection)
+    });
+    let harmless = versions(connection, "harmless_migrations", |connection| {
+        harmless_migrations::table.select(harmless_migrations::version).load(connection)
+    });
+    MigrationState { known, applied: applied.map_err(read)?, harmless: harmless.map_err(read)? }.missing()
 }
 
-fn applied_versions(connection: &mut SqliteConnection) -> QueryResult<Vec<String>> {
-    let has_list = sql::<Bool>("EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '__diesel_schema_migrations')");
-    if !diesel::select(has_list).get_result(connection)? {
-        return Ok(Vec::new());
-    }
-    __diesel_schema_migrations::table.select(__diesel_schema_migrations::version).load(connection)
+/// The versions that a table lists. None if there is no such table.
+fn versions(
+    connection: &mut SqliteConnection,
+    table: &str,
+    load: impl FnOnce(&mut SqliteConnection) -> QueryResult<Vec<String>>,
+) -> QueryResult<Vec<String>> {
+    let exists = sql::<Bool>("EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ")
+        .bind::<Text, _>(table)
+        .sql(")");
+    if diesel::select(exists).get_result(connection)? { load(connection) } else { Ok(Vec::new()) }
 }

@@ -69,6 +69,9 @@ impl Store for SqliteStore {
     }
 
     fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        if self.pending_migrations()?.is_empty() {
+            return Ok(Vec::new());
+        }
         in_transaction(WRITE, &mut self.file.connect(Settings::writing(MIGRATION))?, migrations::migrate)
     }
 

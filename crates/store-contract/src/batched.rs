@@ -1,8 +1,7 @@
 //! A store that is called as the service calls it: through the batching of `roster-executor`.
 
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use roster_application::batch::serve_together;
@@ -15,6 +14,7 @@ use roster_application::{ApiKey, Digest};
 use roster_domain::{ApiKeyId, Customer, CustomerId, Merchant, MerchantId, Subscription, Tenant};
 use roster_executor::Reads;
 use roster_executor::batched::{Batched, Limits, Operation, Workers};
+use roster_executor::threads::Threads;
 use tokio::task::LocalSet;
 
 /// A deadline that is longer than any case takes, and a queue that is longer than any case needs.
@@ -29,7 +29,7 @@ pub struct BatchedStore {
     subscriptions: Batched<FindSubscription>,
     current: Batched<CurrentSubscription>,
     keys: Batched<FindKey>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Option<Threads>,
 }
 
 impl BatchedStore {
@@ -41,7 +41,7 @@ impl BatchedStore {
             subscriptions: operation(&store, readers(reads)),
             current: operation(&store, readers(reads)),
             keys: operation(&store, readers(reads)),
-            threads: Vec::new(),
+            threads: None,
             store,
         };
         let workers = [
@@ -51,7 +51,8 @@ impl BatchedStore {
             batched.current.workers(),
             batched.keys.workers(),
         ];
-        batched.threads = workers.into_iter().flatten().map(|(_, work)| thread::spawn(work)).collect();
+        let workers = workers.into_iter().flatten().collect();
+        batched.threads = Some(Threads::start(workers, LIMITS.deadline).expect("threads"));
         batched
     }
 }
@@ -74,9 +75,9 @@ impl Drop for BatchedStore {
         self.subscriptions.close();
         self.current.close();
         self.keys.close();
-        for thread in self.threads.drain(..) {
+        if let Some(threads) = self.threads.take() {
             // A worker holds the store, which must not outlive its case.
-            thread.join().expect("a worker that ends with its queue");
+            threads.join(Instant::now() + LIMITS.deadline);
         }
     }
 }

@@ -1,3 +1,1 @@
-CREATE INDEX customers_email ON customers (merchant_id, environment, email_key)
-    WHERE deleted_at IS NULL;
 DROP INDEX customers_email_shared;

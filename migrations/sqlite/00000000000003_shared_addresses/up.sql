@@ -2,4 +2,3 @@
 -- address are in customers_email_exclusive; no customer is in both indexes.
 CREATE INDEX customers_email_shared ON customers (merchant_id, environment, email_key, id)
     WHERE deleted_at IS NULL AND NOT email_exclusive;
-DROP INDEX customers_email;

@@ -78,7 +78,12 @@ mod tests {
         let Some(cluster) = Cluster::create(ClusterOptions::default()) else { return };
         let dataset = Dataset { customers: 20, merchants: 3 };
         let url = cluster.create_database();
-        let options = Options { url: url.clone(), connections: 1, wait: Duration::from_secs(20) };
+        let options = Options {
+            url: url.clone(),
+            connections: 1,
+            wait: Duration::from_secs(20),
+            deadline: Duration::from_secs(30),
+        };
         PostgresStore::connect(&options).expect("the options are usable").migrate().expect("the migrations apply");
         let mut connection = PgConnection::establish(&url).expect("a server");
         connection.batch_execute(&dataset.merchants_sql(Dialect::Postgres)).expect("merchants");

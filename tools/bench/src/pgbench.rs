@@ -203,9 +203,13 @@ mod tests {
     /// Every statement that the service runs to insert one customer, to get it by its identifier and to list a page.
     fn statements_of_the_service(cluster: &Cluster) -> Vec<String> {
         let url = cluster.create_database();
-        let store =
-            PostgresStore::connect(&Options { url: url.clone(), connections: 1, wait: Duration::from_secs(20) })
-                .expect("the options are usable");
+        let store = PostgresStore::connect(&Options {
+            url: url.clone(),
+            connections: 1,
+            wait: Duration::from_secs(20),
+            deadline: Duration::from_secs(30),
+        })
+        .expect("the options are usable");
         store.migrate().expect("the migrations apply");
         let log_all = "ALTER ROLE CURRENT_USER SET log_statement = 'all'";
         let mut connection = PgConnection::establish(&url).expect("a server");

@@ -6,6 +6,7 @@ mod customers;
 mod entropy;
 mod ids;
 mod merchants;
+mod migrations;
 mod store;
 mod subscriptions;
 mod tokens;
@@ -19,6 +20,7 @@ pub use customers::{
 pub use entropy::{Entropy, EntropyError};
 pub use ids::Ids;
 pub use merchants::MerchantRepository;
+pub use migrations::MigrationState;
 pub use store::{FirstError, Retry, Store, StoreError, TRIES, UnitOfWork, Verdict, Work, rerun_lost_races};
 pub use subscriptions::{CustomerSubscription, SubscriptionCursor, SubscriptionKey, SubscriptionRepository};
 pub use tokens::{TokenClaims, TokenError, TokenVerifier};

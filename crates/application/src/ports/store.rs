@@ -34,10 +34,10 @@ pub trait Store: Send + Sync {
     /// The first [`StoreError`] of a call of the unit of work, even if `work` ignores it.
     fn run_direct(&self, work: &mut Work<'_>) -> Result<(), StoreError>;
 
-    /// Checks that the database answers.
+    /// Checks that the database answers and takes writes. It waits behind no other call.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if it does not.
+    /// [`StoreError::Unavailable`] if it does not answer, [`StoreError::ReadOnly`] if it takes no writes.
     fn ping(&self) -> Result<(), StoreError>;
 
     /// Applies the missing migrations in order, and returns their names.
@@ -224,6 +224,13 @@ pub enum StoreError {
         /// The cause.
         source: Source,
     },
+    /// Another program holds a lock on a row for too long. Other rows can be read and written.
+    Locked {
+        /// The cause.
+        source: Source,
+    },
+    /// The database answers, but takes no writes at present: it is a standby, or was set to read-only.
+    ReadOnly,
     /// A stored row breaks a rule that every written row has kept.
     Corrupt {
         /// The table.
@@ -255,6 +262,11 @@ impl StoreError {
         Self::Unavailable { retry: Retry::Later, source: Arc::from(source.into()) }
     }
 
+    /// An error of a unit of work that waited too long for a lock on a row.
+    pub fn locked(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Locked { source: Arc::from(source.into()) }
+    }
+
     /// An error of a unit of work that lost a race against another writer and may run again at once.
     pub fn lost_race(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Unavailable { retry: Retry::Now, source: Arc::from(source.into()) }
@@ -274,7 +286,7 @@ impl StoreError {
     /// Whether the database is unavailable to all callers for some time.
     #[must_use]
     pub fn is_outage(&self) -> bool {
-        matches!(self, Self::Unavailable { retry: Retry::Later, .. })
+        matches!(self, Self::Unavailable { retry: Retry::Later, .. } | Self::ReadOnly)
     }
 
     /// Whether running the unit of work again may succeed at once.
@@ -290,6 +302,8 @@ impl fmt::Display for StoreError {
             Self::Duplicate { index } => write!(f, "the unique index {index} refused a row"),
             Self::Unavailable { retry: Retry::Now, .. } => f.write_str("another writer was faster"),
             Self::Unavailable { retry: Retry::Later, .. } => f.write_str("the database is not available"),
+            Self::Locked { .. } => f.write_str("another program has locked a row"),
+            Self::ReadOnly => f.write_str("the database takes no writes at present"),
             Self::Corrupt { table, column, id } => write!(f, "column {column} of {table} {id} does not decode"),
             Self::Internal { .. } => f.write_str("the store failed"),
         }
@@ -299,8 +313,10 @@ impl fmt::Display for StoreError {
 impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Duplicate { .. } | Self::Corrupt { .. } => None,
-            Self::Unavailable { source, .. } | Self::Internal { source } => Some(source.as_ref()),
+            Self::Duplicate { .. } | Self::ReadOnly | Self::Corrupt { .. } => None,
+            Self::Unavailable { source, .. } | Self::Locked { source } | Self::Internal { source } => {
+                Some(source.as_ref())
+            }
         }
     }
 }

@@ -398,7 +398,9 @@ fn every_problem_has_the_documented_fields_and_code() {
         (Failure::Taken(Taken { email: None, external_id: Some(Box::new(customer)) }), "TakenProblem"),
         (Failure::KeyNotFound, "Problem"),
         (Failure::KeyEnded, "Problem"),
+        (Failure::Overloaded, "Problem"),
         (Failure::Unavailable, "Problem"),
+        (Failure::ReadOnly, "Problem"),
         (Failure::Internal, "Problem"),
     ] {
         let response = native::answer(&failure);

@@ -17,6 +17,6 @@ static MIGRATED: Template = Template::new(|url| {
 
 /// A store over the database with this URL.
 fn store(url: &str, connections: u32, wait: Duration) -> PostgresStore {
-    let options = Options { url: url.to_owned(), connections, wait };
+    let options = Options { url: url.to_owned(), connections, wait, deadline: Duration::from_secs(30) };
     PostgresStore::connect(&options).expect("the options are usable")
 }

@@ -82,24 +82,6 @@ fn applied_migrations_can_be_undone() {
 }
 
 #[test]
-fn adding_an_index_later_keeps_the_rows_of_a_table() {
-    const UP: &str = include_str!("../../../../migrations/postgres/00000000000003_shared_addresses/up.sql");
-    const DOWN: &str = include_str!("../../../../migrations/postgres/00000000000003_shared_addresses/down.sql");
-    const CUSTOMER: &str = "
-        INSERT INTO merchants VALUES ('00000000-0000-0000-0000-000000000001', 'M', now());
-        INSERT INTO customers (merchant_id, environment, id, email_exclusive, metadata, version, created_at, updated_at)
-        VALUES ('00000000-0000-0000-0000-000000000001', 'live', gen_random_uuid(), true, '{}', 1, now(), now())";
-    let Some(database) = MIGRATED.database() else { return };
-    let mut connection = PgConnection::establish(database.url()).expect("a connection");
-    for (rows, before) in [("0 0", ""), ("1 1", CUSTOMER)] {
-        connection.batch_execute(&format!("{DOWN}{before};{UP}")).expect("the migration applies again");
-        let counts = "(SELECT count(*) FROM merchants) || ' ' || (SELECT count(*) FROM customers)";
-        let counted: String = diesel::select(sql::<Text>(counts)).get_result(&mut connection).expect("a line");
-        assert_eq!(counted, rows);
-    }
-}
-
-#[test]
 fn a_database_that_is_not_utf8_is_refused() {
     let Some(cluster) = Cluster::create(ClusterOptions::default()) else { return };
     let url = cluster.create_database();

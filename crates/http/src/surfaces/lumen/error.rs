@@ -92,7 +92,9 @@ fn answer_to(operation: Operation, failure: &Failure) -> HttpResponse {
             None => answer_to(operation, &Failure::Unavailable),
         },
         Failure::KeyEnded => error(StatusCode::CONFLICT, "Conflict"),
-        Failure::Unavailable => error(StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable"),
+        Failure::Overloaded | Failure::Unavailable | Failure::ReadOnly => {
+            error(StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable")
+        }
         Failure::Internal => error(
             StatusCode::INTERNAL_SERVER_ERROR,
             match operation {

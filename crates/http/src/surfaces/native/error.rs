@@ -97,9 +97,17 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
             "key_ended",
             "The API key is revoked or has expired, and nothing can come into its place.",
         ),
+        Failure::Overloaded => problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded",
+            "Too many requests wait for the database. This one was not started.",
+        ),
+        Failure::ReadOnly => {
+            problem(StatusCode::SERVICE_UNAVAILABLE, "database_read_only", "The database takes no writes at present.")
+        }
         Failure::Unavailable => problem(
             StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
+            "database_unavailable",
             "The database did not answer in time. A write may have happened; repeating it with its external_id is safe.",
         ),
         Failure::Internal => problem(

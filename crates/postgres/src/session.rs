@@ -1,0 +1,326 @@
+//! One connection: how it is opened and set up, and when it must not be used again.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection as _;
+use diesel::dsl::sql;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::r2d2::{ManageConnection, R2D2Connection as _};
+use diesel::sql_types::Text;
+use roster_application::ports::StoreError;
+use tracing::{info, warn};
+
+use crate::conninfo::Conninfo;
+use crate::error::{Doubt, ErrorMessage, Fault, connection_message, doubt, message_of, store_error};
+
+/// How long a connection may be idle before it is tested when a caller takes it.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// The least time between two retirements of all connections.
+///
+/// An error that stays, as of a server that has become read-only, would otherwise make every connection anew for every
+/// request.
+const RETIRE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The most attempts to connect that wait at the same time, those included that were given up.
+const MAX_ATTEMPTS: usize = 32;
+
+/// The settings of every connection, besides the timeouts.
+///
+/// Each statement is planned once, without the values of its parameters (`force_generic_plan`). By default PostgreSQL
+/// would plan the query for a page again each time, because an unknown limit makes the generic plan look expensive;
+/// that planning takes longer than reading the page.
+///
+/// A generic plan is kept while a table grows from no rows to millions, and is made from statistics that may be
+/// missing, as after a restored dump. So all plan types that look good on a small table and are slow on a large one are
+/// off: every statement here looks rows up by an index, in the order of the index, in nested loops.
+const SETTINGS: &str = "
+    SET default_transaction_isolation = 'read committed';
+    SET plan_cache_mode = force_generic_plan;
+    SET enable_seqscan = off;
+    SET enable_bitmapscan = off;
+    SET enable_hashjoin = off;
+    SET enable_mergejoin = off;
+    SET enable_sort = off;
+";
+
+/// Opens connections.
+pub struct Connector {
+    conninfo: Conninfo,
+    deadline: Duration,
+    generations: Arc<Generations>,
+    /// Whether the last attempt failed, so that the log has one line for many failed attempts.
+    failing: AtomicBool,
+    /// How many attempts to connect have not ended.
+    attempts: Arc<AtomicUsize>,
+}
+
+/// One connection.
+///
+/// When one connection is lost, the server has most likely stopped, and all other connections are lost too. A lost
+/// connection therefore ends its generation: connections of earlier generations are discarded without a test.
+pub struct Session {
+    connection: PgConnection,
+    generation: u64,
+    generations: Arc<Generations>,
+    /// Whether an error has shown that it must not be used again.
+    is_lost: bool,
+    used_at: Instant,
+}
+
+/// Counts how often all connections were retired.
+#[derive(Default)]
+pub struct Generations {
+    current: AtomicU64,
+    times: Mutex<Times>,
+}
+
+#[derive(Default)]
+struct Times {
+    /// When all connections were retired last.
+    retired: Option<Instant>,
+    /// When a connection was lost last. Those that were used before are tested before they are used again.
+    lost: Option<Instant>,
+}
+
+/// Why a connection cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// It could not be opened.
+    #[error("{0}")]
+    Connect(ErrorMessage),
+    /// It was not there in time.
+    #[error("PostgreSQL does not answer a new connection")]
+    Silent,
+    /// It does not answer.
+    #[error("the connection is gone")]
+    Gone,
+    /// Another connection of the same generation was lost.
+    #[error("the connection was made before the database went away")]
+    Stale,
+}
+
+impl Connector {
+    /// Opens connections with `conninfo`, on which a unit of work may take `deadline`.
+    pub fn new(conninfo: Conninfo, deadline: Duration) -> Self {
+        let (failing, attempts) = (AtomicBool::new(false), Arc::default());
+        Self { conninfo, deadline, generations: Arc::default(), failing, attempts }
+    }
+
+    /// How long a unit of work may take.
+    pub fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// The generations of its connections.
+    pub fn generations(&self) -> Arc<Generations> {
+        Arc::clone(&self.generations)
+    }
+
+    /// Opens one connection outside any pool, and sets nothing on it but the language of errors.
+    ///
+    /// # Errors
+    /// [`SessionError::Connect`] with a message that names the host, but contains neither the password nor values of
+    /// rows.
+    pub fn connect(&self) -> Result<PgConnection, SessionError> {
+        let mut connection = connect(&self.conninfo)?;
+        set_language(&mut connection).map_err(|error| SessionError::Connect(message_of(&error)))?;
+        Ok(connection)
+    }
+
+    /// Opens one connection of the pool.
+    ///
+    /// It does so on a thread that is left alone if the connection is not there in time: libpq's own timeout ends with
+    /// the handshake, and a server may freeze right after it.
+    ///
+    /// # Errors
+    /// [`SessionError::Connect`] with the message of PostgreSQL or libpq, which names the host, but contains neither the
+    /// password nor values of rows. [`SessionError::Silent`] if there is no connection in time.
+    fn establish(&self) -> Result<PgConnection, SessionError> {
+        let attempts = Arc::clone(&self.attempts);
+        if attempts.fetch_add(1, Ordering::SeqCst) >= MAX_ATTEMPTS {
+            attempts.fetch_sub(1, Ordering::SeqCst);
+            return Err(SessionError::Silent);
+        }
+        let (conninfo, deadline) = (self.conninfo.clone(), self.deadline);
+        let ((is_connected, connected), (is_ready, ready)) = (mpsc::channel(), mpsc::channel());
+        let attempt = move || {
+            let connection = connect(&conninfo);
+            // An error, here and below, means that the attempt was given up.
+            let _ = is_connected.send(());
+            let connection = connection.and_then(|connection| set_up(connection, deadline));
+            attempts.fetch_sub(1, Ordering::SeqCst);
+            let _ = is_ready.send(connection);
+        };
+        if thread::Builder::new().name("connect".to_owned()).spawn(attempt).is_err() {
+            self.attempts.fetch_sub(1, Ordering::SeqCst);
+            return Err(SessionError::Silent);
+        }
+        // libpq ends this wait, by the timeout of the connection string. An error means that the thread panicked.
+        let _ = connected.recv();
+        ready.recv_timeout(self.deadline).unwrap_or(Err(SessionError::Silent))
+    }
+
+    /// Logs the first failed attempt to connect and the first success after it, not the attempts in between.
+    fn log_change(&self, error: Option<&SessionError>) {
+        let failed_before = self.failing.swap(error.is_some(), Ordering::Relaxed);
+        match error {
+            Some(error) if !failed_before => warn!(%error, "no connection to PostgreSQL can be made"),
+            None if failed_before => info!("PostgreSQL can be reached again"),
+            _ => {}
+        }
+    }
+}
+
+fn connect(conninfo: &Conninfo) -> Result<PgConnection, SessionError> {
+    PgConnection::establish(conninfo.reveal()).map_err(|error| SessionError::Connect(connection_message(&error)))
+}
+
+fn set_up(mut connection: PgConnection, deadline: Duration) -> Result<PgConnection, SessionError> {
+    let settings = set_settings(&mut connection, deadline);
+    settings.map_err(|error| SessionError::Connect(message_of(&error)))?;
+    Ok(connection)
+}
+
+fn set_settings(connection: &mut PgConnection, deadline: Duration) -> QueryResult<()> {
+    connection.batch_execute(SETTINGS)?;
+    connection.batch_execute(&timeouts(deadline))?;
+    set_language(connection)
+}
+
+/// diesel knows some errors by their English text.
+fn set_language(connection: &mut PgConnection) -> QueryResult<()> {
+    let language = diesel::select(sql::<Text>("current_setting('lc_messages')")).get_result::<String>(connection)?;
+    let is_english = ["C", "POSIX", "en_"].iter().any(|english| language.starts_with(english));
+    if !is_english && connection.batch_execute("SET lc_messages = 'C'").is_err() {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            warn!(
+                lc_messages = language,
+                "PostgreSQL reports errors in a language that is not understood: set lc_messages to C"
+            );
+        });
+    }
+    Ok(())
+}
+
+/// The timeouts of a connection on which a unit of work may take `deadline`.
+///
+/// No statement may outlive the requests that it serves. A lock that another program holds is waited for a quarter as
+/// long, so that the requests of a batch can still be served one by one.
+fn timeouts(deadline: Duration) -> String {
+    let deadline = deadline.as_millis().max(4);
+    format!(
+        "SET statement_timeout = {deadline};
+         SET lock_timeout = {quarter};
+         SET idle_in_transaction_session_timeout = {deadline};",
+        quarter = deadline / 4
+    )
+}
+
+impl ManageConnection for Connector {
+    type Connection = Session;
+    type Error = SessionError;
+
+    fn connect(&self) -> Result<Session, SessionError> {
+        // Read before connecting: if the generation ends meanwhile, this connection may be to the server that stopped.
+        let generation = self.generations.current();
+        let connected = self.establish();
+        self.log_change(connected.as_ref().err());
+        Ok(Session {
+            connection: connected?,
+            generation,
+            generations: Arc::clone(&self.generations),
+            is_lost: false,
+            used_at: Instant::now(),
+        })
+    }
+
+    fn is_valid(&self, session: &mut Session) -> Result<(), SessionError> {
+        if session.is_stale() {
+            return Err(SessionError::Stale);
+        }
+        let in_doubt = session.used_at.elapsed() > TRUSTED_IDLE || session.generations.lost_since(session.used_at);
+        if in_doubt && session.connection.ping().is_err() {
+            session.retire();
+            return Err(SessionError::Gone);
+        }
+        Ok(())
+    }
+
+    fn has_broken(&self, session: &mut Session) -> bool {
+        session.used_at = Instant::now();
+        // Broken here also means an open transaction, which work that panicked has left.
+        session.is_lost || session.is_stale() || session.connection.is_broken()
+    }
+}
+
+impl Session {
+    /// Runs `statements`. After an error that ends the connection, no connection of its generation is used again.
+    ///
+    /// # Errors
+    /// The error of `statements`, as an error of the port.
+    pub fn run<T>(&mut self, statements: impl FnOnce(&mut PgConnection) -> Result<T, Fault>) -> Result<T, StoreError> {
+        statements(&mut self.connection).map_err(|fault| match fault {
+            Fault::Store(error) => error,
+            Fault::Query(error) => {
+                match doubt(&error) {
+                    Doubt::None => {}
+                    Doubt::Server => self.retire(),
+                    Doubt::Connection => {
+                        self.is_lost = true;
+                        self.retire();
+                    }
+                }
+                store_error(&error)
+            }
+        })
+    }
+
+    fn is_stale(&self) -> bool {
+        self.generation != self.generations.current()
+    }
+
+    fn retire(&self) {
+        self.generations.retire(self.generation);
+    }
+}
+
+impl Generations {
+    fn current(&self) -> u64 {
+        self.current.load(Ordering::SeqCst)
+    }
+
+    /// Retires the connections that there are now.
+    pub fn retire_current(&self) {
+        self.retire(self.current());
+    }
+
+    /// Ends `generation`, unless it has ended already, or another has a moment ago: a connection that is found to be lost
+    /// later must not end the next generation.
+    fn retire(&self, generation: u64) {
+        let mut times = self.times();
+        let now = Instant::now();
+        times.lost = Some(now);
+        let is_too_soon = times.retired.is_some_and(|retired| now.duration_since(retired) < RETIRE_INTERVAL);
+        if generation == self.current() && !is_too_soon {
+            times.retired = Some(now);
+            self.current.store(generation + 1, Ordering::SeqCst);
+            warn!("a connection to PostgreSQL was lost or is in doubt; all are made anew");
+        }
+    }
+
+    /// Whether a connection was lost after this time.
+    fn lost_since(&self, time: Instant) -> bool {
+        self.times().lost.is_some_and(|lost| time < lost)
+    }
+
+    /// Ignores lock poisoning: nothing that can panic is done under the lock.
+    fn times(&self) -> MutexGuard<'_, Times> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,2 @@
+-- Statistics are no part of the schema.
+SELECT 1;
