@@ -3,6 +3,8 @@
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::client::Response;
 use crate::deadline::TIMEOUT;
 
@@ -142,4 +144,16 @@ pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) 
     request.extend(format!("content-length: {}\r\n\r\n", body.len()).into_bytes());
     request.extend(body);
     request
+}
+
+/// Raises the limit of open files of this process as far as the system permits: a shell often starts with a thousand.
+/// Returns the limit.
+///
+/// # Panics
+/// If the system refuses what it permits.
+#[expect(clippy::must_use_candidate, reason = "most callers need no number")]
+pub fn allow_open_files() -> u64 {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("a limit within the hard one");
+    maximum.unwrap_or(u64::MAX)
 }

@@ -297,7 +297,8 @@ mod tests {
             let late = Err(ExecuteError::DeadlineExceeded);
             assert_eq!(join(hanging, waiting).await, (late, late));
         });
-        release.send(()).expect("the thread hangs there");
+        // On a busy machine the thread had no turn before the deadline, and hangs nowhere.
+        let _ = release.send(());
         executor.stop(PATIENCE);
         assert!(starts.recv().is_err(), "work was started that no caller waited for");
     }

@@ -1,11 +1,11 @@
 //! PostgreSQL becomes unavailable and comes back.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use roster_test_postgres::Cluster;
 use roster_tests::client::Surface;
-use roster_tests::deadline::until;
+use roster_tests::deadline::{Stopwatch, TIMEOUT, until};
 use roster_tests::{App, Database, Response};
 use serde_json::json;
 
@@ -14,15 +14,12 @@ use crate::routes::{Route, Target, assert_error};
 /// The deadline of the service, in milliseconds: a busy machine does not exceed it while PostgreSQL is available.
 const DEADLINE_MS: &str = "5000";
 
-/// The longest time to a response: twice the deadline, since the machine may be busy.
+/// The longest time to a response: twice the deadline.
 const LATEST: Duration = Duration::from_secs(10);
 
 /// How often each route is called at the same time. If each request waited until the one before it had failed, the last
 /// response would come later than [`LATEST`]: there are 13 requests for each connection to the database.
 const COPIES: usize = 4;
-
-/// How long the service may need until it uses PostgreSQL again. It is made to need one second.
-const RECOVERY: Duration = Duration::from_secs(20);
 
 #[test]
 fn the_service_survives_that_postgresql_is_stopped() {
@@ -78,7 +75,7 @@ fn every_request_is_503_in_time(app: &App, victim: &Target) {
 }
 
 fn in_time(call: impl FnOnce() -> Response) -> Response {
-    let start = Instant::now();
+    let start = Stopwatch::start();
     let response = call();
     let elapsed = start.elapsed();
     assert!(elapsed < LATEST, "{elapsed:?}: {response:?}");
@@ -90,7 +87,7 @@ fn ready(app: &App) -> Response {
 }
 
 fn recovers(app: &App) {
-    until("the service recovers", RECOVERY, || {
+    until("the service recovers", TIMEOUT, || {
         let recovered = ready(app).status == 200 && app.native().get("/customers?limit=1").status == 200;
         recovered.then_some(())
     });

@@ -14,7 +14,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion, version};
 use tempfile::TempDir;
 
-use crate::slow_clients::{SlowClient, allow_open_files};
+use crate::slow_clients::SlowClient;
 
 /// A self-signed certificate and its private key, in files.
 struct Certificate {
@@ -81,7 +81,7 @@ fn a_service_with_a_certificate_and_a_key_speaks_only_https() {
 
 #[test]
 fn clients_that_do_not_shake_hands_block_no_other() {
-    allow_open_files();
+    raw::allow_open_files();
     let database = Database::prepared(Kind::Sqlite).expect("a file");
     let certificate = Certificate::create();
     let [of_certificate, of_key] = certificate.settings();
