@@ -13,10 +13,12 @@ endif
 # installed binaries; they do not use the service that the package may start.
 TOOLS := cc perl postgresql curl
 bench bench-quick bench-growth: TOOLS += pgbench wrk
+faults: TOOLS += pgbouncer
 lacking-cc = $(if $(shell command -v cc),,gcc libc6-dev)
 lacking-perl = $(if $(shell perl -MFindBin -MIPC::Cmd -e 'print 1' 2>/dev/null),,perl)
 lacking-postgresql = $(if $(wildcard /usr/lib/postgresql/*/bin/initdb)$(shell command -v initdb),,postgresql)
 lacking-pgbench = $(if $(shell command -v pgbench),,postgresql)
+lacking-pgbouncer = $(if $(shell command -v pgbouncer)$(wildcard /usr/sbin/pgbouncer),,pgbouncer)
 lacking-curl = $(if $(shell command -v curl),,curl)
 lacking-wrk = $(if $(shell command -v wrk),,wrk)
 PACKAGES = $(strip $(foreach tool,$(TOOLS),$(lacking-$(tool))))
@@ -24,7 +26,7 @@ TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
 STATEMENTS = $(TARGET)/statements
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run test lint build bench bench-quick bench-growth bench-micro clean-data tools
+.PHONY: help run test faults lint build bench bench-quick bench-growth bench-micro clean-data tools
 
 help: ## List the commands
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -38,6 +40,10 @@ test: tools ## Run every test, on every store; installs PostgreSQL if it is miss
 	ROSTER_REQUIRE_POSTGRES=1 ROSTER_BINARY='$(TARGET)/debug/roster' ROSTER_STATEMENT_LOG='$(STATEMENTS)' \
 		cargo test --workspace --all-targets
 	ROSTER_STATEMENT_LOG='$(STATEMENTS)' cargo test --workspace --test statements -- --ignored
+
+# One by one: each of them keeps both the service and its database busy.
+faults: tools ## Run the tests of faults that are too slow for `make test`; installs PgBouncer too
+	ROSTER_REQUIRE_POSTGRES=1 cargo test --package roster-tests --test faults -- --ignored --test-threads=1
 
 lint: tools ## Check formatting, plain words, lints, licences and documentation
 	cargo fmt --all --check

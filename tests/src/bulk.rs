@@ -3,6 +3,7 @@
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection, SqliteConnection};
 
+use crate::app::Merchant;
 use crate::database::{Database, Kind};
 
 /// Inserts `count` live customers of the merchant `ours`, each with every column filled.
@@ -10,7 +11,15 @@ use crate::database::{Database, Kind};
 /// # Panics
 /// If the tables have other columns.
 pub fn load_customers(database: &Database, count: usize) {
-    let merchant = &database.tenants().ours.name;
+    load_customers_of(database, &database.tenants().ours, count);
+}
+
+/// As [`load_customers`], for any merchant.
+///
+/// # Panics
+/// If the tables have other columns.
+pub fn load_customers_of(database: &Database, merchant: &Merchant, count: usize) {
+    let merchant = &merchant.name;
     match database.kind() {
         Kind::Sqlite => {
             let path = database.url().strip_prefix("sqlite://").expect("the URL of a file");

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use diesel::{Connection as _, PgConnection};
 use roster_test_postgres::{Cluster, ClusterOptions, Template};
 use tempfile::TempDir;
 
@@ -44,8 +45,8 @@ pub struct Database {
 enum Cleanup {
     Folder(TempDir),
     Server(roster_test_postgres::Database),
-    /// The cluster, which another value owns, removes it.
-    Cluster,
+    /// Another value removes it: the cluster, or the database that this is another URL of.
+    Elsewhere,
 }
 
 impl Database {
@@ -84,9 +85,30 @@ impl Database {
     #[must_use]
     pub fn on_own_server() -> Option<(Self, Cluster)> {
         let cluster = Cluster::create(ClusterOptions { durable: true, tcp: false })?;
+        Some((Self::on(&cluster), cluster))
+    }
+
+    /// A prepared database on `cluster`. It ends with the cluster.
+    #[must_use]
+    pub fn on(cluster: &Cluster) -> Self {
         let url = cluster.create_database();
         let tenants = Some(Tenants::create(&url));
-        Some((Self { kind: Kind::Postgres, url, tenants, _cleanup: Cleanup::Cluster }, cluster))
+        Self { kind: Kind::Postgres, url, tenants, _cleanup: Cleanup::Elsewhere }
+    }
+
+    /// This database, reached by another URL, such as that of a proxy or of a standby. It must not outlive `self`.
+    #[must_use]
+    pub fn reached_by(&self, url: String) -> Self {
+        Self { kind: self.kind, url, tenants: self.tenants.clone(), _cleanup: Cleanup::Elsewhere }
+    }
+
+    /// Connects to the PostgreSQL database, as an administrator.
+    ///
+    /// # Panics
+    /// If it does not answer, or is a SQLite file.
+    #[must_use]
+    pub fn administrator(&self) -> PgConnection {
+        PgConnection::establish(&self.url).unwrap_or_else(|error| panic!("no connection to the database: {error}"))
     }
 
     /// An empty database of the same kind.

@@ -78,6 +78,12 @@ pub fn roster(url: &str, settings: &[(&str, &str)], arguments: &[&str]) -> Finis
     run(command(url, settings).args(arguments))
 }
 
+/// Starts a command of the program and does not wait for its end.
+#[must_use]
+pub fn launch(url: &str, settings: &[(&str, &str)], arguments: &[&str]) -> Process {
+    Process::spawn(command(url, settings).args(arguments))
+}
+
 /// Runs a command of the program that prints one JSON object.
 ///
 /// # Panics
@@ -110,7 +116,7 @@ impl Program {
     /// Starts the service and does not wait until it listens.
     #[must_use]
     pub fn launch(url: &str, settings: &[(&str, &str)]) -> Process {
-        Process::spawn(command(url, settings).arg("serve"))
+        launch(url, settings, &["serve"])
     }
 
     /// Waits until a service that was launched logs the address that it listens on.

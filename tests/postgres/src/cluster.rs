@@ -71,13 +71,35 @@ impl Cluster {
         Some(Self::make(&installation, options).expect("a PostgreSQL server could be made"))
     }
 
+    /// Makes and starts a hot standby of this server: it has the same databases, applies what this server commits, and
+    /// can be read meanwhile. It is durable and listens on TCP, and this server must do so too.
+    ///
+    /// # Panics
+    /// If this server refuses or is not running.
+    #[must_use]
+    pub fn standby(&self) -> Self {
+        let installation = Installation::find().expect("the installation of this server");
+        let options = ClusterOptions { durable: true, tcp: true };
+        Self::with_data(&installation, options, |account, folder| self.copy_to(&installation, account, folder))
+            .expect("a standby could be made")
+    }
+
     fn make(installation: &Installation, options: ClusterOptions) -> io::Result<Self> {
+        Self::with_data(installation, options, |account, folder| initialise(installation, account, folder, options))
+    }
+
+    /// Makes and starts a server whose folder `fill` provides with data.
+    fn with_data(
+        installation: &Installation,
+        options: ClusterOptions,
+        fill: impl FnOnce(Option<Account>, &Path) -> io::Result<()>,
+    ) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("roster-postgres-").tempdir()?;
         let account = Account::for_server(folder.path())?;
         if let Some(account) = account {
             account.own(folder.path())?;
         }
-        initialise(installation, account, folder.path(), options)?;
+        fill(account, folder.path())?;
         let port = if options.tcp { Some(ReservedPort::reserve()?) } else { None };
         let command = server_command(installation, folder.path(), options, port.as_ref());
         let log = statements::log_of(folder.path())?;
@@ -138,6 +160,16 @@ impl Cluster {
         self.running().stop_all();
     }
 
+    /// Stops one process of the server with SIGSTOP, such as one that serves a connection. Returns when it is stopped.
+    ///
+    /// # Panics
+    /// If it is no process of the server, or is not stopped in time.
+    pub fn freeze_process(&self, process: u32) {
+        assert!(self.processes().contains(&process), "{process} is no process of the server");
+        process::signal("STOP", &[process]);
+        process::wait_until(|| format!("the process {process} is not stopped"), || process::is_stopped(process));
+    }
+
     /// Continues a frozen server. Returns when none of its processes is stopped.
     ///
     /// # Panics
@@ -171,7 +203,9 @@ impl Cluster {
         self.url(&name)
     }
 
-    fn url(&self, database: &str) -> String {
+    /// The URL of a database on this server, whether or not it exists.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
         match &self.port {
             Some(port) => format!("postgresql://postgres@127.0.0.1:{}/{database}", port.number),
             None => self.server().url(database),
@@ -182,6 +216,15 @@ impl Cluster {
     pub(crate) fn server(&self) -> Server {
         let port = port_number(self.port.as_ref());
         Server::new(format!("postgresql:///postgres?host={}&port={port}&user=postgres", self.folder.display()))
+    }
+
+    /// Copies the data of this running server to `folder`, with the settings of a standby.
+    fn copy_to(&self, installation: &Installation, account: Option<Account>, folder: &Path) -> io::Result<()> {
+        let mut command = Command::new(installation.binary("pg_basebackup"));
+        command.args(["--username=postgres", "--write-recovery-conf", "--checkpoint=fast", "--no-sync"]);
+        command.arg("--host").arg(&self.folder).arg(format!("--port={}", port_number(self.port.as_ref())));
+        command.arg("--pgdata").arg(folder.join("data"));
+        run(command, account, folder)
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {
@@ -251,7 +294,13 @@ fn initialise(
         // Small segments are written faster. They also make `max_wal_size` small, and checkpoints frequent.
         command.arg("--wal-segsize=1");
     }
-    command.arg("--pgdata").arg(folder.join("data")).current_dir(folder).env("LC_ALL", "C");
+    command.arg("--pgdata").arg(folder.join("data"));
+    run(command, account, folder)
+}
+
+/// Runs a program of the installation in `folder`, as the account of the server, to its end.
+fn run(mut command: Command, account: Option<Account>, folder: &Path) -> io::Result<()> {
+    command.current_dir(folder).env("LC_ALL", "C");
     if let Some(account) = account {
         account.run(&mut command);
     }
@@ -259,7 +308,8 @@ fn initialise(
     if output.status.success() {
         return Ok(());
     }
-    Err(io::Error::other(format!("initdb failed: {}", String::from_utf8_lossy(&output.stderr))))
+    let (program, reason) = (command.get_program().display(), String::from_utf8_lossy(&output.stderr));
+    Err(io::Error::other(format!("{program} failed: {reason}")))
 }
 
 /// A port of 127.0.0.1 that no other process gets, even while the server is stopped.

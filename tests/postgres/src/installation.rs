@@ -31,6 +31,27 @@ impl Installation {
     }
 }
 
+/// A command that runs a client program of the installation that servers are started from, such as `pg_dump`.
+///
+/// # Panics
+/// If PostgreSQL is not installed.
+#[must_use]
+pub fn client_program(name: &str) -> Command {
+    Command::new(Installation::find().expect("an installed PostgreSQL").binary(name))
+}
+
+/// Lets `command` run as the account of the servers, which becomes the owner of `folder`: like PostgreSQL, what belongs to
+/// it refuses to run as root.
+///
+/// # Panics
+/// If this machine has no such account.
+pub fn run_as_server_account(command: &mut Command, folder: &Path) {
+    if let Some(account) = Account::for_server(folder).expect("an account for the server") {
+        account.own(folder).expect("a folder of this account");
+        account.run(command);
+    }
+}
+
 /// Debian installs each version in a folder of its own, outside the `PATH`.
 fn debian_folders() -> Vec<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();

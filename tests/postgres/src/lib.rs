@@ -1,7 +1,7 @@
 //! A real PostgreSQL server for tests. It is started from installed binaries and ends with the test process.
 //!
 //! [`database()`] gives a test an empty database and [`Template`] a prepared one, on one server that all tests of
-//! a process share. [`Cluster`] is a server for one test, which may stop, kill and freeze it.
+//! a process share. [`Cluster`] is a server for one test, which may stop, kill and freeze it, and make a standby of it.
 //!
 //! Environment variables:
 //!
@@ -22,4 +22,5 @@ mod statements;
 
 pub use cluster::{Cluster, ClusterOptions};
 pub use database::{Database, Template, database};
+pub use installation::{client_program, run_as_server_account};
 pub use statements::{Statement, read_statements};

@@ -9,9 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection as _;
+use diesel::dsl::sql;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Integer, Text};
 use roster_test_postgres::{Cluster, ClusterOptions, Template, database, read_statements};
 
 /// How long to wait for what takes milliseconds on a quiet machine.
@@ -78,6 +79,39 @@ fn every_process_of_a_frozen_server_is_stopped() {
     for client in clients {
         client.join().expect("the server answers every client");
     }
+}
+
+#[test]
+fn one_frozen_process_of_a_server_blocks_no_other() {
+    let Some(cluster) = Cluster::create(ClusterOptions::default()) else { return };
+    let url = cluster.create_database();
+    let (mut frozen, mut other) = (connect(&url), connect(&url));
+    let backend: i32 = diesel::select(sql::<Integer>("pg_backend_pid()")).get_result(&mut frozen).expect("its process");
+    let backend = backend.unsigned_abs();
+    cluster.freeze_process(backend);
+    assert_eq!(state(backend), "T");
+    other.batch_execute("SELECT 1").expect("another process answers");
+    cluster.thaw();
+    frozen.batch_execute("SELECT 1").expect("the process answers again");
+}
+
+#[test]
+fn a_standby_has_what_its_primary_commits_and_can_be_promoted() {
+    let Some(primary) = Cluster::create(ClusterOptions { tcp: true, durable: true }) else { return };
+    let url = primary.create_database();
+    let (_, name) = url.rsplit_once('/').expect("the name of the database");
+    let standby = primary.standby();
+    connect(&url).batch_execute("CREATE TABLE kept ()").expect("a table");
+    let mut connection = connect(&standby.url(name));
+    let end = Instant::now() + PATIENCE;
+    while connection.batch_execute("TABLE kept").is_err() {
+        assert!(Instant::now() < end, "the table has not arrived: {}", standby.log());
+        thread::sleep(Duration::from_millis(5));
+    }
+    connection.batch_execute("DROP TABLE kept").expect_err("a standby is read-only");
+    primary.freeze();
+    connection.batch_execute("SELECT pg_promote()").expect("a promotion");
+    connection.batch_execute("DROP TABLE kept").expect("a primary");
 }
 
 /// The state of a process, as in `ps`.

@@ -1,0 +1,141 @@
+//! Requests without a valid credential, many more than the service has room for, keep no caller out that has one.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use roster_tests::deadline::{TIMEOUT, until};
+use roster_tests::raw::{self, Connection, allow_open_files};
+use roster_tests::{App, Caller, Database, Kind};
+
+/// Connections of a flood, if the limit of open files allows as many.
+const CONNECTIONS: u64 = 3000;
+
+/// Open files that a test needs beside its connections.
+const OTHER_FILES: u64 = 500;
+
+/// Requests that each connection sends before it reads a response.
+const PIPELINED: usize = 4;
+
+/// Threads that serve the connections of a flood.
+const THREADS: usize = 4;
+
+/// Requests of the callers that have a key.
+const REQUESTS: usize = 54;
+
+/// Callers at a time that have a key.
+const CALLERS: usize = 6;
+
+#[test]
+#[ignore = "slow: make faults"]
+fn a_flood_of_readyz_denies_no_list_on_sqlite() {
+    Database::prepared(Kind::Sqlite).into_iter().for_each(a_flood_of_readyz_denies_no_list);
+}
+
+#[test]
+#[ignore = "slow: make faults"]
+fn a_flood_of_readyz_denies_no_list_on_postgres() {
+    Database::prepared(Kind::Postgres).into_iter().for_each(a_flood_of_readyz_denies_no_list);
+}
+
+fn a_flood_of_readyz_denies_no_list(database: Database) {
+    let app = App::start_with(database, &[("ROSTER__DATABASE__DEADLINE_MS", "5000")]);
+    app.native().get("/customers").is(200);
+    let request = raw::request("GET", "/readyz", &[], b"");
+    beside_a_flood(&app, |_| request.clone(), |caller| caller.get("/customers?limit=5").status);
+}
+
+#[test]
+#[ignore = "slow: make faults"]
+fn a_flood_of_unknown_keys_denies_no_known_one_on_sqlite() {
+    Database::prepared(Kind::Sqlite).into_iter().for_each(a_flood_of_unknown_keys_denies_no_known_one);
+}
+
+#[test]
+#[ignore = "slow: make faults"]
+fn a_flood_of_unknown_keys_denies_no_known_one_on_postgres() {
+    Database::prepared(Kind::Postgres).into_iter().for_each(a_flood_of_unknown_keys_denies_no_known_one);
+}
+
+fn a_flood_of_unknown_keys_denies_no_known_one(database: Database) {
+    // The known key is looked up again with nearly each request.
+    let short = [("ROSTER__DATABASE__DEADLINE_MS", "5000"), ("ROSTER__AUTH__KEY_CACHE_MS", "1")];
+    let app = App::start_with(database, &short);
+    app.native().get("/customers").is(200);
+    app.native().with_key(&unknown_key(0)).get("/customers").is(401);
+    let request = |number| {
+        let authorization = format!("Bearer {}", unknown_key(number));
+        raw::request("GET", "/v1/customers", &[("authorization", &authorization)], b"")
+    };
+    beside_a_flood(&app, request, |caller| caller.get("/customers?limit=5").status);
+}
+
+/// Asserts that `call` is answered 200 each time beside a flood of `request`s, which get consecutive numbers.
+fn beside_a_flood(app: &App, request: impl Fn(usize) -> Vec<u8> + Sync, call: fn(&Caller) -> u16) {
+    let connections = usize::try_from(CONNECTIONS.min(allow_open_files() - OTHER_FILES)).expect("a small number");
+    let flood = Flood { address: app.address(), sent: AtomicUsize::new(0), over: AtomicBool::new(false) };
+    let statuses: Vec<u16> = thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| flood.run(connections / THREADS, &request));
+        }
+        let all = connections / THREADS * THREADS * PIPELINED;
+        until("all connections have sent", TIMEOUT, || (flood.sent.load(Ordering::SeqCst) >= all).then_some(()));
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|_| scope.spawn(|| (0..REQUESTS / CALLERS).map(|_| call(&app.native())).collect::<Vec<_>>()))
+            .collect();
+        let statuses = callers.into_iter().flat_map(|caller| caller.join().expect("responses")).collect();
+        flood.over.store(true, Ordering::SeqCst);
+        statuses
+    });
+    let denied: Vec<_> = statuses.iter().filter(|status| **status != 200).collect();
+    let (count, sent) = (denied.len(), flood.sent.load(Ordering::SeqCst));
+    assert!(
+        denied.is_empty(),
+        "{count} of {REQUESTS} requests with a key were denied beside {sent} others: {denied:?}"
+    );
+}
+
+/// Requests over many connections at the same time.
+struct Flood {
+    address: SocketAddr,
+    sent: AtomicUsize,
+    over: AtomicBool,
+}
+
+impl Flood {
+    /// Sends on all connections, then reads on all of them, until the flood is over.
+    fn run(&self, connections: usize, request: &(impl Fn(usize) -> Vec<u8> + Sync)) {
+        let open = || Connection::open(self.address).expect("a service that listens");
+        let mut connections: Vec<_> = (0..connections).map(|_| open()).collect();
+        while !self.over.load(Ordering::SeqCst) {
+            for connection in &mut connections {
+                let first = self.sent.fetch_add(PIPELINED, Ordering::SeqCst);
+                let requests: Vec<u8> = (first..first + PIPELINED).flat_map(request).collect();
+                if connection.send(&requests).is_err() {
+                    *connection = open();
+                }
+            }
+            for connection in &mut connections {
+                let is_open = (0..PIPELINED).all(|_| matches!(connection.response(), Ok(Some(_))));
+                if !is_open {
+                    *connection = open();
+                }
+            }
+        }
+    }
+}
+
+/// A key that no merchant has, with a correct checksum: docs/SECURITY.md says how keys are made.
+fn unknown_key(number: usize) -> String {
+    let body = format!("sk_live_{number:030}");
+    let checksum = base62(crc32fast::hash(body.as_bytes()));
+    body + &checksum
+}
+
+/// Six digits to the base of 62.
+fn base62(number: u32) -> String {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let digit = |place: u32| char::from(DIGITS[(number / 62u32.pow(place) % 62) as usize]);
+    // 62 to the power of 5 is less than 2 to the power of 32.
+    (0..6).rev().map(digit).collect()
+}
