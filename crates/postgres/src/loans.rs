@@ -18,8 +18,13 @@ pub struct Loans {
 #[derive(Default)]
 struct State {
     next: u64,
-    /// Since when each is held.
-    since: HashMap<u64, Instant>,
+    held: HashMap<u64, Held>,
+}
+
+#[derive(Clone, Copy)]
+struct Held {
+    since: Instant,
+    generation: u64,
 }
 
 /// The right to hold a connection, until it is dropped.
@@ -35,29 +40,28 @@ impl Loans {
         Self { limit, term, state: Mutex::default(), returned: Condvar::new() }
     }
 
-    /// Waits until `end` for the right to hold a connection. Calls `on_overdue` if one that is held is overdue.
+    /// Waits until `end` for the right to hold a connection of `generation`. Calls `on_overdue` with the generation of each
+    /// that is overdue.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if all are held until then.
-    pub fn take(self: &Arc<Self>, end: Instant, on_overdue: impl Fn()) -> Result<Loan, StoreError> {
+    pub fn take(self: &Arc<Self>, generation: u64, end: Instant, on_overdue: impl Fn(u64)) -> Result<Loan, StoreError> {
         let mut state = self.lock();
         loop {
             let now = Instant::now();
-            let in_time = state.since.values().filter(|since| now.duration_since(**since) < self.term).count();
-            if in_time < state.since.len() {
-                on_overdue();
-            }
-            if in_time < self.limit {
+            let is_in_time = |held: &Held| now.duration_since(held.since) < self.term;
+            state.held.values().filter(|held| !is_in_time(held)).for_each(|held| on_overdue(held.generation));
+            if state.held.values().filter(|held| is_in_time(held)).count() < self.limit {
                 let number = state.next;
                 state.next += 1;
-                state.since.insert(number, now);
+                state.held.insert(number, Held { since: now, generation });
                 return Ok(Loan { loans: Arc::clone(self), number });
             }
             if now >= end {
                 return Err(StoreError::unavailable("all connections are in use"));
             }
             // The first of those that are held may become overdue before one is given back.
-            let overdue = state.since.values().map(|since| *since + self.term).filter(|due| *due > now).min();
+            let overdue = state.held.values().map(|held| held.since + self.term).filter(|due| *due > now).min();
             let wait = overdue.map_or(end, |due| due.min(end)).saturating_duration_since(now);
             (state, _) = self.returned.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner);
         }
@@ -70,20 +74,20 @@ impl Loans {
 }
 
 impl Loan {
-    /// Counts the time from now on: the connection is there only now.
-    pub fn restart(&self) {
-        self.loans.lock().since.insert(self.number, Instant::now());
+    /// Counts the time from now on: the connection, of this generation, is there only now.
+    pub fn restart(&self, generation: u64) {
+        self.loans.lock().held.insert(self.number, Held { since: Instant::now(), generation });
     }
 
     /// Whether another connection may have been opened in the place of this one.
     pub fn is_overdue(&self) -> bool {
-        self.loans.lock().since.get(&self.number).is_none_or(|since| since.elapsed() >= self.loans.term)
+        self.loans.lock().held.get(&self.number).is_none_or(|held| held.since.elapsed() >= self.loans.term)
     }
 }
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        self.loans.lock().since.remove(&self.number);
+        self.loans.lock().held.remove(&self.number);
         self.loans.returned.notify_one();
     }
 }
@@ -99,7 +103,7 @@ mod tests {
     #[test]
     fn as_many_may_be_held_as_the_limit_says() {
         let loans = Arc::new(Loans::new(2, LONG));
-        let take = || loans.take(Instant::now(), || panic!("none is overdue"));
+        let take = || loans.take(1, Instant::now(), |_| panic!("none is overdue"));
         let held = [take().expect("the first"), take().expect("the second")];
         assert!(take().is_err());
         drop(held);
@@ -109,10 +113,12 @@ mod tests {
     #[test]
     fn one_that_is_overdue_no_longer_counts_and_is_noticed() {
         let loans = Arc::new(Loans::new(1, Duration::from_millis(1)));
-        let noticed = Cell::new(false);
-        let first = loans.take(Instant::now(), || ()).expect("the first");
-        let second = loans.take(Instant::now() + LONG, || noticed.set(true)).expect("the first becomes overdue");
-        assert!(first.is_overdue() && noticed.get());
+        let noticed = Cell::new(None);
+        let first = loans.take(1, Instant::now(), |_| ()).expect("the first");
+        first.restart(2);
+        let notice = |generation| noticed.set(Some(generation));
+        let second = loans.take(3, Instant::now() + LONG, notice).expect("the first becomes overdue");
+        assert_eq!((first.is_overdue(), noticed.get()), (true, Some(2)));
         drop(second);
     }
 }

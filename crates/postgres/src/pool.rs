@@ -66,14 +66,15 @@ impl Pool {
     pub fn get(&self) -> Result<Borrowed, StoreError> {
         let end = Instant::now() + self.wait;
         // The server that made one connection silent has most likely made all of them so.
-        let loan = self.loans.take(end, || self.generations.retire_current())?;
+        let retire = |generation| self.generations.retire(generation);
+        let loan = self.loans.take(self.generations.current(), end, retire)?;
         loop {
             // Asks again after each pause: the pool opens a connection only when a caller asks, not while it waits. If
             // all connections broke while callers wait, no new one would be opened for them.
             let left = end.saturating_duration_since(Instant::now());
             match self.connections.get_timeout(left.min(LONGEST_PAUSE)) {
                 Ok(session) => {
-                    loan.restart();
+                    loan.restart(session.generation());
                     return Ok(Borrowed { session, loan });
                 }
                 Err(error) if left <= LONGEST_PAUSE => return Err(StoreError::unavailable(error.to_string())),

@@ -10,7 +10,7 @@ use diesel::dsl::sql;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::r2d2::{ManageConnection, R2D2Connection as _};
-use diesel::sql_types::Text;
+use diesel::sql_types::{Bool, Text};
 use roster_application::ports::StoreError;
 use tracing::{info, warn};
 
@@ -20,10 +20,8 @@ use crate::error::{Doubt, ErrorMessage, Fault, connection_message, doubt, messag
 /// How long a connection may be idle before it is tested when a caller takes it.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
-/// The least time between two retirements of all connections.
-///
-/// An error that stays, as of a server that has become read-only, would otherwise make every connection anew for every
-/// request.
+/// The least time between two retirements of all connections, and between two connections that are closed because their
+/// server is read-only: an error that stays must not make every connection anew for every request.
 const RETIRE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The most attempts to connect that wait at the same time, those included that were given up.
@@ -47,6 +45,9 @@ const SETTINGS: &str = "
     SET enable_mergejoin = off;
     SET enable_sort = off;
 ";
+
+/// Whether the server takes no writes: it is a standby, or was set to read-only.
+pub const IS_READ_ONLY: &str = "current_setting('transaction_read_only')::boolean";
 
 /// Opens connections.
 pub struct Connector {
@@ -85,6 +86,17 @@ struct Times {
     retired: Option<Instant>,
     /// When a connection was lost last. Those that were used before are tested before they are used again.
     lost: Option<Instant>,
+    /// When a connection was closed last because its server is read-only, to look for another server.
+    looked_for_primary: Option<Instant>,
+}
+
+/// What a server was when a connection to it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// It takes writes.
+    Primary,
+    /// It takes none: it is a standby, or was set to read-only.
+    ReadOnly,
 }
 
 /// Why a connection cannot be used.
@@ -140,7 +152,7 @@ impl Connector {
     /// # Errors
     /// [`SessionError::Connect`] with the message of PostgreSQL or libpq, which names the host, but contains neither the
     /// password nor values of rows. [`SessionError::Silent`] if there is no connection in time.
-    fn establish(&self) -> Result<PgConnection, SessionError> {
+    fn establish(&self) -> Result<(PgConnection, Role), SessionError> {
         let attempts = Arc::clone(&self.attempts);
         if attempts.fetch_add(1, Ordering::SeqCst) >= MAX_ATTEMPTS {
             attempts.fetch_sub(1, Ordering::SeqCst);
@@ -180,16 +192,18 @@ fn connect(conninfo: &Conninfo) -> Result<PgConnection, SessionError> {
     PgConnection::establish(conninfo.reveal()).map_err(|error| SessionError::Connect(connection_message(&error)))
 }
 
-fn set_up(mut connection: PgConnection, deadline: Duration) -> Result<PgConnection, SessionError> {
-    let settings = set_settings(&mut connection, deadline);
-    settings.map_err(|error| SessionError::Connect(message_of(&error)))?;
-    Ok(connection)
+fn set_up(mut connection: PgConnection, deadline: Duration) -> Result<(PgConnection, Role), SessionError> {
+    let role = set_settings(&mut connection, deadline);
+    let role = role.map_err(|error| SessionError::Connect(message_of(&error)))?;
+    Ok((connection, role))
 }
 
-fn set_settings(connection: &mut PgConnection, deadline: Duration) -> QueryResult<()> {
+fn set_settings(connection: &mut PgConnection, deadline: Duration) -> QueryResult<Role> {
     connection.batch_execute(SETTINGS)?;
     connection.batch_execute(&timeouts(deadline))?;
-    set_language(connection)
+    set_language(connection)?;
+    let is_read_only = diesel::select(sql::<Bool>(IS_READ_ONLY)).get_result(connection)?;
+    Ok(if is_read_only { Role::ReadOnly } else { Role::Primary })
 }
 
 /// diesel knows some errors by their English text.
@@ -231,13 +245,13 @@ impl ManageConnection for Connector {
         let generation = self.generations.current();
         let connected = self.establish();
         self.log_change(connected.as_ref().err());
-        Ok(Session {
-            connection: connected?,
-            generation,
-            generations: Arc::clone(&self.generations),
-            is_lost: false,
-            used_at: Instant::now(),
-        })
+        let (connection, role) = connected?;
+        let generation = match role {
+            Role::Primary => self.generations.with_primary(generation),
+            Role::ReadOnly => generation,
+        };
+        let generations = Arc::clone(&self.generations);
+        Ok(Session { connection, generation, generations, is_lost: false, used_at: Instant::now() })
     }
 
     fn is_valid(&self, session: &mut Session) -> Result<(), SessionError> {
@@ -270,7 +284,7 @@ impl Session {
             Fault::Query(error) => {
                 match doubt(&error) {
                     Doubt::None => {}
-                    Doubt::Server => self.retire(),
+                    Doubt::Server => self.is_lost |= self.generations.may_look_for_primary(),
                     Doubt::Connection => {
                         self.is_lost = true;
                         self.retire();
@@ -279,6 +293,11 @@ impl Session {
                 store_error(&error)
             }
         })
+    }
+
+    /// How many times all connections had been retired when it was made.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     fn is_stale(&self) -> bool {
@@ -291,18 +310,14 @@ impl Session {
 }
 
 impl Generations {
-    fn current(&self) -> u64 {
+    /// The generation of the connections that are made now.
+    pub fn current(&self) -> u64 {
         self.current.load(Ordering::SeqCst)
-    }
-
-    /// Retires the connections that there are now.
-    pub fn retire_current(&self) {
-        self.retire(self.current());
     }
 
     /// Ends `generation`, unless it has ended already, or another has a moment ago: a connection that is found to be lost
     /// later must not end the next generation.
-    fn retire(&self, generation: u64) {
+    pub fn retire(&self, generation: u64) {
         let mut times = self.times();
         let now = Instant::now();
         times.lost = Some(now);
@@ -312,6 +327,28 @@ impl Generations {
             self.current.store(generation + 1, Ordering::SeqCst);
             warn!("a connection to PostgreSQL was lost or is in doubt; all are made anew");
         }
+    }
+
+    /// Whether a connection to a read-only server should be closed, so that a new one can find the new primary.
+    fn may_look_for_primary(&self) -> bool {
+        let mut times = self.times();
+        let now = Instant::now();
+        let may = times.looked_for_primary.is_none_or(|looked| now.duration_since(looked) >= RETIRE_INTERVAL);
+        if may {
+            times.looked_for_primary = Some(now);
+        }
+        may
+    }
+
+    /// The generation of a new connection that takes writes. If such a connection was looked for, those to the read-only
+    /// server are retired.
+    fn with_primary(&self, generation: u64) -> u64 {
+        let was_looked_for = self.times().looked_for_primary.take().is_some();
+        if !was_looked_for {
+            return generation;
+        }
+        self.retire(generation);
+        self.current()
     }
 
     /// Whether a connection was lost after this time.

@@ -10,7 +10,7 @@ use roster_application::ports::{Store, StoreError, Verdict, Work, rerun_lost_rac
 use crate::conninfo::Conninfo;
 use crate::migrations;
 use crate::pool::Pool;
-use crate::session::Connector;
+use crate::session::{Connector, IS_READ_ONLY};
 use crate::unit_of_work::PostgresUnitOfWork;
 
 /// How to reach a database.
@@ -88,7 +88,7 @@ impl Store for PostgresStore {
     }
 
     fn ping(&self) -> Result<(), StoreError> {
-        let is_read_only = sql::<Bool>("current_setting('transaction_read_only')::boolean");
+        let is_read_only = sql::<Bool>(IS_READ_ONLY);
         let is_read_only =
             self.check.get()?.run(|connection| Ok(diesel::select(is_read_only).get_result(connection)?))?;
         if is_read_only { Err(StoreError::ReadOnly) } else { Ok(()) }
