@@ -120,6 +120,8 @@ pub struct ApiKey {
     pub last_used_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// The key that was created in its place, once it was rotated.
+    pub successor: Option<ApiKeyId>,
 }
 
 impl ApiKey {

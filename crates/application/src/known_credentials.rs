@@ -1,7 +1,7 @@
 //! A cache of credentials that were accepted a moment ago, so that the next request with one needs no look-up.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use moka::sync::Cache;
@@ -23,15 +23,23 @@ pub(crate) struct KnownCredentials {
     lifetime: Duration,
     keys: Cache<Digest, Arc<CachedKey>>,
     merchants: Cache<MerchantId, Instant>,
+    /// How many times a key was evicted. Held while a key is cached or evicted, so that neither comes in between.
+    evictions: Mutex<u64>,
     /// The last use of each key that waits to be written.
     uses: Mutex<HashMap<ApiKeyId, ApiKeyUse>>,
+}
+
+/// The moment at which a look-up began, before it read anything.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LookUp {
+    began: Instant,
+    evictions: u64,
 }
 
 /// A cached key.
 struct CachedKey {
     principal: Principal,
     id: ApiKeyId,
-    expires_at: Option<Timestamp>,
     /// The last use that is written or waits to be written.
     last_used_at: Mutex<Option<Timestamp>>,
     /// When the look-up began; the key was usable then.
@@ -45,40 +53,61 @@ impl KnownCredentials {
             lifetime,
             keys: Cache::builder().max_capacity(CAPACITY).time_to_live(lifetime).build(),
             merchants: Cache::builder().max_capacity(CAPACITY).time_to_live(lifetime).build(),
+            evictions: Mutex::default(),
             uses: Mutex::default(),
         }
+    }
+
+    /// Begins a look-up. Call it before the store is read.
+    pub(crate) fn begin_look_up(&self) -> LookUp {
+        LookUp { began: Instant::now(), evictions: *self.evictions() }
     }
 
     /// The principal of a cached key; notes that the key was used.
     pub(crate) fn principal(&self, digest: &Digest, now: Timestamp) -> Option<Principal> {
         let cached = self.keys.get(digest)?;
-        let is_valid = self.is_fresh(cached.looked_up) && cached.expires_at.is_none_or(|end| now < end);
+        let is_valid = self.is_fresh(cached.looked_up) && cached.principal.expires_at.is_none_or(|end| now < end);
         is_valid.then(|| {
             self.note_use(&cached, now);
-            cached.principal
+            cached.principal.clone()
         })
     }
 
-    /// Caches a usable key whose look-up began at `looked_up`, and notes that it was used.
-    pub(crate) fn cache_key(&self, key: &ApiKey, looked_up: Instant, now: Timestamp) -> Principal {
-        let principal = Principal { tenant: key.tenant, scopes: key.scopes, api_key: Some(key.id) };
-        let cached = Arc::new(CachedKey {
-            principal,
-            id: key.id,
+    /// Caches a usable key that `look_up` found, and notes that it was used.
+    ///
+    /// A key that was evicted since the look-up began is not cached: the look-up may have read it before it was revoked.
+    /// Nor is any other key then; the next request looks it up again.
+    pub(crate) fn cache_key(&self, key: &ApiKey, look_up: LookUp, now: Timestamp) -> Principal {
+        let principal = Principal {
+            tenant: key.tenant,
+            scopes: key.scopes,
             expires_at: key.expires_at,
+            api_key: Some(key.id),
+            token: None,
+        };
+        let cached = Arc::new(CachedKey {
+            principal: principal.clone(),
+            id: key.id,
             last_used_at: Mutex::new(key.last_used_at),
-            looked_up,
+            looked_up: look_up.began,
         });
         self.note_use(&cached, now);
-        if self.is_fresh(looked_up) {
+        let evictions = self.evictions();
+        if self.is_fresh(look_up.began) && *evictions == look_up.evictions {
             self.keys.insert(key.digest, cached);
         }
         principal
     }
 
-    /// Evicts a key that was revoked or rotated.
+    /// Evicts a key that was revoked or rotated. Call it after the commit.
     pub(crate) fn evict_key(&self, digest: &Digest) {
+        let mut evictions = self.evictions();
+        *evictions += 1;
         self.keys.invalidate(digest);
+    }
+
+    fn evictions(&self) -> MutexGuard<'_, u64> {
+        self.evictions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a merchant is cached, which means that it exists.
@@ -86,10 +115,10 @@ impl KnownCredentials {
         self.merchants.get(&merchant).is_some_and(|looked_up| self.is_fresh(looked_up))
     }
 
-    /// Caches a merchant that was found and whose look-up began at `looked_up`.
-    pub(crate) fn cache_merchant(&self, merchant: MerchantId, looked_up: Instant) {
-        if self.is_fresh(looked_up) {
-            self.merchants.insert(merchant, looked_up);
+    /// Caches a merchant that `look_up` found.
+    pub(crate) fn cache_merchant(&self, merchant: MerchantId, look_up: LookUp) {
+        if self.is_fresh(look_up.began) {
+            self.merchants.insert(merchant, look_up.began);
         }
     }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 pub use api_key::{ApiKey, ApiKeySecret, Digest};
 pub use page::{Page, PageSize};
-pub use principal::Principal;
+pub use principal::{Grant, Principal};
 pub use scope::{Scope, ScopeError, Scopes};
 pub use use_cases::*;
 

@@ -8,7 +8,7 @@ use roster_application::ports::{Retry, StoreError, Taken};
 use roster_application::{
     AuthenticateError, CreateApiKeyError, ListSubscriptionsError, RotateApiKeyError, Scope, WriteError,
 };
-use roster_domain::{CustomerId, Rule};
+use roster_domain::{ApiKeyId, CustomerId, Rule, Timestamp};
 use roster_executor::ExecuteError;
 
 use crate::middleware::limits::Limit;
@@ -42,6 +42,10 @@ pub(crate) enum Failure {
     KeyEnded,
     /// Too many requests wait for the database. This one was not started.
     Overloaded,
+    /// The API key was rotated before; this key has come into its place.
+    KeyHasSuccessor(ApiKeyId),
+    /// The new API key would outlive the caller's, which expires at this time.
+    OutlivesCaller(Timestamp),
     /// The database did not answer in time. A write may have happened.
     Unavailable,
     /// The database takes no writes at present.
@@ -153,7 +157,7 @@ impl From<BodyFailure> for Failure {
 impl From<AuthenticateError> for Failure {
     fn from(error: AuthenticateError) -> Self {
         match error {
-            AuthenticateError::Refused => Self::Unauthorized,
+            AuthenticateError::Refused(_) => Self::Unauthorized,
             AuthenticateError::Store(error) => error.into(),
         }
     }
@@ -186,6 +190,7 @@ impl From<CreateApiKeyError> for Failure {
     fn from(error: CreateApiKeyError) -> Self {
         match error {
             CreateApiKeyError::BeyondScope(scope) => Self::MissingScope(scope),
+            CreateApiKeyError::Outlives(end) => Self::OutlivesCaller(end),
             CreateApiKeyError::Expired => Self::Invalid(vec![Fault {
                 place: Place::Body(Pointer::default().key("expires_at")),
                 code: "not_in_the_future",
@@ -206,8 +211,10 @@ impl From<RotateApiKeyError> for Failure {
     fn from(error: RotateApiKeyError) -> Self {
         match error {
             RotateApiKeyError::NotFound => Self::KeyNotFound,
+            RotateApiKeyError::HasSuccessor(successor) => Self::KeyHasSuccessor(successor),
             RotateApiKeyError::Ended => Self::KeyEnded,
             RotateApiKeyError::BeyondScope(scope) => Self::MissingScope(scope),
+            RotateApiKeyError::Outlives(end) => Self::OutlivesCaller(end),
             RotateApiKeyError::Create(error) => error.into(),
             RotateApiKeyError::Store(error) => error.into(),
         }

@@ -73,6 +73,11 @@ pub(crate) fn add_headers(failure: &Failure, response: &mut HttpResponse) {
                 headers.insert(header::WWW_AUTHENTICATE, lacking);
             }
         }
+        // No scope would help (RFC 6750 §3.1).
+        Failure::OutlivesCaller(_) => {
+            let lacking = HeaderValue::from_static("Bearer error=\"insufficient_scope\"");
+            headers.insert(header::WWW_AUTHENTICATE, lacking);
+        }
         Failure::MethodNotAllowed(methods) => {
             if let Ok(methods) = HeaderValue::try_from(methods) {
                 headers.insert(header::ALLOW, methods);
@@ -90,6 +95,7 @@ pub(crate) fn add_headers(failure: &Failure, response: &mut HttpResponse) {
         | Failure::Taken(_)
         | Failure::KeyNotFound
         | Failure::KeyEnded
+        | Failure::KeyHasSuccessor(_)
         | Failure::Internal => {}
     }
 }

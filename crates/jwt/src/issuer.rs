@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
@@ -42,7 +43,7 @@ pub struct Settings {
 /// An issuer whose tokens are accepted; its settings are valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issuer {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) audience: Vec<String>,
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) keys: Keys,
@@ -134,9 +135,9 @@ impl Faults {
     }
 }
 
-fn name(name: Option<&str>) -> Result<String, String> {
+fn name(name: Option<&str>) -> Result<Arc<str>, String> {
     let name = name.filter(|name| !name.is_empty()).ok_or("must be the name that the claim iss has")?;
-    Ok(name.to_owned())
+    Ok(name.into())
 }
 
 fn audience(audience: &[String]) -> Result<Vec<String>, String> {

@@ -1,7 +1,9 @@
 //! A token as the client sent it, and its claims.
 
+use std::sync::Arc;
+
 use jsonwebtoken::Algorithm;
-use roster_application::ports::TokenClaims;
+use roster_application::ports::{TokenClaims, TokenFault, TokenHolder};
 use roster_application::{Scopes, json};
 use roster_domain::{Environment, Json, MerchantId, Number, Object, Tenant, Timestamp};
 
@@ -53,19 +55,44 @@ impl<'a> Token<'a> {
     }
 
     /// The claims, if they are valid for `issuer` at `now`. The caller must check the signature as well.
-    pub(crate) fn claims_of(&self, issuer: &Issuer, now: Timestamp) -> Option<TokenClaims> {
+    ///
+    /// # Errors
+    /// The first rule that they break.
+    pub(crate) fn claims_of(&self, issuer: &Issuer, now: Timestamp) -> Result<TokenClaims, TokenFault> {
+        self.check_validity(issuer, now)?;
         let claim = |name: &str| self.claims.get(name);
-        let for_us = self.issuer() == Some(&issuer.name) && names_one_of(claim("aud")?, &issuer.audience);
-        let expired = time(claim("exp")?)?.plus(issuer.leeway) <= now;
+        let merchant = claim(&issuer.claims.merchant).and_then(text).and_then(|id| MerchantId::parse(id).ok());
+        let environment =
+            claim(&issuer.claims.environment).and_then(text).and_then(|name| Environment::parse(name).ok());
+        let tenant = Tenant {
+            merchant: merchant.ok_or(TokenFault::Merchant)?,
+            environment: environment.ok_or(TokenFault::Environment)?,
+        };
+        let scopes = claim(&issuer.claims.scope).map_or(Some(Scopes::NONE), scopes).ok_or(TokenFault::Scope)?;
+        Ok(TokenClaims { tenant, scopes, holder: Arc::new(self.holder(issuer)) })
+    }
+
+    /// Checks for whom and when the token is valid.
+    fn check_validity(&self, issuer: &Issuer, now: Timestamp) -> Result<(), TokenFault> {
+        let claim = |name: &str| self.claims.get(name);
+        if self.issuer() != Some(&*issuer.name) {
+            return Err(TokenFault::UnknownIssuer);
+        }
+        if !claim("aud").is_some_and(|audience| names_one_of(audience, &issuer.audience)) {
+            return Err(TokenFault::Audience);
+        }
+        if claim("exp").and_then(time).is_none_or(|end| end.plus(issuer.leeway) <= now) {
+            return Err(TokenFault::Expired);
+        }
         let latest = now.plus(issuer.leeway);
         let started = |name| claim(name).is_none_or(|from| time(from).is_some_and(|from| from <= latest));
-        if !for_us || expired || !started("nbf") || !started("iat") {
-            return None;
-        }
-        let merchant = MerchantId::parse(text(claim(&issuer.claims.merchant)?)?).ok()?;
-        let environment = Environment::parse(text(claim(&issuer.claims.environment)?)?).ok()?;
-        let scopes = claim(&issuer.claims.scope).map_or(Some(Scopes::NONE), scopes)?;
-        Some(TokenClaims { tenant: Tenant { merchant, environment }, scopes })
+        if started("nbf") && started("iat") { Ok(()) } else { Err(TokenFault::NotYetValid) }
+    }
+
+    fn holder(&self, issuer: &Issuer) -> TokenHolder {
+        let subject = self.claims.get("sub").and_then(text);
+        let subject = subject.map(|subject| subject.chars().take(TokenHolder::MAX_SUBJECT).collect());
+        TokenHolder { issuer: Arc::clone(&issuer.name), subject }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
-use roster_application::ports::{TokenClaims, TokenError, TokenVerifier};
+use roster_application::ports::{TokenClaims, TokenError, TokenFault, TokenRefusal, TokenVerifier};
 use roster_domain::Timestamp;
 
 use crate::issuer::{Issuer, Keys};
@@ -57,17 +57,19 @@ impl Tokens {
 
     fn issuer_of(&self, token: &Token<'_>) -> Option<&Trusted> {
         let name = token.issuer()?;
-        self.0.iter().find(|trusted| trusted.issuer.name == name)
+        self.0.iter().find(|trusted| &*trusted.issuer.name == name)
     }
 }
 
 impl TokenVerifier for Tokens {
     fn verify(&self, token: &str, now: Timestamp) -> Result<TokenClaims, TokenError> {
-        let token = Token::read(token).ok_or(TokenError::Refused)?;
-        let trusted = self.issuer_of(&token).ok_or(TokenError::Refused)?;
+        let nameless = |reason| TokenError::Refused(TokenRefusal { reason, issuer: None });
+        let token = Token::read(token).ok_or(nameless(TokenFault::NotAToken))?;
+        let trusted = self.issuer_of(&token).ok_or(nameless(TokenFault::UnknownIssuer))?;
         // Claims before the signature: a token that is refused anyway must not cause a fetch of keys.
-        let claims = token.claims_of(&trusted.issuer, now).ok_or(TokenError::Refused)?;
-        if trusted.has_signed(&token)? { Ok(claims) } else { Err(TokenError::Refused) }
+        let claims = token.claims_of(&trusted.issuer, now).map_err(|reason| trusted.refuse(reason))?;
+        trusted.check_signature(&token)?;
+        Ok(claims)
     }
 
     fn fetch_keys(&self, token: &str) {
@@ -84,7 +86,7 @@ impl Trusted {
             Keys::One { key, id } => KeySource::One { key: key.clone(), id: id.clone() },
             Keys::File(path) => {
                 let unusable =
-                    |error: FetchError| StartError::Keys { issuer: issuer.name.clone(), reason: error.to_string() };
+                    |error: FetchError| StartError::Keys { issuer: issuer.name.to_string(), reason: error.to_string() };
                 let keys = PublishedKeys::open(&issuer.name, path, FetchPolicy::USUAL).map_err(unusable)?;
                 KeySource::Published { keys: Arc::new(keys), _refresh: None }
             }
@@ -100,28 +102,42 @@ impl Trusted {
         Ok(Self { issuer, keys })
     }
 
-    /// Whether the token has the signature of this issuer.
-    fn has_signed(&self, token: &Token<'_>) -> Result<bool, TokenError> {
+    fn refuse(&self, reason: TokenFault) -> TokenError {
+        TokenError::Refused(self.refusal(reason))
+    }
+
+    fn refusal(&self, reason: TokenFault) -> TokenRefusal {
+        TokenRefusal { reason, issuer: Some(Arc::clone(&self.issuer.name)) }
+    }
+
+    /// Checks that the token has the signature of this issuer.
+    fn check_signature(&self, token: &Token<'_>) -> Result<(), TokenError> {
         if !self.issuer.algorithms.contains(&token.algorithm) {
-            return Ok(false);
+            return Err(self.refuse(TokenFault::Algorithm));
         }
         let by = |key: &Key| key.has_signed(token.message, token.signature, token.algorithm);
-        let named = token.key_id.as_deref();
-        match (&self.keys, named) {
+        let signed = match (&self.keys, token.key_id.as_deref()) {
             (KeySource::One { key, id }, named) => {
-                Ok(named.is_none_or(|named| id.as_deref() == Some(named)) && by(key))
+                named.is_none_or(|named| id.as_deref() == Some(named)).then(|| by(key))
             }
-            (KeySource::Published { .. }, None) => Ok(false),
+            (KeySource::Published { .. }, None) => None,
             (KeySource::Published { keys, .. }, Some(named)) => {
                 let check =
                     || keys.with(|keys| keys.has(named).then(|| keys.key(named, token.algorithm).is_some_and(by)));
                 match check() {
-                    Some(signed) => Ok(signed),
-                    None if keys.fetch_may_help() => Err(TokenError::UnknownKey),
+                    None if keys.fetch_may_help() => {
+                        return Err(TokenError::UnknownKey(self.refusal(TokenFault::UnknownKey)));
+                    }
                     // Another thread may have fetched the key between the lookup and `fetch_may_help`.
-                    None => Ok(check() == Some(true)),
+                    None => check(),
+                    signed => signed,
                 }
             }
+        };
+        match signed {
+            Some(true) => Ok(()),
+            Some(false) => Err(self.refuse(TokenFault::Signature)),
+            None => Err(self.refuse(TokenFault::UnknownKey)),
         }
     }
 }

@@ -52,6 +52,7 @@ impl ApiKeyRepository for MemoryUnitOfWork<'_> {
         self.call(|rows| {
             if let Some(stored) = rows.api_key(key.tenant, key.id) {
                 (stored.expires_at, stored.revoked_at) = (key.expires_at, key.revoked_at);
+                stored.successor = key.successor;
             }
             Ok(())
         })

@@ -36,6 +36,9 @@ pub trait Interceptor: Send + Sync {
         let _ = keys;
         Ok(())
     }
+
+    /// After work without a transaction, before its caller learns of it.
+    fn after_direct_work(&self) {}
 }
 
 /// A memory store whose calls pass through an [`Interceptor`].
@@ -61,7 +64,9 @@ impl<I: Interceptor> Store for InterceptedStore<I> {
 
     fn run_direct(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
         self.interceptor.before_work()?;
-        self.store.run_direct(&mut |uow| work(&mut Intercepted { uow, interceptor: &self.interceptor }))
+        let done = self.store.run_direct(&mut |uow| work(&mut Intercepted { uow, interceptor: &self.interceptor }));
+        self.interceptor.after_direct_work();
+        done
     }
 
     fn ping(&self) -> Result<(), StoreError> {

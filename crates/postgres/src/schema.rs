@@ -46,6 +46,7 @@ mod tables {
             expires_at: Option<DateTime<Utc>> => Nullable<Timestamptz>,
             last_used_at: Option<DateTime<Utc>> => Nullable<Timestamptz>,
             revoked_at: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+            successor_id: Option<Uuid> => Nullable<diesel::sql_types::Uuid>,
         }
     }
 

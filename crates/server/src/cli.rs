@@ -153,7 +153,8 @@ Examples:
 
     /// Replace a key with a new one; the old key stays valid for a while
     ///
-    /// The new key has the name and the scopes of the old one, and is valid for as long, counted from now.
+    /// The new key has the name and the scopes of the old one, and ends when that would have ended. With an overlap of 0s
+    /// the old key is revoked. A key is rotated once; rotate the new one in turn.
     #[command(after_help = "\
 Examples:
   roster keys rotate key_… --overlap 24h

@@ -138,7 +138,13 @@ fn a_rotated_key_stays_valid_for_the_overlap() {
     assert!(program.run(&["keys", "rotate", text(&new, "id")]).expect_success().contains("sk_test_"));
     program.run(&["keys", "revoke", text(&old, "id")]).expect_success();
     let message = program.run(&["keys", "rotate", text(&old, "id")]).expect_failure(1);
-    let id = text(&old, "id");
+    let (id, new) = (text(&old, "id"), text(&new, "id"));
+    let reason = format!("the key was rotated before: {new} has come into its place");
+    assert_eq!(message, format!("roster: no key was made in the place of {id}: {reason}\n"));
+    let lone = program.run(&create).expect_json();
+    let id = text(&lone, "id");
+    program.run(&["keys", "revoke", id]).expect_success();
+    let message = program.run(&["keys", "rotate", id]).expect_failure(1);
     assert_eq!(message, format!("roster: no key was made in the place of {id}: the key is revoked or has expired\n"));
 }
 

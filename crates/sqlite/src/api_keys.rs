@@ -61,6 +61,7 @@ impl ApiKeyRepository for SqliteUnitOfWork<'_> {
                 .set((
                     api_keys::expires_at.eq(key.expires_at.map(Time::from)),
                     api_keys::revoked_at.eq(key.revoked_at.map(Time::from)),
+                    api_keys::successor_id.eq(key.successor.map(|successor| Id(successor.uuid()))),
                 ))
                 .execute(connection)?;
             Ok(())

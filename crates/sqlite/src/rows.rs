@@ -60,6 +60,16 @@ impl Column<Uuid> for Id {
     }
 }
 
+impl Column<Option<Uuid>> for Option<Id> {
+    fn pack(id: Option<Uuid>) -> Self {
+        id.map(Id)
+    }
+
+    fn unpack(self) -> Option<Uuid> {
+        self.map(Column::unpack)
+    }
+}
+
 /// A time as a column has it: microseconds since 1970, always whole milliseconds.
 #[derive(Debug, Clone, Copy, AsExpression, FromSqlRow)]
 #[diesel(sql_type = BigInt)]

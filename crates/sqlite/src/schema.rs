@@ -46,6 +46,7 @@ mod tables {
             expires_at: Option<Time> => Nullable<BigInt>,
             last_used_at: Option<Time> => Nullable<BigInt>,
             revoked_at: Option<Time> => Nullable<BigInt>,
+            successor_id: Option<Id> => Nullable<Binary>,
         }
     }
 

@@ -123,6 +123,7 @@ fn call_api_keys(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
         expires_at: None,
         last_used_at: None,
         revoked_at: None,
+        successor: None,
     };
     unit_of_work.api_keys().insert(&key)?;
     unit_of_work.api_keys().find(&[key.digest, key.digest])?;

@@ -7,7 +7,11 @@ use roster_application::{ApiKey, Digest, Scope, Scopes};
 use roster_domain::{ApiKeyId, Tenant, Timestamp};
 
 use crate::actions::{insert_api_key, new_tenant, start, walk};
+use crate::race::{Racer, race};
 use crate::samples::{at, name, other_environment};
+
+const ROUNDS: usize = 10;
+const RACERS: usize = 8;
 
 pub fn a_key_comes_back_as_it_was_made(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
@@ -19,6 +23,7 @@ pub fn a_key_comes_back_as_it_was_made(store: &Arc<dyn Store>) {
         expires_at: Some(at(2)),
         last_used_at: Some(at(4)),
         revoked_at: Some(at(3)),
+        successor: Some(samples.api_key(tenant).id),
         ..samples.api_key(other_environment(tenant))
     };
     let extreme = ApiKey {
@@ -136,7 +141,7 @@ pub fn only_its_own_tenant_locks_a_key(store: &Arc<dyn Store>) {
     assert_eq!(lock(store, tenant, samples.api_key(tenant).id), None);
 }
 
-pub fn an_update_writes_expiry_and_revocation_of_one_key_only(store: &Arc<dyn Store>) {
+pub fn an_update_writes_expiry_revocation_and_successor_of_one_key_only(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
     let elsewhere = new_tenant(store, &samples);
     let key = ApiKey { name: Some(name("ci")), expires_at: Some(at(9)), ..samples.api_key(tenant) };
@@ -144,12 +149,16 @@ pub fn an_update_writes_expiry_and_revocation_of_one_key_only(store: &Arc<dyn St
     for key in [&key, &other] {
         insert_api_key(store, key).expect("a new key");
     }
-    let ended = ApiKey { expires_at: Some(at(7)), revoked_at: Some(at(5)), ..key.clone() };
+    let successor = Some(other.id);
+    let ended = ApiKey { expires_at: Some(at(7)), revoked_at: Some(at(5)), successor, ..key.clone() };
     update(store, &ApiKey { name: None, scopes: Scopes::NONE, last_used_at: Some(at(1)), ..ended.clone() });
     assert_eq!(find(store, &[key.digest, other.digest]), [Some(ended.clone()), Some(other.clone())]);
     // Nothing happens to the key of another tenant.
     for stranger in [elsewhere, other_environment(tenant)] {
-        update(store, &ApiKey { tenant: stranger, expires_at: None, revoked_at: None, ..ended.clone() });
+        update(
+            store,
+            &ApiKey { tenant: stranger, expires_at: None, revoked_at: None, successor: None, ..ended.clone() },
+        );
     }
     assert_eq!(find(store, &[key.digest, other.digest]), [Some(ended), Some(other)]);
 }
@@ -172,6 +181,35 @@ pub fn a_use_is_written_once_a_minute(store: &Arc<dyn Store>) {
         assert_eq!(last_used(millis), Some(at(written)), "used at {millis}");
     }
     assert_eq!(find(store, &[unused.digest]), [Some(unused)]);
+}
+
+/// Each transaction locks the key and gives it a successor if it has none, as a rotation does.
+pub fn of_many_transactions_that_lock_a_key_one_finds_it_without_a_successor(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    for round in 0..ROUNDS {
+        let key = samples.api_key(tenant);
+        insert_api_key(store, &key).expect("a new key");
+        let racers = (0..RACERS).map(|_| -> Racer<(ApiKeyId, bool)> {
+            let (key, own) = (key.clone(), samples.api_key(tenant).id);
+            Box::new(move |store| (own, succeed(store, &key, own)))
+        });
+        let won: Vec<_> = race(store, racers.collect()).into_iter().filter(|(_, won)| *won).collect();
+        let stored = find(store, &[key.digest]).remove(0).expect("the key");
+        assert_eq!(won.iter().map(|(own, _)| Some(*own)).collect::<Vec<_>>(), [stored.successor], "round {round}");
+    }
+}
+
+/// Gives a key a successor, unless it has one.
+fn succeed(store: &Arc<dyn Store>, key: &ApiKey, successor: ApiKeyId) -> bool {
+    let succeeded: Result<bool, StoreError> = store.transaction(|uow| {
+        let stored = uow.api_keys().lock(key.tenant, key.id)?.expect("the key");
+        if stored.successor.is_some() {
+            return Ok(false);
+        }
+        uow.api_keys().update(&ApiKey { successor: Some(successor), ..stored })?;
+        Ok(true)
+    });
+    succeeded.expect("an answer")
 }
 
 fn find(store: &Arc<dyn Store>, digests: &[Digest]) -> Vec<Option<ApiKey>> {

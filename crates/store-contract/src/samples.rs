@@ -71,6 +71,7 @@ impl Samples {
             expires_at: None,
             last_used_at: None,
             revoked_at: None,
+            successor: None,
         }
     }
 }

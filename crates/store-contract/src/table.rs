@@ -165,7 +165,8 @@ macro_rules! __contract_table {
                 the_list_of_a_tenant_without_keys_is_empty
                 the_tenant_of_a_key_is_found_by_its_id_alone
                 only_its_own_tenant_locks_a_key
-                an_update_writes_expiry_and_revocation_of_one_key_only
+                an_update_writes_expiry_revocation_and_successor_of_one_key_only
+                of_many_transactions_that_lock_a_key_one_finds_it_without_a_successor
                 a_use_is_written_once_a_minute
             }
             transactions {

@@ -1,6 +1,8 @@
 //! API keys: created, listed, rotated, used and revoked, over HTTP and by command.
 
 use std::collections::BTreeSet;
+use std::sync::Barrier;
+use std::thread;
 
 use roster_tests::app::create_key;
 use roster_tests::client::{Caller, Surface};
@@ -14,8 +16,12 @@ use crate::routes::assert_error;
 on_both_databases! {
     a_new_key_gives_access_to_its_tenant_and_is_shown_once,
     a_key_cannot_grant_a_scope_that_it_lacks,
+    a_key_that_expires_makes_no_key_that_outlives_it,
     keys_are_listed_page_by_page_without_their_secrets,
     a_rotated_key_is_valid_until_the_overlap_ends,
+    a_rotation_that_is_sent_again_names_the_successor,
+    of_rotations_at_once_on_two_instances_exactly_one_makes_a_key,
+    a_key_that_is_rotated_without_overlap_is_revoked_in_its_row,
     a_revoked_key_is_refused_at_once_and_soon_by_other_instances,
     a_key_of_another_tenant_is_404,
     every_wrong_field_of_a_key_is_named,
@@ -85,6 +91,26 @@ fn a_key_cannot_grant_a_scope_that_it_lacks(database: Database) {
     assert_eq!(manager.post("/api_keys", json!({ "scopes": [] })).expect(201).json()["environment"], "live");
 }
 
+fn a_key_that_expires_makes_no_key_that_outlives_it(database: Database) {
+    let app = App::start(database);
+    let order = json!({ "scopes": ["keys:manage", "customers:read"], "expires_at": "2098-01-01T00:00:00Z" });
+    let made = manager(&app).post("/api_keys", order.clone()).expect(201);
+    let ends = app.native().with_key(&made.text_at("/key"));
+    for expires_at in [json!(null), json!("2098-01-01T00:00:00.001Z")] {
+        let order = json!({ "scopes": ["customers:read"], "expires_at": expires_at });
+        assert_code(&ends.post("/api_keys", order.clone()), 403, "outlives_credential");
+        let lasting = manager(&app).post("/api_keys", order).expect(201);
+        let rotate = format!("/api_keys/{}/rotate", lasting.text_at("/id"));
+        assert_code(&ends.post(&rotate, json!({})), 403, "outlives_credential");
+        assert!(is_valid(&app, &lasting.text_at("/key")), "it was not rotated");
+    }
+    ends.post("/api_keys", order).is(201);
+    // It may replace itself, and does not live longer for that.
+    let rotate = format!("/api_keys/{}/rotate", made.text_at("/id"));
+    let successor = ends.post(&rotate, json!({ "overlap_seconds": 0 })).expect(201);
+    assert_eq!(successor.text_at("/expires_at"), made.text_at("/expires_at"));
+}
+
 fn keys_are_listed_page_by_page_without_their_secrets(database: Database) {
     let app = App::start(database);
     let manager = manager(&app);
@@ -123,11 +149,71 @@ fn a_rotated_key_is_valid_until_the_overlap_ends(database: Database) {
     let newer = rotate(&new["id"], json!({ "overlap_seconds": 0 })).expect(201).json();
     assert!(!is_valid(&app, new["key"].as_str().expect("a key")), "the instance that rotated it refuses it at once");
     assert!(is_valid(&app, newer["key"].as_str().expect("a key")));
-    assert_code(&rotate(&new["id"], json!({})), 409, "key_ended");
+    assert_code(&rotate(&new["id"], json!({})), 409, "key_has_successor");
     // Without a body the overlap is a day.
     let path = format!("/api_keys/{}/rotate", newer["id"].as_str().expect("an id"));
     manager.request("POST", &path).send().is(201);
     assert!(is_valid(&app, newer["key"].as_str().expect("a key")));
+}
+
+fn a_rotation_that_is_sent_again_names_the_successor(database: Database) {
+    let app = App::start(database);
+    let manager = manager(&app);
+    let order = json!({ "scopes": ["customers:read"], "expires_at": "2099-01-01T00:00:00Z" });
+    for overlap in [0, 3600] {
+        let old = manager.post("/api_keys", order.clone()).expect(201);
+        let rotate = |id: &str| manager.post(&format!("/api_keys/{id}/rotate"), json!({ "overlap_seconds": overlap }));
+        let new = rotate(&old.text_at("/id")).expect(201);
+        let again = rotate(&old.text_at("/id"));
+        assert_code(&again, 409, "key_has_successor");
+        assert_eq!(again.text_at("/successor_id"), new.text_at("/id"));
+        // Its secret was lost with the first answer. It ends when the first key would have ended.
+        let newer = rotate(&new.text_at("/id")).expect(201);
+        for key in [&new, &newer] {
+            assert_eq!(key.text_at("/expires_at"), "2099-01-01T00:00:00.000Z");
+        }
+        assert!(is_valid(&app, &newer.text_at("/key")));
+        assert_eq!(is_valid(&app, &old.text_at("/key")), overlap > 0);
+    }
+}
+
+fn of_rotations_at_once_on_two_instances_exactly_one_makes_a_key(database: Database) {
+    let app = App::start(database);
+    let other = Program::serve(app.database().url(), &[]);
+    let here = manager(&app);
+    let there = Caller::new(roster_tests::client::agent(), other.address(), "/v1");
+    let there = there.with_key(&create_key(app.database().url(), &app.tenants().ours.id, "live", &MANAGER).key);
+    for round in 0..100 {
+        let old = here.post("/api_keys", json!({ "scopes": [] })).expect(201).text_at("/id");
+        let (path, body) = (format!("/api_keys/{old}/rotate"), json!({ "overlap_seconds": 0 }));
+        let start = Barrier::new(2);
+        let answers = thread::scope(|scope| {
+            let racers = [&here, &there].map(|caller| {
+                scope.spawn(|| {
+                    start.wait();
+                    caller.post(&path, body.clone())
+                })
+            });
+            racers.map(|racer| racer.join().expect("no panic"))
+        });
+        let (made, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
+        assert_eq!((made.len(), refused.len()), (1, 1), "round {round}: {answers:?}");
+        assert_code(refused[0], 409, "key_has_successor");
+        assert_eq!(refused[0].text_at("/successor_id"), made[0].text_at("/id"), "round {round}");
+    }
+}
+
+fn a_key_that_is_rotated_without_overlap_is_revoked_in_its_row(database: Database) {
+    let app = App::start(database);
+    let manager = manager(&app);
+    let made = manager.post("/api_keys", json!({ "scopes": ["customers:read"] })).expect(201);
+    let rotate = format!("/api_keys/{}/rotate", made.text_at("/id"));
+    manager.post(&rotate, json!({ "overlap_seconds": 0 })).is(201);
+    // Not an end by the clock of this instance, which another instance may compare with a clock that is behind.
+    let listed = manager.get("/api_keys").expect(200).json();
+    let keys = listed["data"].as_array().expect("a list");
+    let old = keys.iter().find(|key| key["id"] == *made.text_at("/id")).expect("the old key");
+    assert!(old["revoked_at"].is_string() && old["expires_at"].is_null(), "{old}");
 }
 
 fn a_revoked_key_is_refused_at_once_and_soon_by_other_instances(database: Database) {
@@ -185,7 +271,7 @@ fn every_wrong_field_of_a_key_is_named(database: Database) {
     assert_code(&past, 422, "invalid_request");
     assert_eq!(past.json()["errors"][0]["pointer"], "/expires_at");
     let made = manager.post("/api_keys", json!({ "scopes": [] })).expect(201).text_at("/id");
-    for overlap in [json!(-1), json!(2_592_001), json!("1"), json!(1.5)] {
+    for overlap in [json!(-1), json!(2_592_001), json!("1"), json!(1.5), json!(348_221.0)] {
         let refused = manager.post(&format!("/api_keys/{made}/rotate"), json!({ "overlap_seconds": overlap }));
         assert_code(&refused, 422, "invalid_request");
         assert_eq!(refused.json()["errors"][0]["pointer"], "/overlap_seconds");

@@ -27,6 +27,8 @@ on_both_databases! {
     an_invalid_token_is_refused_in_the_format_of_the_surface,
     a_token_permits_what_its_scopes_name,
     a_token_of_a_merchant_that_does_not_exist_is_refused,
+    a_log_line_says_why_a_token_was_refused_and_has_nothing_of_it,
+    the_log_line_of_a_request_names_the_issuer_and_the_subject_of_its_token,
     without_an_issuer_every_token_is_refused,
     published_keys_are_fetched_and_a_slow_issuer_delays_no_api_key,
 }
@@ -215,6 +217,55 @@ fn a_token_of_a_merchant_that_does_not_exist_is_refused(database: Database) {
             assert_unauthorized(surface, &app.surface(surface).with_key(&token).get("/customers"));
         }
     }
+}
+
+fn a_log_line_says_why_a_token_was_refused_and_has_nothing_of_it(database: Database) {
+    let app = start(database);
+    let with_claims = |others: Value| sign(&RSA, &header(), &but(claims(&app), &others));
+    let unknown = json!({ "merchant": "org_01h2xcejqtf2nbrexx3vqjhp41" });
+    let ours = json!("https://issuer.example");
+    for (token, reason, issuer) in [
+        ("a.b.c".to_owned(), "not_a_token", json!(null)),
+        (with_claims(json!({ "iss": "https://stranger.example" })), "unknown_issuer", json!(null)),
+        (with_claims(json!({ "exp": now() - 60 })), "expired", ours.clone()),
+        (with_claims(json!({ "aud": "other" })), "audience", ours.clone()),
+        (sign(&STRANGER, &header(), &claims(&app)), "signature", ours.clone()),
+        (sign(&RSA, &but(header(), &json!({ "kid": "2" })), &claims(&app)), "unknown_key", ours.clone()),
+        (with_claims(unknown), "unknown_merchant", ours),
+    ] {
+        let request_id = format!("refused-{reason}");
+        let caller = app.native().with_key(&token);
+        caller.request("GET", "/customers").header("X-Request-Id", &request_id).send().is(401);
+        let line = logged(&app, |line| line["message"] == "a token was refused" && line["reason"] == *reason);
+        assert_eq!((&line["issuer"], &line["level"]), (&issuer, &json!("INFO")), "{line}");
+        assert_eq!(line["span"]["request_id"], *request_id, "{line}");
+        let logs = app.logs().concat();
+        for part in token.split('.').filter(|part| part.len() > 1) {
+            assert!(!logs.contains(part), "{part} in {logs}");
+        }
+        assert!(!logs.contains("stranger.example"), "an issuer that is not configured is the caller's text: {logs}");
+    }
+}
+
+fn the_log_line_of_a_request_names_the_issuer_and_the_subject_of_its_token(database: Database) {
+    let app = start(database);
+    for (number, (claim, subject)) in
+        [(json!("worker-7\"\n"), json!("worker-7\"\n")), (json!(null), json!(null))].into_iter().enumerate()
+    {
+        let request_id = format!("accepted-{number}");
+        let token = sign(&RSA, &header(), &but(claims(&app), &json!({ "sub": claim })));
+        let caller = app.native().with_key(&token);
+        caller.request("GET", "/customers").header("X-Request-Id", &request_id).send().is(200);
+        let line = logged(&app, |line| line["request_id"] == *request_id);
+        assert_eq!((&line["issuer"], &line["subject"]), (&json!("https://issuer.example"), &subject), "{line}");
+        assert_eq!((&line["merchant"], &line["api_key"]), (&json!(app.tenants().ours.id), &json!(null)), "{line}");
+    }
+}
+
+/// The first line of the log that `is_it`.
+fn logged(app: &App, is_it: impl Fn(&Value) -> bool) -> Value {
+    let find = |line: &str| serde_json::from_str::<Value>(line).ok().filter(&is_it);
+    app.find_in_logs(TIMEOUT, find).expect("a line of the log")
 }
 
 fn without_an_issuer_every_token_is_refused(database: Database) {

@@ -23,4 +23,4 @@ pub use merchants::MerchantRepository;
 pub use migrations::MigrationState;
 pub use store::{FirstError, Retry, Store, StoreError, TRIES, UnitOfWork, Verdict, Work, rerun_lost_races};
 pub use subscriptions::{CustomerSubscription, SubscriptionCursor, SubscriptionKey, SubscriptionRepository};
-pub use tokens::{TokenClaims, TokenError, TokenVerifier};
+pub use tokens::{TokenClaims, TokenError, TokenFault, TokenHolder, TokenRefusal, TokenVerifier};

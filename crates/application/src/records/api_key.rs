@@ -23,6 +23,7 @@ pub struct ApiKeyRecord {
     pub last_used_at: Option<i64>,
     /// Milliseconds since 1970.
     pub revoked_at: Option<i64>,
+    pub successor_id: Option<Uuid>,
 }
 
 impl From<&ApiKey> for ApiKeyRecord {
@@ -38,6 +39,7 @@ impl From<&ApiKey> for ApiKeyRecord {
             expires_at: key.expires_at.map(Timestamp::as_millis),
             last_used_at: key.last_used_at.map(Timestamp::as_millis),
             revoked_at: key.revoked_at.map(Timestamp::as_millis),
+            successor_id: key.successor.map(|successor| successor.uuid()),
         }
     }
 }
@@ -60,6 +62,7 @@ impl TryFrom<ApiKeyRecord> for ApiKey {
             expires_at: record.expires_at.map(|millis| time(millis, "expires_at")).transpose()?,
             last_used_at: record.last_used_at.map(|millis| time(millis, "last_used_at")).transpose()?,
             revoked_at: record.revoked_at.map(|millis| time(millis, "revoked_at")).transpose()?,
+            successor: record.successor_id.map(ApiKeyId::new),
         })
     }
 }

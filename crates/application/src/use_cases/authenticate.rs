@@ -1,27 +1,29 @@
 use std::collections::HashMap;
-use std::time::Instant;
+use std::sync::Arc;
 
 use roster_domain::{MerchantId, Timestamp};
 
 use crate::batch::serve_together;
-use crate::ports::{StoreError, TokenClaims, TokenError};
+use crate::known_credentials::LookUp;
+use crate::ports::{StoreError, TokenClaims, TokenError, TokenFault, TokenRefusal};
 use crate::{ApiKey, ApiKeySecret, Digest, Principal, Roster};
 
 /// What can be found out about a credential without a look-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recognition {
     /// It is valid, and this is the caller.
     Principal(Principal),
     /// It may be valid; [`Roster::authenticate`] must look it up.
     LookUp(Presented),
-    /// It is a token that names an unknown signing key; [`Roster::fetch_token_keys`] may find that key.
-    FetchKeys,
-    /// It is not valid.
-    Refused,
+    /// It is a token that names an unknown signing key; [`Roster::fetch_token_keys`] may find that key. If it does not,
+    /// the token is refused for this.
+    FetchKeys(TokenRefusal),
+    /// It is not valid. For a token, why.
+    Refused(Option<TokenRefusal>),
 }
 
 /// A credential that must be looked up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Presented {
     /// A well-formed key, by its digest.
     ApiKey(Digest),
@@ -32,9 +34,9 @@ pub enum Presented {
 /// Why a credential was not accepted.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AuthenticateError {
-    /// It is unknown, revoked or expired; which of these is kept from the caller.
+    /// It is unknown, revoked or expired; which of these is kept from the caller. For a token, why.
     #[error("the credential is not valid")]
-    Refused,
+    Refused(Option<TokenRefusal>),
     /// The store failed.
     #[error("the credential could not be looked up")]
     Store(#[from] StoreError),
@@ -54,11 +56,12 @@ impl Roster {
         }
         match self.tokens.as_ref().map(|tokens| tokens.verify(credential, now)) {
             Some(Ok(claims)) if self.known.has_merchant(claims.tenant.merchant) => {
-                Recognition::Principal(principal_of(claims))
+                Recognition::Principal(principal_of(&claims))
             }
             Some(Ok(claims)) => Recognition::LookUp(Presented::Token(claims)),
-            Some(Err(TokenError::UnknownKey)) => Recognition::FetchKeys,
-            Some(Err(TokenError::Refused)) | None => Recognition::Refused,
+            Some(Err(TokenError::UnknownKey(refusal))) => Recognition::FetchKeys(refusal),
+            Some(Err(TokenError::Refused(refusal))) => Recognition::Refused(Some(refusal)),
+            None => Recognition::Refused(None),
         }
     }
 
@@ -72,14 +75,14 @@ impl Roster {
     /// Looks up credentials and returns their principals, in the order of `presented`.
     #[must_use]
     pub fn authenticate(&self, presented: &[Presented]) -> Vec<Result<Principal, AuthenticateError>> {
-        let (now, looked_up) = (self.clock.now(), Instant::now());
+        let (now, look_up) = (self.clock.now(), self.known.begin_look_up());
         let mut keys = self.find_keys(presented);
-        let merchants = self.find_merchants(presented, looked_up);
+        let merchants = self.find_merchants(presented, look_up);
         let authenticate = |presented: &Presented| match presented {
-            Presented::ApiKey(_) => self.principal_of_key(keys.next(), looked_up, now),
+            Presented::ApiKey(_) => self.principal_of_key(keys.next(), look_up, now),
             Presented::Token(claims) => match merchants.get(&claims.tenant.merchant).cloned() {
-                Some(Ok(true)) => Ok(principal_of(*claims)),
-                Some(Ok(false)) | None => Err(AuthenticateError::Refused),
+                Some(Ok(true)) => Ok(principal_of(claims)),
+                Some(Ok(false)) | None => Err(unknown_merchant(claims)),
                 Some(Err(error)) => Err(error.into()),
             },
         };
@@ -100,38 +103,45 @@ impl Roster {
     fn principal_of_key(
         &self,
         found: Option<Result<Option<ApiKey>, StoreError>>,
-        looked_up: Instant,
+        look_up: LookUp,
         now: Timestamp,
     ) -> Result<Principal, AuthenticateError> {
-        let key = found.transpose()?.flatten().filter(|key| key.is_usable(now)).ok_or(AuthenticateError::Refused)?;
-        Ok(self.known.cache_key(&key, looked_up, now))
+        let usable = found.transpose()?.flatten().filter(|key| key.is_usable(now));
+        let key = usable.ok_or(AuthenticateError::Refused(None))?;
+        Ok(self.known.cache_key(&key, look_up, now))
     }
 
     /// Looks up which of the merchants that tokens name exist.
     fn find_merchants(
         &self,
         presented: &[Presented],
-        looked_up: Instant,
+        look_up: LookUp,
     ) -> HashMap<MerchantId, Result<bool, StoreError>> {
         let mut found = HashMap::new();
         for presented in presented {
             if let Presented::Token(claims) = presented {
                 let merchant = claims.tenant.merchant;
-                found.entry(merchant).or_insert_with(|| self.find_merchant(merchant, looked_up));
+                found.entry(merchant).or_insert_with(|| self.find_merchant(merchant, look_up));
             }
         }
         found
     }
 
-    fn find_merchant(&self, merchant: MerchantId, looked_up: Instant) -> Result<bool, StoreError> {
+    fn find_merchant(&self, merchant: MerchantId, look_up: LookUp) -> Result<bool, StoreError> {
         let found = self.store.direct(|uow| uow.merchants().find(merchant))?;
         if found.is_some() {
-            self.known.cache_merchant(merchant, looked_up);
+            self.known.cache_merchant(merchant, look_up);
         }
         Ok(found.is_some())
     }
 }
 
-fn principal_of(claims: TokenClaims) -> Principal {
-    Principal { tenant: claims.tenant, scopes: claims.scopes, api_key: None }
+fn principal_of(claims: &TokenClaims) -> Principal {
+    let TokenClaims { tenant, scopes, holder } = claims;
+    Principal { tenant: *tenant, scopes: *scopes, expires_at: None, api_key: None, token: Some(Arc::clone(holder)) }
+}
+
+fn unknown_merchant(claims: &TokenClaims) -> AuthenticateError {
+    let issuer = Some(Arc::clone(&claims.holder.issuer));
+    AuthenticateError::Refused(Some(TokenRefusal { reason: TokenFault::UnknownMerchant, issuer }))
 }

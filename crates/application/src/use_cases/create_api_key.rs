@@ -1,7 +1,7 @@
 use roster_domain::{ApiKeyId, Name, Tenant, Timestamp};
 
 use crate::ports::{EntropyError, StoreError};
-use crate::{ApiKey, ApiKeySecret, Roster, Scope, Scopes};
+use crate::{ApiKey, ApiKeySecret, Grant, Roster, Scope, Scopes};
 
 /// A key to create.
 #[derive(Debug, Clone)]
@@ -37,6 +37,9 @@ pub enum CreateApiKeyError {
     /// It would have a scope that its creator lacks.
     #[error("the scope {0} is not yours to give")]
     BeyondScope(Scope),
+    /// It would outlive its creator, which expires at this time.
+    #[error("it would outlive the key that makes it, which expires at {0}")]
+    Outlives(Timestamp),
     /// The system has no random bytes.
     #[error("no secret could be made")]
     Entropy(#[source] EntropyError),
@@ -48,13 +51,21 @@ pub enum CreateApiKeyError {
 impl Roster {
     /// Creates an API key. Its secret is returned here and stored nowhere.
     ///
-    /// `granted` holds the scopes of the creator, who cannot grant any other.
+    /// `granted` is what the creator may give to it.
     ///
     /// # Errors
     /// [`CreateApiKeyError`]
-    pub fn create_api_key(&self, order: ApiKeyOrder, granted: Scopes) -> Result<CreatedApiKey, CreateApiKeyError> {
-        if let Some(scope) = order.scopes.first_beyond(granted) {
+    pub fn create_api_key(
+        &self,
+        order: ApiKeyOrder,
+        granted: impl Into<Grant>,
+    ) -> Result<CreatedApiKey, CreateApiKeyError> {
+        let granted = granted.into();
+        if let Some(scope) = order.scopes.first_beyond(granted.scopes) {
             return Err(CreateApiKeyError::BeyondScope(scope));
+        }
+        if let Some(end) = granted.exceeded_by(order.expires_at) {
+            return Err(CreateApiKeyError::Outlives(end));
         }
         let created = self.new_api_key(order)?;
         if !created.key.is_usable(created.key.created_at) {
@@ -85,6 +96,7 @@ impl Roster {
             expires_at,
             last_used_at: None,
             revoked_at: None,
+            successor: None,
         };
         Ok(CreatedApiKey { key, secret })
     }

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use roster_domain::{ApiKeyId, Tenant};
+use roster_domain::{ApiKeyId, Tenant, Timestamp};
 
 use super::create_api_key::{ApiKeyOrder, CreateApiKeyError};
 use crate::ports::StoreError;
-use crate::{ApiKey, CreatedApiKey, Roster, Scope, Scopes};
+use crate::{ApiKey, CreatedApiKey, Grant, Roster, Scope, Scopes};
 
 /// The longest time that a rotated key may stay valid beside the new one: 30 days.
 pub const MAX_OVERLAP: Duration = Duration::from_hours(30 * 24);
@@ -18,12 +18,18 @@ pub enum RotateApiKeyError {
     /// The tenant has no such key.
     #[error("there is no such key")]
     NotFound,
+    /// It was rotated before, and this key was created in its place. Rotate that one.
+    #[error("the key was rotated before: {0} has come into its place")]
+    HasSuccessor(ApiKeyId),
     /// It is revoked or has expired and cannot be rotated.
     #[error("the key is revoked or has expired")]
     Ended,
     /// It has a scope that the caller lacks and would gain with the new secret.
     #[error("the key has the scope {0}, which is not yours to give")]
     BeyondScope(Scope),
+    /// The new key would outlive the caller, which expires at this time.
+    #[error("the new key would outlive the key that makes it, which expires at {0}")]
+    Outlives(Timestamp),
     /// The new key could not be created.
     #[error("no key could be made in its place")]
     Create(#[source] CreateApiKeyError),
@@ -33,10 +39,11 @@ pub enum RotateApiKeyError {
 }
 
 impl Roster {
-    /// Creates a key to replace another, with the same name, the same scopes and, from now on, the same lifetime.
+    /// Creates a key to replace another, with the same name, the same scopes and the same end.
     ///
-    /// The old key stays valid for `overlap`, at most [`MAX_OVERLAP`], or until it expires. `granted` holds the scopes
-    /// of the caller.
+    /// The old key stays valid for `overlap`, at most [`MAX_OVERLAP`], or until it expires. With no overlap it is revoked,
+    /// so that no clock decides whether it is still valid. A key has one successor: of several callers that rotate it,
+    /// one creates a key, and the others learn which. `granted` is what the caller may give to the new key.
     ///
     /// # Errors
     /// [`RotateApiKeyError`]; nothing has changed then.
@@ -45,35 +52,48 @@ impl Roster {
         tenant: Tenant,
         id: ApiKeyId,
         overlap: Duration,
-        granted: Scopes,
+        granted: impl Into<Grant>,
     ) -> Result<CreatedApiKey, RotateApiKeyError> {
-        let now = self.clock.now();
-        let end = now.plus(overlap.min(MAX_OVERLAP));
-        // Created outside the transaction, whose closure may run again. The old key's name, scopes and lifetime replace
-        // these below.
+        let (now, granted) = (self.clock.now(), granted.into());
+        // Created outside the transaction, whose closure may run again. The old key's name, scopes and end replace these
+        // below.
         let order = ApiKeyOrder { tenant, name: None, scopes: Scopes::NONE, expires_at: None };
         let fresh = self.new_api_key(order).map_err(RotateApiKeyError::Create)?;
         let (new, old) = self.store.transaction(|uow| {
             let keys = uow.api_keys();
             let old = keys.lock(tenant, id)?.ok_or(RotateApiKeyError::NotFound)?;
-            if !old.is_usable(now) {
-                return Err(RotateApiKeyError::Ended);
-            }
-            if let Some(scope) = old.scopes.first_beyond(granted) {
-                return Err(RotateApiKeyError::BeyondScope(scope));
-            }
-            let new = ApiKey {
-                name: old.name.clone(),
-                scopes: old.scopes,
-                expires_at: old.expires_at.map(|expiry| now.plus(expiry.since(old.created_at))),
-                ..fresh.key.clone()
-            };
-            let old = ApiKey { expires_at: Some(old.expires_at.map_or(end, |expiry| expiry.min(end))), ..old };
+            check_rotation(&old, now, granted)?;
+            let new =
+                ApiKey { name: old.name.clone(), scopes: old.scopes, expires_at: old.expires_at, ..fresh.key.clone() };
+            let old = ApiKey { successor: Some(new.id), ..ended(old, now, overlap) };
             keys.insert(&new)?;
             keys.update(&old)?;
-            Ok((new, old))
+            Ok::<_, RotateApiKeyError>((new, old))
         })?;
         self.known.evict_key(&old.digest);
         Ok(CreatedApiKey { key: new, secret: fresh.secret })
     }
+}
+
+fn check_rotation(old: &ApiKey, now: Timestamp, granted: Grant) -> Result<(), RotateApiKeyError> {
+    // First, so that a caller whose answer was lost learns of the successor, also if the key was revoked for it.
+    if let Some(successor) = old.successor {
+        return Err(RotateApiKeyError::HasSuccessor(successor));
+    }
+    if !old.is_usable(now) {
+        return Err(RotateApiKeyError::Ended);
+    }
+    if let Some(scope) = old.scopes.first_beyond(granted.scopes) {
+        return Err(RotateApiKeyError::BeyondScope(scope));
+    }
+    granted.exceeded_by(old.expires_at).map_or(Ok(()), |end| Err(RotateApiKeyError::Outlives(end)))
+}
+
+/// The key with the end that its rotation gives it.
+fn ended(old: ApiKey, now: Timestamp, overlap: Duration) -> ApiKey {
+    if overlap.is_zero() {
+        return ApiKey { revoked_at: Some(now), ..old };
+    }
+    let end = now.plus(overlap.min(MAX_OVERLAP));
+    ApiKey { expires_at: Some(old.expires_at.map_or(end, |expiry| expiry.min(end))), ..old }
 }

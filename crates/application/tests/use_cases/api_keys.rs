@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use roster_application::ports::{Entropy, EntropyError};
 use roster_application::{
-    ApiKeyOrder, ApiKeySecret, CreateApiKeyError, MAX_OVERLAP, PageSize, Roster, RotateApiKeyError, Scope, Scopes,
+    ApiKeyOrder, ApiKeySecret, CreateApiKeyError, Grant, MAX_OVERLAP, PageSize, Roster, RotateApiKeyError, Scope,
+    Scopes,
 };
 use roster_domain::{Environment, MerchantId, Tenant};
 use roster_memory::{CountingEntropy, CountingIds, FixedClock};
@@ -156,7 +157,7 @@ fn a_caller_cannot_grant_a_scope_that_it_lacks() {
 }
 
 #[test]
-fn a_rotated_key_ends_after_the_overlap_and_the_new_one_has_its_lifetime() {
+fn a_rotated_key_ends_after_the_overlap_and_the_new_one_inherits_its_end() {
     let service = Service::start();
     let ends = Some(time("2025-01-25T12:00:00Z"));
     let scopes: Scopes = [Scope::ReadCustomers].into_iter().collect();
@@ -167,10 +168,11 @@ fn a_rotated_key_ends_after_the_overlap_and_the_new_one_has_its_lifetime() {
     assert_ne!((new.key.id, new.key.digest), (old.id, old.digest));
     assert_eq!((new.key.name.clone(), new.key.scopes, new.key.tenant), (Some(name("ci")), scopes, service.tenant));
     assert_eq!(new.key.created_at, time("2025-01-16T00:00:00Z"));
-    assert_eq!(new.key.expires_at, Some(time("2025-01-26T00:00:00Z")));
+    assert_eq!((new.key.expires_at, new.key.successor), (ends, None));
     assert_eq!(new.secret.digest(), new.key.digest);
     let listed = service.roster.list_api_keys(service.tenant, None, PageSize::DEFAULT).expect("a page").items;
-    let old = roster_application::ApiKey { expires_at: Some(time("2025-01-17T00:00:00Z")), ..old };
+    let (overlap_ends, successor) = (Some(time("2025-01-17T00:00:00Z")), Some(new.key.id));
+    let old = roster_application::ApiKey { expires_at: overlap_ends, successor, ..old };
     assert_eq!(listed, [old, new.key]);
 }
 
@@ -186,8 +188,57 @@ fn an_overlap_ends_with_the_old_key_or_after_30_days() {
     };
     let soon = Some(time("2025-01-15T12:30:00Z"));
     assert_eq!(rotated(soon, HOUR), soon);
-    assert_eq!(rotated(None, Duration::ZERO), Some(time("2025-01-15T12:00:00Z")));
     assert_eq!(rotated(None, MAX_OVERLAP + HOUR), Some(time("2025-02-14T12:00:00Z")));
+}
+
+#[test]
+fn a_key_that_is_rotated_without_overlap_is_revoked_whatever_the_clocks_say() {
+    let service = Service::start();
+    let end = Some(time("2025-02-01T00:00:00Z"));
+    let old = ApiKeyOrder { expires_at: end, ..order(service.tenant) };
+    let old = service.roster.create_api_key(old, ALL).expect("a new key").key;
+    service.clock.set(time("2025-01-15T12:02:00Z"));
+    let new = service.roster.rotate_api_key(service.tenant, old.id, Duration::ZERO, ALL).expect("a new key").key;
+    assert_eq!(new.expires_at, end);
+    let listed = service.roster.list_api_keys(service.tenant, None, PageSize::DEFAULT).expect("a page").items;
+    assert_eq!((listed[0].expires_at, listed[0].revoked_at), (end, Some(time("2025-01-15T12:02:00Z"))));
+    // On an instance whose clock is behind that of the one that rotated it.
+    assert!(!listed[0].is_usable(time("2025-01-15T12:00:00Z")));
+}
+
+#[test]
+fn a_key_is_rotated_once_and_a_repetition_learns_its_successor() {
+    let service = Service::start();
+    for overlap in [Duration::ZERO, HOUR] {
+        let old = service.roster.create_api_key(order(service.tenant), ALL).expect("a new key").key;
+        let new = service.roster.rotate_api_key(service.tenant, old.id, overlap, ALL).expect("a new key").key;
+        for again in [overlap, Duration::ZERO, HOUR] {
+            let refused = service.roster.rotate_api_key(service.tenant, old.id, again, ALL);
+            assert!(matches!(refused, Err(RotateApiKeyError::HasSuccessor(id)) if id == new.id), "{refused:?}");
+        }
+        // What a caller does whose answer was lost, and the secret with it.
+        let newer = service.roster.rotate_api_key(service.tenant, new.id, Duration::ZERO, ALL).expect("a new key").key;
+        assert_eq!((newer.expires_at, newer.scopes), (old.expires_at, old.scopes));
+    }
+}
+
+#[test]
+fn a_key_that_expires_makes_no_key_that_outlives_it() {
+    let service = Service::start();
+    let end = time("2025-02-01T00:00:00Z");
+    let granted = Grant { scopes: ALL, until: Some(end) };
+    let later = time("2025-02-01T00:00:00.001Z");
+    for expires_at in [None, Some(later)] {
+        let order = ApiKeyOrder { expires_at, ..order(service.tenant) };
+        let refused = service.roster.create_api_key(order.clone(), granted);
+        assert!(matches!(refused, Err(CreateApiKeyError::Outlives(time)) if time == end), "{refused:?}");
+        let lasting = service.roster.create_api_key(order, ALL).expect("a new key").key;
+        let refused = service.roster.rotate_api_key(service.tenant, lasting.id, HOUR, granted);
+        assert!(matches!(refused, Err(RotateApiKeyError::Outlives(time)) if time == end), "{refused:?}");
+    }
+    let short = ApiKeyOrder { expires_at: Some(end), ..order(service.tenant) };
+    let short = service.roster.create_api_key(short, granted).expect("a new key").key;
+    assert!(service.roster.rotate_api_key(service.tenant, short.id, HOUR, granted).is_ok());
 }
 
 #[test]

@@ -1,12 +1,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use roster_application::ports::{TokenClaims, TokenError, TokenVerifier};
+use roster_application::ports::{TokenClaims, TokenError, TokenFault, TokenHolder, TokenRefusal, TokenVerifier};
 use roster_application::{
     ApiKeyOrder, ApiKeySecret, AuthenticateError, CreatedApiKey, PageSize, Presented, Principal, Recognition, Roster,
     Scope, Scopes,
 };
-use roster_domain::{Environment, MerchantId, Tenant, Timestamp};
+use roster_domain::{ApiKeyId, Environment, MerchantId, Tenant, Timestamp};
 use roster_memory::CountingEntropy;
 use uuid::Uuid;
 
@@ -22,12 +22,13 @@ fn authenticate(roster: &Roster, credential: &str) -> Result<Principal, Authenti
     match roster.recognise(credential) {
         Recognition::Principal(principal) => Ok(principal),
         Recognition::LookUp(presented) => roster.authenticate(&[presented]).pop().expect("one result for one"),
-        Recognition::FetchKeys | Recognition::Refused => Err(AuthenticateError::Refused),
+        Recognition::FetchKeys(refusal) => Err(AuthenticateError::Refused(Some(refusal))),
+        Recognition::Refused(refusal) => Err(AuthenticateError::Refused(refusal)),
     }
 }
 
 fn is_refused(service: &Service, credential: &str) -> bool {
-    matches!(authenticate(&service.roster, credential), Err(AuthenticateError::Refused))
+    matches!(authenticate(&service.roster, credential), Err(AuthenticateError::Refused(None)))
 }
 
 #[test]
@@ -36,7 +37,9 @@ fn a_key_gives_access_to_the_tenant_it_was_created_for() {
     for tenant in [service.tenant, sandbox(service.tenant), service.another_tenant()] {
         let made = key(&service, tenant, None);
         let principal = authenticate(&service.roster, made.secret.reveal()).expect("a good key");
-        assert_eq!(principal, Principal { tenant, scopes: Scopes::DEFAULT, api_key: Some(made.key.id) });
+        let scopes = Scopes::DEFAULT;
+        let expected = Principal { tenant, scopes, expires_at: None, api_key: Some(made.key.id), token: None };
+        assert_eq!(principal, expected);
     }
 }
 
@@ -59,7 +62,7 @@ fn a_malformed_key_is_refused_without_a_look_up() {
     let elsewhere = good.reveal().replace("sk_live_", "sk_test_");
     let before = service.store.interceptor.runs();
     for malformed in ["", "x", "sk_live_", &mistyped, &elsewhere, &format!("{} ", good.reveal()), &good.reveal()[1..]] {
-        assert_eq!(service.roster.recognise(malformed), Recognition::Refused, "{malformed:?}");
+        assert_eq!(service.roster.recognise(malformed), Recognition::Refused(None), "{malformed:?}");
     }
     assert_eq!(service.store.interceptor.runs(), before);
     assert!(!is_refused(&service, good.reveal()));
@@ -74,12 +77,12 @@ fn a_key_that_was_looked_up_is_cached_unless_the_lifetime_is_zero() {
     assert_eq!(service.roster.recognise(credential), Recognition::LookUp(Presented::ApiKey(made.key.digest)));
     let principal = authenticate(&service.roster, credential).expect("a good key");
     let before = service.store.interceptor.runs();
-    assert_eq!(service.roster.recognise(credential), Recognition::Principal(principal));
+    assert_eq!(service.roster.recognise(credential), Recognition::Principal(principal.clone()));
     assert_eq!(service.store.interceptor.runs(), before);
     let uncached = service.roster.clone().with_key_lifetime(Duration::ZERO);
     for _ in 0..2 {
         assert_eq!(uncached.recognise(credential), Recognition::LookUp(Presented::ApiKey(made.key.digest)));
-        assert_eq!(authenticate(&uncached, credential).ok(), Some(principal));
+        assert_eq!(authenticate(&uncached, credential).ok().as_ref(), Some(&principal));
     }
 }
 
@@ -123,6 +126,31 @@ fn a_revoked_key_is_refused_at_once() {
     service.roster.revoke_api_key(service.tenant, revoked.key.id).expect("an answer").expect("a key that is there");
     assert!(is_refused(&service, revoked.secret.reveal()));
     assert!(!is_refused(&service, other.secret.reveal()));
+}
+
+#[test]
+fn a_look_up_that_read_a_key_before_its_revocation_is_not_remembered_after_it() {
+    for end in [revoke, rotate_at_once] {
+        let service = Service::start();
+        let ended = key(&service, service.tenant, None);
+        let credential = ended.secret.reveal();
+        let Recognition::LookUp(presented) = service.roster.recognise(credential) else { panic!("it is not cached") };
+        let roster = service.roster.clone();
+        let (tenant, id) = (service.tenant, ended.key.id);
+        service.store.interceptor.after_next_read(move || end(&roster, tenant, id));
+        let answered = service.roster.authenticate(&[presented]).remove(0);
+        assert!(answered.is_ok(), "it was valid when it was looked up: {answered:?}");
+        let refused = authenticate(&service.roster, credential);
+        assert!(matches!(refused, Err(AuthenticateError::Refused(None))), "{refused:?}");
+    }
+}
+
+fn revoke(roster: &Roster, tenant: Tenant, id: ApiKeyId) {
+    roster.revoke_api_key(tenant, id).expect("an answer").expect("a key that is there");
+}
+
+fn rotate_at_once(roster: &Roster, tenant: Tenant, id: ApiKeyId) {
+    roster.rotate_api_key(tenant, id, Duration::ZERO, Scopes::ALL).expect("a new key");
 }
 
 #[test]
@@ -181,17 +209,25 @@ fn a_broken_store_is_not_reported_as_a_refusal() {
     assert!(matches!(result, Err(AuthenticateError::Store(_))), "{result:?}");
 }
 
+fn holder() -> Arc<TokenHolder> {
+    Arc::new(TokenHolder { issuer: "issuer".into(), subject: Some("worker".to_owned()) })
+}
+
+fn refusal(reason: TokenFault) -> TokenRefusal {
+    TokenRefusal { reason, issuer: Some("issuer".into()) }
+}
+
 /// Accepts a merchant's identifier as a token; the token `unknown key` names an unknown signing key.
 struct NamedMerchant;
 
 impl TokenVerifier for NamedMerchant {
     fn verify(&self, token: &str, _: Timestamp) -> Result<TokenClaims, TokenError> {
         if token == "unknown key" {
-            return Err(TokenError::UnknownKey);
+            return Err(TokenError::UnknownKey(refusal(TokenFault::UnknownKey)));
         }
-        let merchant = MerchantId::parse(token).map_err(|_| TokenError::Refused)?;
+        let merchant = MerchantId::parse(token).map_err(|_| TokenError::Refused(refusal(TokenFault::Merchant)))?;
         let scopes = [Scope::ReadCustomers].into_iter().collect();
-        Ok(TokenClaims { tenant: Tenant { merchant, environment: Environment::Sandbox }, scopes })
+        Ok(TokenClaims { tenant: Tenant { merchant, environment: Environment::Sandbox }, scopes, holder: holder() })
     }
 
     fn fetch_keys(&self, _: &str) {}
@@ -203,14 +239,17 @@ fn a_token_is_accepted_if_its_merchant_exists() {
     let roster = service.roster.clone().with_tokens(Arc::new(NamedMerchant));
     let token = service.tenant.merchant.to_string();
     let scopes = [Scope::ReadCustomers].into_iter().collect();
-    let principal = Principal { tenant: sandbox(service.tenant), scopes, api_key: None };
+    let tenant = sandbox(service.tenant);
+    let principal = Principal { tenant, scopes, expires_at: None, api_key: None, token: Some(holder()) };
     assert!(matches!(roster.recognise(&token), Recognition::LookUp(Presented::Token(_))));
-    assert_eq!(authenticate(&roster, &token).ok(), Some(principal));
+    assert_eq!(authenticate(&roster, &token).ok(), Some(principal.clone()));
     assert_eq!(roster.recognise(&token), Recognition::Principal(principal));
     let unknown = MerchantId::new(Uuid::from_u128(7)).to_string();
-    assert!(matches!(authenticate(&roster, &unknown), Err(AuthenticateError::Refused)));
-    assert_eq!(roster.recognise("x"), Recognition::Refused);
-    assert_eq!(roster.recognise("unknown key"), Recognition::FetchKeys);
+    let refused = authenticate(&roster, &unknown).expect_err("a merchant that does not exist");
+    let AuthenticateError::Refused(reason) = refused else { panic!("{refused:?}") };
+    assert_eq!(reason, Some(refusal(TokenFault::UnknownMerchant)));
+    assert_eq!(roster.recognise("x"), Recognition::Refused(Some(refusal(TokenFault::Merchant))));
+    assert_eq!(roster.recognise("unknown key"), Recognition::FetchKeys(refusal(TokenFault::UnknownKey)));
 }
 
 #[test]
@@ -238,6 +277,6 @@ fn keys_and_tokens_of_one_batch_get_their_own_results() {
 fn without_an_issuer_a_token_is_refused_without_a_look_up() {
     let service = Service::start();
     let before = service.store.interceptor.runs();
-    assert_eq!(service.roster.recognise(&service.tenant.merchant.to_string()), Recognition::Refused);
+    assert_eq!(service.roster.recognise(&service.tenant.merchant.to_string()), Recognition::Refused(None));
     assert_eq!(service.store.interceptor.runs(), before);
 }

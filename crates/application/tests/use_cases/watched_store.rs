@@ -18,6 +18,7 @@ pub struct Watch {
     is_broken: AtomicBool,
     corrupt: OnceLock<CustomerId>,
     other_writer: Mutex<Option<OtherWriter>>,
+    after_read: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 type OtherWriter = Box<dyn FnMut(&mut dyn CustomerRepository) + Send>;
@@ -48,6 +49,11 @@ impl Watch {
         *self.other_writer.lock().expect("no panic before") = Some(Box::new(other_writer));
     }
 
+    /// Runs `action` once, after the next read and before its caller learns of it.
+    pub fn after_next_read(&self, action: impl FnOnce() + Send + 'static) {
+        *self.after_read.lock().expect("no panic before") = Some(Box::new(action));
+    }
+
     fn check(&self, mut customers: impl Iterator<Item = CustomerId>) -> Result<(), StoreError> {
         match self.corrupt.get() {
             Some(id) if customers.any(|customer| customer == *id) => {
@@ -71,6 +77,13 @@ impl Interceptor for Watch {
             other_writer(customers);
         }
         Ok(())
+    }
+
+    fn after_direct_work(&self) {
+        let action = self.after_read.lock().expect("no panic before").take();
+        if let Some(action) = action {
+            action();
+        }
     }
 
     fn before_find(&self, keys: &[CustomerKey]) -> Result<(), StoreError> {

@@ -35,8 +35,10 @@ pub(crate) async fn record<B: MessageBody>(
     let printed = request_id.to_str().unwrap_or_default();
     let span = tracing::info_span!("request", request_id = printed);
     let mut response = next.call(request).instrument(span).await?;
-    let principal = response.request().extensions().get::<Principal>().copied();
-    let (tenant, api_key) = (principal.map(|who| who.tenant), principal.and_then(|who| who.api_key));
+    // Taken out: nothing asks for it any more.
+    let principal = response.request().extensions_mut().remove::<Principal>();
+    let tenant = principal.as_ref().map(|who| who.tenant);
+    let token = principal.as_ref().and_then(|who| who.token.as_deref());
     tracing::info!(
         target: "roster::request",
         method = response.request().method().as_str(),
@@ -46,7 +48,9 @@ pub(crate) async fn record<B: MessageBody>(
         request_id = printed,
         merchant = tenant.map(|tenant| tracing::field::display(tenant.merchant)),
         environment = tenant.map(|tenant| tenant.environment.as_str()),
-        api_key = api_key.map(tracing::field::display),
+        api_key = principal.as_ref().and_then(|who| who.api_key).map(tracing::field::display),
+        issuer = token.map(|holder| &*holder.issuer),
+        subject = token.and_then(|holder| holder.subject.as_deref()),
     );
     response.headers_mut().insert(REQUEST_ID.clone(), request_id);
     limits::show(&mut response);

@@ -174,7 +174,8 @@ mod tests {
 
     fn principal(merchant: u128, environment: Environment, key: Option<u128>) -> Principal {
         let tenant = Tenant { merchant: MerchantId::new(Uuid::from_u128(merchant)), environment };
-        Principal { tenant, scopes: Scopes::NONE, api_key: key.map(|key| ApiKeyId::new(Uuid::from_u128(key))) }
+        let api_key = key.map(|key| ApiKeyId::new(Uuid::from_u128(key)));
+        Principal { tenant, scopes: Scopes::NONE, expires_at: None, api_key, token: None }
     }
 
     /// Counts requests until a limit refuses one; returns how many passed, and the limit.

@@ -2,7 +2,7 @@
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, web};
-use roster_application::{Principal, Recognition};
+use roster_application::{AuthenticateError, Principal, Recognition};
 use roster_executor::Handle;
 
 use crate::failure::Failure;
@@ -12,15 +12,25 @@ pub(crate) async fn authenticate(request: &HttpRequest) -> Result<Principal, Fai
     let handle = handle(request)?;
     let credential = bearer(request).ok_or(Failure::Unauthorized)?;
     let mut recognition = handle.recognise(credential);
-    if recognition == Recognition::FetchKeys {
+    if matches!(recognition, Recognition::FetchKeys(_)) {
         handle.fetch_token_keys(credential).await?;
         recognition = handle.recognise(credential);
     }
-    match recognition {
-        Recognition::Principal(principal) => Ok(principal),
-        Recognition::LookUp(presented) => Ok(handle.authenticate(presented).await??),
+    let found = match recognition {
+        Recognition::Principal(principal) => return Ok(principal),
+        Recognition::LookUp(presented) => handle.authenticate(presented).await?,
         // The issuer was asked a moment ago and does not publish the key.
-        Recognition::FetchKeys | Recognition::Refused => Err(Failure::Unauthorized),
+        Recognition::FetchKeys(refusal) => Err(AuthenticateError::Refused(Some(refusal))),
+        Recognition::Refused(refusal) => Err(AuthenticateError::Refused(refusal)),
+    };
+    found.inspect_err(log_refusal).map_err(Failure::from)
+}
+
+/// Logs why a token is refused, for its issuer's operator: the caller does not learn it. The line has nothing of the token,
+/// which may be good elsewhere.
+fn log_refusal(error: &AuthenticateError) {
+    if let AuthenticateError::Refused(Some(refusal)) = error {
+        tracing::info!(reason = refusal.reason.as_str(), issuer = refusal.issuer.as_deref(), "a token was refused");
     }
 }
 

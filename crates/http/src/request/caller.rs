@@ -12,8 +12,8 @@ use roster_application::ports::{
     CustomerKey, CustomerQuery, CustomerState, StoreError, SubscriptionCursor, SubscriptionWrite, Write,
 };
 use roster_application::{
-    ApiKey, ApiKeyOrder, CreatedApiKey, CustomerChange, CustomerCommand, CustomerDeletion, Page, PageSize, Principal,
-    Registration, Roster, Scope, SubscriptionReport,
+    ApiKey, ApiKeyOrder, CreatedApiKey, CustomerChange, CustomerCommand, CustomerDeletion, Grant, Page, PageSize,
+    Principal, Registration, Roster, Scope, SubscriptionReport,
 };
 use roster_domain::{ApiKeyId, Customer, CustomerEdit, CustomerId, EmailUse, Subscription, Tenant};
 use roster_executor::Handle;
@@ -63,7 +63,7 @@ impl<P: Permission> Caller<P> {
     /// Authenticates the request, counts it, and refuses it if a limit is reached or the scope is missing.
     pub(crate) async fn of(request: &HttpRequest) -> Result<Self, Failure> {
         let principal = auth::authenticate(request).await?;
-        request.extensions_mut().insert(principal);
+        request.extensions_mut().insert(principal.clone());
         let rates = request.app_data::<web::Data<RateLimits>>().ok_or(Failure::Internal)?;
         let (allowance, verdict) = rates.count(&principal);
         request.extensions_mut().insert(allowance);
@@ -192,9 +192,9 @@ impl<P: Permission> Caller<P> {
 }
 
 impl Caller<ManageKeys> {
-    /// Makes a key with no scope that the caller lacks.
+    /// Makes a key with no scope that the caller lacks, and that does not outlive it.
     pub(crate) async fn create_api_key(&self, order: ApiKeyOrder) -> Result<CreatedApiKey, Failure> {
-        let granted = self.principal.scopes;
+        let granted = Grant::from(&self.principal);
         Ok(self.handle.run(move |roster| roster.create_api_key(order, granted)).await??)
     }
 
@@ -210,9 +210,9 @@ impl Caller<ManageKeys> {
         self.handle.run(move |roster| roster.revoke_api_key(tenant, id)).await??.ok_or(Failure::KeyNotFound)
     }
 
-    /// Makes a key in the place of another that has no scope that the caller lacks.
+    /// Makes a key in the place of another that has no scope that the caller lacks, and does not outlive it.
     pub(crate) async fn rotate_api_key(&self, id: ApiKeyId, overlap: Duration) -> Result<CreatedApiKey, Failure> {
-        let (tenant, granted) = (self.tenant(), self.principal.scopes);
+        let (tenant, granted) = (self.tenant(), Grant::from(&self.principal));
         Ok(self.handle.run(move |roster| roster.rotate_api_key(tenant, id, overlap, granted)).await??)
     }
 }

@@ -17,8 +17,8 @@ use roster_application::json::{JsonError, MAX_LEVELS, Pointer};
 use roster_application::ports::Taken;
 use roster_application::{ApiKeyOrder, MAX_OVERLAP, PageSize, Roster, Scope, Scopes};
 use roster_domain::{
-    AddressPart, Country, Customer, CustomerId, Email, EmailUse, Environment, ExternalId, MerchantId, MerchantName,
-    Metadata, Name, PlanId, PostalCode, Profile, SubscriptionId, TaxId, Tenant, Timestamp,
+    AddressPart, ApiKeyId, Country, Customer, CustomerId, Email, EmailUse, Environment, ExternalId, MerchantId,
+    MerchantName, Metadata, Name, PlanId, PostalCode, Profile, SubscriptionId, TaxId, Tenant, Timestamp,
 };
 use roster_executor::{Executor, Reads};
 use roster_memory::{CountingEntropy, CountingIds, FixedClock, MemoryStore};
@@ -318,6 +318,27 @@ fn every_limit_of_a_description_is_the_enforced_one() {
 }
 
 #[test]
+fn each_integer_of_a_request_is_described_as_digits() {
+    // JSON Schema counts 25.0 as an integer; the service takes digits alone, and no schema can say so.
+    let mut found = Vec::new();
+    for Document { base, json } in documents() {
+        walk(&json, &Pointer::default(), &mut |at, value| {
+            let (parameter, field) = (&value["schema"]["type"], &value["type"]);
+            let is_sent = (*parameter == "integer" && value["in"] == "query") || *field == json!(["integer", "null"]);
+            if is_sent {
+                let text = value["description"].as_str().unwrap_or_default();
+                assert!(text.contains("digits alone"), "{base}{at}: {text}");
+                found.push(format!("{base}{at}"));
+            }
+        });
+    }
+    let native = ["/components/parameters/Limit", "/components/schemas/RotateApiKey/properties/overlap_seconds"];
+    let expected =
+        native.map(|at| format!("/v1{at}")).into_iter().chain(["/lava/v1/components/parameters/Limit".to_owned()]);
+    assert_eq!(found, expected.collect::<Vec<_>>());
+}
+
+#[test]
 fn the_reserved_prefix_of_external_ids_is_documented() {
     let pattern = format!("^(?!{})", ExternalId::RESERVED_PREFIX);
     let places = ["ExternalId", "UserId", "ReferenceId"];
@@ -399,6 +420,8 @@ fn every_problem_has_the_documented_fields_and_code() {
         (Failure::KeyNotFound, "Problem"),
         (Failure::KeyEnded, "Problem"),
         (Failure::Overloaded, "Problem"),
+        (Failure::KeyHasSuccessor(ApiKeyId::new(Uuid::nil())), "KeyHasSuccessorProblem"),
+        (Failure::OutlivesCaller(now), "Problem"),
         (Failure::Unavailable, "Problem"),
         (Failure::ReadOnly, "Problem"),
         (Failure::Internal, "Problem"),

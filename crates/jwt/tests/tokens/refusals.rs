@@ -3,14 +3,14 @@
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use roster_application::ports::{TokenError, TokenVerifier as _};
+use roster_application::ports::{TokenError, TokenFault, TokenRefusal, TokenVerifier as _};
 use roster_jwt::{Settings, Tokens};
 use serde_json::{Value, json};
 
 use crate::signer::{ED25519, OTHER_RSA, P256, P384, RSA, SECRET, Signer, encode};
 use crate::{
-    MERCHANT, NOW, assert_accepted, assert_refused, at, but, claims, header, settings, trusting, verify, with_key,
-    with_secret,
+    MERCHANT, NOW, assert_accepted, assert_refused, at, but, claims, header, is_refused, settings, trusting, verify,
+    with_key, with_secret,
 };
 
 /// A verifier that trusts an issuer with a shared secret, and the signer of that issuer.
@@ -23,6 +23,30 @@ fn without_an_issuer_every_token_is_refused() {
     let tokens = Tokens::start(Vec::new()).expect("nothing to start");
     assert_refused(&tokens, &Signer::secret(SECRET).token(&header("HS256"), &claims()));
     tokens.fetch_keys("a.b.c");
+}
+
+#[test]
+fn a_refusal_names_the_broken_rule_and_a_configured_issuer() {
+    let (tokens, signer) = shared();
+    let signed = |header: &Value, others: &Value| signer.token(header, &but(claims(), others));
+    let usual = header("HS256");
+    let ours = Some("https://issuer.example");
+    for (token, reason, issuer) in [
+        ("a.b.c".to_owned(), TokenFault::NotAToken, None),
+        (signed(&usual, &json!({ "iss": "https://stranger.example" })), TokenFault::UnknownIssuer, None),
+        (signed(&usual, &json!({ "aud": "other" })), TokenFault::Audience, ours),
+        (signed(&usual, &json!({ "exp": NOW - 60 })), TokenFault::Expired, ours),
+        (signed(&usual, &json!({ "nbf": NOW + 60 })), TokenFault::NotYetValid, ours),
+        (signed(&usual, &json!({ "merchant": "acme" })), TokenFault::Merchant, ours),
+        (signed(&usual, &json!({ "environment": "prod" })), TokenFault::Environment, ours),
+        (signed(&usual, &json!({ "scope": 1 })), TokenFault::Scope, ours),
+        (RSA.token(&header("RS256"), &claims()), TokenFault::Algorithm, ours),
+        (signed(&but(usual.clone(), &json!({ "kid": "x" })), &json!({})), TokenFault::UnknownKey, ours),
+        (Signer::secret(&SECRET[1..]).token(&usual, &claims()), TokenFault::Signature, ours),
+    ] {
+        let refusal = TokenRefusal { reason, issuer: issuer.map(Into::into) };
+        assert_eq!(verify(&tokens, &token), Err(TokenError::Refused(refusal)), "{token}");
+    }
 }
 
 #[test]
@@ -318,12 +342,12 @@ proptest! {
         }
         let changed = String::from_utf8(changed).expect("ASCII");
         prop_assume!(changed != *good);
-        prop_assert_eq!(verify(tokens, &changed), Err(TokenError::Refused));
-        prop_assert_eq!(tokens.verify(&changed, at(0)), Err(TokenError::Refused));
+        prop_assert!(is_refused(&verify(tokens, &changed)));
+        prop_assert!(is_refused(&tokens.verify(&changed, at(0))));
     }
 
     #[test]
     fn a_random_text_is_refused(text in "\\PC{0,80}|[A-Za-z0-9_-]{0,40}\\.[A-Za-z0-9_-]{0,40}\\.[A-Za-z0-9_-]{0,40}") {
-        prop_assert_eq!(verify(&GOOD[5].0, &text), Err(TokenError::Refused));
+        prop_assert!(is_refused(&verify(&GOOD[5].0, &text)));
     }
 }

@@ -1,6 +1,6 @@
 //! Tokens that are accepted, and the claims that they return.
 
-use roster_application::ports::{TokenError, TokenVerifier as _};
+use roster_application::ports::{TokenHolder, TokenVerifier as _};
 use roster_application::{Scope, Scopes};
 use roster_domain::{Environment, MerchantId};
 use roster_jwt::{Issuer, Settings, Tokens};
@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::signer::{ED25519, P256, P384, RSA, SECRET, Signer};
 use crate::{
-    MERCHANT, NOW, assert_accepted, assert_refused, at, but, claims, header, settings, trusting, verify, with_key,
-    with_secret,
+    MERCHANT, NOW, assert_accepted, assert_refused, at, but, claims, header, is_refused, settings, trusting, verify,
+    with_key, with_secret,
 };
 
 const RSA_ALGORITHMS: [&str; 6] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
@@ -45,6 +45,22 @@ fn a_token_carries_merchant_environment_and_scopes() {
     assert_eq!(listed, [Scope::ReadCustomers, Scope::ManageKeys].into_iter().collect());
     for none in [json!(null), json!(""), json!([]), json!("customers:reads"), json!("openid profile")] {
         assert_eq!(read(json!({ "scope": none })).scopes, Scopes::NONE);
+    }
+}
+
+#[test]
+fn a_token_names_its_issuer_and_its_subject() {
+    let (tokens, signer) = (trusting(with_secret(&["HS256"])), Signer::secret(SECRET));
+    let long = "é".repeat(TokenHolder::MAX_SUBJECT);
+    for (claim, subject) in [
+        (json!("worker-7"), Some("worker-7")),
+        (json!(format!("{long}x")), Some(&*long)),
+        (json!(null), None),
+        (json!(7), None),
+    ] {
+        let token = signer.token(&header("HS256"), &but(claims(), &json!({ "sub": claim })));
+        let holder = verify(&tokens, &token).expect("a token").holder;
+        assert_eq!((&*holder.issuer, holder.subject.as_deref()), ("https://issuer.example", subject));
     }
 }
 
@@ -105,7 +121,7 @@ fn a_fractional_time_is_truncated_to_milliseconds() {
     let token = Signer::secret(SECRET).token_of(&header("HS256").to_string(), &claims, "HS256");
     let millis = |millis| roster_domain::Timestamp::from_millis(NOW * 1000 + millis).expect("a time");
     assert!(tokens.verify(&token, millis(0)).is_ok());
-    assert_eq!(tokens.verify(&token, millis(1)), Err(TokenError::Refused));
+    assert!(is_refused(&tokens.verify(&token, millis(1))));
 }
 
 #[test]

@@ -27,6 +27,8 @@ struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     customer_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    successor_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ProblemFault>,
@@ -105,6 +107,18 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         Failure::ReadOnly => {
             problem(StatusCode::SERVICE_UNAVAILABLE, "database_read_only", "The database takes no writes at present.")
         }
+        Failure::KeyHasSuccessor(successor) => {
+            let detail =
+                format!("The API key was rotated before. {successor} has come into its place: rotate that one.");
+            let mut content = content(StatusCode::CONFLICT, "key_has_successor", detail);
+            content.successor_id = Some(successor.to_string());
+            write(&content)
+        }
+        Failure::OutlivesCaller(end) => problem(
+            StatusCode::FORBIDDEN,
+            "outlives_credential",
+            format!("The new API key would outlive the credential, which expires at {end}."),
+        ),
         Failure::Unavailable => problem(
             StatusCode::SERVICE_UNAVAILABLE,
             "database_unavailable",
@@ -173,6 +187,7 @@ fn content(status: StatusCode, code: &'static str, detail: impl Into<String>) ->
         detail: detail.into(),
         code,
         customer_id: None,
+        successor_id: None,
         scope: None,
         errors: Vec::new(),
     }
