@@ -72,7 +72,7 @@ impl ApiKeyRepository for PostgresUnitOfWork<'_> {
                 .set((
                     api_keys::expires_at.eq(key.expires_at.map(Timestamp::to_utc)),
                     api_keys::revoked_at.eq(key.revoked_at.map(Timestamp::to_utc)),
-                    api_keys::successor_id.eq(key.successor.map(|successor| successor.uuid())),
+                    api_keys::successor_id.eq(key.successor.map(ApiKeyId::uuid)),
                 ))
                 .execute(connection)?;
             Ok(())

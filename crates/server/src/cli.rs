@@ -26,7 +26,8 @@ Start with:
     after_long_help = "\
 Start with:
   roster serve --demo                                       try it out, on a SQLite file
-  roster merchants create Acme                              or make a merchant …
+  roster migrate                                            or make the database,
+  roster merchants create Acme                              a merchant …
   roster keys create --merchant org_… --environment live    … and a key for it
 
 Configuration, later wins:
@@ -65,11 +66,12 @@ Examples:
         demo: bool,
     },
 
-    /// Bring the database's schema up to date
+    /// Make the database if it is a missing SQLite file, and bring its schema up to date
     ///
     /// Safe to run again, and by several instances at once.
     #[command(after_help = "\
-The other commands do the same before they begin, unless database.migrate_on_start is false.
+The other commands bring the schema up to date before they begin, unless database.migrate_on_start is false. Only `roster
+serve` also makes a missing file.
 
 Example:
   DATABASE_URL=postgres://roster:password@db/roster roster migrate")]

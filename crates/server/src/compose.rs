@@ -31,24 +31,39 @@ pub struct Database {
     pub reads: Reads,
 }
 
+/// What to do if there is no SQLite file at the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// Make it, and its folder.
+    Create,
+    /// Refuse: a command in the wrong folder must not leave an empty database there, and answer as if there were nothing.
+    Refuse,
+}
+
 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
 compile_error!("a service without a database: build with the feature sqlite, postgres, or both");
 
 impl Database {
-    /// Opens the store that the URL names. A SQLite file and its folder are made when they are missing; PostgreSQL is
-    /// reached with the first call.
+    /// Opens the store that the URL names. PostgreSQL is reached with the first call.
     ///
     /// Each of the `workers` that answer requests reads a SQLite file over its own connection, so that none waits for
     /// one. The check of the database has one more, and all other readers share another.
-    #[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "only a file is read by workers"))]
-    pub fn open(config: &config::Database, workers: usize) -> anyhow::Result<Self> {
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        expect(unused_variables, reason = "only a file may be missing, or read by workers")
+    )]
+    pub fn open(config: &config::Database, workers: usize, missing: Missing) -> anyhow::Result<Self> {
         let config::Database { url, deadline, .. } = config;
         let wait = (*deadline).min(LONGEST_WAIT);
         match url {
             #[cfg(feature = "sqlite")]
             DatabaseUrl::Sqlite(path) => {
                 let connections = u32::try_from(workers).unwrap_or(u32::MAX).saturating_add(2);
-                let options = roster_sqlite::Options { path: path.clone(), connections, wait };
+                if missing == Missing::Refuse && !path.exists() {
+                    bail!("there is no file {}: `roster migrate` makes one there, or name another", path.display());
+                }
+                let create = missing == Missing::Create;
+                let options = roster_sqlite::Options { path: path.clone(), create, connections, wait };
                 let store = SqliteStore::open(&options).with_context(|| format!("{url} cannot be opened"))?;
                 Ok(Self { store: Arc::new(store), reads: Reads::ByCallers })
             }
@@ -84,8 +99,8 @@ pub fn with_tokens(roster: Roster, auth: &config::Auth) -> anyhow::Result<Roster
 
 /// As [`Database::open`], with the schema up to date: brings it there if `database.migrate_on_start` says so, and refuses
 /// otherwise.
-pub fn open_up_to_date(config: &config::Database, workers: usize) -> anyhow::Result<Database> {
-    let database = Database::open(config, workers)?;
+pub fn open_up_to_date(config: &config::Database, workers: usize, missing: Missing) -> anyhow::Result<Database> {
+    let database = Database::open(config, workers, missing)?;
     if config.migrate_on_start {
         database.store.migrate().context("the schema cannot be brought up to date")?;
         return Ok(database);

@@ -16,9 +16,9 @@ fn merchant(program: &Program, name: &str) -> String {
 
 #[test]
 fn a_merchant_and_a_key_can_be_made_without_any_setting() {
-    let program = Program::new();
-    let merchant = merchant(&program, "Acme");
+    let program = Program::migrated();
     assert!(program.folder().join("data/roster.db").is_file());
+    let merchant = merchant(&program, "Acme");
     let arguments = ["keys", "create", "--merchant", &merchant, "--environment", "live", "--json"];
     let key = program.run(&arguments).expect_json();
     assert!(text(&key, "key").starts_with("sk_live_"), "{key}");
@@ -34,8 +34,30 @@ fn migrating_again_changes_nothing() {
 }
 
 #[test]
+fn only_serve_and_migrate_make_a_missing_file() {
+    let program = Program::new();
+    for arguments in [
+        &["merchants", "list"][..],
+        &["merchants", "create", "Acme"],
+        &["keys", "list", "--merchant", "org_01kasf9sgre5psvqpgk4v6y7z0"],
+        &["keys", "revoke", "key_01kasf9sgre5psvqpgk4v6y7z0"],
+        &["keys", "rotate", "key_01kasf9sgre5psvqpgk4v6y7z0"],
+    ] {
+        let message = program.run(arguments).expect_failure(1);
+        let expected = "roster: there is no file data/roster.db: `roster migrate` makes one there, or name another\n";
+        assert_eq!(message, expected, "{arguments:?}");
+    }
+    assert_eq!(program.folder().read_dir().expect("a folder").count(), 0);
+    program.run(&["migrate"]).expect_success();
+    program.run(&["merchants", "list"]).expect_success();
+}
+
+#[test]
 fn an_old_schema_is_refused_if_migrate_on_start_is_false() {
     let program = Program::new().with("ROSTER__DATABASE__MIGRATE_ON_START", "false");
+    // A file without tables.
+    std::fs::create_dir(program.folder().join("data")).expect("a folder");
+    std::fs::write(program.folder().join("data/roster.db"), "").expect("a file");
     for arguments in [&["merchants", "list"][..], &["keys", "revoke", "key_01kasf9sgre5psvqpgk4v6y7z0"], &["serve"]] {
         let message = program.run(arguments).expect_failure(1);
         assert!(message.contains("the schema is behind: run `roster migrate` (it lacks "), "{message}");
@@ -46,7 +68,7 @@ fn an_old_schema_is_refused_if_migrate_on_start_is_false() {
 
 #[test]
 fn merchants_are_listed_oldest_first() {
-    let program = Program::new();
+    let program = Program::migrated();
     assert!(program.run(&["merchants", "list"]).expect_success().contains("There are no merchants."));
     assert_eq!(program.run(&["merchants", "list", "--json"]).expect_json(), json!({"data": []}));
     let ids = ["Acme", "Müller & Söhne"].map(|name| merchant(&program, name));
@@ -61,7 +83,7 @@ fn merchants_are_listed_oldest_first() {
 
 #[test]
 fn a_key_is_shown_once_and_listed_without_its_secret() {
-    let program = Program::new();
+    let program = Program::migrated();
     let merchant = merchant(&program, "Acme");
     let create = ["keys", "create", "--merchant", &merchant, "--environment", "sandbox", "--name", "worker"];
     let shown = program.run(&create).expect_success();
@@ -77,7 +99,7 @@ fn a_key_is_shown_once_and_listed_without_its_secret() {
 
 #[test]
 fn a_key_expires_after_the_given_duration() {
-    let program = Program::new();
+    let program = Program::migrated();
     let merchant = merchant(&program, "Acme");
     let create = ["keys", "create", "--merchant", &merchant, "--environment", "live", "--json", "--expires-in", "90d"];
     let key = program.run(&create).expect_json();
@@ -90,7 +112,7 @@ fn a_key_expires_after_the_given_duration() {
 
 #[test]
 fn revoking_a_key_again_keeps_the_first_time() {
-    let program = Program::new();
+    let program = Program::migrated();
     let merchant = merchant(&program, "Acme");
     let create = ["keys", "create", "--merchant", &merchant, "--environment", "live", "--json"];
     let key = program.run(&create).expect_json();
@@ -106,7 +128,7 @@ fn revoking_a_key_again_keeps_the_first_time() {
 
 #[test]
 fn a_key_has_the_requested_scopes_or_all_but_keys_manage() {
-    let program = Program::new();
+    let program = Program::migrated();
     let merchant = merchant(&program, "Acme");
     let create = |more: &[&str]| {
         let create = ["keys", "create", "--merchant", &merchant, "--environment", "live", "--json"];
@@ -122,7 +144,7 @@ fn a_key_has_the_requested_scopes_or_all_but_keys_manage() {
 
 #[test]
 fn a_rotated_key_stays_valid_for_the_overlap() {
-    let program = Program::new();
+    let program = Program::migrated();
     let merchant = merchant(&program, "Acme");
     let create = ["keys", "create", "--merchant", &merchant, "--environment", "sandbox", "--name", "ci", "--json"];
     let old = program.run(&[&create[..], &["--scope", "customers:read"]].concat()).expect_json();
@@ -150,7 +172,7 @@ fn a_rotated_key_stays_valid_for_the_overlap() {
 
 #[test]
 fn an_unknown_merchant_or_key_is_an_error_that_names_it() {
-    let program = Program::new();
+    let program = Program::migrated();
     let unknown = "org_01kasf9sgre5psvqpgk4v6y7z0";
     let message = program.run(&["keys", "create", "--merchant", unknown, "--environment", "live"]).expect_failure(1);
     assert_eq!(message, format!("roster: no key was made for {unknown}: there is no such merchant\n"));

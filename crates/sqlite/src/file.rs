@@ -15,6 +15,7 @@ use diesel::sql_types::Text;
 use roster_application::ports::StoreError;
 
 use crate::error::{connection_error, is_locked, store_error};
+use crate::identity::OpenFile;
 use crate::pool::WRITE;
 
 /// How long to wait before trying again to use a locked file.
@@ -31,25 +32,60 @@ pub struct DatabaseFile {
 }
 
 impl DatabaseFile {
-    /// Creates the file and its folder if they are missing. Only its owner may access a new file.
+    /// Finds the file, or creates it and its folder if they are missing and `create` says so.
+    ///
+    /// Only its owner may access a new file. An older one that users outside of its group can access is restricted to its
+    /// owner, too: it has personal data in it.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if it cannot be created, or if the path is not a regular file.
-    pub fn provide(path: &Path) -> Result<Self, StoreError> {
+    /// [`StoreError::Unavailable`] if it is missing or cannot be created, if the path is not a regular file, or if others
+    /// can access it and its permissions cannot be changed.
+    pub fn provide(path: &Path, create: bool) -> Result<Self, StoreError> {
         let unavailable = |error: io::Error| StoreError::unavailable(error);
         let is_new = match fs::metadata(path) {
             Ok(found) if found.is_dir() => return Err(StoreError::unavailable("it is a folder")),
             Ok(found) if !found.is_file() => return Err(StoreError::unavailable("it is not a regular file")),
             Ok(_) => false,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && create => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(StoreError::unavailable("it does not exist"));
+            }
             Err(error) => return Err(unavailable(error)),
         };
         let file = Self { path: absolute(path).map_err(unavailable)? };
         if is_new {
             SqliteConnection::establish(&file.uri("rwc")).map_err(|error| connection_error(&error))?;
             restrict_to_owner(&file.path).map_err(unavailable)?;
+        } else {
+            file.withdraw_from_others()?;
         }
         Ok(file)
+    }
+
+    /// Restricts the file, its WAL and its shared memory to their owner if others can access them.
+    fn withdraw_from_others(&self) -> Result<(), StoreError> {
+        for suffix in ["", "-wal", "-shm"] {
+            let mut path = self.path.clone().into_os_string();
+            path.push(suffix);
+            let path = Path::new(&path);
+            let Some(mode) = fs::metadata(path).ok().and_then(|found| mode_for_others(&found)) else { continue };
+            restrict_to_owner(path).map_err(|error| {
+                let path = path.display();
+                StoreError::unavailable(format!(
+                    "every user of this machine can access {path} (mode {mode:o}), and that cannot be changed: {error}"
+                ))
+            })?;
+            tracing::warn!(path = %path.display(), "every user of this machine could access the file; its mode is 600 now");
+        }
+        Ok(())
+    }
+
+    /// Remembers which file is at the path. Call it when a connection is open.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if it is not there any more.
+    pub fn remember(&self) -> Result<OpenFile, StoreError> {
+        OpenFile::remember(&self.path)
     }
 
     /// The URL for opening the file. It does not create the file again if that was deleted.
@@ -91,6 +127,20 @@ fn restrict_to_owner(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     // SQLite creates the WAL and the shared memory file with the permissions of this file.
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+}
+
+/// The permissions, if users other than the owner and its group have some. The group is left alone: a backup may need it,
+/// and no usual umask gives access to the group alone.
+#[cfg(unix)]
+fn mode_for_others(found: &fs::Metadata) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = found.permissions().mode() & 0o777;
+    (mode & 0o007 != 0).then_some(mode)
+}
+
+#[cfg(not(unix))]
+fn mode_for_others(_: &fs::Metadata) -> Option<u32> {
+    None
 }
 
 #[cfg(not(unix))]
@@ -194,7 +244,7 @@ pub mod tests {
 
     fn new_file() -> (DatabaseFile, tempfile::TempDir) {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        (DatabaseFile::provide(&folder.path().join("roster.db")).expect("a new file"), folder)
+        (DatabaseFile::provide(&folder.path().join("roster.db"), true).expect("a new file"), folder)
     }
 
     /// Asserts the settings of a connection whose `wait` is half a minute.

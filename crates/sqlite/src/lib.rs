@@ -6,7 +6,7 @@
 //!
 //! One file in WAL mode, any number of connections that read and one that writes. Within the process writers wait for that
 //! one (`writer.rs`), between processes for the file's write lock; readers never wait. A commit is on the disk before it
-//! is acknowledged.
+//! is acknowledged, in the file that is at the path then (`identity.rs`).
 //!
 //! Every statement on a tenant's table names its tenant: `schema.rs` hands out no such table without. Statements that run
 //! for every request are types with a name of their own or fixed expressions, because diesel keeps only those prepared;
@@ -19,6 +19,7 @@ mod api_keys;
 mod customers;
 mod error;
 mod file;
+mod identity;
 mod merchants;
 mod migrations;
 mod pool;
@@ -29,6 +30,7 @@ mod statements;
 mod store;
 mod subscriptions;
 mod unit_of_work;
+mod watch;
 mod writer;
 mod writes;
 

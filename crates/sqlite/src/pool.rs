@@ -1,14 +1,16 @@
 //! The connections: several that read, one that writes, and transactions over them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
 use diesel::prelude::*;
-use diesel::r2d2::{ConnectionManager, NopErrorHandler, PooledConnection};
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, NopErrorHandler, PooledConnection};
 use roster_application::ports::StoreError;
 
 use crate::error::store_error;
 use crate::file::{DatabaseFile, Settings};
+use crate::identity::OpenFile;
 use crate::writer::Writer;
 
 /// The timeout for opening all connections when the store is opened: longer than a caller waits for one.
@@ -54,11 +56,11 @@ impl Pool {
             .connection_timeout(OPENING)
             .max_lifetime(None)
             .idle_timeout(None)
-            // An open file does not disappear, and a test for each read would double the cost of the read.
+            // A file stays open even if it is deleted, and a test for each read would double the cost of the read.
             .test_on_check_out(false)
             // The caller that waits for the connection gets the error.
             .error_handler(Box::new(NopErrorHandler))
-            .connection_customizer(Box::new(Settings::reading(wait)))
+            .connection_customizer(Box::new(Opening { settings: Settings::reading(wait), file: writer.open_file() }))
             .build(ConnectionManager::new(file.url()))
             .map_err(|error| StoreError::unavailable(error.to_string()))?;
         Ok(Self { readers, writer, wait })
@@ -72,9 +74,43 @@ impl Pool {
         self.readers.get_timeout(self.wait).map_err(|error| StoreError::unavailable(format!("to read: {error}")))
     }
 
+    /// Checks that the file that is open is still at its path.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if it is not.
+    pub fn check_file(&self) -> Result<(), StoreError> {
+        self.writer.open_file().check()
+    }
+
     /// The connection that writes.
     pub fn writer(&self) -> &Writer {
         &self.writer
+    }
+}
+
+/// Reads the file. `SELECT 1` would not.
+///
+/// # Errors
+/// [`StoreError`] if it cannot be read.
+pub fn read(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let statement = diesel::sql_query("SELECT count(*) FROM sqlite_schema");
+    statement.execute(connection).map(drop).map_err(|error| store_error(&error))
+}
+
+/// Sets up a connection that reads, also one that takes the place of a broken one later.
+#[derive(Debug)]
+struct Opening {
+    settings: Settings,
+    file: Arc<OpenFile>,
+}
+
+impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for Opening {
+    fn on_acquire(&self, connection: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
+        // Before it reads: the file may be the one that has come into the place of the one that the others have open, and
+        // their WAL would be replayed into it.
+        let gone = |error: StoreError| diesel::result::Error::QueryBuilderError(Box::new(error));
+        self.file.check().map_err(gone).map_err(diesel::r2d2::Error::QueryError)?;
+        self.settings.on_acquire(connection)
     }
 }
 
@@ -114,7 +150,7 @@ mod tests {
 
     fn pool(readers: u32, wait: Duration) -> (Pool, TempDir) {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let file = DatabaseFile::provide(&folder.path().join("roster.db")).expect("a new file");
+        let file = DatabaseFile::provide(&folder.path().join("roster.db"), true).expect("a new file");
         (Pool::open(&file, readers, wait).expect("an empty database"), folder)
     }
 
@@ -145,7 +181,7 @@ mod tests {
     #[test]
     fn a_pool_without_connections_or_time_is_refused() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let file = DatabaseFile::provide(&folder.path().join("roster.db")).expect("a new file");
+        let file = DatabaseFile::provide(&folder.path().join("roster.db"), true).expect("a new file");
         for (readers, wait) in [(0, LONG), (1, Duration::ZERO)] {
             let error = Pool::open(&file, readers, wait).map(drop).expect_err("nothing");
             assert!(matches!(error, StoreError::Internal { .. }), "{error:?}");
@@ -156,7 +192,7 @@ mod tests {
     fn a_deleted_file_is_not_created_again() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("roster.db");
-        let file = DatabaseFile::provide(&path).expect("a new file");
+        let file = DatabaseFile::provide(&path, true).expect("a new file");
         std::fs::remove_file(path).expect("a file");
         let error = Pool::open(&file, 1, SHORT).map(drop).expect_err("no file");
         assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");

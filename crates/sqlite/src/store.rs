@@ -3,20 +3,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::prelude::*;
 use roster_application::ports::{Store, StoreError, Work, rerun_lost_races};
 
-use crate::error::store_error;
 use crate::file::{DatabaseFile, Settings};
 use crate::migrations;
-use crate::pool::{Pool, READ, WRITE, in_transaction};
+use crate::pool::{Pool, READ, WRITE, in_transaction, read};
 use crate::unit_of_work::SqliteUnitOfWork;
+use crate::watch::Watch;
 
 /// Which file, and how to use it.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The file. If it is missing, it is created with its folder, and only its owner may access it.
+    /// The file.
     pub path: PathBuf,
+    /// Whether to create it, with its folder, if it is missing. Only its owner may access it then.
+    pub create: bool,
     /// How many connections read, at least one. One more connection writes.
     pub connections: u32,
     /// How long to wait for a connection, and as long again for another process that writes. More than zero.
@@ -27,8 +28,12 @@ pub struct Options {
 ///
 /// Dropping it closes its connections. The last connection of all processes copies the WAL into the file and deletes
 /// it.
+///
+/// If the file is deleted or replaced meanwhile, writes and [`Store::ping`] fail, and reads still see the old file.
 pub struct SqliteStore {
-    pool: Pool,
+    pool: Arc<Pool>,
+    /// Dropped first, so that no thread uses the connections any more.
+    watch: Option<Watch>,
     /// Opens connections outside the pool, for migrations.
     file: DatabaseFile,
 }
@@ -43,10 +48,24 @@ impl SqliteStore {
     /// [`StoreError`] if the file is not, or cannot become, a database that can be written. The source names the file
     /// and the reason.
     pub fn open(options: &Options) -> Result<Self, StoreError> {
-        let Options { path, connections, wait } = options;
-        let file = DatabaseFile::provide(path).map_err(|error| about(path, error))?;
-        let pool = Pool::open(&file, *connections, *wait).map_err(|error| about(path, error))?;
-        Ok(Self { pool, file })
+        let Options { path, create, connections, wait } = options;
+        let open = || {
+            let file = DatabaseFile::provide(path, *create)?;
+            let pool = Arc::new(Pool::open(&file, *connections, *wait)?);
+            let watch = Some(Watch::start(Arc::clone(&pool))?);
+            Ok(Self { pool, watch, file })
+        };
+        open().map_err(|error| about(path, error))
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.watch = None;
+        if self.pool.check_file().is_err() {
+            // SQLite deletes the WAL at the path when it closes the last connection: it would be that of another file.
+            std::mem::forget(Arc::clone(&self.pool));
+        }
     }
 }
 
@@ -62,13 +81,13 @@ impl Store for SqliteStore {
     }
 
     fn ping(&self) -> Result<(), StoreError> {
-        // `SELECT 1` would not read the file; this does.
-        let statement = diesel::sql_query("SELECT count(*) FROM sqlite_schema");
-        statement.execute(&mut *self.pool.reader()?).map_err(|error| store_error(&error))?;
-        Ok(())
+        self.pool.check_file()?;
+        read(&mut *self.pool.reader()?)
     }
 
     fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        // Before another file is opened, into which the WAL of the one that is open would be replayed.
+        self.pool.check_file()?;
         if self.pending_migrations()?.is_empty() {
             return Ok(Vec::new());
         }

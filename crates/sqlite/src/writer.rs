@@ -4,20 +4,24 @@
 //! again. Within the process writers therefore wait for this connection. They share a commit all the same: the
 //! customers that are written at the same time are one batch, which is one transaction here.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
 use diesel::prelude::*;
+use diesel::sql_types::Integer;
 use roster_application::ports::{StoreError, Verdict};
 
 use crate::error::store_error;
 use crate::file::{DatabaseFile, Settings};
-use crate::pool::WRITE;
+use crate::identity::OpenFile;
+use crate::pool::{WRITE, read};
 
 /// The connection that writes.
 pub struct Writer {
     file: DatabaseFile,
+    /// The file that is open, which need not be at its path any more.
+    open_file: Arc<OpenFile>,
     wait: Duration,
     state: Mutex<State>,
     freed: Condvar,
@@ -33,23 +37,35 @@ enum State {
 impl Writer {
     /// Opens a file. A writer waits at most `wait` for its turn, and as long again for another process.
     ///
+    /// Open a connection that reads, too, and keep it: if this one breaks and is the only one, SQLite deletes the WAL.
+    ///
     /// # Errors
     /// [`StoreError`] if the file is no database that can be written.
     pub fn open(file: DatabaseFile, wait: Duration) -> Result<Self, StoreError> {
-        let connection = file.connect(Settings::writing(wait))?;
-        Ok(Self { file, wait, state: Mutex::new(State::Free(Some(connection))), freed: Condvar::new() })
+        let mut connection = file.connect(Settings::writing(wait))?;
+        read(&mut connection)?;
+        let open_file = Arc::new(file.remember()?);
+        let state = Mutex::new(State::Free(Some(connection)));
+        Ok(Self { file, open_file, wait, state, freed: Condvar::new() })
+    }
+
+    /// The file that is open.
+    pub fn open_file(&self) -> Arc<OpenFile> {
+        Arc::clone(&self.open_file)
     }
 
     /// Runs `work` in a transaction, and commits or undoes what it wrote as it says.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if its turn did not come in time; what `work`, the beginning or the commit met. Nothing
-    /// is written then, unless the disk failed at the commit.
+    /// [`StoreError::Unavailable`] if its turn did not come in time, or if the file is not at its path any more; what
+    /// `work`, the beginning or the commit met. Nothing is written then, unless the disk failed, or the file was deleted or
+    /// replaced, during the commit.
     pub fn run<T>(
         &self,
         work: impl FnOnce(&mut SqliteConnection) -> Result<(Verdict, T), StoreError>,
     ) -> Result<T, StoreError> {
         let mut turn = self.take_turn()?;
+        self.open_file.check()?;
         // Out of its place, so that a panic, or a transaction that cannot be ended, closes it, which undoes it.
         let mut connection = match turn.connection.take() {
             Some(connection) => connection,
@@ -70,7 +86,24 @@ impl Writer {
         }
         let (_, value) = result?;
         ended.map_err(|error| store_error(&error))?;
+        // Again: what was committed to a file that had gone is not acknowledged.
+        self.open_file.check()?;
         Ok(value)
+    }
+
+    /// Copies the WAL into the file that is open, and empties it.
+    ///
+    /// For a file that is not at its path any more. It is complete then wherever it went, and its WAL, which stayed, is not
+    /// replayed into the file that has come into its place.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if its turn did not come in time, or if a reader needs the WAL.
+    pub fn empty_wal(&self) -> Result<(), StoreError> {
+        let mut turn = self.take_turn()?;
+        let Some(connection) = &mut turn.connection else { return Err(StoreError::unavailable("no connection")) };
+        let checkpoint = diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)");
+        let result: Checkpoint = checkpoint.get_result(connection).map_err(|error| store_error(&error))?;
+        if result.busy == 0 { Ok(()) } else { Err(StoreError::unavailable("a reader needs the WAL")) }
     }
 
     fn take_turn(&self) -> Result<Turn<'_>, StoreError> {
@@ -87,6 +120,14 @@ impl Writer {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The result of a checkpoint.
+#[derive(QueryableByName)]
+struct Checkpoint {
+    /// Not 0 if another connection kept it from being complete.
+    #[diesel(sql_type = Integer)]
+    busy: i32,
 }
 
 /// A writer's time with the connection. Dropping it ends the turn, also in a panic.
@@ -124,15 +165,17 @@ mod tests {
     /// the commit.
     struct Numbers {
         writer: Writer,
+        _reader: Mutex<SqliteConnection>,
         _folder: TempDir,
     }
 
     impl Numbers {
         fn new(wait: Duration) -> Self {
             let folder = tempfile::tempdir().expect("a temporary folder");
-            let file = DatabaseFile::provide(&folder.path().join("roster.db")).expect("a new file");
-            let writer = Writer::open(file, wait).expect("an empty database");
-            let numbers = Self { writer, _folder: folder };
+            let file = DatabaseFile::provide(&folder.path().join("roster.db"), true).expect("a new file");
+            let writer = Writer::open(file.clone(), wait).expect("an empty database");
+            let reader = file.connect(Settings::reading(wait)).expect("a file");
+            let numbers = Self { writer, _reader: Mutex::new(reader), _folder: folder };
             numbers
                 .write(
                     "CREATE TABLE numbers (

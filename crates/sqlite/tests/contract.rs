@@ -15,7 +15,8 @@ mod direct {
     /// Makes an empty store in a file of its own.
     pub fn empty_store() -> Subject {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let options = Options { path: folder.path().join("roster.db"), connections: 4, wait: Duration::from_secs(30) };
+        let (path, wait) = (folder.path().join("roster.db"), Duration::from_secs(30));
+        let options = Options { path, create: true, connections: 4, wait };
         let store = SqliteStore::open(&options).expect("a new file");
         store.migrate().expect("an empty database");
         Subject::guarded(Arc::new(store), folder)

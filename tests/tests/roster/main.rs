@@ -10,6 +10,7 @@ mod outage;
 mod process;
 mod races;
 mod rates;
+mod replaced_file;
 mod robustness;
 mod routes;
 mod scopes;

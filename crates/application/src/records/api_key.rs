@@ -39,7 +39,7 @@ impl From<&ApiKey> for ApiKeyRecord {
             expires_at: key.expires_at.map(Timestamp::as_millis),
             last_used_at: key.last_used_at.map(Timestamp::as_millis),
             revoked_at: key.revoked_at.map(Timestamp::as_millis),
-            successor_id: key.successor.map(|successor| successor.uuid()),
+            successor_id: key.successor.map(ApiKeyId::uuid),
         }
     }
 }

@@ -10,13 +10,13 @@ use serde::Serialize;
 
 use crate::cli::{Form, Keys};
 use crate::clock::SystemClock;
-use crate::compose;
+use crate::compose::{self, Missing};
 use crate::config::Config;
 use crate::output::{self, List};
 
 /// Makes, lists, rotates or revokes keys.
 pub fn run(command: Keys, config: &Config) -> anyhow::Result<()> {
-    let roster = compose::open_up_to_date(&config.database, 0)?.roster();
+    let roster = compose::open_up_to_date(&config.database, 0, Missing::Refuse)?.roster();
     match command {
         Keys::Create { merchant, environment, name, scopes, expires_in, form } => {
             let tenant = Tenant { merchant, environment };

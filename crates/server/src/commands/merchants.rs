@@ -5,13 +5,13 @@ use roster_domain::{Merchant, MerchantName};
 use serde::Serialize;
 
 use crate::cli::{Form, Merchants};
-use crate::compose;
+use crate::compose::{self, Missing};
 use crate::config::Config;
 use crate::output::{self, List};
 
 /// Makes or lists merchants.
 pub fn run(command: Merchants, config: &Config) -> anyhow::Result<()> {
-    let roster = compose::open_up_to_date(&config.database, 0)?.roster();
+    let roster = compose::open_up_to_date(&config.database, 0, Missing::Refuse)?.roster();
     match command {
         Merchants::Create { name, form } => create(&roster, name, form),
         Merchants::List { form } => list(&roster, form),

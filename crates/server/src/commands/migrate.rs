@@ -2,13 +2,13 @@
 
 use anyhow::Context as _;
 
-use crate::compose::Database;
+use crate::compose::{Database, Missing};
 use crate::config::Config;
 use crate::output;
 
 /// Brings the schema up to date, even if `database.migrate_on_start` is false, and prints the applied migrations.
 pub fn run(config: &Config) -> anyhow::Result<()> {
-    let database = Database::open(&config.database, 0)?;
+    let database = Database::open(&config.database, 0, Missing::Create)?;
     let applied = database.store.migrate().context("the schema cannot be brought up to date")?;
     let mut report: Vec<String> = applied.iter().map(|migration| format!("applied {migration}")).collect();
     report.push(format!("The schema is up to date: {}\n", config.database.url));

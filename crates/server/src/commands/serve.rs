@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use roster_executor::Reads;
 use roster_http::{Tls, TlsError};
 
-use crate::compose::{self, Database};
+use crate::compose::{self, Database, Missing};
 use crate::config::{self, Config};
 use crate::demo::Demo;
 use crate::layers::Faults;
@@ -29,7 +29,7 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     );
     let tls = tls(&config.http)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let database = compose::open_up_to_date(&config.database, config.http.workers())?;
+    let database = compose::open_up_to_date(&config.database, config.http.workers(), Missing::Create)?;
     let roster = compose::with_tokens(database.roster(), &config.auth)?.with_key_lifetime(config.auth.key_cache);
     let settings = settings(config, tls, database.reads);
     let demo = demo.then(|| Demo::prepare(&roster, config.http.bind)).transpose().context("the demo cannot be made")?;

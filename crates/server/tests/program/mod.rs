@@ -39,6 +39,13 @@ impl Program {
         Self { folder: tempfile::tempdir().expect("a temporary folder"), variables: Vec::new() }
     }
 
+    /// A folder in which the database is made already.
+    pub fn migrated() -> Self {
+        let program = Self::new();
+        program.run(&["migrate"]).expect_success();
+        program
+    }
+
     pub fn with(mut self, name: &'static str, value: &str) -> Self {
         self.variables.push((name, value.to_owned()));
         self

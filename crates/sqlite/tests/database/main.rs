@@ -4,6 +4,7 @@ mod closing;
 mod migrations;
 mod opening;
 mod processes;
+mod replacing;
 mod rows;
 mod samples;
 mod schema;

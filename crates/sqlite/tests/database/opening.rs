@@ -39,6 +39,55 @@ fn only_the_owner_can_access_a_created_file() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_that_every_user_can_access_is_restricted_to_its_owner() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("roster.db");
+    let mode_of = |name: &str| fs::metadata(folder.path().join(name)).expect(name).permissions().mode() & 0o777;
+    for (before, after) in [(0o644, 0o600), (0o604, 0o600), (0o666, 0o600), (0o640, 0o640), (0o600, 0o600)] {
+        drop(open_migrated(&path));
+        fs::set_permissions(&path, fs::Permissions::from_mode(before)).expect("permissions");
+        let store = open_migrated(&path);
+        insert(&store, &customer(new_tenant(&store), "ada", "ada@example.com")).expect("a new customer");
+        for name in ["roster.db", "roster.db-wal", "roster.db-shm"] {
+            assert_eq!(mode_of(name), after, "{name}, which was {before:o}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_wal_that_a_killed_process_left_readable_is_restricted_too() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("roster.db");
+    let store = open_migrated(&path);
+    for name in ["roster.db-wal", "roster.db-shm"] {
+        let path = folder.path().join(name);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("permissions");
+    }
+    let _other = open(&path);
+    for name in ["roster.db-wal", "roster.db-shm"] {
+        let mode = fs::metadata(folder.path().join(name)).expect(name).permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    store.ping().expect("an answer");
+}
+
+#[test]
+fn a_missing_file_is_not_created_unless_the_options_say_so() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("a/roster.db");
+    let options = roster_sqlite::Options { create: false, ..options(&path) };
+    let error = SqliteStore::open(&options).map(drop).expect_err("there is no file");
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    assert_eq!(folder.path().read_dir().expect("a folder").count(), 0);
+    drop(open(&path));
+    assert!(SqliteStore::open(&options).is_ok());
+}
+
 #[test]
 fn written_rows_are_there_when_the_file_is_reopened() {
     let folder = tempfile::tempdir().expect("a temporary folder");
