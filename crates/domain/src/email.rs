@@ -5,6 +5,8 @@
 
 use caseless::Caseless;
 use email_address::{EmailAddress, Options};
+use icu_properties::CodePointSetData;
+use icu_properties::props::{DefaultIgnorableCodePoint, NoncharacterCodePoint};
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use unicode_normalization::UnicodeNormalization;
 
@@ -32,7 +34,7 @@ pub enum EmailError {
     /// A control character, which is never trimmed silently.
     #[error("must not contain control characters")]
     ControlCharacter,
-    /// White space inside, or a character that is invisible or changes the writing direction.
+    /// White space inside, a character that is invisible or changes the writing direction, or a noncharacter.
     #[error("must not contain white space or invisible characters")]
     Invisible,
     /// No `@`, or several.
@@ -173,17 +175,30 @@ fn check_syntax(key: &str) -> Result<(), EmailError> {
     Ok(())
 }
 
-/// Whether `c` is white space or invisible: zero-width and other default-ignorable characters, and the marks that
-/// change the writing direction. With one of them, two different addresses could look the same.
+/// Whether `c` is white space, or has nothing to show: with one of them, two different addresses could look the same.
+///
+/// Unicode's property `Default_Ignorable_Code_Point` has the zero-width characters, the fillers, and the marks that change
+/// the writing direction. A noncharacter is none that a text may have.
 fn is_white_or_invisible(c: char) -> bool {
     c.is_whitespace()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-            | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-            | '\u{e0000}'..='\u{e0fff}')
+        || !c.is_ascii()
+            && (CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+                || CodePointSetData::new::<NoncharacterCodePoint>().contains(c)
+                || BLANKS.contains(&c))
 }
+
+/// Characters without a property that says so, whose glyphs are empty, or that stand for something which is not there.
+const BLANKS: [char; 9] = [
+    '\u{2800}',  // BRAILLE PATTERN BLANK
+    '\u{fff9}',  // INTERLINEAR ANNOTATION ANCHOR
+    '\u{fffa}',  // INTERLINEAR ANNOTATION SEPARATOR
+    '\u{fffb}',  // INTERLINEAR ANNOTATION TERMINATOR
+    '\u{fffc}',  // OBJECT REPLACEMENT CHARACTER
+    '\u{13441}', // EGYPTIAN HIEROGLYPH FULL BLANK
+    '\u{13442}', // EGYPTIAN HIEROGLYPH HALF BLANK
+    '\u{16fe4}', // KHITAN SMALL SCRIPT FILLER
+    '\u{1d159}', // MUSICAL SYMBOL NULL NOTEHEAD
+];
 
 #[cfg(test)]
 mod tests {
@@ -217,6 +232,11 @@ mod tests {
             ("a\u{a0}da@example.com", EmailError::Invisible),
             ("a\u{200b}da@example.com", EmailError::Invisible),
             ("a\u{202e}da@example.com", EmailError::Invisible),
+            ("a\u{2800}da@example.com", EmailError::Invisible),
+            ("a\u{fffc}da@example.com", EmailError::Invisible),
+            ("a\u{ffff}da@example.com", EmailError::Invisible),
+            ("a\u{fdd0}da@example.com", EmailError::Invisible),
+            ("a\u{10fffe}da@example.com", EmailError::Invisible),
             ("ada", EmailError::NotOneAt),
             ("ada@b@example.com", EmailError::NotOneAt),
             ("ada@b＠example.com", EmailError::NotOneAt),
@@ -243,6 +263,45 @@ mod tests {
     fn an_address_is_kept_as_typed_except_for_white_space_at_its_ends() {
         let email = Email::parse("  Ada@Example.COM ").expect("an address");
         assert_eq!((email.as_str(), email.key()), ("Ada@Example.COM", "ada@example.com"));
+    }
+
+    #[test]
+    fn no_character_that_shows_nothing_is_accepted() {
+        // DerivedCoreProperties.txt of Unicode, Default_Ignorable_Code_Point, and the noncharacters of its chapter 23.7.
+        let ignorable = [
+            0xad..=0xad,
+            0x34f..=0x34f,
+            0x61c..=0x61c,
+            0x115f..=0x1160,
+            0x17b4..=0x17b5,
+            0x180b..=0x180f,
+            0x200b..=0x200f,
+            0x202a..=0x202e,
+            0x2060..=0x206f,
+            0x3164..=0x3164,
+            0xfe00..=0xfe0f,
+            0xfeff..=0xfeff,
+            0xffa0..=0xffa0,
+            0xfff0..=0xfff8,
+            0x1bca0..=0x1bca3,
+            0x1d173..=0x1d17a,
+            0xe0000..=0xe0fff,
+            0xfdd0..=0xfdef,
+        ];
+        let last_two = (0..=16).flat_map(|plane| [plane << 16 | 0xfffe, plane << 16 | 0xffff]);
+        let refused = ignorable.into_iter().flatten().chain(last_two).chain(BLANKS.map(u32::from));
+        for c in refused.map(|code| char::from_u32(code).expect("no surrogate")) {
+            let address = format!("a{c}da@example.com");
+            assert_eq!(Email::parse(&address).map(|e| e.key), Err(EmailError::Invisible), "{address:?}");
+        }
+    }
+
+    #[test]
+    fn letters_of_many_scripts_and_their_marks_are_accepted() {
+        for local in ["用户", "ёлка", "نورا", "नेहा", "สมชาย", "יעל", "⠁⠙⠁", "e\u{301}va", "😀", "\u{fffd}"]
+        {
+            assert!(Email::parse(&format!("{local}@example.com")).is_ok(), "{local}");
+        }
     }
 
     proptest! {

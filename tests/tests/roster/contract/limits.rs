@@ -137,6 +137,9 @@ fn every_surface_accepts_the_same_e_mail_addresses(database: Database) {
             "ada@-example.com",
             "ada@exa_mple.com",
             "a\u{200b}da@example.com",
+            "a\u{2800}da@example.com",
+            "a\u{fffc}da@example.com",
+            "a\u{1ffff}da@example.com",
             "Ada <ada@example.com>",
             "a\u{202e}da@example.com",
         ] {
