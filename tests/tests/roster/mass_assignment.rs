@@ -69,6 +69,8 @@ const FIELDS: &[(&str, Kind)] = &[
     ("deletedAt", Kind::Time),
     ("revoked_at", Kind::Time),
     ("revokedAt", Kind::Time),
+    ("successor_id", Kind::Customer),
+    ("successorId", Kind::Customer),
     ("last_used_at", Kind::Time),
     ("lastUsedAt", Kind::Time),
     ("version", Kind::Version),

@@ -39,7 +39,8 @@ pub trait ApiKeyRepository {
     /// [`StoreError`]
     fn lock(&mut self, tenant: Tenant, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError>;
 
-    /// Writes `expires_at`, `revoked_at` and `successor` of a key that was [locked](ApiKeyRepository::lock) in this transaction.
+    /// Writes `expires_at`, `revoked_at` and `successor` of a key that was [locked](ApiKeyRepository::lock) in this
+    /// transaction.
     ///
     /// Apart from its last use, nothing else of a key ever changes.
     ///

@@ -28,20 +28,20 @@ fn without_an_issuer_every_token_is_refused() {
 #[test]
 fn a_refusal_names_the_broken_rule_and_a_configured_issuer() {
     let (tokens, signer) = shared();
-    let signed = |header: &Value, others: &Value| signer.token(header, &but(claims(), others));
+    let with = |header: &Value, others: &Value| signer.token(header, &but(claims(), others));
     let usual = header("HS256");
     let ours = Some("https://issuer.example");
     for (token, reason, issuer) in [
         ("a.b.c".to_owned(), TokenFault::NotAToken, None),
-        (signed(&usual, &json!({ "iss": "https://stranger.example" })), TokenFault::UnknownIssuer, None),
-        (signed(&usual, &json!({ "aud": "other" })), TokenFault::Audience, ours),
-        (signed(&usual, &json!({ "exp": NOW - 60 })), TokenFault::Expired, ours),
-        (signed(&usual, &json!({ "nbf": NOW + 60 })), TokenFault::NotYetValid, ours),
-        (signed(&usual, &json!({ "merchant": "acme" })), TokenFault::Merchant, ours),
-        (signed(&usual, &json!({ "environment": "prod" })), TokenFault::Environment, ours),
-        (signed(&usual, &json!({ "scope": 1 })), TokenFault::Scope, ours),
+        (with(&usual, &json!({ "iss": "https://stranger.example" })), TokenFault::UnknownIssuer, None),
+        (with(&usual, &json!({ "aud": "other" })), TokenFault::Audience, ours),
+        (with(&usual, &json!({ "exp": NOW - 60 })), TokenFault::Expired, ours),
+        (with(&usual, &json!({ "nbf": NOW + 60 })), TokenFault::NotYetValid, ours),
+        (with(&usual, &json!({ "merchant": "acme" })), TokenFault::Merchant, ours),
+        (with(&usual, &json!({ "environment": "prod" })), TokenFault::Environment, ours),
+        (with(&usual, &json!({ "scope": 1 })), TokenFault::Scope, ours),
         (RSA.token(&header("RS256"), &claims()), TokenFault::Algorithm, ours),
-        (signed(&but(usual.clone(), &json!({ "kid": "x" })), &json!({})), TokenFault::UnknownKey, ours),
+        (with(&but(usual.clone(), &json!({ "kid": "x" })), &json!({})), TokenFault::UnknownKey, ours),
         (Signer::secret(&SECRET[1..]).token(&usual, &claims()), TokenFault::Signature, ours),
     ] {
         let refusal = TokenRefusal { reason, issuer: issuer.map(Into::into) };
