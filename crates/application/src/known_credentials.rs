@@ -16,11 +16,17 @@ const CAPACITY: u64 = 10_000;
 /// The most uses of keys that wait to be written. A use beyond that is dropped; the key's next use is noted instead.
 const MAX_PENDING_USES: usize = 10_000;
 
+/// How long a key is remembered after its entry has expired, so that its next look-up is not taken for one of an unknown
+/// key.
+const REMEMBERED: Duration = Duration::from_mins(10);
+
 /// Caches keys and merchants for a while after they were looked up.
 ///
 /// Only keys and merchants that were found are cached: unknown keys, however many are sent, evict none.
 pub(crate) struct KnownCredentials {
     lifetime: Duration,
+    /// How much longer a key is accepted while the store does not answer.
+    grace: Duration,
     keys: Cache<Digest, Arc<CachedKey>>,
     merchants: Cache<MerchantId, Instant>,
     /// How many times a key was evicted. Held while a key is cached or evicted, so that neither comes in between.
@@ -47,11 +53,14 @@ struct CachedKey {
 }
 
 impl KnownCredentials {
-    /// Caches each entry for `lifetime`, counted from the start of its look-up. Zero caches nothing.
-    pub(crate) fn new(lifetime: Duration) -> Self {
+    /// Caches each entry for `lifetime`, counted from the start of its look-up, and for `grace` longer while the store does
+    /// not answer. Zero: each request looks its credential up.
+    pub(crate) fn new(lifetime: Duration, grace: Duration) -> Self {
+        let remembered = lifetime + grace.max(REMEMBERED);
         Self {
             lifetime,
-            keys: Cache::builder().max_capacity(CAPACITY).time_to_live(lifetime).build(),
+            grace,
+            keys: Cache::builder().max_capacity(CAPACITY).time_to_live(remembered).build(),
             merchants: Cache::builder().max_capacity(CAPACITY).time_to_live(lifetime).build(),
             evictions: Mutex::default(),
             uses: Mutex::default(),
@@ -71,6 +80,19 @@ impl KnownCredentials {
             self.note_use(&cached, now);
             cached.principal.clone()
         })
+    }
+
+    /// Whether a key was found a while ago.
+    pub(crate) fn remembers(&self, digest: &Digest) -> bool {
+        self.keys.contains_key(digest)
+    }
+
+    /// The principal of a key that the store cannot be asked about, if it may still be accepted.
+    pub(crate) fn in_grace(&self, digest: &Digest, now: Timestamp) -> Option<Principal> {
+        let cached = self.keys.get(digest)?;
+        let is_valid = cached.looked_up.elapsed() < self.lifetime + self.grace
+            && cached.principal.expires_at.is_none_or(|end| now < end);
+        (is_valid && !self.grace.is_zero()).then(|| cached.principal.clone())
     }
 
     /// Caches a usable key that `look_up` found, and notes that it was used.
@@ -93,10 +115,15 @@ impl KnownCredentials {
         });
         self.note_use(&cached, now);
         let evictions = self.evictions();
-        if self.is_fresh(look_up.began) && *evictions == look_up.evictions {
+        if *evictions == look_up.evictions {
             self.keys.insert(key.digest, cached);
         }
         principal
+    }
+
+    /// Forgets a key that a look-up did not find, or found unusable.
+    pub(crate) fn forget(&self, digest: &Digest) {
+        self.keys.invalidate(digest);
     }
 
     /// Evicts a key that was revoked or rotated. Call it after the commit.
@@ -132,7 +159,7 @@ impl KnownCredentials {
         uses
     }
 
-    /// Whether an entry's lifetime has not ended. The cache's own time-to-live ends later: it starts at the insertion.
+    /// Whether an entry's lifetime has not ended. The cache keeps it for longer.
     fn is_fresh(&self, looked_up: Instant) -> bool {
         looked_up.elapsed() < self.lifetime
     }

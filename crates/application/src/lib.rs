@@ -47,7 +47,7 @@ impl Roster {
     /// Builds the service. It accepts no tokens, and caches a key for [`DEFAULT_KEY_LIFETIME`].
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, entropy: Arc<dyn Entropy>) -> Self {
-        let known = Arc::new(KnownCredentials::new(DEFAULT_KEY_LIFETIME));
+        let known = Arc::new(KnownCredentials::new(DEFAULT_KEY_LIFETIME, Duration::ZERO));
         Self { store, clock, ids, entropy, tokens: None, known }
     }
 
@@ -57,11 +57,12 @@ impl Roster {
         Self { tokens: Some(tokens), ..self }
     }
 
-    /// Caches a key, or the merchant of a token, for `lifetime` after its look-up. Zero: no cache.
+    /// Caches a key, or the merchant of a token, for `lifetime` after its look-up. Zero: no cache. While the store does not
+    /// answer, a key is accepted for `grace` longer. Zero: it is not.
     ///
     /// For that long this process still accepts a key that another process has revoked.
     #[must_use]
-    pub fn with_key_lifetime(self, lifetime: Duration) -> Self {
-        Self { known: Arc::new(KnownCredentials::new(lifetime)), ..self }
+    pub fn with_key_lifetime(self, lifetime: Duration, grace: Duration) -> Self {
+        Self { known: Arc::new(KnownCredentials::new(lifetime, grace)), ..self }
     }
 }

@@ -84,6 +84,10 @@ operations! {
     /// [`Roster::authenticate`]
     authenticate: Authenticate(Presented) -> Result<Principal, AuthenticateError>,
         at most 128, by reader, |roster, presented| roster.authenticate(&presented);
+    /// The same, for credentials that are likely valid. On a thread of its own: those that anyone can make up, however
+    /// many, must not keep them waiting.
+    authenticate_again: AuthenticateAgain(Presented) -> Result<Principal, AuthenticateError>,
+        at most 128, by reader, |roster, presented| roster.authenticate(&presented);
     /// [`Roster::find_customers`]
     find_customer: FindCustomer(CustomerKey) -> Result<Option<Customer>, StoreError>,
         at most 128, by reader, |roster, keys| roster.find_customers(&keys);
@@ -161,7 +165,8 @@ fn one_patient_thread<I>(_: Settings) -> Workers<I> {
 }
 
 impl Handle {
-    /// Finds out who presents a credential.
+    /// Finds out who presents a credential. A key that was valid a while ago may be accepted although the store does not
+    /// answer.
     ///
     /// # Errors
     /// [`ExecuteError`]
@@ -169,7 +174,19 @@ impl Handle {
         &self,
         presented: Presented,
     ) -> Result<Result<Principal, AuthenticateError>, ExecuteError> {
-        self.operations.authenticate.call(presented).await
+        let roster = &self.shared.roster;
+        let authenticated = if roster.is_likely_valid(&presented) {
+            self.operations.authenticate_again.call(presented.clone()).await
+        } else {
+            self.operations.authenticate.call(presented.clone()).await
+        };
+        let is_outage = match &authenticated {
+            Err(ExecuteError::QueueFull | ExecuteError::DeadlineExceeded) => true,
+            Ok(Err(AuthenticateError::Store(error))) => error.is_outage(),
+            Err(ExecuteError::Panicked) | Ok(_) => false,
+        };
+        let in_grace = is_outage.then(|| roster.principal_in_grace(&presented)).flatten();
+        in_grace.map_or(authenticated, |principal| Ok(Ok(principal)))
     }
 
     /// Finds a live customer.
@@ -213,7 +230,8 @@ mod tests {
         let (queue, deadline) = (1, Duration::from_secs(1));
         let settings = Settings { threads: 9, writers: 2, queue, deadline, reads: Reads::ByWorkers };
         let workers = Operations::new(&roster(), Limits { queue, deadline }, settings).workers();
-        let is_beside = |name: &String| [FetchTokenKeys::NAME, CheckStore::NAME].iter().any(|of| name.starts_with(of));
+        let beside = [FetchTokenKeys::NAME, CheckStore::NAME, AuthenticateAgain::NAME];
+        let is_beside = |name: &String| beside.iter().any(|of| name.starts_with(of));
         let names: Vec<String> =
             workers.into_iter().map(|worker| worker.name).filter(|name| !is_beside(name)).collect();
         assert_eq!(names.len(), settings.threads, "{names:?}");

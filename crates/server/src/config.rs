@@ -87,6 +87,8 @@ pub struct Database {
 pub struct Auth {
     /// How long a key that was looked up is known.
     pub key_cache: Duration,
+    /// How much longer it is accepted while the database does not answer.
+    pub key_grace: Duration,
     /// Whose tokens are taken besides keys.
     pub issuers: Vec<Issuer>,
 }
@@ -174,6 +176,7 @@ impl Config {
             },
             auth: Auth {
                 key_cache: layers.read("auth.key_cache_ms", millis(0..=60_000)),
+                key_grace: layers.read("auth.key_grace_ms", millis(0..=3_600_000)),
                 issuers: layers.read("auth.issuers", issuers::parse),
             },
             limits: Limits {
@@ -323,6 +326,7 @@ mod tests {
         ("database.deadline_ms", "105", "106", |c| c.database.deadline.as_millis().to_string()),
         ("database.migrate_on_start", "false", "true", |c| c.database.migrate_on_start.to_string()),
         ("auth.key_cache_ms", "0", "107", |c| c.auth.key_cache.as_millis().to_string()),
+        ("auth.key_grace_ms", "108", "109", |c| c.auth.key_grace.as_millis().to_string()),
         ("auth.issuers", ONE_ISSUER, OTHER_ISSUER, |c| match c.auth.issuers.as_slice() {
             [issuer] if issuer.name() == "https://one.example" => ONE_ISSUER.to_owned(),
             [issuer] if issuer.name() == "https://other.example" => OTHER_ISSUER.to_owned(),
@@ -387,7 +391,7 @@ mod tests {
                     deadline: Duration::from_secs(2),
                     migrate_on_start: true,
                 },
-                auth: Auth { key_cache: Duration::from_secs(5), issuers: Vec::new() },
+                auth: Auth { key_cache: Duration::from_secs(5), key_grace: Duration::ZERO, issuers: Vec::new() },
                 limits: Limits { live: quotas(5000, 10_000), sandbox: quotas(500, 1000) },
                 log: Log { level: "info".to_owned(), format: LogFormat::Auto },
             }
@@ -443,6 +447,7 @@ mod tests {
             ("database.deadline_ms", "1e3", "must be a whole number from 100 to 60000 (milliseconds)"),
             ("database.migrate_on_start", "yes", "must be true or false"),
             ("auth.key_cache_ms", "60001", "must be a whole number from 0 to 60000 (milliseconds)"),
+            ("auth.key_grace_ms", "3600001", "must be a whole number from 0 to 3600000 (milliseconds)"),
             ("auth.issuers", "[1]", "must be an array of tables, each an issuer, in TOML"),
             ("limits.live_key_per_second", "0", "must be a whole number from 1 to 1000000 (requests a second)"),
             (

@@ -102,7 +102,7 @@ fn serve() -> (SocketAddr, String, Customer) {
         Arc::new(CountingIds::default()),
         Arc::new(CountingEntropy::default()),
     )
-    .with_key_lifetime(Duration::from_mins(10));
+    .with_key_lifetime(Duration::from_mins(10), Duration::ZERO);
     let merchant = roster.create_merchant(MerchantName::parse("Ada").expect("a name")).expect("memory");
     let tenant = Tenant { merchant: merchant.id, environment: Environment::Live };
     let order = ApiKeyOrder { tenant, name: None, scopes: Scopes::DEFAULT, expires_at: None };

@@ -72,6 +72,27 @@ impl Roster {
         }
     }
 
+    /// Whether there is reason to believe that a credential is valid: it was a while ago, or an issuer has signed it.
+    ///
+    /// Such credentials must not wait behind those that anyone can make up.
+    #[must_use]
+    pub fn is_likely_valid(&self, presented: &Presented) -> bool {
+        match presented {
+            Presented::ApiKey(digest) => self.known.remembers(digest),
+            Presented::Token(_) => true,
+        }
+    }
+
+    /// The principal of a key that cannot be looked up, if it was valid not too long ago (see
+    /// [`Roster::with_key_lifetime`]).
+    #[must_use]
+    pub fn principal_in_grace(&self, presented: &Presented) -> Option<Principal> {
+        match presented {
+            Presented::ApiKey(digest) => self.known.in_grace(digest, self.clock.now()),
+            Presented::Token(_) => None,
+        }
+    }
+
     /// Looks up credentials and returns their principals, in the order of `presented`.
     #[must_use]
     pub fn authenticate(&self, presented: &[Presented]) -> Vec<Result<Principal, AuthenticateError>> {
@@ -79,7 +100,13 @@ impl Roster {
         let mut keys = self.find_keys(presented);
         let merchants = self.find_merchants(presented, look_up);
         let authenticate = |presented: &Presented| match presented {
-            Presented::ApiKey(_) => self.principal_of_key(keys.next(), look_up, now),
+            Presented::ApiKey(digest) => {
+                let principal = self.principal_of_key(keys.next(), look_up, now);
+                if matches!(principal, Err(AuthenticateError::Refused(_))) {
+                    self.known.forget(digest);
+                }
+                principal
+            }
             Presented::Token(claims) => match merchants.get(&claims.tenant.merchant).cloned() {
                 Some(Ok(true)) => Ok(principal_of(claims)),
                 Some(Ok(false)) | None => Err(unknown_merchant(claims)),

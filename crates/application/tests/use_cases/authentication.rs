@@ -79,7 +79,7 @@ fn a_key_that_was_looked_up_is_cached_unless_the_lifetime_is_zero() {
     let before = service.store.interceptor.runs();
     assert_eq!(service.roster.recognise(credential), Recognition::Principal(principal.clone()));
     assert_eq!(service.store.interceptor.runs(), before);
-    let uncached = service.roster.clone().with_key_lifetime(Duration::ZERO);
+    let uncached = service.roster.clone().with_key_lifetime(Duration::ZERO, Duration::ZERO);
     for _ in 0..2 {
         assert_eq!(uncached.recognise(credential), Recognition::LookUp(Presented::ApiKey(made.key.digest)));
         assert_eq!(authenticate(&uncached, credential).ok().as_ref(), Some(&principal));
@@ -91,7 +91,7 @@ fn a_key_that_another_process_revoked_is_refused_after_its_cache_lifetime() {
     let service = Service::start();
     let made = key(&service, service.tenant, None);
     let lifetime = Duration::from_millis(50);
-    let here = service.roster.clone().with_key_lifetime(lifetime);
+    let here = service.roster.clone().with_key_lifetime(lifetime, Duration::ZERO);
     assert!(authenticate(&here, made.secret.reveal()).is_ok());
     service.roster.revoke_api_key(service.tenant, made.key.id).expect("an answer").expect("a key that is there");
     let revoked = std::time::Instant::now();
@@ -102,11 +102,42 @@ fn a_key_that_another_process_revoked_is_refused_after_its_cache_lifetime() {
 }
 
 #[test]
+fn a_key_that_was_valid_a_while_ago_is_told_from_one_that_never_was() {
+    let service = Service::start();
+    let roster = service.roster.clone().with_key_lifetime(Duration::ZERO, Duration::ZERO);
+    let [used, unused, revoked] = [(); 3].map(|()| key(&service, service.tenant, None));
+    assert!(authenticate(&roster, used.secret.reveal()).is_ok());
+    assert!(authenticate(&roster, revoked.secret.reveal()).is_ok());
+    service.roster.revoke_api_key(service.tenant, revoked.key.id).expect("an answer").expect("a key that is there");
+    assert!(authenticate(&roster, revoked.secret.reveal()).is_err());
+    let is_likely = |created: &CreatedApiKey| roster.is_likely_valid(&Presented::ApiKey(created.key.digest));
+    assert_eq!([&used, &unused, &revoked].map(is_likely), [true, false, false]);
+}
+
+#[test]
+fn a_key_may_be_accepted_for_a_grace_that_is_none_by_default() {
+    let service = Service::start();
+    let end = time("2025-02-01T00:00:00Z");
+    let made = key(&service, service.tenant, Some(end));
+    let presented = Presented::ApiKey(made.key.digest);
+    let graceless = service.roster.clone().with_key_lifetime(Duration::ZERO, Duration::ZERO);
+    let gracious = service.roster.clone().with_key_lifetime(Duration::ZERO, Duration::from_hours(1));
+    for roster in [&graceless, &gracious] {
+        assert_eq!(roster.principal_in_grace(&presented), None, "it was never looked up");
+        assert!(authenticate(roster, made.secret.reveal()).is_ok());
+    }
+    assert_eq!(graceless.principal_in_grace(&presented), None);
+    assert!(gracious.principal_in_grace(&presented).is_some());
+    service.clock.set(end);
+    assert_eq!(gracious.principal_in_grace(&presented), None, "it has expired");
+}
+
+#[test]
 fn a_flood_of_unknown_keys_evicts_no_valid_key() {
     let service = Service::start();
     let made = key(&service, service.tenant, None);
     // Longer than the flood takes.
-    let roster = service.roster.clone().with_key_lifetime(Duration::from_hours(1));
+    let roster = service.roster.clone().with_key_lifetime(Duration::from_hours(1), Duration::ZERO);
     assert!(authenticate(&roster, made.secret.reveal()).is_ok());
     let entropy = CountingEntropy::default();
     for _ in 0..20_000 {

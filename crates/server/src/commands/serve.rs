@@ -30,7 +30,8 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     let tls = tls(&config.http)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let database = compose::open_up_to_date(&config.database, config.http.workers(), Missing::Create)?;
-    let roster = compose::with_tokens(database.roster(), &config.auth)?.with_key_lifetime(config.auth.key_cache);
+    let roster = compose::with_tokens(database.roster(), &config.auth)?
+        .with_key_lifetime(config.auth.key_cache, config.auth.key_grace);
     let settings = settings(config, tls, database.reads);
     let demo = demo.then(|| Demo::prepare(&roster, config.http.bind)).transpose().context("the demo cannot be made")?;
     let stop = signals.stop().context("signals cannot be caught")?;
