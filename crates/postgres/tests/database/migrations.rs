@@ -82,6 +82,33 @@ fn applied_migrations_can_be_undone() {
 }
 
 #[test]
+fn a_database_of_a_newer_program_is_refused_unless_its_migration_is_harmless() {
+    let Some(database) = MIGRATED.database() else { return };
+    let mut connection = PgConnection::establish(database.url()).expect("a connection");
+    connection.batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('99')").expect("a version");
+    for refused in [store(database.url()).migrate(), store(database.url()).pending_migrations()] {
+        let Err(StoreError::Internal { source }) = refused else { panic!("{refused:?}") };
+        assert!(source.to_string().contains("the migration 99"), "{source}");
+    }
+    connection.batch_execute("INSERT INTO harmless_migrations (version) VALUES ('99')").expect("a version");
+    assert_eq!(store(database.url()).migrate().expect("it may be used"), [""; 0]);
+}
+
+#[test]
+fn an_index_that_was_left_half_built_is_built_again() {
+    let Some(database) = MIGRATED.database() else { return };
+    let mut connection = PgConnection::establish(database.url()).expect("a connection");
+    let half_built = "
+        DELETE FROM __diesel_schema_migrations WHERE version = '00000000000003';
+        UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'customers_email_shared'::regclass";
+    connection.batch_execute(half_built).expect("a superuser");
+    assert_eq!(store(database.url()).migrate().expect("it applies again"), [&*all()[2]]);
+    let valid = "SELECT indisvalid::text FROM pg_index WHERE indexrelid = 'customers_email_shared'::regclass";
+    let valid: String = sql::<Text>(valid).get_result(&mut connection).expect("an index");
+    assert_eq!(valid, "true");
+}
+
+#[test]
 fn a_database_that_is_not_utf8_is_refused() {
     let Some(cluster) = Cluster::create(ClusterOptions::default()) else { return };
     let url = cluster.create_database();

@@ -38,6 +38,21 @@ fn tables(connection: &mut SqliteConnection) -> Vec<String> {
 }
 
 #[test]
+fn a_database_of_a_newer_program_is_refused_unless_its_migration_is_harmless() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("roster.db");
+    let store = open_migrated(&path);
+    let mut connection = raw(&path);
+    connection.batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('99')").expect("a version");
+    for refused in [store.migrate(), store.pending_migrations()] {
+        let Err(StoreError::Internal { source }) = refused else { panic!("{refused:?}") };
+        assert!(source.to_string().contains("the migration 99"), "{source}");
+    }
+    connection.batch_execute("INSERT INTO harmless_migrations (version) VALUES ('99')").expect("a version");
+    assert_eq!(store.migrate().expect("it may be used"), [""; 0]);
+}
+
+#[test]
 fn instances_that_start_at_once_apply_each_migration_once() {
     const INSTANCES: usize = 6;
     // Repeated: three different instances may create the file, put it into WAL mode, and migrate it.
