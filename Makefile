@@ -12,6 +12,7 @@ endif
 # The Debian packages of those TOOLS that the machine lacks. The tests start their own PostgreSQL server from the
 # installed binaries; they do not use the service that the package may start.
 TOOLS := cc perl postgresql curl
+build: TOOLS := cc perl
 bench bench-quick bench-growth: TOOLS += pgbench wrk
 faults: TOOLS += pgbouncer
 lacking-cc = $(if $(shell command -v cc),,gcc libc6-dev)
@@ -53,8 +54,19 @@ lint: tools ## Check formatting, plain words, lints, licences and documentation
 	cargo clippy --package roster-server --no-default-features --features sqlite --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items
 
-build: tools ## Build target/release/roster, with both databases
-	cargo build --release
+PROFILE = release
+build: tools ## Build target/release/roster, with both databases; PROFILE=dist: target/dist/roster, smaller and faster
+	cargo build --locked --profile $(PROFILE) --package roster-server
+	.ci/no-build-paths '$(TARGET)/$(PROFILE)/roster'
+
+# A binary to hand out has no path of this machine in it. rustc writes other prefixes into messages; the last that fits
+# wins. (Cargo's trim-paths would do that, but is unstable.) OpenSSL is told the folder of its configuration in the place
+# of those in the target folder, from which it would load engines and modules.
+DISTRIBUTED = build bench bench-quick bench-growth bench-micro
+$(DISTRIBUTED): export RUSTFLAGS += --remap-path-prefix=$(HOME)=home \
+	--remap-path-prefix=$(or $(RUSTUP_HOME),$(HOME)/.rustup)=rustup \
+	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo --remap-path-prefix=$(CURDIR)=roster
+$(DISTRIBUTED): export CFLAGS += -DENGINESDIR=OPENSSLDIR -DMODULESDIR=OPENSSLDIR
 
 # The benchmarks run the deployed build. Their databases are in /var/tmp, because /tmp may be in memory, not on a disk.
 BENCH = cargo build --profile dist --package roster-server && \
