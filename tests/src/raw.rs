@@ -46,7 +46,7 @@ impl Connection {
     /// Reads one response. `None` if the service closes the connection instead.
     ///
     /// # Errors
-    /// If the bytes are not HTTP/1.1, or none arrive.
+    /// If the bytes are not HTTP/1, or none arrive.
     pub fn response(&mut self) -> io::Result<Option<Response>> {
         let Some(mut response) = self.head()? else { return Ok(None) };
         if response.status < 200 || response.status == 204 || response.status == 304 {
@@ -64,10 +64,11 @@ impl Connection {
     /// Reads the head of a response, and not its body. `None` if the service closes the connection instead.
     ///
     /// # Errors
-    /// If the bytes are not HTTP/1.1, or none arrive.
+    /// If the bytes are not HTTP/1, or none arrive.
     pub fn head(&mut self) -> io::Result<Option<Response>> {
         let Some(first) = self.line()? else { return Ok(None) };
-        let status = first.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).and_then(|code| code.parse().ok());
+        let status = first.strip_prefix("HTTP/1.1 ").or_else(|| first.strip_prefix("HTTP/1.0 "));
+        let status = status.and_then(|rest| rest.get(..3)).and_then(|code| code.parse().ok());
         let status = status.ok_or_else(|| broken(&first))?;
         let mut response = Response { status, headers: Vec::new(), body: Vec::new() };
         loop {
@@ -78,6 +79,26 @@ impl Connection {
             let (name, value) = line.split_once(':').ok_or_else(|| broken(&line))?;
             response.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
+    }
+
+    /// Reads all that comes until the service closes the connection.
+    ///
+    /// # Errors
+    /// If it breaks the connection instead, or does neither.
+    pub fn rest(&mut self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.stream.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Whether something has arrived that was not read. An error counts as well.
+    #[must_use]
+    pub fn has_response(&self) -> bool {
+        let stream = self.stream.get_ref();
+        // `peek` waits unless the socket is told not to.
+        let peeked = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut [0]));
+        let _ = stream.set_nonblocking(false);
+        !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Reads the next chunk of a chunked body. `None` after the last.

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use actix_web::HttpResponse;
 use roster_application::json::{JsonError, Pointer};
 use roster_application::ports::{Retry, StoreError, Taken};
 use roster_application::{
@@ -22,6 +23,12 @@ pub(crate) enum Failure {
     TooManyRequests(Limit),
     /// The credential is valid, but lacks this scope.
     MissingScope(Scope),
+    /// The head has more bytes than allowed.
+    HeadTooLarge,
+    /// What requests send takes all the memory that it may take.
+    NoMemory,
+    /// The request is for another protocol: `CONNECT`, or `Upgrade: websocket`.
+    OtherProtocol,
     /// The path does not exist.
     UnknownPath,
     /// The path does not have the method. It has these, as in the header `Allow`.
@@ -53,6 +60,9 @@ pub(crate) enum Failure {
     /// A defect of this service.
     Internal,
 }
+
+/// Writes a failure as the response of a surface.
+pub(crate) type Answer = fn(&Failure) -> HttpResponse;
 
 /// Why a body is refused.
 #[derive(Debug)]

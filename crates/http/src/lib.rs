@@ -7,11 +7,13 @@
 //! - [`middleware`]: access log, rate limits and headers for browsers, for every request
 //! - [`transport`]: sockets, connections and TLS
 //! - [`failure`]: all reasons why a request fails
+//! - [`memory`]: the memory that many requests share
 //!
 //! This crate depends on actix-web. It must not know diesel or which store is used. It calls use cases through
 //! `roster-executor`.
 
 pub(crate) mod failure;
+pub(crate) mod memory;
 pub(crate) mod middleware;
 pub(crate) mod openapi;
 pub(crate) mod request;
@@ -24,6 +26,8 @@ pub(crate) mod transport;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::{HttpService, Protocol};
@@ -37,11 +41,13 @@ use roster_executor::Executor;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::middleware::{access_log, browsers, limits};
+use crate::memory::Budget;
+use crate::middleware::{access_log, browsers, exchange, limits};
 use crate::request::body;
 use crate::stream::StreamBudget;
-use crate::transport::connection::Connection;
+use crate::transport::connection::{Connection, LINGER, Rules};
 use crate::transport::listener;
+use crate::transport::stop::Stop;
 
 pub use middleware::browsers::{Origin, OriginError};
 pub use middleware::limits::Quotas;
@@ -51,11 +57,6 @@ pub use transport::tls::{Tls, TlsError};
 
 /// How long a connection may be idle between two requests.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
-
-/// How long to read and discard what a client still sends after its request was refused.
-///
-/// If the connection were closed at once, TCP would reset it, and the client might not read the response.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// The most waits of one request that may each take as long as the database's deadline: for the keys of a token's
 /// issuer, for the caller's credential, for a customer, and for its subscription.
@@ -76,11 +77,18 @@ pub struct Settings {
     pub head_timeout: Duration,
     /// How long a client may take to send the body of a request.
     pub body_timeout: Duration,
+    /// The most bytes of the head of a request, from 8 KiB to 64 KiB.
+    pub max_head: usize,
+    /// How many bytes of heads and bodies all requests may hold in memory together until they are authenticated, beyond
+    /// a small part of each.
+    pub request_memory: usize,
     /// How long a client may read nothing of a response before it is disconnected.
     pub write_timeout: Duration,
     /// The origins whose web pages may read responses. Empty: none.
     pub cors_origins: Vec<Origin>,
-    /// How long running requests may take to finish when the service stops, in whole seconds.
+    /// How long the service goes on as before once it is to stop, and only `/readyz` says that it is stopping.
+    pub drain: Duration,
+    /// How long running requests may take to finish after that, in whole seconds.
     pub shutdown_timeout: Duration,
     /// The rate limits of keys and merchants in the live environment, in requests per second.
     pub live: Quotas,
@@ -100,7 +108,7 @@ impl Settings {
     }
 }
 
-/// Serves requests until `stop` is ready, then accepts no new ones, finishes the running ones, and returns.
+/// Serves requests until `stop` is ready, then stops without losing one, and returns.
 ///
 /// It blocks the calling thread. It calls `ready` once, with the address on which it listens.
 ///
@@ -115,11 +123,14 @@ pub fn serve(
     let listener = listener::listen(settings.bind, settings.write_timeout)?;
     let executor = Executor::start(roster, settings.executor)?;
     let (handles, deadline) = (executor.handles(), settings.executor.deadline);
-    let streams = web::Data::new(StreamBudget::new(settings.stream_memory));
+    let streams = web::Data::new(StreamBudget(Budget::new(settings.stream_memory)));
+    let requests = Budget::new(settings.request_memory);
     let rates = web::Data::new(limits::RateLimits::new(settings.live, settings.sandbox));
+    let stopping = Arc::new(Stop::default());
     let settings = settings.clone();
     let served = actix_web::rt::System::new().block_on(async move {
-        let address = listener.local_addr()?;
+        let (address, drain) = (listener.local_addr()?, settings.drain);
+        let (waiting, stopped) = (listener.try_clone()?, Arc::clone(&stopping));
         // Built from the parts of actix's HttpServer, which does not allow our own connection type:
         // docs/adr/0009-connections-of-our-own.md.
         let server = Server::build()
@@ -127,39 +138,44 @@ pub fn serve(
             .max_concurrent_connections((settings.max_connections / settings.workers).max(1))
             .shutdown_timeout(settings.shutdown_timeout.as_secs())
             .disable_signals();
-        let stopping = server.graceful_shutdown_signal();
         let server = server.listen("roster", listener, move || {
+            let limits = body::Limits { timeout: settings.body_timeout, memory: requests.clone() };
             let app = App::new()
                 .app_data(web::Data::new(handles.handle()))
-                .app_data(web::Data::new(body::Limits { timeout: settings.body_timeout }))
+                .app_data(web::Data::new(limits))
+                .app_data(web::Data::from(Arc::clone(&stopping)))
                 .app_data(rates.clone())
                 .app_data(streams.clone())
                 .configure(surfaces::configure)
                 .wrap(from_fn(body::receive))
                 .wrap(browsers::cors(&settings.cors_origins))
                 .wrap(from_fn(access_log::record))
-                .wrap(browsers::headers(settings.tls.is_some()));
+                .wrap(browsers::headers(settings.tls.is_some()))
+                .wrap(from_fn(exchange::follow));
             let app = app.into_factory().map_err(|error: Error| error.error_response());
-            let stopping = stopping.clone();
             let http = HttpService::build()
                 .keep_alive(KEEP_ALIVE)
                 .client_request_timeout(settings.head_timeout)
                 .client_disconnect_timeout(LINGER)
-                // Connections that are idle when the service stops are closed at once.
-                .graceful_shutdown_signal(move || {
-                    let stopping = stopping.clone();
-                    async move { stopping.notified().await }
+                .on_connect_ext(|connection: &Connection, data| {
+                    data.insert(Rc::clone(connection.exchange()));
                 })
                 .finish(map_config(app, |()| AppConfig::default()));
-            let (tls, head_timeout, answer_timeout) =
-                (settings.tls.clone(), settings.head_timeout, settings.answer_timeout());
+            let rules = Rules {
+                answer_timeout: settings.answer_timeout(),
+                max_head: settings.max_head,
+                memory: requests.clone(),
+                refusals: Rc::new(surfaces::refusals()),
+                stop: Arc::clone(&stopping),
+            };
+            let (tls, head_timeout) = (settings.tls.clone(), settings.head_timeout);
             let accept = fn_service(move |stream: TcpStream| {
-                let tls = tls.clone();
+                let (tls, rules) = (tls.clone(), rules.clone());
                 async move {
                     let client = stream.peer_addr().ok();
                     let connection = match tls {
-                        Some(tls) => Connection::new(timeout(head_timeout, tls.accept(stream)).await??, answer_timeout),
-                        None => Connection::new(stream, answer_timeout),
+                        Some(tls) => Connection::new(timeout(head_timeout, tls.accept(stream)).await??, rules),
+                        None => Connection::new(stream, rules),
                     };
                     Ok::<_, io::Error>((connection, Protocol::Http1, client))
                 }
@@ -171,6 +187,7 @@ pub fn serve(
         let handle = server.handle();
         actix_web::rt::spawn(async move {
             stop.await;
+            stopped.drain(waiting, drain).await;
             handle.stop(true).await;
         });
         server.await
@@ -198,8 +215,11 @@ mod tests {
             max_connections: 1,
             head_timeout: 10 * second,
             body_timeout: 20 * second,
+            max_head: 8192,
+            request_memory: 1,
             write_timeout: second,
             cors_origins: Vec::new(),
+            drain: second,
             shutdown_timeout: second,
             live: quotas,
             sandbox: quotas,

@@ -84,10 +84,16 @@ pub(crate) fn add_headers(failure: &Failure, response: &mut HttpResponse) {
             }
         }
         // The request may be repeated in a second.
-        Failure::TooManyRequests(_) | Failure::Overloaded | Failure::Unavailable | Failure::ReadOnly => {
+        Failure::TooManyRequests(_)
+        | Failure::NoMemory
+        | Failure::Overloaded
+        | Failure::Unavailable
+        | Failure::ReadOnly => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        Failure::UnknownPath
+        Failure::HeadTooLarge
+        | Failure::OtherProtocol
+        | Failure::UnknownPath
         | Failure::Body(_)
         | Failure::Invalid(_)
         | Failure::MalformedId

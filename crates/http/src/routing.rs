@@ -10,7 +10,9 @@ use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, Responder};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 
-use crate::failure::Failure;
+use crate::failure::{Answer, Failure};
+use crate::request::body;
+use crate::transport::refusals::Refusals;
 
 /// One path and method that the service serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +34,11 @@ pub(crate) fn serve(surfaces: Vec<Surface>, app: &mut ServiceConfig) {
     }));
 }
 
+/// How surfaces answer heads that are not read to their end.
+pub(crate) fn refusals(surfaces: &[Surface]) -> Refusals {
+    Refusals::new(surfaces.iter().map(|surface| (surface.base, surface.answer)))
+}
+
 /// The pattern of the route that a request matched; `None` if it matched none.
 pub(crate) fn pattern(request: &HttpRequest) -> Option<Rc<str>> {
     request.extensions().get::<Rc<Resource>>().map(|resource| Rc::clone(&resource.pattern))
@@ -41,9 +48,6 @@ pub(crate) fn pattern(request: &HttpRequest) -> Option<Rc<str>> {
 pub(crate) fn shows_limits(request: &HttpRequest) -> bool {
     request.extensions().get::<Rc<Resource>>().is_some_and(|resource| resource.shows_limits)
 }
-
-/// Writes a failure as the response of a surface.
-type Answer = fn(&Failure) -> HttpResponse;
 
 /// One HTTP contract: its paths, and how it writes failures.
 pub(crate) struct Surface {
@@ -119,22 +123,25 @@ impl Table {
     /// Matches the path as it was sent: decoded first, a `%2F` would split a segment. Handlers decode what they read.
     async fn answer(&self, request: ServiceRequest) -> ServiceResponse {
         let (request, _) = request.into_parts();
+        if let Some(failure) = body::refusal(&request) {
+            let response = self.answer_of(request.path())(&failure);
+            return ServiceResponse::new(request, response);
+        }
         let response = match self.resources.at(request.path()).map(|found| Rc::clone(found.value)) {
             Ok(resource) => {
                 request.extensions_mut().insert(Rc::clone(&resource));
                 resource.answer(&request).await
             }
-            Err(_) => self.unknown_path(request.path()),
+            Err(_) => self.answer_of(request.path())(&Failure::UnknownPath),
         };
         ServiceResponse::new(request, response)
     }
 
-    fn unknown_path(&self, path: &str) -> HttpResponse {
+    /// How the surface of a path writes failures.
+    fn answer_of(&self, path: &str) -> Answer {
         let is_below = |base| path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        match self.answers.iter().find(|(base, _)| is_below(*base)) {
-            Some((_, answer)) => answer(&Failure::UnknownPath),
-            None => HttpResponse::NotFound().finish(),
-        }
+        let answer = self.answers.iter().find(|(base, _)| is_below(*base)).map(|(_, answer)| *answer);
+        answer.unwrap_or(|_| HttpResponse::NotFound().finish())
     }
 }
 

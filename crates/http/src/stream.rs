@@ -4,10 +4,9 @@
 //! takes beyond a small part it reserves from a budget that all streams of the process share, and gives back once its
 //! client has taken the part: many slow clients hold a small part each, not a large one.
 
-use std::sync::Arc;
-
 use actix_web::web::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::memory::{Budget, Reserved};
 
 /// Items of the first part, and of every part while the budget is used up.
 pub(crate) const MIN_ITEMS: usize = 50;
@@ -21,24 +20,9 @@ const TARGET_BYTES: usize = 256 * 1024;
 /// The most bytes that are given to the connection at a time. It copies them, and keeps a buffer as large as the largest.
 const CHUNK_BYTES: usize = 32 * 1024;
 
-/// Permits are counted in this many bytes.
-const UNIT: usize = 1024;
-
 /// The memory that all streams share for parts larger than the smallest.
-#[derive(Clone)]
-pub(crate) struct StreamBudget(Arc<Semaphore>);
-
-impl StreamBudget {
-    /// A budget of so many bytes.
-    pub(crate) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS))))
-    }
-
-    fn reserve(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let units = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
-        Arc::clone(&self.0).try_acquire_many_owned(units).ok()
-    }
-}
+#[derive(Debug, Clone)]
+pub(crate) struct StreamBudget(pub(crate) Budget);
 
 /// How large the next part of one stream is.
 pub(crate) struct PartSize {
@@ -48,7 +32,7 @@ pub(crate) struct PartSize {
     /// Bytes of an item, as seen in the last part.
     item_bytes: usize,
     /// Held until the client has taken the part.
-    reserved: Option<OwnedSemaphorePermit>,
+    reserved: Option<Reserved>,
 }
 
 impl PartSize {
@@ -64,7 +48,7 @@ impl PartSize {
         let beyond = (wanted - MIN_ITEMS) * self.item_bytes;
         self.items = MIN_ITEMS;
         if beyond > 0 {
-            self.reserved = self.budget.reserve(beyond);
+            self.reserved = self.budget.0.reserve(beyond);
             if self.reserved.is_some() {
                 self.items = wanted;
             }
@@ -102,18 +86,18 @@ mod tests {
 
     #[test]
     fn parts_double_up_to_the_most_items() {
-        assert_eq!(sizes(&StreamBudget::new(16 << 20), 100, 8), [50, 100, 200, 400, 800, 1000, 1000, 1000]);
+        assert_eq!(sizes(&StreamBudget(Budget::new(16 << 20)), 100, 8), [50, 100, 200, 400, 800, 1000, 1000, 1000]);
     }
 
     #[test]
     fn parts_of_large_items_stay_small() {
-        assert_eq!(sizes(&StreamBudget::new(16 << 20), 20_000, 3), [50, 50, 50]);
-        assert_eq!(sizes(&StreamBudget::new(16 << 20), 2000, 4), [50, 100, 131, 131]);
+        assert_eq!(sizes(&StreamBudget(Budget::new(16 << 20)), 20_000, 3), [50, 50, 50]);
+        assert_eq!(sizes(&StreamBudget(Budget::new(16 << 20)), 2000, 4), [50, 100, 131, 131]);
     }
 
     #[test]
     fn a_used_up_budget_leaves_the_smallest_parts_and_comes_back() {
-        let budget = StreamBudget::new(300 * 1024);
+        let budget = StreamBudget(Budget::new(300 * 1024));
         let mut one = PartSize::new(budget.clone());
         let grow = |size: &mut PartSize| {
             let items = size.next();

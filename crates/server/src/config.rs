@@ -57,8 +57,14 @@ pub struct Http {
     pub body_timeout: Duration,
     /// How long a client may take nothing of an answer that waits for it.
     pub write_timeout: Duration,
+    /// The most KiB of a request's head.
+    pub max_head_kib: usize,
+    /// MiB that all requests may hold together until they are authenticated.
+    pub request_memory_mib: usize,
     /// Whose web pages may read answers.
     pub cors_origins: Vec<Origin>,
+    /// How long the service goes on after a signal, while `/readyz` says that it is stopping.
+    pub drain: Duration,
     /// How long requests in flight may take to finish.
     pub shutdown_timeout: Duration,
     /// MiB that all lists which are being streamed may hold together.
@@ -162,7 +168,10 @@ impl Config {
                 head_timeout: layers.read("http.head_timeout_ms", millis(100..=300_000)),
                 body_timeout: layers.read("http.body_timeout_ms", millis(100..=300_000)),
                 write_timeout: layers.read("http.write_timeout_ms", millis(1000..=300_000)),
+                max_head_kib: layers.read("http.max_head_kib", number(8..=64)),
+                request_memory_mib: layers.read("http.request_memory_mib", number(0..=65_536)),
                 cors_origins: layers.read("http.cors_origins", origins),
+                drain: layers.read("http.drain_ms", millis(0..=600_000)),
                 shutdown_timeout: layers.read("http.shutdown_timeout_ms", millis(1000..=600_000)),
                 stream_memory_mib: layers.read("http.stream_memory_mib", number(0..=65_536)),
             },
@@ -312,9 +321,12 @@ mod tests {
         ("http.head_timeout_ms", "101", "102", |c| c.http.head_timeout.as_millis().to_string()),
         ("http.body_timeout_ms", "103", "104", |c| c.http.body_timeout.as_millis().to_string()),
         ("http.write_timeout_ms", "1007", "1008", |c| c.http.write_timeout.as_millis().to_string()),
+        ("http.max_head_kib", "9", "64", |c| c.http.max_head_kib.to_string()),
+        ("http.request_memory_mib", "19", "20", |c| c.http.request_memory_mib.to_string()),
         ("http.cors_origins", "[\"https://a.example\"]", "https://b.example,http://localhost:3000", |c| {
             c.http.cors_origins.iter().map(Origin::to_string).collect::<Vec<_>>().join(",")
         }),
+        ("http.drain_ms", "1003", "1004", |c| c.http.drain.as_millis().to_string()),
         ("http.shutdown_timeout_ms", "1005", "1006", |c| c.http.shutdown_timeout.as_millis().to_string()),
         ("http.stream_memory_mib", "17", "18", |c| c.http.stream_memory_mib.to_string()),
         ("database.url", "\"sqlite://a.db\"", "sqlite://b.db", |c| {
@@ -379,7 +391,10 @@ mod tests {
                     head_timeout: Duration::from_secs(5),
                     body_timeout: Duration::from_secs(10),
                     write_timeout: Duration::from_secs(30),
+                    max_head_kib: 16,
+                    request_memory_mib: 64,
                     cors_origins: Vec::new(),
+                    drain: Duration::ZERO,
                     shutdown_timeout: Duration::from_secs(30),
                     stream_memory_mib: 16,
                 },
@@ -437,6 +452,9 @@ mod tests {
             ("http.head_timeout_ms", "99", "must be a whole number from 100 to 300000 (milliseconds)"),
             ("http.body_timeout_ms", "5s", "must be a whole number from 100 to 300000 (milliseconds)"),
             ("http.write_timeout_ms", "999", "must be a whole number from 1000 to 300000 (milliseconds)"),
+            ("http.max_head_kib", "7", "must be a whole number from 8 to 64"),
+            ("http.request_memory_mib", "65537", "must be a whole number from 0 to 65536"),
+            ("http.drain_ms", "600001", "must be a whole number from 0 to 600000 (milliseconds)"),
             ("http.cors_origins", "*", "each must be an origin as browsers write it: https://app.example, "),
             ("http.shutdown_timeout_ms", "600001", "must be a whole number from 1000 to 600000 (milliseconds)"),
             ("database.url", "sqlite:x", "must be sqlite://relative.db"),

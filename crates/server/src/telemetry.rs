@@ -15,6 +15,10 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// Dependencies whose `info` lines are noise. They log from `warn` up, unless the filter names them.
 const NOISY: [&str; 4] = ["actix_server", "actix_http", "mio", "r2d2"];
 
+/// What reads requests logs nothing, unless the filter names it: for it, a client that sends no HTTP is an error, and so is
+/// a list that is broken off, which this service logs itself.
+const SILENT: &str = "actix_http::h1::dispatcher";
+
 /// Sends all log lines of the process to standard error, until the guard is dropped.
 ///
 /// # Errors
@@ -43,13 +47,13 @@ pub fn check_level(level: &str) -> Result<(), String> {
     EnvFilter::try_new(level).map(drop).map_err(|error| format!("{}: {error}", rule()))
 }
 
-/// Makes the filter of a checked level. What the level says about a dependency overrides [`NOISY`].
+/// Makes the filter of a checked level. What the level says about a dependency overrides [`NOISY`] and [`SILENT`].
 fn filter(level: &str) -> EnvFilter {
     if LEVELS[..3].contains(&level) {
-        return EnvFilter::new(level);
+        return EnvFilter::new(format!("{SILENT}=off,{level}"));
     }
     let held = NOISY.map(|target| format!("{target}=warn")).join(",");
-    EnvFilter::new(format!("{held},{level}"))
+    EnvFilter::new(format!("{held},{SILENT}=off,{level}"))
 }
 
 #[cfg(test)]
@@ -75,6 +79,10 @@ mod tests {
     fn dependencies_log_from_warn_up_unless_the_filter_names_them() {
         assert!(filter("debug").to_string().contains("actix_server=warn"));
         assert!(filter("debug,actix_server=trace").to_string().contains("actix_server=trace"));
-        assert_eq!(filter("error").to_string(), "error");
+        assert!(filter("debug,actix_http::h1::dispatcher=error").to_string().contains("dispatcher=error"));
+        for level in LEVELS {
+            assert!(filter(level).to_string().contains("actix_http::h1::dispatcher=off"), "{level}");
+        }
+        assert!(!filter("error").to_string().contains("warn"));
     }
 }

@@ -2,4 +2,5 @@
 
 pub(crate) mod access_log;
 pub(crate) mod browsers;
+pub(crate) mod exchange;
 pub(crate) mod limits;

@@ -1,17 +1,21 @@
 //! Reads bodies: JSON, limited in size and time.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header;
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpRequest, web};
 use futures_util::StreamExt as _;
 use roster_application::json;
 use roster_domain::{Json, Object};
 
-use crate::failure::BodyFailure;
+use crate::failure::{BodyFailure, Failure};
+use crate::memory::{Budget, Reserved};
+use crate::transport::exchange::Exchange;
 
 /// The most bytes of a body: 64 KiB.
 pub(crate) const MAX_BYTES: usize = 65_536;
@@ -21,15 +25,42 @@ pub(crate) const MAX_BYTES: usize = 65_536;
 /// Otherwise the client would see a broken connection instead of the response.
 const MAX_DRAINED_BYTES: usize = 16 << 20;
 
+/// The bytes of a body that every request may hold before it is authenticated; the memory for more of them comes out of a
+/// budget that all requests share.
+const FREE_BYTES: usize = 8192;
+
 /// Limits that a deployment may set.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Limits {
     /// How long a body may take to arrive.
     pub(crate) timeout: Duration,
+    /// The memory for what requests send beyond a small part of each.
+    pub(crate) memory: Budget,
 }
 
 /// The body of a request as it arrived.
-struct Received(Result<Vec<u8>, BodyFailure>);
+enum Received {
+    /// All of it, and its share of the memory for bodies.
+    Body(Vec<u8>, Option<Reserved>),
+    /// A body that is refused where one is read.
+    Refused(BodyFailure),
+    /// A request that is refused, whatever it asks for.
+    NotServed(Refusal),
+}
+
+/// Why a request is refused because of its body, whatever it asks for.
+#[derive(Debug, Clone, Copy)]
+enum Refusal {
+    NoMemory,
+    OtherProtocol,
+}
+
+/// What is left of a body that was received or refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    None,
+    Unread,
+}
 
 /// Reads the whole body, within its limits, before the handler runs.
 ///
@@ -40,47 +71,83 @@ pub(crate) async fn receive<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
     let payload = request.take_payload();
-    let body = match payload {
-        Payload::None => Ok(Vec::new()),
-        payload => {
-            let timeout = request.app_data::<web::Data<Limits>>().map_or(Duration::ZERO, |limits| limits.timeout);
-            let arrived = tokio::time::timeout(timeout, collect(payload)).await;
-            arrived.unwrap_or(Err(BodyFailure::Incomplete))
-        }
+    let (received, rest) = match payload {
+        Payload::None => (Received::Body(Vec::new(), None), Rest::None),
+        // actix-http reads such a body to the end of the connection, whatever its length.
+        _ if is_for_another_protocol(&request) => (Received::NotServed(Refusal::OtherProtocol), Rest::Unread),
+        payload => within_limits(payload, request.app_data::<web::Data<Limits>>()).await,
     };
-    request.extensions_mut().insert(Received(body));
+    if let Some(exchange) = request.conn_data::<Rc<Exchange>>() {
+        exchange.body_received();
+        // What is left may never end.
+        if rest == Rest::Unread {
+            exchange.make_last();
+        }
+    }
+    request.extensions_mut().insert(received);
     next.call(request).await
+}
+
+/// Why a request is refused because of its body, whatever it asks for.
+pub(crate) fn refusal(request: &HttpRequest) -> Option<Failure> {
+    match request.extensions().get() {
+        Some(Received::NotServed(Refusal::NoMemory)) => Some(Failure::NoMemory),
+        Some(Received::NotServed(Refusal::OtherProtocol)) => Some(Failure::OtherProtocol),
+        Some(Received::Body(..) | Received::Refused(_)) | None => None,
+    }
 }
 
 /// Parses the body as one JSON value. It can be read once.
 pub(crate) fn read(request: &HttpRequest) -> Result<Json, BodyFailure> {
-    let received = request.extensions_mut().remove::<Received>();
-    let body = received.map_or(Err(BodyFailure::Incomplete), |Received(body)| body)?;
-    if !body.is_empty() && !is_json(request) {
-        return Err(BodyFailure::MediaType);
+    match request.extensions_mut().remove::<Received>() {
+        Some(Received::Body(body, _)) if !body.is_empty() && !is_json(request) => Err(BodyFailure::MediaType),
+        Some(Received::Body(body, _reserved)) => json::read(&body).map_err(BodyFailure::Json),
+        Some(Received::Refused(failure)) => Err(failure),
+        Some(Received::NotServed(_)) | None => Err(BodyFailure::Incomplete),
     }
-    json::read(&body).map_err(BodyFailure::Json)
 }
 
 /// Parses the body as one JSON value; an empty body is an empty object.
 pub(crate) fn read_optional(request: &HttpRequest) -> Result<Json, BodyFailure> {
-    let is_empty = matches!(request.extensions().get(), Some(Received(Ok(body))) if body.is_empty());
+    let is_empty = matches!(request.extensions().get(), Some(Received::Body(body, _)) if body.is_empty());
     if is_empty { Ok(Json::Object(Object::default())) } else { read(request) }
 }
 
-async fn collect(mut payload: Payload) -> Result<Vec<u8>, BodyFailure> {
+async fn within_limits(payload: Payload, limits: Option<&web::Data<Limits>>) -> (Received, Rest) {
+    let late = (Received::Refused(BodyFailure::Incomplete), Rest::Unread);
+    let Some(limits) = limits else { return late };
+    tokio::time::timeout(limits.timeout, collect(payload, &limits.memory)).await.unwrap_or(late)
+}
+
+async fn collect(mut payload: Payload, memory: &Budget) -> (Received, Rest) {
     let mut body = Vec::new();
+    let mut reserved = None;
     let mut received = 0;
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| BodyFailure::Incomplete)?;
+        let Ok(chunk) = chunk else { return (Received::Refused(BodyFailure::Incomplete), Rest::Unread) };
         received += chunk.len();
+        if received > FREE_BYTES && reserved.is_none() {
+            reserved = memory.reserve(MAX_BYTES);
+            if reserved.is_none() {
+                return (Received::NotServed(Refusal::NoMemory), Rest::Unread);
+            }
+            body.reserve_exact(MAX_BYTES - body.len());
+        }
         if received <= MAX_BYTES {
             body.extend_from_slice(&chunk);
         } else if received > MAX_DRAINED_BYTES {
-            break;
+            return (Received::Refused(BodyFailure::TooLarge), Rest::Unread);
         }
     }
-    if received > MAX_BYTES { Err(BodyFailure::TooLarge) } else { Ok(body) }
+    let is_too_large = received > MAX_BYTES;
+    let received = if is_too_large { Received::Refused(BodyFailure::TooLarge) } else { Received::Body(body, reserved) };
+    (received, Rest::None)
+}
+
+/// Whether the request asks for a tunnel or for WebSocket: actix-http ignores the length of its body.
+fn is_for_another_protocol(request: &ServiceRequest) -> bool {
+    let is_websocket = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket");
+    *request.method() == Method::CONNECT || request.headers().get_all(header::UPGRADE).any(is_websocket)
 }
 
 /// Whether the request declares JSON, or no media type.

@@ -12,6 +12,7 @@ mod operations;
 use actix_web::web::ServiceConfig;
 
 use crate::routing::{self, Route, Surface};
+use crate::transport::refusals::Refusals;
 
 /// Every path and method that the service serves.
 #[must_use]
@@ -22,6 +23,11 @@ pub fn routes() -> Vec<Route> {
 /// Registers every surface in an app.
 pub(crate) fn configure(app: &mut ServiceConfig) {
     routing::serve(all(), app);
+}
+
+/// How surfaces answer heads that are not read to their end.
+pub(crate) fn refusals() -> Refusals {
+    routing::refusals(&all())
 }
 
 /// All surfaces; one whose base starts with another surface's base comes before it.

@@ -26,6 +26,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::failure::{BodyFailure, Failure, Fault, Place};
+use crate::memory::Budget;
 use crate::middleware::access_log::MAX_REQUEST_ID_BYTES;
 use crate::middleware::limits::{Limit, Quotas, RateLimits};
 use crate::request::body::{self, MAX_BYTES};
@@ -404,6 +405,9 @@ fn every_problem_has_the_documented_fields_and_code() {
         (Failure::Unauthorized, "Problem"),
         (Failure::TooManyRequests(Limit::Key), "Problem"),
         (Failure::MissingScope(Scope::ReadCustomers), "MissingScopeProblem"),
+        (Failure::HeadTooLarge, "Problem"),
+        (Failure::NoMemory, "Problem"),
+        (Failure::OtherProtocol, "Problem"),
         (Failure::UnknownPath, "Problem"),
         (Failure::MethodNotAllowed("GET".to_owned()), "Problem"),
         (Failure::Body(BodyFailure::TooLarge), "Problem"),
@@ -456,12 +460,12 @@ fn call(requests: Vec<(Method, String, Value)>) -> Vec<(StatusCode, Value)> {
     let settings = roster_executor::Settings { threads: 1, writers: 1, queue: 16, deadline, reads: Reads::ByWorkers };
     let executor = Executor::start(&roster, settings).expect("threads");
     let answers = rt::System::new().block_on(async {
-        let limits = body::Limits { timeout: Duration::from_secs(10) };
+        let limits = body::Limits { timeout: Duration::from_secs(10), memory: Budget::new(1 << 20) };
         let quotas = Quotas { key: NonZeroU32::MAX, merchant: NonZeroU32::MAX };
         let rates = web::Data::new(RateLimits::new(quotas, quotas));
         let app = App::new()
             .app_data(web::Data::new(executor.handles().handle()))
-            .app_data(web::Data::new(StreamBudget::new(1 << 20)))
+            .app_data(web::Data::new(StreamBudget(Budget::new(1 << 20))))
             .app_data(web::Data::new(limits))
             .app_data(rates);
         let app = init_service(app.configure(surfaces::configure).wrap(from_fn(body::receive))).await;

@@ -32,6 +32,8 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         Failure::MissingScope(scope) => {
             error(StatusCode::FORBIDDEN, &format!("Forbidden: the credential lacks the scope {scope}"))
         }
+        Failure::HeadTooLarge => error(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request headers are too large"),
+        Failure::OtherProtocol => error(StatusCode::BAD_REQUEST, "CONNECT and WebSocket are not supported"),
         // Keys are managed only on the native surface.
         Failure::UnknownPath | Failure::KeyNotFound => error(StatusCode::NOT_FOUND, "Not found"),
         Failure::MethodNotAllowed(_) => error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
@@ -43,7 +45,7 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         }
         // Customers share addresses here, unless their caller lacks the scope for it.
         Failure::Taken(Taken { external_id: None, .. }) => answer(&Failure::MissingScope(Scope::AllowDuplicateEmail)),
-        Failure::Overloaded | Failure::Unavailable | Failure::ReadOnly => {
+        Failure::NoMemory | Failure::Overloaded | Failure::Unavailable | Failure::ReadOnly => {
             error(StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable")
         }
         Failure::KeyEnded | Failure::KeyHasSuccessor(_) => error(StatusCode::CONFLICT, "Conflict"),

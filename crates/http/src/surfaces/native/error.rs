@@ -73,6 +73,21 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
             content.scope = Some(scope.as_str());
             write(&content)
         }
+        Failure::HeadTooLarge => problem(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "head_too_large",
+            "The request line and the headers have more bytes than this service allows.",
+        ),
+        Failure::NoMemory => problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no_memory",
+            "Requests that are being received take all the memory that they may take. Nothing was done.",
+        ),
+        Failure::OtherProtocol => problem(
+            StatusCode::BAD_REQUEST,
+            "other_protocol",
+            "This service speaks HTTP only: neither CONNECT nor Upgrade: websocket.",
+        ),
         Failure::UnknownPath => problem(StatusCode::NOT_FOUND, "unknown_path", "There is nothing at this path."),
         Failure::MethodNotAllowed(allow) => problem(
             StatusCode::METHOD_NOT_ALLOWED,
