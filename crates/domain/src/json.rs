@@ -3,6 +3,7 @@
 //! `roster-application` reads JSON text, because that needs a library. Writing is here, because the limit of metadata
 //! counts written bytes.
 
+use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 
 /// A JSON value (RFC 8259).
@@ -74,14 +75,6 @@ impl Object {
         self.0.iter().find(|(k, _)| k == key).map(|(_, value)| value)
     }
 
-    /// Sets the value of `key`. A known key keeps its position, a new one is added at the end.
-    pub fn set(&mut self, key: String, value: Json) {
-        match self.0.iter_mut().find(|(k, _)| *k == key) {
-            Some((_, old)) => *old = value,
-            None => self.0.push((key, value)),
-        }
-    }
-
     /// Removes `key` and returns its value.
     pub fn take(&mut self, key: &str) -> Option<Json> {
         let index = self.0.iter().position(|(k, _)| k == key)?;
@@ -100,26 +93,41 @@ impl Object {
     }
 
     /// Merges `patch` into this object by RFC 7396: `null` removes a key, objects are merged, any other value replaces.
+    ///
+    /// A known key keeps its position, new ones are added at the end. The time is that of reading both objects once: a
+    /// caller may send thousands of keys.
     pub fn merge(&mut self, patch: Object) {
-        for (key, value) in patch.0 {
-            match value {
-                Json::Null => drop(self.take(&key)),
-                Json::Object(inner) => {
-                    let mut target = self.take_object(&key).unwrap_or_default();
-                    target.merge(inner);
-                    self.set(key, Json::Object(target));
-                }
-                replacement => self.set(key, replacement),
+        let mut patch: HashMap<String, (usize, Json)> =
+            patch.0.into_iter().enumerate().map(|(place, (key, value))| (key, (place, value))).collect();
+        self.0.retain_mut(|(key, value)| match patch.remove(key) {
+            Some((_, change)) => value.merge(change),
+            None => true,
+        });
+        let mut new: Vec<_> = patch.into_iter().map(|(key, (place, value))| (place, key, value)).collect();
+        new.sort_unstable_by_key(|(place, ..)| *place);
+        for (_, key, change) in new {
+            let mut value = Json::Null;
+            if value.merge(change) {
+                self.0.push((key, value));
             }
         }
     }
+}
 
-    /// Takes the object under `key`. An empty one stays there, so that the key keeps its position.
-    fn take_object(&mut self, key: &str) -> Option<Object> {
-        match self.0.iter_mut().find(|(k, _)| k == key)? {
-            (_, Json::Object(object)) => Some(std::mem::take(object)),
-            _ => None,
+impl Json {
+    /// Merges `change` into this value. Returns whether there is still a value.
+    fn merge(&mut self, change: Self) -> bool {
+        match (change, &mut *self) {
+            (Self::Null, _) => return false,
+            (Self::Object(patch), Self::Object(object)) => object.merge(patch),
+            (Self::Object(patch), other) => {
+                let mut object = Object::default();
+                object.merge(patch);
+                *other = Self::Object(object);
+            }
+            (replacement, _) => *self = replacement,
         }
+        true
     }
 }
 
@@ -251,6 +259,22 @@ mod tests {
             ("n", Json::Object(object(&[("x", Json::Null), ("y", Json::Array(vec![Json::Null]))]))),
         ]));
         assert_eq!(target.to_string(), r#"{"a":"z","c":{"d":"e"},"n":{"y":[null]}}"#);
+    }
+
+    #[test]
+    fn a_merge_keeps_the_order_of_keys_and_adds_new_ones_in_the_order_of_the_patch() {
+        let number = |number: usize| Json::Number(Number::parse(&number.to_string()).expect("digits"));
+        let keys = |keys: &[usize]| Object(keys.iter().map(|key| (format!("k{key}"), number(*key))).collect());
+        let mut target = keys(&[3, 1, 2]);
+        target.merge(keys(&[9, 2, 7, 8, 3]));
+        assert_eq!(target, keys(&[3, 1, 2, 9, 7, 8]));
+        let order: Vec<_> = target.iter().map(|(key, _)| key).collect();
+        assert_eq!(order, ["k3", "k1", "k2", "k9", "k7", "k8"]);
+        // As many keys as fit into a body: with the square of their number this test would take seconds.
+        let many: Vec<_> = (0..20_000).collect();
+        let mut target = keys(&many);
+        target.merge(keys(&many.iter().rev().copied().collect::<Vec<_>>()));
+        assert_eq!(target.to_string(), keys(&many).to_string());
     }
 
     #[test]

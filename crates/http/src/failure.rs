@@ -35,8 +35,8 @@ pub(crate) enum Failure {
     MethodNotAllowed(String),
     /// The body is refused.
     Body(BodyFailure),
-    /// The request breaks rules. All broken rules are listed.
-    Invalid(Vec<Fault>),
+    /// The request breaks rules.
+    Invalid(Faults),
     /// The identifier in the path is malformed.
     MalformedId,
     /// No live customer of the tenant has that identifier.
@@ -86,6 +86,58 @@ pub(crate) struct Fault {
     pub(crate) code: &'static str,
     /// The rule as text that follows the name of the place, such as "must not be empty".
     pub(crate) detail: String,
+}
+
+/// The rules that a request breaks: the first [`Faults::MAX_LISTED`] of them, and how many there are.
+///
+/// A request can break as many rules as it has fields. Without a limit its answer would be many times as large as the
+/// request, whose sender need not be known.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    listed: Vec<Fault>,
+    total: usize,
+}
+
+impl Faults {
+    /// The most faults that are listed.
+    pub(crate) const MAX_LISTED: usize = 50;
+
+    /// Adds a fault. `fault` is called if it is listed.
+    pub(crate) fn add(&mut self, fault: impl FnOnce() -> Fault) {
+        self.total += 1;
+        if self.listed.len() < Self::MAX_LISTED {
+            self.listed.push(fault());
+        }
+    }
+
+    /// Adds the faults of a part of the request.
+    pub(crate) fn append(&mut self, part: Self) {
+        self.total += part.total;
+        self.listed.extend(part.listed);
+        self.listed.truncate(Self::MAX_LISTED);
+    }
+
+    /// Those that are listed.
+    pub(crate) fn listed(&self) -> &[Fault] {
+        &self.listed
+    }
+
+    /// How many there are, if not all are listed.
+    pub(crate) fn total_unless_listed(&self) -> Option<usize> {
+        (self.total > self.listed.len()).then_some(self.total)
+    }
+
+    /// Fails if there is any.
+    pub(crate) fn check(self) -> Result<(), Failure> {
+        if self.total == 0 { Ok(()) } else { Err(Failure::Invalid(self)) }
+    }
+}
+
+impl From<Fault> for Failure {
+    /// The failure of a request that breaks one rule.
+    fn from(fault: Fault) -> Self {
+        Self::Invalid(Faults { listed: vec![fault], total: 1 })
+    }
 }
 
 /// Where a request breaks a rule.
@@ -180,7 +232,7 @@ impl From<WriteError> for Failure {
             WriteError::Taken(taken) => Self::Taken(taken),
             WriteError::Metadata(error) => {
                 let place = Place::Body(Pointer::default().key("metadata"));
-                Self::Invalid(vec![Fault::new(place, &error)])
+                Fault::new(place, &error).into()
             }
             WriteError::Store(error) => error.into(),
         }
@@ -201,11 +253,11 @@ impl From<CreateApiKeyError> for Failure {
         match error {
             CreateApiKeyError::BeyondScope(scope) => Self::MissingScope(scope),
             CreateApiKeyError::Outlives(end) => Self::OutlivesCaller(end),
-            CreateApiKeyError::Expired => Self::Invalid(vec![Fault {
+            CreateApiKeyError::Expired => Self::from(Fault {
                 place: Place::Body(Pointer::default().key("expires_at")),
                 code: "not_in_the_future",
                 detail: "must be in the future".to_owned(),
-            }]),
+            }),
             // The token's merchant was found or cached before, and no longer exists.
             CreateApiKeyError::UnknownMerchant => Self::Unauthorized,
             CreateApiKeyError::Entropy(error) => {

@@ -1,5 +1,6 @@
 //! HTTP itself: heads that are too large or broken, old versions, other protocols, and where a connection ends.
 
+use roster_tests::app::create_key;
 use roster_tests::client::Surface;
 use roster_tests::deadline::{TIMEOUT, until};
 use roster_tests::raw::{self, Connection};
@@ -277,4 +278,35 @@ fn broken_heads_and_bodies_log_no_error() {
     app.find_in_logs(TIMEOUT, |line| line.contains("the-last-one").then_some(())).expect("a log line of the request");
     let errors: Vec<_> = app.logs().into_iter().filter(|line| line.contains("ERROR")).collect();
     assert_eq!(errors, [""; 0]);
+}
+
+/// The most faults that an answer lists.
+const MAX_LISTED: usize = 50;
+
+#[test]
+fn a_request_that_breaks_many_rules_is_answered_with_the_first_50_and_their_number() {
+    let app = start(&[("ROSTER__HTTP__MAX_HEAD_KIB", "64")]);
+    let parameters: Vec<_> = (0..6000).map(|number| format!("p{number}=x")).collect();
+    let query = format!("/customers?{}", parameters.join("&"));
+    let fields: Vec<_> = (0..6000).map(|number| format!(r#""f{number}":1"#)).collect();
+    let body = format!("{{{}}}", fields.join(","));
+    let scopes = format!(r#"{{"scopes":[{}1]}}"#, "1,".repeat(5999));
+    let manager = create_key(app.database().url(), &app.tenants().ours.id, "live", &["--scope", "keys:manage"]);
+    for (refused, email_faults) in [
+        (app.native().get(&query), 0),
+        (app.native().post("/customers", body.as_str()), 1),
+        (app.native().with_key(&manager.key).post("/api_keys", scopes.as_str()), 0),
+    ] {
+        let refused = refused.expect(422);
+        let problem = refused.json();
+        assert_eq!(problem["errors"].as_array().map(Vec::len), Some(MAX_LISTED), "{refused:?}");
+        assert_eq!(problem["errors_total"], 6000 + email_faults, "{refused:?}");
+        assert!(refused.body.len() < 10_000, "{} bytes", refused.body.len());
+    }
+    let limits = format!("/customers?{}", vec!["limit=x"; 6000].join("&"));
+    let refused = app.lava().get(&limits).expect(400);
+    assert!(refused.text_at("/error").ends_with("; these are 50 of 6000 faults"), "{refused:?}");
+    // Fewer than that are all listed, and not counted.
+    let refused = app.native().get("/customers?a&b").expect(422).json();
+    assert_eq!((refused["errors"].as_array().map(Vec::len), refused.get("errors_total")), (Some(2), None));
 }

@@ -5,14 +5,14 @@ use std::ops::RangeInclusive;
 use roster_application::json::Pointer;
 use roster_domain::{Edit, Json, Object, Rule};
 
-use crate::failure::{Failure, Fault, Place};
+use crate::failure::{Failure, Fault, Faults, Place};
 
 /// The unread fields of one object of a body, and the faults found so far.
 #[derive(Debug)]
 pub(crate) struct Fields {
     at: Pointer,
     object: Object,
-    faults: Vec<Fault>,
+    faults: Faults,
 }
 
 impl Fields {
@@ -20,8 +20,8 @@ impl Fields {
     pub(crate) fn of_body(body: Json) -> Result<Self, Failure> {
         let at = Pointer::default();
         match body {
-            Json::Object(object) => Ok(Self { at, object, faults: Vec::new() }),
-            _ => Err(Failure::Invalid(vec![wrong_type(at, "an object")])),
+            Json::Object(object) => Ok(Self { at, object, faults: Faults::default() }),
+            _ => Err(wrong_type(at, "an object").into()),
         }
     }
 
@@ -61,13 +61,13 @@ impl Fields {
         };
         let mut read = Vec::new();
         for (place, item) in items.into_iter().enumerate() {
-            let at = self.at.key(key).index(place);
+            let at = || self.at.key(key).index(place);
             match item {
                 Json::String(text) => match parse(&text) {
                     Ok(value) => read.push(value),
-                    Err(rule) => self.faults.push(Fault::new(Place::Body(at), &rule)),
+                    Err(rule) => self.faults.add(|| Fault::new(Place::Body(at()), &rule)),
                 },
-                _ => self.faults.push(wrong_type(at, "a string")),
+                _ => self.faults.add(|| wrong_type(at(), "a string")),
             }
         }
         Edit::Set(read)
@@ -85,7 +85,7 @@ impl Fields {
             return Edit::Set(number);
         }
         let detail = format!("must be a whole number from {} to {}", bounds.start(), bounds.end());
-        self.faults.push(Fault { place: Place::Body(self.at.key(key)), code: "out_of_range", detail });
+        self.faults.add(|| Fault { place: Place::Body(self.at.key(key)), code: "out_of_range", detail });
         Edit::Keep
     }
 
@@ -95,9 +95,9 @@ impl Fields {
             None => Edit::Keep,
             Some(Json::Null) => Edit::Clear,
             Some(Json::Object(object)) => {
-                let mut inner = Self { at: self.at.key(key), object, faults: Vec::new() };
+                let mut inner = Self { at: self.at.key(key), object, faults: Faults::default() };
                 let value = read(&mut inner);
-                self.faults.append(&mut inner.faults);
+                self.faults.append(inner.faults);
                 Edit::Set(value)
             }
             Some(_) => self.mistyped(key, "an object"),
@@ -119,33 +119,35 @@ impl Fields {
     /// Adds the fault that `key` is missing, unless `key` has a fault already.
     pub(crate) fn require(&mut self, key: &str) {
         let at = self.at.key(key);
-        let known = self.faults.iter().any(|fault| matches!(&fault.place, Place::Body(place) if *place == at));
+        let known = self.faults.listed().iter().any(|fault| matches!(&fault.place, Place::Body(place) if *place == at));
         if !known {
-            self.faults.push(Fault { place: Place::Body(at), code: "required", detail: "is required".to_owned() });
+            self.faults.add(|| Fault { place: Place::Body(at), code: "required", detail: "is required".to_owned() });
         }
     }
 
     /// Adds a fault for every field that was not read.
     pub(crate) fn refuse_the_rest(&mut self) {
         for (key, _) in std::mem::take(&mut self.object) {
-            let place = Place::Body(self.at.key(&key));
-            let detail = "is not a field of this request".to_owned();
-            self.faults.push(Fault { place, code: "unknown_field", detail });
+            self.faults.add(|| Fault {
+                place: Place::Body(self.at.key(&key)),
+                code: "unknown_field",
+                detail: "is not a field of this request".to_owned(),
+            });
         }
     }
 
     /// `value`, if no rule was broken.
     pub(crate) fn finish<T>(self, value: T) -> Result<T, Failure> {
-        if self.faults.is_empty() { Ok(value) } else { Err(Failure::Invalid(self.faults)) }
+        self.faults.check().map(|()| value)
     }
 
     fn broken<T>(&mut self, key: &str, rule: &dyn Rule) -> Edit<T> {
-        self.faults.push(Fault::new(Place::Body(self.at.key(key)), rule));
+        self.faults.add(|| Fault::new(Place::Body(self.at.key(key)), rule));
         Edit::Keep
     }
 
     fn mistyped<T>(&mut self, key: &str, wanted: &str) -> Edit<T> {
-        self.faults.push(wrong_type(self.at.key(key), wanted));
+        self.faults.add(|| wrong_type(self.at.key(key), wanted));
         Edit::Keep
     }
 }
@@ -166,7 +168,9 @@ mod tests {
 
     fn faults<T: std::fmt::Debug>(result: Result<T, Failure>) -> Vec<(String, &'static str)> {
         match result {
-            Err(Failure::Invalid(faults)) => faults.iter().map(|fault| (fault.place.to_string(), fault.code)).collect(),
+            Err(Failure::Invalid(faults)) => {
+                faults.listed().iter().map(|fault| (fault.place.to_string(), fault.code)).collect()
+            }
             other => panic!("{other:?}"),
         }
     }

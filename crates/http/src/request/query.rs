@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use roster_application::PageSize;
 use roster_domain::CustomerId;
 
-use crate::failure::{Failure, Fault, Place};
+use crate::failure::{Failure, Fault, Faults, Place};
 
 /// What to do with unknown parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,27 +32,26 @@ impl<C> PageQuery<C> {
         parse_cursor: impl Fn(&str) -> Option<C>,
     ) -> Result<Self, Failure> {
         let mut page = Self { size: PageSize::DEFAULT, cursor: None };
-        let mut faults = Vec::new();
-        let pairs: Vec<(String, String)> = serde_urlencoded::from_str(request.query_string()).unwrap_or_default();
-        for (name, value) in pairs {
-            match name.as_str() {
+        let mut faults = Faults::default();
+        for (name, value) in form_urlencoded::parse(request.query_string().as_bytes()) {
+            match &*name {
                 "limit" => match value.parse().ok().and_then(PageSize::new) {
                     Some(size) => page.size = size,
-                    None => faults.push(fault("limit", "must be a number from 1 to 100")),
+                    None => faults.add(|| fault("limit", "must be a number from 1 to 100")),
                 },
                 "cursor" => match parse_cursor(&value) {
                     Some(cursor) => page.cursor = Some(cursor),
-                    None => faults.push(fault("cursor", "must be a cursor that an earlier page gave")),
+                    None => faults.add(|| fault("cursor", "must be a cursor that an earlier page gave")),
                 },
-                _ if unknown == Unknown::Refuse => faults.push(Fault {
-                    place: Place::UnknownParameter(name),
+                _ if unknown == Unknown::Refuse => faults.add(|| Fault {
+                    place: Place::UnknownParameter(name.into_owned()),
                     code: "unknown_parameter",
                     detail: "is not a parameter of this request".to_owned(),
                 }),
                 _ => {}
             }
         }
-        if faults.is_empty() { Ok(page) } else { Err(Failure::Invalid(faults)) }
+        faults.check().map(|()| page)
     }
 }
 
@@ -79,7 +78,7 @@ mod tests {
         let request = TestRequest::with_uri(&format!("/v1/customers?{query}")).to_http_request();
         match PageQuery::read(&request, unknown, parse_cursor) {
             Ok(page) => Ok((page.size.get(), page.cursor)),
-            Err(Failure::Invalid(faults)) => Err(faults.iter().map(|fault| fault.place.to_string()).collect()),
+            Err(Failure::Invalid(faults)) => Err(faults.listed().iter().map(|fault| fault.place.to_string()).collect()),
             Err(other) => panic!("{other:?}"),
         }
     }

@@ -25,7 +25,7 @@ use roster_memory::{CountingEntropy, CountingIds, FixedClock, MemoryStore};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::failure::{BodyFailure, Failure, Fault, Place};
+use crate::failure::{BodyFailure, Failure, Fault, Faults, Place};
 use crate::memory::Budget;
 use crate::middleware::access_log::MAX_REQUEST_ID_BYTES;
 use crate::middleware::limits::{Limit, Quotas, RateLimits};
@@ -248,6 +248,7 @@ fn every_limit_of_a_schema_is_the_enforced_one() {
         ("schemas/CustomerPage/properties/data/maxItems", page),
         ("schemas/Email/maxLength", Email::MAX_BYTES),
         ("schemas/ExternalId/maxLength", ExternalId::MAX),
+        ("schemas/InvalidProblem/allOf/1/properties/errors/maxItems", Faults::MAX_LISTED),
         ("schemas/Name/maxLength", Name::MAX),
         ("schemas/PlanId/maxLength", PlanId::MAX),
         ("schemas/PostalCode/maxLength", PostalCode::MAX),
@@ -260,6 +261,7 @@ fn every_limit_of_a_schema_is_the_enforced_one() {
         ("schemas/AddressPart/maxLength", AddressPart::MAX),
         ("schemas/Customer/properties/email/maxLength", Email::MAX_BYTES),
         ("schemas/Email/maxLength", Email::MAX_BYTES),
+        ("schemas/InvalidError/properties/details/maxItems", Faults::MAX_LISTED),
         ("schemas/Name/maxLength", Name::MAX),
         ("schemas/PostalCode/maxLength", PostalCode::MAX),
         ("schemas/TaxId/maxLength", TaxId::MAX),
@@ -415,8 +417,8 @@ fn every_problem_has_the_documented_fields_and_code() {
         (Failure::Body(BodyFailure::MediaType), "Problem"),
         (Failure::Body(BodyFailure::Json(JsonError::TooDeep)), "Problem"),
         (Failure::Body(BodyFailure::Json(JsonError::DuplicateKey { pointer: Pointer::default() })), "Problem"),
-        (Failure::Invalid(vec![fault(Place::Body(Pointer::default()))]), "InvalidProblem"),
-        (Failure::Invalid(vec![fault(Place::Parameter("limit"))]), "InvalidProblem"),
+        (fault(Place::Body(Pointer::default())).into(), "InvalidProblem"),
+        (fault(Place::Parameter("limit")).into(), "InvalidProblem"),
         (Failure::MalformedId, "Problem"),
         (Failure::NotFound, "Problem"),
         (Failure::Taken(Taken { email: Some(customer.id()), external_id: None }), "TakenProblem"),
@@ -441,6 +443,31 @@ fn every_problem_has_the_documented_fields_and_code() {
     }
     let documented = schemas["Problem"]["properties"]["code"]["enum"].as_array().expect("codes");
     assert_eq!(documented.iter().map(Value::to_string).collect::<BTreeSet<_>>(), codes);
+}
+
+#[test]
+fn every_surface_lists_at_most_50_faults_and_says_how_many_there_are() {
+    let [native, lumen, _] = documents();
+    let mut faults = Faults::default();
+    for _ in 0..60 {
+        faults.add(|| Fault { place: Place::Parameter("limit"), code: "x", detail: "must be a number".to_owned() });
+    }
+    let failure = Failure::Invalid(faults);
+    let [of_native, of_lumen, of_lava] = [native::answer, lumen::answer, lava::answer].map(|answer| {
+        let body = answer(&failure).into_body().try_into_bytes().expect("a body at hand");
+        serde_json::from_slice::<Value>(&body).expect("JSON")
+    });
+    let documented = &native.json["components"]["schemas"]["InvalidProblem"]["allOf"][1]["properties"];
+    assert!(documented.get("errors_total").is_some());
+    lumen.check_fields(&lumen.json["components"]["schemas"]["InvalidError"], &of_lumen, &Pointer::default());
+    for (list, total) in
+        [(&of_native["errors"], &of_native["errors_total"]), (&of_lumen["details"], &of_lumen["detailsTotal"])]
+    {
+        assert_eq!((list.as_array().map(Vec::len), total), (Some(Faults::MAX_LISTED), &json!(60)));
+    }
+    let text = of_lava["error"].as_str().expect("a text");
+    assert_eq!(text.matches("must be a number").count(), Faults::MAX_LISTED);
+    assert!(text.ends_with("; these are 50 of 60 faults"), "{text}");
 }
 
 /// The responses to the requests, sent one after the other to a service without customers.

@@ -7,7 +7,7 @@ use roster_application::json::JsonError;
 use roster_application::ports::Taken;
 use serde::Serialize;
 
-use crate::failure::{self, BodyFailure, Failure, Fault};
+use crate::failure::{self, BodyFailure, Failure, Faults};
 use crate::respond;
 
 failure::error!(
@@ -67,9 +67,11 @@ fn body(failure: &BodyFailure) -> HttpResponse {
     }
 }
 
-fn message(faults: &[Fault]) -> String {
-    let sentences: Vec<_> = faults.iter().map(|fault| format!("{} {}", fault.place, fault.detail)).collect();
-    sentences.join("; ")
+fn message(faults: &Faults) -> String {
+    let sentences = faults.listed().iter().map(|fault| format!("{} {}", fault.place, fault.detail));
+    let more =
+        faults.total_unless_listed().map(|total| format!("these are {} of {total} faults", faults.listed().len()));
+    sentences.chain(more).collect::<Vec<_>>().join("; ")
 }
 
 fn error(status: StatusCode, message: &str) -> HttpResponse {

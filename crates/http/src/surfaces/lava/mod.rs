@@ -6,6 +6,8 @@ mod routes;
 
 #[cfg(test)]
 pub(crate) use dto::MAX_CHARACTERS;
+#[cfg(test)]
+pub(crate) use error::answer;
 pub(crate) use routes::surface;
 
 /// The contract of this surface, as an OpenAPI 3.1 document.

@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, ResponseError};
 use roster_application::json::JsonError;
 use serde::Serialize;
 
-use crate::failure::{BodyFailure, Conflict, Failure, Fault};
+use crate::failure::{BodyFailure, Conflict, Failure, Fault, Faults};
 use crate::respond;
 
 /// What a request does; the vendor's messages depend on it.
@@ -56,6 +56,8 @@ struct Content<'a> {
     error: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     details: Vec<Detail>,
+    #[serde(rename = "detailsTotal", skip_serializing_if = "Option::is_none")]
+    details_total: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -132,16 +134,17 @@ fn body(failure: &BodyFailure) -> HttpResponse {
     }
 }
 
-/// The vendor's message for an e-mail address that is missing, `null` or empty; all faults in `details` unless that is
-/// the only one.
-fn invalid(faults: &[Fault]) -> HttpResponse {
+/// The vendor's message for an e-mail address that is missing, `null` or empty; the faults in `details` unless that
+/// is the only one.
+fn invalid(faults: &Faults) -> HttpResponse {
     let no_email = |fault: &Fault| fault.place.to_string() == "email" && matches!(fault.code, "required" | "empty");
-    let message = if faults.iter().any(no_email) { "Email is required" } else { "Invalid customer data" };
-    let details = match faults {
+    let message = if faults.listed().iter().any(no_email) { "Email is required" } else { "Invalid customer data" };
+    let details = match faults.listed() {
         [only] if no_email(only) => Vec::new(),
         faults => faults.iter().map(Detail::from).collect(),
     };
-    respond::json(StatusCode::BAD_REQUEST, &Content { error: message, details })
+    let details_total = faults.total_unless_listed();
+    respond::json(StatusCode::BAD_REQUEST, &Content { error: message, details, details_total })
 }
 
 impl From<&Fault> for Detail {
@@ -151,5 +154,5 @@ impl From<&Fault> for Detail {
 }
 
 fn error(status: StatusCode, message: &str) -> HttpResponse {
-    respond::json(status, &Content { error: message, details: Vec::new() })
+    respond::json(status, &Content { error: message, details: Vec::new(), details_total: None })
 }

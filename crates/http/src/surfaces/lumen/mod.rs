@@ -4,6 +4,8 @@ mod dto;
 mod error;
 mod routes;
 
+#[cfg(test)]
+pub(crate) use error::answer;
 pub(crate) use routes::surface;
 
 /// The contract of this surface, as an OpenAPI 3.1 document.

@@ -32,6 +32,8 @@ struct Problem {
     scope: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ProblemFault>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors_total: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -101,7 +103,8 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
                 "invalid_request",
                 "The request breaks the rules that errors names.",
             );
-            content.errors = faults.iter().map(ProblemFault::from).collect();
+            content.errors = faults.listed().iter().map(ProblemFault::from).collect();
+            content.errors_total = faults.total_unless_listed();
             write(&content)
         }
         Failure::MalformedId | Failure::NotFound => {
@@ -205,6 +208,7 @@ fn content(status: StatusCode, code: &'static str, detail: impl Into<String>) ->
         successor_id: None,
         scope: None,
         errors: Vec::new(),
+        errors_total: None,
     }
 }
 

@@ -163,7 +163,7 @@ fn subscription_id(request: &HttpRequest) -> Result<SubscriptionId, Failure> {
     let place = || Place::Parameter("subscription_id");
     let id = path::segment(request, "subscription_id").ok_or_else(|| {
         let detail = "must be UTF-8".to_owned();
-        Failure::Invalid(vec![Fault { place: place(), code: "invalid_parameter", detail }])
+        Failure::from(Fault { place: place(), code: "invalid_parameter", detail })
     })?;
-    SubscriptionId::parse(id.into_owned()).map_err(|rule| Failure::Invalid(vec![Fault::new(place(), &rule)]))
+    SubscriptionId::parse(id.into_owned()).map_err(|rule| Failure::from(Fault::new(place(), &rule)))
 }
