@@ -2,6 +2,8 @@
 
 use std::thread;
 
+use roster_tests::app::create_key;
+use roster_tests::program::roster;
 use roster_tests::raw::{self, Connection};
 use roster_tests::{App, Database, on_both_databases};
 use serde_json::{Value, json};
@@ -16,6 +18,7 @@ on_both_databases! {
     a_list_of_200_000_customers_takes_at_most_32_mebibytes,
     a_client_that_reads_slowly_or_disconnects_blocks_no_other,
     a_customer_that_changes_during_the_list_is_listed_once,
+    a_list_ends_when_its_key_is_revoked,
 }
 
 fn a_list_of_200_000_customers_takes_at_most_32_mebibytes(database: Database) {
@@ -74,9 +77,39 @@ fn a_customer_that_changes_during_the_list_is_listed_once(database: Database) {
     elements.assert_complete(20_000);
 }
 
+fn a_list_ends_when_its_key_is_revoked(database: Database) {
+    // Far more than all buffers between the service and its client can hold.
+    roster_tests::bulk::load_customers(&database, 60_000);
+    // Without the cache, a key that a command has revoked is refused at once, too.
+    let app = App::start_with(database, &[("ROSTER__AUTH__KEY_CACHE_MS", "0"), LONG_WRITE_TIMEOUT]);
+    let (url, merchant) = (app.database().url(), &app.tenants().ours.id);
+    let manager = create_key(url, merchant, "live", &["--scope", "keys:manage"]);
+    let by_request = create_key(url, merchant, "live", &[]);
+    let by_command = create_key(url, merchant, "live", &[]);
+    let mut lists = [&by_request, &by_command].map(|key| open_list_with(&app, &key.key));
+    for list in &mut lists {
+        list.chunk().expect("the list begins").expect("a first chunk");
+    }
+    let mut other = open_list(&app);
+    app.native().with_key(&manager.key).delete(&format!("/api_keys/{}", by_request.id)).is(204);
+    let revoked = roster(url, &[], &["keys", "revoke", &by_command.id]);
+    assert!(revoked.status.success(), "{revoked:?}");
+    for mut list in lists {
+        let error = std::iter::from_fn(|| list.chunk().transpose()).find_map(Result::err);
+        assert!(error.is_some(), "the list went on to its end");
+    }
+    while other.chunk().expect("the list goes on").is_some() {}
+    let errors: Vec<_> = app.logs().into_iter().filter(|line| line.contains("ERROR")).collect();
+    assert_eq!(errors, [""; 0]);
+}
+
 /// Requests the list and reads the head of the response.
 fn open_list(app: &App) -> Connection {
-    let authorization = format!("Bearer {}", app.tenants().ours.live);
+    open_list_with(app, &app.tenants().ours.live)
+}
+
+fn open_list_with(app: &App, key: &str) -> Connection {
+    let authorization = format!("Bearer {key}");
     let mut connection = Connection::open(app.address()).expect("a service that listens");
     let request = raw::request("GET", "/api/customers", &[("authorization", &authorization)], b"");
     connection.send(&request).expect("a service that reads");

@@ -73,6 +73,12 @@ impl<P: Permission> Caller<P> {
         Ok(caller)
     }
 
+    /// Refuses a caller whose credential has ended since it was checked last.
+    pub(crate) async fn check_again(&self, request: &HttpRequest) -> Result<(), Failure> {
+        let principal = auth::authenticate(request).await?;
+        if principal == self.principal { Ok(()) } else { Err(Failure::Unauthorized) }
+    }
+
     /// The tenant of the caller.
     pub(crate) fn tenant(&self) -> Tenant {
         self.principal.tenant

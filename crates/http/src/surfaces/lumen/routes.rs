@@ -74,7 +74,9 @@ async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
     let begin = async {
         let caller = Caller::<ReadCustomers>::of(&request).await?;
         let budget = request.app_data::<web::Data<StreamBudget>>().ok_or(Failure::Internal)?;
-        let mut list = List { caller, size: PartSize::new(budget.get_ref().clone()), part: Bytes::new(), next: None };
+        let size = PartSize::new(budget.get_ref().clone());
+        let mut list =
+            List { request: request.clone(), caller, size, part: Bytes::new(), next: None, has_begun: false };
         // Reads the first part before the status is sent, so that an outage is a 503 and not half a response.
         list.read_part(None).await?;
         Ok(list)
@@ -85,12 +87,16 @@ async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
 
 /// The state of a streamed list of all customers.
 struct List {
+    /// Its credential is checked again while the list goes on.
+    request: HttpRequest,
     caller: Caller<ReadCustomers>,
     size: PartSize,
     /// The rest of the current part, which the client has not read yet.
     part: Bytes,
     /// The customer after which the next part begins. `None` if that part is the last.
     next: Option<CustomerId>,
+    /// Whether some of it was sent.
+    has_begun: bool,
 }
 
 impl List {
@@ -98,12 +104,24 @@ impl List {
     /// takes half a list for the whole list.
     fn stream(self) -> impl Stream<Item = Result<Bytes, Error>> {
         stream::try_unfold(self, |mut list| async move {
-            if list.part.is_empty() {
-                let Some(after) = list.next else { return Ok(None) };
-                list.read_part(Some(after)).await.map_err(Operation::Read.failed())?;
-            }
-            Ok(Some((next_chunk(&mut list.part), list)))
+            let chunk = list.next_chunk().await.map_err(Operation::Read.failed())?;
+            Ok(chunk.map(|chunk| (chunk, list)))
         })
+    }
+
+    /// The next bytes of the list. A client may read slowly, so its credential is checked before each of them: a list
+    /// ends as soon as any other request of its caller would be refused.
+    async fn next_chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+        if self.part.is_empty() && self.next.is_none() {
+            return Ok(None);
+        }
+        if std::mem::replace(&mut self.has_begun, true) {
+            self.caller.check_again(&self.request).await?;
+        }
+        if let (true, Some(after)) = (self.part.is_empty(), self.next) {
+            self.read_part(Some(after)).await?;
+        }
+        Ok(Some(next_chunk(&mut self.part)))
     }
 
     async fn read_part(&mut self, after: Option<CustomerId>) -> Result<(), Failure> {
