@@ -22,35 +22,42 @@ fn a_locked_customer_delays_no_other() {
     let native = app.native();
     let create = |name: &str| {
         let body = json!({"email": format!("{name}@example.com"), "external_id": name});
-        native.post("/customers", body).expect(201).text_at("/id")
+        native.post("/customers", body)
     };
-    let (locked, other) = (create("locked"), create("other"));
+    let (locked, other) = (create("locked").text_at("/id"), create("other").text_at("/id"));
     let (locked, other) = (format!("/customers/{locked}"), format!("/customers/{other}"));
     let mut holder = app.database().administrator();
     for round in 0..2 {
         let lock = "BEGIN; SELECT FROM customers WHERE external_id = 'locked' FOR UPDATE";
         holder.batch_execute(lock).expect("a lock");
+        let mut denied = Vec::new();
         thread::scope(|scope| {
-            let (watch, native) = (Stopwatch::start(), &native);
-            let locked = &locked;
-            let refused = scope.spawn(move || {
-                let response = native.patch(locked, json!({"name": "Late"}));
-                (response, watch.elapsed())
-            });
+            let change = || {
+                let watch = Stopwatch::start();
+                (native.patch(&locked, json!({"name": "Late"})), watch.elapsed())
+            };
+            let change = scope.spawn(change);
             until("the change waits for the lock", TIMEOUT, || waits(app.database()).then_some(()));
-            for number in 0..4 {
-                scope.spawn(move || create(&format!("new-{round}-{number}")));
-                scope.spawn(|| native.get(&other).is(200));
-                scope.spawn(|| native.get("/customers").is(200));
-                scope.spawn(|| app.root().get("/readyz").is(200));
-            }
-            let (response, elapsed) = refused.join().expect("a caller");
-            response.is(503);
-            assert!(elapsed <= 2 * DEADLINE, "it was answered after {elapsed:?}");
+            let beside = |number| {
+                [
+                    ("a create", create(&format!("new-{round}-{number}")), 201),
+                    ("a get", native.get(&other), 200),
+                    ("a list", native.get("/customers"), 200),
+                    ("/readyz", app.root().get("/readyz"), 200),
+                ]
+            };
+            let callers: Vec<_> = (0..4).map(|number| scope.spawn(move || beside(number))).collect();
+            let answers = callers.into_iter().flat_map(|caller| caller.join().expect("answers"));
+            denied.extend(answers.filter(|(_, response, expected)| response.status != *expected));
+            let (response, elapsed) = change.join().expect("an answer");
+            assert_eq!(response.status, 503, "the change of a locked customer: {response:?}");
+            assert!(elapsed <= 2 * DEADLINE, "the change of a locked customer was answered after {elapsed:?}");
         });
+        let what: Vec<_> = denied.iter().map(|(what, response, _)| (what, response.status)).collect();
+        assert!(what.is_empty(), "denied beside the locked customer: {what:?}, such as {:?}", denied[0].1);
         holder.batch_execute("COMMIT").expect("the end of the lock");
         native.patch(&locked, json!({"name": format!("Round {round}")})).is(200);
-        create(&format!("after-{round}"));
+        create(&format!("after-{round}")).is(201);
     }
 }
 

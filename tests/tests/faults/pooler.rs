@@ -1,4 +1,4 @@
-//! Migrations through PgBouncer in transaction mode, which gives a server connection to another client after each
+//! Migrations through `PgBouncer` in transaction mode, which gives a server connection to another client after each
 //! transaction, with all settings and locks of the session before.
 
 use std::fs;
@@ -69,7 +69,7 @@ fn settings_of_the_pool(url: &str) -> Vec<String> {
     clients.iter_mut().map(read).collect()
 }
 
-/// A running PgBouncer.
+/// A running `PgBouncer`.
 struct Pooler {
     url: String,
     _process: Process,
