@@ -15,6 +15,8 @@ use roster_tests::deadline::{Stopwatch, TIMEOUT, until};
 use roster_tests::program::{Program, launch, roster};
 use roster_tests::{Caller, Database, Kind};
 
+use crate::traffic::Over;
+
 /// The longest that a reader or a writer may wait while a migration wants its table: a second of its own, and half of one
 /// for the rest.
 const LONGEST: Duration = Duration::from_millis(1500);
@@ -38,6 +40,7 @@ fn a_migration_beside_a_dump_blocks_neither_readers_nor_writers() {
     let (longest_read, longest_write) = thread::scope(|scope| {
         let reader = scope.spawn(|| longest(&database, READ, &over));
         let writer = scope.spawn(|| longest(&database, WRITE, &over));
+        let stop = Over::when_dropped(&over);
         let mut migrate = launch(database.url(), &[], &["migrate"]);
         let mut serve = Program::launch(database.url(), &[]);
         until("both have connected", TIMEOUT, || (connections(&database) >= 2).then_some(()));
@@ -50,8 +53,8 @@ fn a_migration_beside_a_dump_blocks_neither_readers_nor_writers() {
             let serve = Program::listening(serve);
             Caller::new(agent(), serve.address(), "").get("/readyz").is(200);
         }
-        over.store(true, Ordering::SeqCst);
         assert_eq!(ended, (None, None), "a process gave up while the dump ran: {:#?}", migrate.lines().all());
+        drop(stop);
         (reader.join().expect("a reader"), writer.join().expect("a writer"))
     });
     assert!(longest_read <= LONGEST, "a read waited {longest_read:?} for the migration");

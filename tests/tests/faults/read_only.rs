@@ -27,7 +27,7 @@ fn a_read_only_server_goes_on_answering_reads_on_the_same_connections() {
     let traffic = Traffic::start(&app);
     set(app.database(), "default_transaction_read_only", "on");
     // Each process of the server reads the setting when it gets its signal.
-    until("the server refuses writes", TIMEOUT, || {
+    until("/readyz is 503 with the code database_read_only", TIMEOUT, || {
         let ready = app.root().get("/readyz");
         (refusal(&ready) == (503, "database_read_only".to_owned())).then_some(())
     });
