@@ -3,11 +3,9 @@
 use roster_tests::app::create_key;
 use roster_tests::client::Surface;
 use roster_tests::deadline::{TIMEOUT, until};
-use roster_tests::raw::{self, Connection};
+use roster_tests::raw::{self, Connection, allow_open_files};
 use roster_tests::{App, Database, Kind};
 use serde_json::{Value, json};
-
-use crate::slow_clients::allow_open_files;
 
 /// Starts the service on SQLite: what is tested here is above any database.
 fn start(settings: &[(&'static str, &'static str)]) -> App {
