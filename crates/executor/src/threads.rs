@@ -92,7 +92,9 @@ impl Threads {
         wait_for(&self.watchdog.thread, until);
         for place in self.places {
             let thread = place.lock().thread.take();
-            thread.iter().for_each(|thread| wait_for(thread, until));
+            if let Some(thread) = thread {
+                wait_for(&thread, until);
+            }
         }
     }
 }
