@@ -44,7 +44,8 @@ test: tools ## Run every test, on every store; installs PostgreSQL if it is miss
 
 # One by one: each of them keeps both the service and its database busy.
 faults: tools ## Run the tests of faults that are too slow for `make test`; installs PgBouncer too
-	ROSTER_REQUIRE_POSTGRES=1 cargo test --package roster-tests --test faults -- --ignored --test-threads=1
+	ROSTER_REQUIRE_POSTGRES=1 cargo test --package roster-tests --test faults --test roster -- \
+		--ignored --test-threads=1
 
 lint: tools ## Check formatting, plain words, lints, licences and documentation
 	cargo fmt --all --check
