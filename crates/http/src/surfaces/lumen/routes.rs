@@ -119,6 +119,9 @@ impl List {
             self.caller.check_again(&self.request).await?;
         }
         if let (true, Some(after)) = (self.part.is_empty(), self.next) {
+            // This thread may read the part itself. Without a turn for its timers and sockets before each, a client that
+            // reads fast would keep all others of the thread waiting, until their heads are late.
+            tokio::task::yield_now().await;
             self.read_part(Some(after)).await?;
         }
         Ok(Some(next_chunk(&mut self.part)))
