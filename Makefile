@@ -15,19 +15,24 @@ TOOLS := cc perl postgresql curl
 build: TOOLS := cc perl
 bench bench-quick bench-growth: TOOLS += pgbench wrk
 faults: TOOLS += pgbouncer
+test-clients: TOOLS += venv node npm
 lacking-cc = $(if $(shell command -v cc),,gcc libc6-dev)
 lacking-perl = $(if $(shell perl -MFindBin -MIPC::Cmd -e 'print 1' 2>/dev/null),,perl)
 lacking-postgresql = $(if $(wildcard /usr/lib/postgresql/*/bin/initdb)$(shell command -v initdb),,postgresql)
 lacking-pgbench = $(if $(shell command -v pgbench),,postgresql)
 lacking-pgbouncer = $(if $(shell command -v pgbouncer)$(wildcard /usr/sbin/pgbouncer),,pgbouncer)
+lacking-venv = $(if $(shell python3 -c 'import ensurepip, venv; print(1)' 2>/dev/null),,python3 python3-venv)
+lacking-node = $(if $(shell command -v node),,nodejs)
+lacking-npm = $(if $(shell command -v npm),,npm)
 lacking-curl = $(if $(shell command -v curl),,curl)
 lacking-wrk = $(if $(shell command -v wrk),,wrk)
 PACKAGES = $(strip $(foreach tool,$(TOOLS),$(lacking-$(tool))))
 TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
 STATEMENTS = $(TARGET)/statements
+CLIENTS = $(TARGET)/clients
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run test faults lint build bench bench-quick bench-growth bench-micro clean-data tools
+.PHONY: help run test test-clients faults lint build bench bench-quick bench-growth bench-micro clean-data tools clients
 
 help: ## List the commands
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -41,6 +46,11 @@ test: tools ## Run every test, on every store; installs PostgreSQL if it is miss
 	ROSTER_REQUIRE_POSTGRES=1 ROSTER_BINARY='$(TARGET)/debug/roster' ROSTER_STATEMENT_LOG='$(STATEMENTS)' \
 		cargo test --workspace --all-targets
 	ROSTER_STATEMENT_LOG='$(STATEMENTS)' cargo test --workspace --test statements -- --ignored
+
+# One by one: the programs are short, and print how much of each library passed.
+test-clients: tools clients ## Run the vendors' own client libraries against the program, on both databases; installs them
+	ROSTER_REQUIRE_POSTGRES=1 ROSTER_CLIENTS='$(CLIENTS)' \
+		cargo test --package roster-tests --test clients -- --ignored --nocapture --test-threads=1
 
 # One by one: each of them keeps both the service and its database busy.
 faults: tools ## Run the tests of faults that are too slow for `make test`; installs PgBouncer too
@@ -91,3 +101,16 @@ clean-data: ## Delete data/, the SQLite file of `make run`
 tools:
 	$(if $(PACKAGES),$(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive \
 		apt-get install --yes --no-install-recommends $(PACKAGES))
+
+# The client libraries, in exactly the versions of tests/clients. They are installed again when these files change; the marker
+# is made last, so that an installation that was interrupted starts again. It is a target of its own, not a file's, because the
+# tools have to be there before.
+clients: tools
+	@cat tests/clients/requirements.txt tests/clients/package-lock.json | cmp --silent - '$(CLIENTS)/installed' || { \
+		rm -rf '$(CLIENTS)' && mkdir -p '$(CLIENTS)' && \
+		python3 -m venv '$(CLIENTS)/python' && \
+		'$(CLIENTS)/python/bin/pip' install --quiet --disable-pip-version-check --no-deps \
+			--requirement tests/clients/requirements.txt && \
+		cp tests/clients/package.json tests/clients/package-lock.json '$(CLIENTS)' && \
+		npm ci --prefix '$(CLIENTS)' --no-audit --no-fund --ignore-scripts && \
+		cat tests/clients/requirements.txt tests/clients/package-lock.json > '$(CLIENTS)/installed'; }
