@@ -3,8 +3,9 @@
 //!
 //! It must not know a crate of the program. [`app::App`] is a running service with two merchants; [`program`] finds the
 //! binary and runs it; [`database`] gives each test its own database; [`client`] sends well-formed HTTP and [`raw`] any
-//! bytes. The tests are in `tests/roster`, one file per promise, and in `tests/faults`, one file per kind of fault; `tests/clients` runs the vendors' own client
-//! libraries; the test of the dependencies between crates is `tests/architecture.rs`. `cargo test -p roster-tests seeds` runs the tests of one file.
+//! bytes. The tests are in `tests/roster`, one file per promise, and in `tests/faults`, one file per kind of fault;
+//! `tests/clients` runs the vendors' own client libraries; the test of the dependencies between crates is
+//! `tests/architecture.rs`. `cargo test -p roster-tests seeds` runs the tests of one file.
 //!
 //! A test in [`on_both_databases!`] runs on SQLite and on PostgreSQL; its name contains the database. Without
 //! a PostgreSQL server the second test is reported as skipped, or fails if `ROSTER_REQUIRE_POSTGRES=1`.
