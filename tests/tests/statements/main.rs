@@ -63,12 +63,16 @@ fn every_statement_of_the_service_names_its_tenant() {
     assert_eq!(all.needed, BTreeSet::from(EXCEPTIONS), "an exception that no statement needs");
 }
 
+/// How the removal of a half-built index begins, which belongs to a migration and touches no row.
+const REMOVAL: &str = "DROP INDEX CONCURRENTLY IF EXISTS ";
+
 /// Each statement that the service sent, with the number of times.
 fn sent_by_service(folder: &Path) -> BTreeMap<String, usize> {
     let migrations = migrations();
     let mut statements = BTreeMap::new();
     read_statements(folder, |statement| {
-        if statement.application == SERVICE && !migrations.contains(statement.sql.trim()) {
+        let migrates = migrations.contains(statement.sql.trim()) || statement.sql.starts_with(REMOVAL);
+        if statement.application == SERVICE && !migrates {
             *statements.entry(statement.sql).or_default() += 1;
         }
     })
