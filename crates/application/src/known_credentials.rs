@@ -74,12 +74,9 @@ impl KnownCredentials {
 
     /// The principal of a cached key; notes that the key was used.
     pub(crate) fn principal(&self, digest: &Digest, now: Timestamp) -> Option<Principal> {
-        let cached = self.keys.get(digest)?;
-        let is_valid = self.is_fresh(cached.looked_up) && cached.principal.expires_at.is_none_or(|end| now < end);
-        is_valid.then(|| {
-            self.note_use(&cached, now);
-            cached.principal.clone()
-        })
+        let cached = self.cached_for(self.lifetime, digest, now)?;
+        self.note_use(&cached, now);
+        Some(cached.principal.clone())
     }
 
     /// Whether a key was found a while ago.
@@ -89,10 +86,13 @@ impl KnownCredentials {
 
     /// The principal of a key that the store cannot be asked about, if it may still be accepted.
     pub(crate) fn in_grace(&self, digest: &Digest, now: Timestamp) -> Option<Principal> {
-        let cached = self.keys.get(digest)?;
-        let is_valid = cached.looked_up.elapsed() < self.lifetime + self.grace
-            && cached.principal.expires_at.is_none_or(|end| now < end);
-        (is_valid && !self.grace.is_zero()).then(|| cached.principal.clone())
+        self.cached_for(self.lifetime + self.grace, digest, now).map(|cached| cached.principal.clone())
+    }
+
+    /// A key that was looked up less than `age` ago, and has not expired since.
+    fn cached_for(&self, age: Duration, digest: &Digest, now: Timestamp) -> Option<Arc<CachedKey>> {
+        let has_expired = |cached: &CachedKey| cached.principal.expires_at.is_some_and(|end| end <= now);
+        self.keys.get(digest).filter(|cached| cached.looked_up.elapsed() < age && !has_expired(cached))
     }
 
     /// Caches a usable key that `look_up` found, and notes that it was used.
@@ -159,7 +159,7 @@ impl KnownCredentials {
         uses
     }
 
-    /// Whether an entry's lifetime has not ended. The cache keeps it for longer.
+    /// Whether the lifetime of an entry has not ended. The cache's own time-to-live ends later: it starts at the insertion.
     fn is_fresh(&self, looked_up: Instant) -> bool {
         looked_up.elapsed() < self.lifetime
     }

@@ -1,8 +1,8 @@
 //! Natural batching: requests that wait at the same time are served by one call.
 //!
 //! No request waits for a batch to fill. A worker that becomes free takes all that wait, up to a bound, so that a lone
-//! request is a batch of one, and many requests share a statement, a commit and a sync of the disk. Each request gets its own
-//! result.
+//! request is a batch of one, and many requests share a statement, a commit and a sync of the disk. Each request gets its
+//! own result.
 
 use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -5,7 +5,8 @@
 //!
 //! [`operations`](mod@operations) declares everything that is batched; read it first. [`batched`] has the mechanism: one
 //! batched operation owns its queue, its worker threads and its loop, or is done by the calling thread
-//! ([`turn_batcher`]). [`threads`] starts the workers, and replaces one that hangs. The crate knows no HTTP framework, no database and no surface.
+//! ([`turn_batcher`]). [`threads`] starts the workers, and replaces one that hangs. The crate knows no HTTP framework, no
+//! database and no surface.
 
 pub mod batched;
 #[cfg(test)]
@@ -197,7 +198,7 @@ impl Handle {
             {
                 return result.clone();
             }
-            let result = self.operations.check_store.call(()).await;
+            let result = run_as(&self.operations.check_store, Roster::check_store).await;
             *last = Some((Instant::now(), result.clone()));
             result
         };

@@ -101,20 +101,15 @@ operations! {
     pages: ReadPage(Job) -> (), at most 1, by reader_of_pages, run_jobs;
     /// Work that is neither batched nor read by the calling thread.
     jobs: RunJob(Job) -> (), at most 1, by the_other_threads, run_jobs;
-    /// [`Roster::check_store`], for all that ask at the same time. On a thread of its own: requests that fill the other
-    /// queues must not make the service look dead.
-    check_store: CheckStore(()) -> Result<(), StoreError>, at most 128, by one_thread, check_store;
+    /// [`Roster::check_store`]. On a thread of its own: requests that fill the other queues must not make the service look
+    /// dead.
+    check_store: CheckStore(Job) -> (), at most 1, by one_thread, run_jobs;
     /// Requests to issuers of tokens, which may be slow and must not keep others waiting.
     token_keys: FetchTokenKeys(Job) -> (), at most 1, by one_patient_thread, run_jobs;
 }
 
 fn run_jobs(roster: &Roster, jobs: Vec<Job>) -> Vec<()> {
     jobs.into_iter().map(|job| job(roster)).collect()
-}
-
-fn check_store(roster: &Roster, asked: Vec<()>) -> Vec<Result<(), StoreError>> {
-    let result = roster.check_store();
-    asked.into_iter().map(|()| result.clone()).collect()
 }
 
 /// One thread, or the calling one. Two threads would share fewer batches, and keep two processes of the database busy

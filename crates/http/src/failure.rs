@@ -47,12 +47,12 @@ pub(crate) enum Failure {
     KeyNotFound,
     /// The API key is revoked or has expired.
     KeyEnded,
-    /// Too many requests wait for the database. This one was not started.
-    Overloaded,
     /// The API key was rotated before; this key has come into its place.
     KeyHasSuccessor(ApiKeyId),
     /// The new API key would outlive the caller's, which expires at this time.
     OutlivesCaller(Timestamp),
+    /// Too many requests wait for the database. This one was not started.
+    Overloaded,
     /// The database did not answer in time. A write may have happened.
     Unavailable,
     /// The database takes no writes at present.

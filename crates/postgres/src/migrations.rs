@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 use diesel::dsl::sql;
-use diesel::migration::{Migration, MigrationConnection as _, MigrationSource as _};
+use diesel::migration::{Migration, MigrationSource as _};
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::r2d2::R2D2Connection as _;
@@ -50,20 +50,6 @@ const INVALID_INDEXES: &str = "
     WHERE NOT indisvalid AND relnamespace = current_schema()::regnamespace
         AND indexrelid NOT IN (SELECT index_relid FROM pg_stat_progress_create_index WHERE index_relid IS NOT NULL)";
 
-diesel::table! {
-    /// diesel's list of the applied migrations.
-    __diesel_schema_migrations (version) {
-        version -> Text,
-    }
-}
-
-diesel::table! {
-    /// The migrations that programs which do not know them may ignore.
-    harmless_migrations (version) {
-        version -> Text,
-    }
-}
-
 /// Applies the missing migrations and returns their names. One instance does so at a time.
 ///
 /// If none is missing, nothing is locked or written: the server may be a standby, or the role may lack the permission.
@@ -80,11 +66,11 @@ pub fn migrate(connector: &Connector) -> Result<Vec<String>, StoreError> {
     // Of a connection of its own, because some statements cannot run in the transaction that holds it.
     let mut turn = connector.connect().map_err(StoreError::unavailable)?;
     wait_for_turn(&mut turn, end)?;
-    connection.setup().map_err(|error| store_error(&error))?;
+    // Looked for again: another instance may have applied them meanwhile.
     let applied = pending(&mut connection)?;
-    for name in &applied {
-        apply(&mut connection, name, end)?;
-        info!(migration = name, "applied");
+    for migration in connection.pending_migrations(MIGRATIONS).map_err(StoreError::internal)? {
+        apply(&mut connection, migration.as_ref(), end)?;
+        info!(migration = %migration.name(), "applied");
     }
     Ok(applied)
 }
@@ -97,23 +83,15 @@ pub fn pending(connection: &mut PgConnection) -> Result<Vec<String>, StoreError>
     let known: Vec<Box<dyn Migration<Pg>>> = MIGRATIONS.migrations().map_err(StoreError::internal)?;
     let known = known.iter().map(|migration| migration.name().to_string()).collect();
     let read = |error| store_error(&error);
-    let applied = versions(connection, "__diesel_schema_migrations", |connection| {
-        __diesel_schema_migrations::table.select(__diesel_schema_migrations::version).load(connection)
-    });
-    let harmless = versions(connection, "harmless_migrations", |connection| {
-        harmless_migrations::table.select(harmless_migrations::version).load(connection)
-    });
-    MigrationState { known, applied: applied.map_err(read)?, harmless: harmless.map_err(read)? }.missing()
+    let applied = versions(connection, "__diesel_schema_migrations").map_err(read)?;
+    let harmless = versions(connection, "harmless_migrations").map_err(read)?;
+    MigrationState { known, applied, harmless }.missing()
 }
 
 /// The versions that a table lists. None if there is no such table.
-fn versions(
-    connection: &mut PgConnection,
-    table: &str,
-    load: impl FnOnce(&mut PgConnection) -> QueryResult<Vec<String>>,
-) -> QueryResult<Vec<String>> {
+fn versions(connection: &mut PgConnection, table: &'static str) -> QueryResult<Vec<String>> {
     let exists = diesel::select(sql::<Bool>(&format!("to_regclass('{table}') IS NOT NULL"))).get_result(connection)?;
-    if exists { load(connection) } else { Ok(Vec::new()) }
+    if exists { sql::<Text>(&format!("SELECT version FROM {table}")).load(connection) } else { Ok(Vec::new()) }
 }
 
 /// Refuses a database that is not UTF-8: in any other encoding some texts could not be stored.
@@ -140,7 +118,8 @@ fn wait_for_turn(connection: &mut PgConnection, end: Instant) -> Result<(), Stor
 }
 
 fn try_to_take_turn(connection: &mut PgConnection) -> QueryResult<bool> {
-    begin(connection)?;
+    AnsiTransactionManager::begin_transaction(connection)?;
+    connection.batch_execute(TRANSACTION)?;
     let is_taken = diesel::select(sql::<Bool>(TAKE_TURN)).get_result(connection)?;
     if is_taken {
         // Ends the snapshot of the statement before, which would last until the next statement otherwise.
@@ -151,22 +130,14 @@ fn try_to_take_turn(connection: &mut PgConnection) -> QueryResult<bool> {
     Ok(is_taken)
 }
 
-fn begin(connection: &mut PgConnection) -> QueryResult<()> {
-    AnsiTransactionManager::begin_transaction(connection)?;
-    connection.batch_execute(TRANSACTION)
-}
-
 /// Applies a migration, and tries again while it waits for a lock in vain.
-fn apply(connection: &mut PgConnection, name: &str, end: Instant) -> Result<(), StoreError> {
-    let migrations: Vec<Box<dyn Migration<Pg>>> = MIGRATIONS.migrations().map_err(StoreError::internal)?;
-    let migration = migrations.into_iter().find(|migration| migration.name().to_string() == name);
-    let migration = migration.ok_or_else(|| StoreError::internal("a migration has gone"))?;
+fn apply(connection: &mut PgConnection, migration: &dyn Migration<Pg>, end: Instant) -> Result<(), StoreError> {
     let mut has_warned = false;
     loop {
-        match try_to_apply(connection, migration.as_ref()) {
+        match try_to_apply(connection, migration) {
             Err(error) if is_lock_timeout(error.as_ref()) && Instant::now() < end => {
                 if !has_warned {
-                    warn!(migration = name, "a table is in use, as by a dump; trying again until it is free");
+                    warn!(migration = %migration.name(), "a table is in use, as by a dump; trying again until it is free");
                     has_warned = true;
                 }
                 thread::sleep(PAUSE);
@@ -185,18 +156,11 @@ fn try_to_apply(
         connection.run_migration(migration)?;
         return Ok(());
     }
-    begin(connection)?;
-    // diesel opens a savepoint inside.
-    let applied = connection.run_migration(migration).map(drop);
-    match applied {
-        Ok(()) => AnsiTransactionManager::commit_transaction(connection)?,
-        Err(error) => {
-            // If this fails, the connection is lost, and the server undoes the transaction.
-            let _ = AnsiTransactionManager::rollback_transaction(connection);
-            return Err(error);
-        }
-    }
-    Ok(())
+    connection.transaction(|connection| {
+        connection.batch_execute(TRANSACTION)?;
+        // diesel opens a savepoint inside.
+        connection.run_migration(migration).map(drop)
+    })
 }
 
 /// Removes what an earlier try to build an index `CONCURRENTLY` has left.

@@ -1,6 +1,6 @@
 //! One connection: how it is opened and set up, and when it must not be used again.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -56,8 +56,8 @@ pub struct Connector {
     generations: Arc<Generations>,
     /// Whether the last attempt failed, so that the log has one line for many failed attempts.
     failing: AtomicBool,
-    /// How many attempts to connect have not ended.
-    attempts: Arc<AtomicUsize>,
+    /// Each attempt to connect that has not ended holds a clone.
+    attempts: Arc<()>,
 }
 
 /// One connection.
@@ -153,9 +153,8 @@ impl Connector {
     /// [`SessionError::Connect`] with the message of PostgreSQL or libpq, which names the host, but contains neither the
     /// password nor values of rows. [`SessionError::Silent`] if there is no connection in time.
     fn establish(&self) -> Result<(PgConnection, Role), SessionError> {
-        let attempts = Arc::clone(&self.attempts);
-        if attempts.fetch_add(1, Ordering::SeqCst) >= MAX_ATTEMPTS {
-            attempts.fetch_sub(1, Ordering::SeqCst);
+        let running = Arc::clone(&self.attempts);
+        if Arc::strong_count(&running) > MAX_ATTEMPTS + 1 {
             return Err(SessionError::Silent);
         }
         let (conninfo, deadline) = (self.conninfo.clone(), self.deadline);
@@ -164,14 +163,11 @@ impl Connector {
             let connection = connect(&conninfo);
             // An error, here and below, means that the attempt was given up.
             let _ = is_connected.send(());
-            let connection = connection.and_then(|connection| set_up(connection, deadline));
-            attempts.fetch_sub(1, Ordering::SeqCst);
-            let _ = is_ready.send(connection);
+            let _ = is_ready.send(connection.and_then(|connection| set_up(connection, deadline)));
+            // It has counted as an attempt until now.
+            drop(running);
         };
-        if thread::Builder::new().name("connect".to_owned()).spawn(attempt).is_err() {
-            self.attempts.fetch_sub(1, Ordering::SeqCst);
-            return Err(SessionError::Silent);
-        }
+        thread::Builder::new().name("connect".to_owned()).spawn(attempt).map_err(|_| SessionError::Silent)?;
         // libpq ends this wait, by the timeout of the connection string. An error means that the thread panicked.
         let _ = connected.recv();
         ready.recv_timeout(self.deadline).unwrap_or(Err(SessionError::Silent))
@@ -199,8 +195,7 @@ fn set_up(mut connection: PgConnection, deadline: Duration) -> Result<(PgConnect
 }
 
 fn set_settings(connection: &mut PgConnection, deadline: Duration) -> QueryResult<Role> {
-    connection.batch_execute(SETTINGS)?;
-    connection.batch_execute(&timeouts(deadline))?;
+    connection.batch_execute(&format!("{SETTINGS}{}", timeouts(deadline)))?;
     set_language(connection)?;
     let is_read_only = diesel::select(sql::<Bool>(IS_READ_ONLY)).get_result(connection)?;
     Ok(if is_read_only { Role::ReadOnly } else { Role::Primary })

@@ -10,20 +10,6 @@ use crate::error::store_error;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
-diesel::table! {
-    /// diesel's list of the applied migrations.
-    __diesel_schema_migrations (version) {
-        version -> Text,
-    }
-}
-
-diesel::table! {
-    /// The migrations that programs which do not know them may ignore.
-    harmless_migrations (version) {
-        version -> Text,
-    }
-}
-
 /// Applies the missing migrations and returns their names. The caller must hold the write lock, so that no other
 /// instance migrates at the same time.
 ///
@@ -45,23 +31,15 @@ pub fn pending(connection: &mut SqliteConnection) -> Result<Vec<String>, StoreEr
     let known: Vec<Box<dyn Migration<Sqlite>>> = MIGRATIONS.migrations().map_err(StoreError::internal)?;
     let known = known.iter().map(|migration| migration.name().to_string()).collect();
     let read = |error| store_error(&error);
-    let applied = versions(connection, "__diesel_schema_migrations", |connection| {
-        __diesel_schema_migrations::table.select(__diesel_schema_migrations::version).load(connection)
-    });
-    let harmless = versions(connection, "harmless_migrations", |connection| {
-        harmless_migrations::table.select(harmless_migrations::version).load(connection)
-    });
-    MigrationState { known, applied: applied.map_err(read)?, harmless: harmless.map_err(read)? }.missing()
+    let applied = versions(connection, "__diesel_schema_migrations").map_err(read)?;
+    let harmless = versions(connection, "harmless_migrations").map_err(read)?;
+    MigrationState { known, applied, harmless }.missing()
 }
 
 /// The versions that a table lists. None if there is no such table.
-fn versions(
-    connection: &mut SqliteConnection,
-    table: &str,
-    load: impl FnOnce(&mut SqliteConnection) -> QueryResult<Vec<String>>,
-) -> QueryResult<Vec<String>> {
-    let exists = sql::<Bool>("EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ")
-        .bind::<Text, _>(table)
-        .sql(")");
-    if diesel::select(exists).get_result(connection)? { load(connection) } else { Ok(Vec::new()) }
+fn versions(connection: &mut SqliteConnection, table: &'static str) -> QueryResult<Vec<String>> {
+    let exists =
+        sql::<Bool>(&format!("EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '{table}')"));
+    let exists = diesel::select(exists).get_result(connection)?;
+    if exists { sql::<Text>(&format!("SELECT version FROM {table}")).load(connection) } else { Ok(Vec::new()) }
 }

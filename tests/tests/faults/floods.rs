@@ -7,7 +7,7 @@ use std::thread;
 use roster_tests::client::{Surface, agent};
 use roster_tests::deadline::{TIMEOUT, until};
 use roster_tests::raw::{self, Connection, allow_open_files};
-use roster_tests::{App, Caller, Database, Kind};
+use roster_tests::{App, Caller, Database, on_both_databases};
 
 use crate::traffic::{Over, refusal};
 
@@ -37,16 +37,11 @@ const SMALL_QUEUE: (&str, &str) = ("ROSTER__DATABASE__QUEUE", "16");
 const LONG_TIMEOUTS: [(&str, &str); 2] =
     [("ROSTER__DATABASE__DEADLINE_MS", "10000"), ("ROSTER__HTTP__HEAD_TIMEOUT_MS", "60000")];
 
-#[test]
-#[ignore = "slow: make faults"]
-fn a_flood_of_readyz_denies_no_list_on_sqlite() {
-    Database::prepared(Kind::Sqlite).into_iter().for_each(a_flood_of_readyz_denies_no_list);
-}
-
-#[test]
-#[ignore = "slow: make faults"]
-fn a_flood_of_readyz_denies_no_list_on_postgres() {
-    Database::prepared(Kind::Postgres).into_iter().for_each(a_flood_of_readyz_denies_no_list);
+on_both_databases! {
+    #[ignore = "slow: make faults"]
+    a_flood_of_readyz_denies_no_list,
+    #[ignore = "slow: make faults"]
+    a_flood_of_unknown_keys_denies_no_known_one,
 }
 
 fn a_flood_of_readyz_denies_no_list(database: Database) {
@@ -54,18 +49,6 @@ fn a_flood_of_readyz_denies_no_list(database: Database) {
     app.native().get("/customers").is(200);
     let request = raw::request("GET", "/readyz", &[], b"");
     beside_a_flood(&app, |_| request.clone());
-}
-
-#[test]
-#[ignore = "slow: make faults"]
-fn a_flood_of_unknown_keys_denies_no_known_one_on_sqlite() {
-    Database::prepared(Kind::Sqlite).into_iter().for_each(a_flood_of_unknown_keys_denies_no_known_one);
-}
-
-#[test]
-#[ignore = "slow: make faults"]
-fn a_flood_of_unknown_keys_denies_no_known_one_on_postgres() {
-    Database::prepared(Kind::Postgres).into_iter().for_each(a_flood_of_unknown_keys_denies_no_known_one);
 }
 
 fn a_flood_of_unknown_keys_denies_no_known_one(database: Database) {

@@ -3,7 +3,6 @@
 mod browsers;
 mod contract;
 mod durability;
-mod faults_stop;
 mod isolation;
 mod keys;
 mod mass_assignment;

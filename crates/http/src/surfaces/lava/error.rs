@@ -45,11 +45,11 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         }
         // Customers share addresses here, unless their caller lacks the scope for it.
         Failure::Taken(Taken { external_id: None, .. }) => answer(&Failure::MissingScope(Scope::AllowDuplicateEmail)),
+        Failure::KeyEnded | Failure::KeyHasSuccessor(_) => error(StatusCode::CONFLICT, "Conflict"),
+        Failure::OutlivesCaller(_) => error(StatusCode::FORBIDDEN, "Forbidden"),
         Failure::NoMemory | Failure::Overloaded | Failure::Unavailable | Failure::ReadOnly => {
             error(StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable")
         }
-        Failure::KeyEnded | Failure::KeyHasSuccessor(_) => error(StatusCode::CONFLICT, "Conflict"),
-        Failure::OutlivesCaller(_) => error(StatusCode::FORBIDDEN, "Forbidden"),
         Failure::Internal => error(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"),
     };
     respond::add_headers(failure, &mut response);

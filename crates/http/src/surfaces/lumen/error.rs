@@ -95,11 +95,11 @@ fn answer_to(operation: Operation, failure: &Failure) -> HttpResponse {
             Some(Conflict::ExternalId(_)) => error(StatusCode::CONFLICT, "A customer with this userId already exists"),
             None => answer_to(operation, &Failure::Unavailable),
         },
+        Failure::KeyEnded | Failure::KeyHasSuccessor(_) => error(StatusCode::CONFLICT, "Conflict"),
+        Failure::OutlivesCaller(_) => error(StatusCode::FORBIDDEN, "Forbidden"),
         Failure::NoMemory | Failure::Overloaded | Failure::Unavailable | Failure::ReadOnly => {
             error(StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable")
         }
-        Failure::KeyEnded | Failure::KeyHasSuccessor(_) => error(StatusCode::CONFLICT, "Conflict"),
-        Failure::OutlivesCaller(_) => error(StatusCode::FORBIDDEN, "Forbidden"),
         Failure::Internal => error(
             StatusCode::INTERNAL_SERVER_ERROR,
             match operation {

@@ -117,14 +117,6 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
             "key_ended",
             "The API key is revoked or has expired, and nothing can come into its place.",
         ),
-        Failure::Overloaded => problem(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "overloaded",
-            "Too many requests wait for the database. This one was not started.",
-        ),
-        Failure::ReadOnly => {
-            problem(StatusCode::SERVICE_UNAVAILABLE, "database_read_only", "The database takes no writes at present.")
-        }
         Failure::KeyHasSuccessor(successor) => {
             let detail =
                 format!("The API key was rotated before. {successor} has come into its place: rotate that one.");
@@ -137,11 +129,19 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
             "outlives_credential",
             format!("The new API key would outlive the credential, which expires at {end}."),
         ),
+        Failure::Overloaded => problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded",
+            "Too many requests wait for the database. This one was not started.",
+        ),
         Failure::Unavailable => problem(
             StatusCode::SERVICE_UNAVAILABLE,
             "database_unavailable",
             "The database did not answer in time. A write may have happened; repeating it with its external_id is safe.",
         ),
+        Failure::ReadOnly => {
+            problem(StatusCode::SERVICE_UNAVAILABLE, "database_read_only", "The database takes no writes at present.")
+        }
         Failure::Internal => problem(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
