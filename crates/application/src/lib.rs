@@ -26,6 +26,7 @@ pub use use_cases::*;
 
 use known_credentials::KnownCredentials;
 use ports::{Clock, Entropy, Ids, Store, TokenVerifier};
+use roster_domain::Timestamp;
 
 /// The service: all use cases, with the store, the clock and the sources of identifiers and randomness that they use.
 ///
@@ -49,6 +50,12 @@ impl Roster {
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, entropy: Arc<dyn Entropy>) -> Self {
         let known = Arc::new(KnownCredentials::new(DEFAULT_KEY_LIFETIME, Duration::ZERO));
         Self { store, clock, ids, entropy, tokens: None, known }
+    }
+
+    /// The time of the service's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Also accepts the tokens that `tokens` verifies.

@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 
 use roster_application::ports::StoreError;
 use roster_application::{Recognition, Roster};
+use roster_domain::Timestamp;
 use tokio::sync::{Mutex, oneshot};
 
 use batched::{Limits, Local, Operation};
@@ -174,6 +175,12 @@ impl Handle {
     #[must_use]
     pub fn recognise(&self, credential: &str) -> Recognition {
         self.shared.roster.recognise(credential)
+    }
+
+    /// The time of the service's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.shared.roster.now()
     }
 
     /// Asks the issuer of a token for its keys.

@@ -77,7 +77,17 @@ fn only_pages_of_configured_origins_may_read_responses(database: Database) {
         let exposed = created.header("access-control-expose-headers").unwrap_or_default().to_ascii_lowercase();
         let mut exposed: Vec<_> = exposed.split(',').map(str::trim).collect();
         exposed.sort_unstable();
-        let named = ["location", "ratelimit", "ratelimit-policy", "retry-after", "www-authenticate", "x-request-id"];
+        let named = [
+            "location",
+            "ratelimit",
+            "ratelimit-policy",
+            "retry-after",
+            "www-authenticate",
+            "x-ratelimit-limit",
+            "x-ratelimit-remaining",
+            "x-ratelimit-reset",
+            "x-request-id",
+        ];
         assert_eq!(exposed, named);
         // A page must be able to read errors, too.
         let unauthorized = without_key.request("GET", "/customers").header("origin", ORIGIN).send().expect(401);

@@ -5,6 +5,7 @@ use roster_tests::client::{Caller, Surface};
 use roster_tests::{App, Database, Response, on_both_databases};
 
 use crate::routes::assert_error;
+use crate::tokens::now;
 
 on_both_databases! {
     a_key_over_its_limit_is_429_in_the_format_of_the_surface,
@@ -22,6 +23,13 @@ fn assert_refused(surface: Surface, response: &Response, limit: &str) {
     assert_error(surface, response, 429);
     assert_eq!(response.header("retry-after"), Some("1"), "{response:?}");
     assert!(response.text().contains(limit), "{response:?}");
+    let headers = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"].map(|name| response.header(name));
+    if surface == Surface::Native {
+        let seconds = headers[2].and_then(|reset| reset.parse::<u64>().ok()).expect("Unix seconds");
+        assert!((headers[0], headers[1]) == (Some("2"), Some("0")) && seconds.abs_diff(now()) < 60, "{response:?}");
+    } else {
+        assert_eq!(headers, [None; 3], "{response:?}");
+    }
 }
 
 fn a_key_over_its_limit_is_429_in_the_format_of_the_surface(database: Database) {

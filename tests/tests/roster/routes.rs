@@ -58,6 +58,7 @@ pub(crate) const ROUTES: &[Route] = &[
     native("POST", "/api_keys", KEYS, 201).with(KEY),
     native("POST", "/api_keys/{key_id}/rotate", KEYS, 201).with(OVERLAP),
     native("DELETE", "/api_keys/{key_id}", KEYS, 204),
+    native("GET", "/health", &[], 200),
     native("GET", "/openapi.json", &[], 200),
     lumen("GET", "/customers", READ, 200),
     lumen("POST", "/customers", WRITE, 201).with(NEW),
@@ -211,9 +212,10 @@ pub(crate) fn assert_error(surface: Surface, response: &Response, status: u16) {
     match surface {
         Surface::Native => {
             assert_eq!(json["status"], status, "{response:?}");
-            for member in ["type", "title", "detail"] {
-                assert!(json[member].is_string(), "no {member}: {response:?}");
+            for member in ["/type", "/title", "/detail", "/error/type", "/error/code", "/error/message"] {
+                assert!(json.pointer(member).is_some_and(Value::is_string), "no {member}: {response:?}");
             }
+            assert!(json.pointer("/error/param").is_some_and(|param| param.is_string() || param.is_null()));
         }
         Surface::Lumen | Surface::Lava => {
             assert!(matches!(&json["error"], Value::String(text) if !text.is_empty()), "{response:?}");

@@ -62,7 +62,7 @@ fn encode(bytes: impl AsRef<[u8]>) -> String {
 
 /// Seconds since 1970, by the clock that the service reads too.
 #[expect(clippy::disallowed_methods, reason = "the program under test reads this clock too")]
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs()
 }
 

@@ -16,8 +16,17 @@ const SECURITY_HEADERS: [(header::HeaderName, &str); 4] = [
 ];
 
 /// The response headers that a page may read, besides those that every page may read.
-const EXPOSED: [&str; 6] =
-    ["X-Request-Id", "Location", "Retry-After", "RateLimit", "RateLimit-Policy", "WWW-Authenticate"];
+const EXPOSED: [&str; 9] = [
+    "X-Request-Id",
+    "Location",
+    "Retry-After",
+    "RateLimit",
+    "RateLimit-Policy",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "WWW-Authenticate",
+];
 
 /// How long a browser may cache the response to a preflight request, in seconds.
 const MAX_AGE: usize = 3600;

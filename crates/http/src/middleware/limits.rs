@@ -7,21 +7,25 @@ use std::hash::Hash;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use actix_web::HttpMessage as _;
 use actix_web::body::MessageBody;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{HttpMessage as _, web};
 use governor::clock::DefaultClock;
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 use roster_application::Principal;
 use roster_domain::{ApiKeyId, Environment, MerchantId};
+use roster_executor::Handle;
 
 use crate::routing;
 
 static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+static X_RATE_LIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+static X_RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+static X_RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// Keys and merchants that were idle for a second are evicted every this many requests.
 const SWEEP_EVERY: u32 = 65_536;
@@ -46,6 +50,7 @@ pub(crate) struct RateLimits {
 struct Limits {
     keys: Limiter<ApiKeyId>,
     merchants: Limiter<MerchantId>,
+    quotas: Quotas,
     policy: HeaderValue,
 }
 
@@ -66,6 +71,8 @@ pub(crate) struct Allowance {
     policy: HeaderValue,
     key: Option<u32>,
     merchant: u32,
+    /// The requests a second that the limit which refused this one allows.
+    refused_beyond: Option<NonZeroU32>,
 }
 
 impl Limit {
@@ -107,21 +114,26 @@ impl Limits {
         Self {
             keys: limiter(quotas.key),
             merchants: limiter(quotas.merchant),
+            quotas,
             policy: HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("")),
         }
     }
 
     fn count(&self, principal: &Principal) -> (Allowance, Result<(), Limit>) {
-        let mut allowance = Allowance { policy: self.policy.clone(), key: None, merchant: 0 };
+        let mut allowance = Allowance { policy: self.policy.clone(), key: None, merchant: 0, refused_beyond: None };
         if let Some(key) = principal.api_key {
             let left = remaining(&self.keys, &key);
             allowance.key = Some(left.unwrap_or(0));
             if left.is_none() {
+                allowance.refused_beyond = Some(self.quotas.key);
                 return (allowance, Err(Limit::Key));
             }
         }
         let left = remaining(&self.merchants, &principal.tenant.merchant);
         allowance.merchant = left.unwrap_or(0);
+        if left.is_none() {
+            allowance.refused_beyond = Some(self.quotas.merchant);
+        }
         (allowance, left.map(drop).ok_or(Limit::Merchant))
     }
 
@@ -142,13 +154,17 @@ fn remaining<K: Hash + Eq + Clone>(limiter: &Limiter<K>, key: &K) -> Option<u32>
 
 /// Adds the rate limit headers to the response, if the request was counted and its surface shows them.
 ///
-/// The format is that of draft-ietf-httpapi-ratelimit-headers-10. Every window is a second.
+/// The format is that of draft-ietf-httpapi-ratelimit-headers-10. Every window is a second. A refusal has the headers of
+/// billing.io too, which its clients read.
 pub(crate) fn show<B: MessageBody>(response: &mut ServiceResponse<B>) {
     if !routing::shows_limits(response.request()) {
         return;
     }
     let Some(allowance) = response.request().extensions_mut().remove::<Allowance>() else { return };
-    let Allowance { policy, key, merchant } = allowance;
+    let Allowance { policy, key, merchant, refused_beyond } = allowance;
+    if let Some(limit) = refused_beyond {
+        show_refusal(response, limit);
+    }
     let left = match key {
         Some(key) => format!(r#""key";r={key};t=1, "merchant";r={merchant};t=1"#),
         None => format!(r#""merchant";r={merchant};t=1"#),
@@ -157,6 +173,17 @@ pub(crate) fn show<B: MessageBody>(response: &mut ServiceResponse<B>) {
         response.headers_mut().insert(RATE_LIMIT.clone(), left);
     }
     response.headers_mut().insert(RATE_LIMIT_POLICY.clone(), policy);
+}
+
+/// The limit, what is left of it, and when all of it is there again: in Unix seconds, rounded up.
+fn show_refusal<B: MessageBody>(response: &mut ServiceResponse<B>, limit: NonZeroU32) {
+    let now = response.request().app_data::<web::Data<Handle>>().map(|handle| handle.now().as_millis());
+    let headers = response.headers_mut();
+    headers.insert(X_RATE_LIMIT_LIMIT.clone(), HeaderValue::from(limit.get()));
+    headers.insert(X_RATE_LIMIT_REMAINING.clone(), HeaderValue::from(0));
+    if let Some(now) = now {
+        headers.insert(X_RATE_LIMIT_RESET.clone(), HeaderValue::from((now + 1999).div_euclid(1000)));
+    }
 }
 
 #[cfg(test)]

@@ -23,6 +23,9 @@ use crate::respond;
 pub(super) struct CustomerView<'a> {
     #[serde(serialize_with = "respond::text")]
     id: CustomerId,
+    /// The same value, under the name that billing.io's clients read.
+    #[serde(serialize_with = "respond::text")]
+    customer_id: CustomerId,
     #[serde(serialize_with = "respond::text")]
     org_id: roster_domain::MerchantId,
     environment: &'static str,
@@ -55,6 +58,7 @@ impl<'a> From<&'a Customer> for CustomerView<'a> {
         let profile = customer.profile();
         Self {
             id: customer.id(),
+            customer_id: customer.id(),
             org_id: customer.tenant().merchant,
             environment: customer.tenant().environment.as_str(),
             email: profile.email.as_ref().map(Email::as_str),
@@ -154,6 +158,13 @@ impl<'a> From<&'a CreatedApiKey> for ApiKeyView<'a> {
     fn from(created: &'a CreatedApiKey) -> Self {
         Self { key: Some(created.secret.reveal()), ..Self::from(&created.key) }
     }
+}
+
+/// The answer of `GET /v1/health`.
+#[derive(Serialize)]
+pub(super) struct HealthView {
+    pub(super) status: &'static str,
+    pub(super) version: &'static str,
 }
 
 /// A page of a list.

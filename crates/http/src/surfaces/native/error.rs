@@ -1,12 +1,12 @@
-//! Error responses of the native surface: RFC 9457 problem details.
+//! Error responses of the native surface: RFC 9457 problem details, each with billing.io's error object as a member.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use roster_application::json::JsonError;
+use roster_application::json::{JsonError, Pointer};
 use roster_application::ports::Taken;
 use serde::Serialize;
 
-use crate::failure::{self, BodyFailure, Conflict, Failure, Fault, Place};
+use crate::failure::{self, BodyFailure, Conflict, Failure, Fault, Faults, Place};
 use crate::respond;
 
 failure::error!(
@@ -34,6 +34,43 @@ struct Problem {
     errors: Vec<ProblemFault>,
     #[serde(skip_serializing_if = "Option::is_none")]
     errors_total: Option<usize>,
+    error: BillingError,
+}
+
+/// The error as billing.io's clients read it. They crash on an `error` that is no object.
+#[derive(Serialize)]
+struct BillingError {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    code: &'static str,
+    message: String,
+    /// The field or the parameter that is at fault.
+    param: Option<String>,
+}
+
+impl BillingError {
+    fn new(status: StatusCode, code: &'static str, message: String) -> Self {
+        Self { kind: kind(status), code, message, param: None }
+    }
+
+    /// The first fault: there is room for one.
+    fn of_fault(status: StatusCode, fault: &Fault, message: String) -> Self {
+        let is_whole_body = matches!(&fault.place, Place::Body(pointer) if *pointer == Pointer::default());
+        let param = (!is_whole_body).then(|| fault.place.to_string());
+        Self { param, ..Self::new(status, fault.code, message) }
+    }
+}
+
+/// The types of errors that billing.io has. A missing scope is an error of the credential, because there is no other type
+/// for it.
+fn kind(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "authentication_error",
+        StatusCode::NOT_FOUND => "not_found",
+        StatusCode::TOO_MANY_REQUESTS => "rate_limited",
+        status if status.is_server_error() => "internal_error",
+        _ => "invalid_request",
+    }
 }
 
 #[derive(Serialize)]
@@ -97,16 +134,7 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
             format!("This path has other methods: {allow}."),
         ),
         Failure::Body(failure) => body(failure),
-        Failure::Invalid(faults) => {
-            let mut content = content(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "invalid_request",
-                "The request breaks the rules that errors names.",
-            );
-            content.errors = faults.listed().iter().map(ProblemFault::from).collect();
-            content.errors_total = faults.total_unless_listed();
-            write(&content)
-        }
+        Failure::Invalid(faults) => invalid(faults),
         Failure::MalformedId | Failure::NotFound => {
             problem(StatusCode::NOT_FOUND, "customer_not_found", "There is no such customer.")
         }
@@ -152,20 +180,33 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
     response
 }
 
+fn invalid(faults: &Faults) -> HttpResponse {
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    let mut content = content(status, "invalid_request", "The request breaks the rules that errors names.");
+    content.errors = faults.listed().iter().map(ProblemFault::from).collect();
+    content.errors_total = faults.total_unless_listed();
+    if let (Some(fault), Some(first)) = (faults.listed().first(), content.errors.first()) {
+        content.error = BillingError::of_fault(status, fault, first.detail.clone());
+    }
+    write(&content)
+}
+
 fn conflict(taken: &Taken) -> HttpResponse {
-    let (customer, code, detail) = match Conflict::external_id_first(taken) {
+    let (customer, code, param, detail) = match Conflict::external_id_first(taken) {
         Some(Conflict::ExternalId(customer)) => {
-            (customer, "external_id_taken", "Another customer has this external_id.")
+            (customer, "external_id_taken", "external_id", "Another customer has this external_id.")
         }
         Some(Conflict::Email(customer)) => (
             customer,
             "email_taken",
+            "email",
             "Another customer has this e-mail address. \"allow_duplicate_email\": true lifts the rule.",
         ),
         None => return answer(&Failure::Unavailable),
     };
     let mut content = content(StatusCode::CONFLICT, code, detail);
     content.customer_id = Some(customer.to_string());
+    content.error.param = Some(param.to_owned());
     write(&content)
 }
 
@@ -198,11 +239,13 @@ fn problem(status: StatusCode, code: &'static str, detail: impl Into<String>) ->
 }
 
 fn content(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
+    let detail = detail.into();
     Problem {
         kind: format!("urn:roster:problem:{code}"),
         title: status.canonical_reason().unwrap_or_default(),
         status: status.as_u16(),
-        detail: detail.into(),
+        error: BillingError::new(status, code, detail.clone()),
+        detail,
         code,
         customer_id: None,
         successor_id: None,

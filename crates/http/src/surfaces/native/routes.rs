@@ -6,7 +6,7 @@ use roster_application::Page;
 use roster_application::ports::{CustomerKey, CustomerRef, SubscriptionKey, SubscriptionWrite};
 use roster_domain::{ApiKeyId, Customer, CustomerId, ExternalId, SubscriptionId, Tenant};
 
-use super::dto::{self, ApiKeyView, CustomerView, PageView, SubscriptionView};
+use super::dto::{self, ApiKeyView, CustomerView, HealthView, PageView, SubscriptionView};
 use super::error::{Error, answer};
 use crate::failure::{Failure, Fault, Place};
 use crate::openapi;
@@ -32,6 +32,7 @@ pub(crate) fn surface() -> Surface {
         .resource("/api_keys", vec![get(list_api_keys), post(create_api_key)])
         .resource("/api_keys/{id}", vec![delete(revoke_api_key)])
         .resource("/api_keys/{id}/rotate", vec![post(rotate_api_key)])
+        .resource("/health", vec![get(show_health)])
         .resource("/openapi.json", vec![openapi::show(super::OPENAPI)])
 }
 
@@ -139,6 +140,11 @@ async fn rotate_api_key(request: HttpRequest) -> Result<HttpResponse, Error> {
     let overlap = dto::read_overlap(body::read_optional(&request).map_err(Failure::from)?)?;
     let created = caller.rotate_api_key(id, overlap).await?;
     Ok(json(StatusCode::CREATED, &ApiKeyView::from(&created)))
+}
+
+/// Says that the service answers. It asks no database: requests without a key must not take the place of those with one.
+async fn show_health(_: HttpRequest) -> HttpResponse {
+    json(StatusCode::OK, &HealthView { status: "healthy", version: env!("CARGO_PKG_VERSION") })
 }
 
 fn found(customer: &Customer) -> HttpResponse {
