@@ -112,6 +112,12 @@ impl Caller {
         self.request("PATCH", path).json(body).send()
     }
 
+    /// Sends PATCH with a JSON merge patch.
+    #[must_use]
+    pub fn merge_patch(&self, path: &str, body: impl Json) -> Response {
+        self.request("PATCH", path).json(body).header("content-type", "application/merge-patch+json").send()
+    }
+
     /// Sends PUT with JSON.
     #[must_use]
     pub fn put(&self, path: &str, body: impl Json) -> Response {

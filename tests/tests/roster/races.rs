@@ -99,7 +99,8 @@ fn changes_of_different_fields_of_one_customer_all_happen(database: Database) {
         &pair.callers(Surface::Native),
         |caller, round, place| {
             let key = format!("key {place}");
-            caller.request("PATCH", &path).json(json!({"metadata": {key: round}}))
+            let request = caller.request("PATCH", &path).header("content-type", "application/merge-patch+json");
+            request.json(json!({"metadata": {key: round}}))
         },
         |responses| assert_eq!(statuses(responses), [200; CALLERS]),
     );

@@ -113,6 +113,11 @@ pub(crate) fn read_optional(request: &HttpRequest) -> Result<Json, BodyFailure> 
     if is_empty { Ok(Json::Object(Object::default())) } else { read(request) }
 }
 
+/// Whether the body is declared as a JSON merge patch (RFC 7396).
+pub(crate) fn is_merge_patch(request: &HttpRequest) -> bool {
+    media_type(request).is_some_and(|declared| declared == "application/merge-patch+json")
+}
+
 async fn within_limits(payload: Payload, limits: Option<&web::Data<Limits>>) -> (Received, Rest) {
     let late = (Received::Refused(BodyFailure::Incomplete), Rest::Unread);
     let Some(limits) = limits else { return late };
@@ -152,8 +157,16 @@ fn is_for_another_protocol(request: &ServiceRequest) -> bool {
 
 /// Whether the request declares JSON, or no media type.
 fn is_json(request: &HttpRequest) -> bool {
-    let Some(declared) = request.headers().get(header::CONTENT_TYPE) else { return true };
-    let Ok(declared) = declared.to_str() else { return false };
-    let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+    if !request.headers().contains_key(header::CONTENT_TYPE) {
+        return true;
+    }
+    media_type(request).is_some_and(|declared| {
+        declared == "application/json" || (declared.starts_with("application/") && declared.ends_with("+json"))
+    })
+}
+
+/// The declared media type in lower case, without its parameters.
+fn media_type(request: &HttpRequest) -> Option<String> {
+    let declared = request.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }

@@ -7,6 +7,7 @@ on_both_databases! {
     the_id_has_a_second_name,
     every_error_has_an_error_object,
     health_needs_no_key,
+    a_change_in_plain_json_replaces_the_metadata,
 }
 
 fn the_id_has_a_second_name(database: Database) {
@@ -68,6 +69,31 @@ fn health_needs_no_key(database: Database) {
         let health = caller.get("/health").expect(200);
         assert_eq!(health.text(), format!(r#"{{"status":"healthy","version":"{}"}}"#, env!("CARGO_PKG_VERSION")));
     }
+}
+
+fn a_change_in_plain_json_replaces_the_metadata(database: Database) {
+    let app = App::start(database);
+    let native = app.native();
+    let body = json!({"email": "ada@example.com", "metadata": {"a": 1, "b": {"c": 2}}});
+    let created = native.post("/customers", body).expect(201);
+    let change = |content_type: &str, body: Value| {
+        let request = native.request("PATCH", &path(&created)).json(body).header("content-type", content_type);
+        request.send().expect(200).json()["metadata"].clone()
+    };
+    let new = json!({"b": {"d": null}, "e": null});
+    assert_eq!(change("application/json", json!({"metadata": new})), new);
+    assert_eq!(change("Application/JSON; charset=utf-8", json!({"metadata": {"a": 1}})), json!({"a": 1}));
+    assert_eq!(change("application/json", json!({"name": "Ada"})), json!({"a": 1}));
+    assert_eq!(
+        change("application/merge-patch+json; charset=utf-8", json!({"metadata": {"a": null, "b": 2}})),
+        json!({"b": 2})
+    );
+    assert_eq!(change("application/json", json!({"metadata": {}})), json!({}));
+    // A refused change writes nothing.
+    let before = native.get(&path(&created)).body;
+    let nested = format!(r#"{{"name":"x","metadata":{}}}"#, "{\"k\":".repeat(9) + "1" + &"}".repeat(9));
+    assert_eq!(native.patch(&path(&created), nested).expect(422).text_at("/error/param"), "metadata");
+    assert_eq!(native.get(&path(&created)).body, before);
 }
 
 fn path(created: &Response) -> String {

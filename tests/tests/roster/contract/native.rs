@@ -181,7 +181,7 @@ fn a_change_is_a_merge_patch(database: Database) {
     let before = created.json();
 
     let changed = native
-        .patch(
+        .merge_patch(
             &path,
             json!({
                 "name": null,

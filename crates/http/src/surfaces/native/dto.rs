@@ -189,14 +189,27 @@ pub(super) fn read_registration(tenant: Tenant, body: Json) -> Result<Registrati
     Ok(Registration::new(tenant, fields.finish(edit)?)?)
 }
 
-/// Reads the body of `PATCH /v1/customers/{id}`, a merge patch (RFC 7396).
-pub(super) fn read_edit(body: Json) -> Result<CustomerEdit, Failure> {
+/// What a change does to the metadata that is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnMetadata {
+    /// Merges into it, key by key: `application/merge-patch+json` (RFC 7396).
+    Merge,
+    /// Replaces all of it: `application/json`, which billing.io's clients send.
+    Replace,
+}
+
+/// Reads the body of `PATCH /v1/customers/{id}`.
+pub(super) fn read_edit(body: Json, on_metadata: OnMetadata) -> Result<CustomerEdit, Failure> {
     let mut fields = Fields::of_body(body)?;
     let mut edit = read_profile(&mut fields);
-    edit.metadata = match fields.object("metadata", Ok::<_, roster_domain::TextError>) {
+    let read = |object| match on_metadata {
+        OnMetadata::Merge => Ok(MetadataEdit::Merge(metadata_patch(object))),
+        OnMetadata::Replace => Metadata::new(&object).map(MetadataEdit::Replace),
+    };
+    edit.metadata = match fields.object("metadata", read) {
         Edit::Keep => MetadataEdit::Keep,
         Edit::Clear => MetadataEdit::Replace(Metadata::default()),
-        Edit::Set(patch) => MetadataEdit::Merge(metadata_patch(patch)),
+        Edit::Set(edit) => edit,
     };
     if edit.email == Edit::Clear {
         fields.require("email");

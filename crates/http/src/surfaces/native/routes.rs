@@ -6,7 +6,7 @@ use roster_application::Page;
 use roster_application::ports::{CustomerKey, CustomerRef, SubscriptionKey, SubscriptionWrite};
 use roster_domain::{ApiKeyId, Customer, CustomerId, ExternalId, SubscriptionId, Tenant};
 
-use super::dto::{self, ApiKeyView, CustomerView, HealthView, PageView, SubscriptionView};
+use super::dto::{self, ApiKeyView, CustomerView, HealthView, OnMetadata, PageView, SubscriptionView};
 use super::error::{Error, answer};
 use crate::failure::{Failure, Fault, Place};
 use crate::openapi;
@@ -76,8 +76,9 @@ async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
 async fn change(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::<WriteCustomers>::of(&request).await?;
     let key = key(&request, caller.tenant())?;
+    let on_metadata = if body::is_merge_patch(&request) { OnMetadata::Merge } else { OnMetadata::Replace };
     let body = body::read(&request).map_err(Failure::from)?;
-    let edit = dto::read_edit(body)?;
+    let edit = dto::read_edit(body, on_metadata)?;
     Ok(found(&caller.change_customer(key, edit).await?))
 }
 
