@@ -2,8 +2,8 @@
 
 use crate::metadata::MetadataError;
 use crate::{
-    Address, AddressEdit, CustomerId, Edit, Email, ExternalId, Metadata, MetadataEdit, Name, Phone, TaxId, Tenant,
-    Timestamp,
+    Address, AddressEdit, CustomerId, Edit, Email, ExternalId, Metadata, MetadataEdit, Name, Phone, Rule, TaxId,
+    Tenant, Timestamp,
 };
 
 /// Whether other customers may have a customer's e-mail address.
@@ -14,6 +14,49 @@ pub enum EmailUse {
     Exclusive,
     /// Allowed even if another customer has this address.
     Shared,
+}
+
+/// Whether a merchant still works with a customer. An archived customer keeps its identifiers and can be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CustomerStatus {
+    /// It is in use.
+    Active,
+    /// It was put aside.
+    Archived,
+}
+
+/// Not a status of a customer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be active or archived")]
+pub struct CustomerStatusError;
+
+impl Rule for CustomerStatusError {
+    fn code(&self) -> &'static str {
+        "invalid_status"
+    }
+}
+
+impl CustomerStatus {
+    /// Parses a name.
+    ///
+    /// # Errors
+    /// [`CustomerStatusError`]
+    pub fn parse(name: &str) -> Result<Self, CustomerStatusError> {
+        match name {
+            "active" => Ok(Self::Active),
+            "archived" => Ok(Self::Archived),
+            _ => Err(CustomerStatusError),
+        }
+    }
+
+    /// Its name, which [`CustomerStatus::parse`] reads.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Archived => "archived",
+        }
+    }
 }
 
 /// The data of a customer. Every field may be absent.
@@ -54,6 +97,8 @@ pub struct CustomerParts {
     pub updated_at: Timestamp,
     /// When it was deleted.
     pub deleted_at: Option<Timestamp>,
+    /// When it was archived; `None` if it is active.
+    pub archived_at: Option<Timestamp>,
 }
 
 /// A customer of one tenant.
@@ -79,6 +124,8 @@ pub struct CustomerEdit {
     pub tax_id: Edit<TaxId>,
     /// The metadata.
     pub metadata: MetadataEdit,
+    /// The new status; `None` leaves it as it is.
+    pub status: Option<CustomerStatus>,
 }
 
 impl CustomerEdit {
@@ -116,6 +163,7 @@ impl Customer {
             created_at: now,
             updated_at: now,
             deleted_at: None,
+            archived_at: None,
         })
     }
 
@@ -179,6 +227,12 @@ impl Customer {
         self.0.deleted_at
     }
 
+    /// Whether the merchant still works with it.
+    #[must_use]
+    pub fn status(&self) -> CustomerStatus {
+        if self.0.archived_at.is_some() { CustomerStatus::Archived } else { CustomerStatus::Active }
+    }
+
     /// The key by which its e-mail address is compared.
     #[must_use]
     pub fn email_key(&self) -> Option<&str> {
@@ -199,10 +253,16 @@ impl Customer {
     /// [`MetadataError`] if the merged metadata breaks a limit.
     pub fn changed(&self, edit: CustomerEdit, now: Timestamp) -> Result<Self, MetadataError> {
         let mut after = self.clone();
-        let email_use = edit.email_use;
+        let (email_use, status) = (edit.email_use, edit.status);
         edit.apply(&mut after.0.profile)?;
         if after.email_key() != self.email_key() {
             after.0.email_use = email_use;
+        }
+        if let Some(status) = status.filter(|status| *status != self.status()) {
+            after.0.archived_at = match status {
+                CustomerStatus::Active => None,
+                CustomerStatus::Archived => Some(now.max(self.0.updated_at)),
+            };
         }
         if after != *self {
             after.touch(now);
@@ -289,6 +349,19 @@ mod tests {
         assert_eq!(shared.exclusive_email_key(), None);
         let exclusive = customer(EmailUse::Shared).changed(edit(EmailUse::Exclusive), at(2000)).expect("no metadata");
         assert_eq!(exclusive.exclusive_email_key(), Some("eda@example.com"));
+    }
+
+    #[test]
+    fn a_customer_is_archived_once_and_active_again() {
+        let to = |status| CustomerEdit { status: Some(status), ..CustomerEdit::default() };
+        let before = customer(EmailUse::Exclusive);
+        assert_eq!(before.changed(to(CustomerStatus::Active), at(2000)), Ok(before.clone()));
+        let archived = before.changed(to(CustomerStatus::Archived), at(2000)).expect("no metadata");
+        assert_eq!((archived.status(), archived.parts().archived_at), (CustomerStatus::Archived, Some(at(2000))));
+        assert_eq!(archived.exclusive_email_key(), before.exclusive_email_key());
+        assert_eq!(archived.changed(to(CustomerStatus::Archived), at(3000)), Ok(archived.clone()));
+        let active = archived.changed(to(CustomerStatus::Active), at(3000)).expect("no metadata");
+        assert_eq!((active.status(), active.updated_at(), active.version()), (CustomerStatus::Active, at(3000), 3));
     }
 
     #[test]

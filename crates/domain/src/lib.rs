@@ -27,7 +27,7 @@ pub mod timestamp;
 
 pub use address::{Address, AddressEdit, AddressPart, PostalCode};
 pub use country::Country;
-pub use customer::{Customer, CustomerEdit, CustomerParts, EmailUse, Profile};
+pub use customer::{Customer, CustomerEdit, CustomerParts, CustomerStatus, CustomerStatusError, EmailUse, Profile};
 pub use edit::Edit;
 pub use email::Email;
 pub use external_id::ExternalId;

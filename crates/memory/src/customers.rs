@@ -38,7 +38,7 @@ impl CustomerRepository for MemoryUnitOfWork<'_> {
     }
 
     fn list(&mut self, query: &CustomerQuery) -> Result<Vec<Customer>, StoreError> {
-        let CustomerQuery { tenant, state, before, limit } = *query;
+        let CustomerQuery { tenant, state, before, offset, limit } = *query;
         self.call(|rows| {
             let newest_first = match before {
                 Some(before) => rows.customers.range((tenant, FIRST)..(tenant, before)),
@@ -46,7 +46,8 @@ impl CustomerRepository for MemoryUnitOfWork<'_> {
             }
             .rev()
             .map(|(_, customer)| customer);
-            Ok(newest_first.filter(|customer| state.includes(customer)).take(limit).cloned().collect())
+            let wanted = newest_first.filter(|customer| state.includes(customer));
+            Ok(wanted.skip(offset).take(limit).cloned().collect())
         })
     }
 }

@@ -73,6 +73,7 @@ mod tables {
             created_at: DateTime<Utc> => Timestamptz,
             updated_at: DateTime<Utc> => Timestamptz,
             deleted_at: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+            archived_at: Option<DateTime<Utc>> => Nullable<Timestamptz>,
         }
     }
 

@@ -37,17 +37,22 @@ impl CustomerRepository for SqliteUnitOfWork<'_> {
 
 /// Each combination of state and beginning is a statement of its own, which diesel keeps prepared.
 fn load_page(connection: &mut SqliteConnection, query: &CustomerQuery) -> QueryResult<Vec<CustomerRow>> {
-    let CustomerQuery { tenant, state, before, limit: size } = *query;
-    let page = || customers_of(tenant).order(customers::id.desc()).limit(limit(size));
+    let CustomerQuery { tenant, state, before, offset, limit: size } = *query;
+    let page = || customers_of(tenant).order(customers::id.desc()).offset(limit(offset)).limit(limit(size));
     let (live, deleted) = (customers::deleted_at.is_null(), customers::deleted_at.is_not_null());
+    let (active, archived) = (customers::archived_at.is_null(), customers::archived_at.is_not_null());
     match before.map(|before| customers::id.lt(Id(before.uuid()))) {
         None => match state {
             CustomerState::Live => page().filter(live).load(connection),
+            CustomerState::Active => page().filter(live).filter(active).load(connection),
+            CustomerState::Archived => page().filter(live).filter(archived).load(connection),
             CustomerState::Deleted => page().filter(deleted).load(connection),
             CustomerState::Any => page().load(connection),
         },
         Some(before) => match state {
             CustomerState::Live => page().filter(live).filter(before).load(connection),
+            CustomerState::Active => page().filter(live).filter(active).filter(before).load(connection),
+            CustomerState::Archived => page().filter(live).filter(archived).filter(before).load(connection),
             CustomerState::Deleted => page().filter(deleted).filter(before).load(connection),
             CustomerState::Any => page().filter(before).load(connection),
         },

@@ -73,6 +73,7 @@ mod tables {
             created_at: Time => BigInt,
             updated_at: Time => BigInt,
             deleted_at: Option<Time> => Nullable<BigInt>,
+            archived_at: Option<Time> => Nullable<BigInt>,
         }
     }
 

@@ -177,10 +177,13 @@ fn call_hot_customers(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreErro
     Ok(())
 }
 
+const STATES: [CustomerState; 5] =
+    [CustomerState::Live, CustomerState::Active, CustomerState::Archived, CustomerState::Deleted, CustomerState::Any];
+
 fn call_other_customers(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
-    for state in [CustomerState::Live, CustomerState::Deleted, CustomerState::Any] {
+    for state in STATES {
         for before in [None, Some(customer().id())] {
-            unit_of_work.customers().list(&CustomerQuery { tenant: tenant(), state, before, limit: 10 })?;
+            unit_of_work.customers().list(&CustomerQuery { tenant: tenant(), state, before, offset: 0, limit: 10 })?;
         }
     }
     Ok(())
@@ -252,7 +255,28 @@ fn customers_are_looked_up_by_all_columns_of_an_index() {
         assert!(is_whole || is_page, "{step}");
     }
     let pages = plans.iter().filter(|plan| plan.concat().ends_with("(merchant_id=? AND environment=?)")).count();
-    assert_eq!(pages, 3, "the first page of a list in each state: the primary key has the order: {plans:#?}");
+    assert_eq!(
+        pages,
+        STATES.len(),
+        "the first page of a list in each state: the primary key has the order: {plans:#?}"
+    );
+}
+
+#[test]
+fn archived_customers_are_listed_by_their_own_index_and_no_others() {
+    let (mut connection, statements) = all_statements();
+    let lists = statements
+        .iter()
+        .filter(|sql| sql.contains("FROM `customers`") && sql.contains("ORDER BY `customers`.`id` DESC"));
+    let mut archived = 0;
+    for sql in lists {
+        let plan = plan(&mut connection, sql).concat();
+        let is_of_archived = sql.contains("`archived_at` IS NOT NULL");
+        assert_eq!(plan.contains("customers_archived"), is_of_archived, "{sql}: {plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+        archived += usize::from(is_of_archived);
+    }
+    assert_eq!(archived, 2);
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn write_one(connection: &mut SqliteConnection, write: &Write) -> Result<Written
     }
     let stored = match Record::of(write) {
         Some(record) => record.execute(connection)?,
-        None if moves_identifiers(before, write) => Update::<true>::of(before, write.after()).execute(connection)?,
+        None if changes_indexed(before, write) => Update::<true>::of(before, write.after()).execute(connection)?,
         None => Update::<false>::of(before, write.after()).execute(connection)?,
     };
     Ok(if stored == 1 { Written::Done } else { Written::Stale })
@@ -62,8 +62,11 @@ fn create(connection: &mut SqliteConnection, write: &Write) -> Result<Written, F
 }
 
 /// SQLite writes an index anew for every column that an update names, whether its value changes or not.
-fn moves_identifiers(before: &Customer, write: &Write) -> bool {
-    write.moved_identifiers().next().is_some() || before.is_live() != write.after().is_live()
+fn changes_indexed(before: &Customer, write: &Write) -> bool {
+    let after = write.after();
+    write.moved_identifiers().next().is_some()
+        || before.is_live() != after.is_live()
+        || before.status() != after.status()
 }
 
 fn stored_version(connection: &mut SqliteConnection, customer: &Customer) -> QueryResult<Option<i64>> {
@@ -134,24 +137,23 @@ impl QueryFragment<Sqlite> for Insert {
 
 kept_prepared!(Insert);
 
-/// Replaces the version of a customer that a change was decided from; the columns of identifiers only if they move.
-struct Update<const MOVES_IDENTIFIERS: bool> {
+/// Replaces the version of a customer that a change was decided from; the columns that indexes use only if one changes.
+struct Update<const CHANGES_INDEXED: bool> {
     row: CustomerRow,
     before_version: i64,
 }
 
-impl<const MOVES_IDENTIFIERS: bool> Update<MOVES_IDENTIFIERS> {
+impl<const CHANGES_INDEXED: bool> Update<CHANGES_INDEXED> {
     const KEY: [&str; 3] = ["merchant_id", "environment", "id"];
     /// The columns that indexes are over, or that decide which of them a row is in.
-    const IDENTIFIERS: [&str; 4] = ["email_key", "email_exclusive", "external_id", "deleted_at"];
+    const INDEXED: [&str; 5] = ["email_key", "email_exclusive", "external_id", "deleted_at", "archived_at"];
 
     fn of(before: &Customer, after: &Customer) -> Self {
         Self { row: CustomerRow::from(CustomerRecord::from(after)), before_version: before.version() }
     }
 
     fn columns() -> impl Iterator<Item = &'static str> {
-        let changes =
-            |name: &&str| !Self::KEY.contains(name) && (MOVES_IDENTIFIERS || !Self::IDENTIFIERS.contains(name));
+        let changes = |name: &&str| !Self::KEY.contains(name) && (CHANGES_INDEXED || !Self::INDEXED.contains(name));
         CustomerRow::NAMES.iter().copied().filter(changes)
     }
 
@@ -160,7 +162,7 @@ impl<const MOVES_IDENTIFIERS: bool> Update<MOVES_IDENTIFIERS> {
     }
 }
 
-impl<const MOVES_IDENTIFIERS: bool> QueryFragment<Sqlite> for Update<MOVES_IDENTIFIERS> {
+impl<const CHANGES_INDEXED: bool> QueryFragment<Sqlite> for Update<CHANGES_INDEXED> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         out.push_sql("UPDATE customers SET (");
         for (place, name) in Self::columns().enumerate() {
@@ -180,7 +182,7 @@ impl<const MOVES_IDENTIFIERS: bool> QueryFragment<Sqlite> for Update<MOVES_IDENT
     }
 }
 
-kept_prepared!(Update<MOVES_IDENTIFIERS>, const MOVES_IDENTIFIERS);
+kept_prepared!(Update<CHANGES_INDEXED>, const CHANGES_INDEXED);
 
 /// Stores a subscription if the versions of its customer and of itself that it was decided from are stored.
 struct Record {

@@ -104,8 +104,11 @@ pub fn list_in(
     before: Option<CustomerId>,
     limit: usize,
 ) -> Vec<Customer> {
-    let query = CustomerQuery { tenant, state, before, limit };
-    store.direct(|uow| uow.customers().list(&query)).expect("a page")
+    list_by(store, &CustomerQuery { tenant, state, before, offset: 0, limit })
+}
+
+pub fn list_by(store: &Arc<dyn Store>, query: &CustomerQuery) -> Vec<Customer> {
+    store.direct(|uow| uow.customers().list(query)).expect("a page")
 }
 
 pub fn list(store: &Arc<dyn Store>, tenant: Tenant, before: Option<CustomerId>, limit: usize) -> Vec<Customer> {

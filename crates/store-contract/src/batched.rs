@@ -171,7 +171,7 @@ impl CustomerRepository for BatchedUnitOfWork<'_> {
         self.call(|batched| match state {
             CustomerState::Live => send(&batched.customers, keys.iter().cloned()),
             // The service looks up only live customers in batches.
-            CustomerState::Deleted | CustomerState::Any => {
+            CustomerState::Active | CustomerState::Archived | CustomerState::Deleted | CustomerState::Any => {
                 batched.store.direct(|uow| uow.customers().find(state, keys))
             }
         })

@@ -10,8 +10,8 @@ use crate::actions::{
     find_in, ids, insert, insert_one, list, list_in, new_tenant, record, start, subscriptions_of, write_one,
 };
 use crate::samples::{
-    at, change_of, changed, creation, deleted, deletion, email, name, other_environment, renamed, report, subscription,
-    with_email, with_external_id, with_identifiers, with_shared_email, without_identifiers,
+    activated, archived, at, change_of, changed, creation, deleted, deletion, email, name, other_environment, renamed,
+    report, subscription, with_email, with_external_id, with_identifiers, with_shared_email, without_identifiers,
 };
 
 pub fn a_customer_is_found_by_its_id(store: &Arc<dyn Store>) {
@@ -98,6 +98,27 @@ pub fn customers_are_found_in_the_requested_state_only(store: &Arc<dyn Store>) {
     assert_eq!(find_in(store, CustomerState::Live, &keys), [None, None, live.clone(), None]);
     assert_eq!(find_in(store, CustomerState::Deleted, &keys), [gone.clone(), None, None, gone.clone()]);
     assert_eq!(find_in(store, CustomerState::Any, &keys), [gone.clone(), None, live, gone]);
+}
+
+pub fn an_archived_customer_is_found_and_keeps_its_identifiers(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let ada = samples.customer(tenant).external_id("ada").email("ada@example.com").build();
+    let twin = samples.customer(tenant).external_id("twin").email("ada@example.com").build();
+    let namesake = samples.customer(tenant).external_id("ada").build();
+    create(store, &[&ada]);
+    let archived = archived(&ada);
+    assert_eq!(change(store, &ada, &archived), Written::Done);
+    let keys = [by_id(&ada), by_external_id(tenant, "ada")];
+    for (state, is_found) in STATES.into_iter().zip([true, false, true, false, true]) {
+        let expected = is_found.then(|| archived.clone());
+        assert_eq!(find_in(store, state, &keys), [expected.clone(), expected], "{state:?}");
+    }
+    assert_eq!(insert_one(store, &twin), email_taken_by(&archived));
+    assert_eq!(insert_one(store, &namesake), external_id_taken_by(&archived));
+    let active = activated(&archived);
+    assert_eq!(change(store, &archived, &active), Written::Done);
+    assert_eq!(find_in(store, CustomerState::Active, &keys), [Some(active.clone()), Some(active)]);
+    assert_eq!(find_in(store, CustomerState::Archived, &keys), [None, None]);
 }
 
 pub fn only_live_customers_are_found_by_external_id_in_any_state(store: &Arc<dyn Store>) {
@@ -512,4 +533,5 @@ pub fn claims_of_a_change_are_those_of_its_tenant(store: &Arc<dyn Store>) {
     assert_eq!(find_all(store, &keys), [Some(after), Some(elsewhere)]);
 }
 
-const STATES: [CustomerState; 3] = [CustomerState::Live, CustomerState::Deleted, CustomerState::Any];
+const STATES: [CustomerState; 5] =
+    [CustomerState::Live, CustomerState::Active, CustomerState::Archived, CustomerState::Deleted, CustomerState::Any];

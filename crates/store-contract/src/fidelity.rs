@@ -242,7 +242,9 @@ fn assert_same(found: Option<Customer>, written: &Customer) {
 /// A customer whose every column has its own value.
 fn of_parts(samples: &Samples, tenant: Tenant, profile: Profile) -> Customer {
     let registered = samples.customer(tenant).profile(profile).build();
-    Customer::restore(CustomerParts { version: 7, created_at: at(1), updated_at: at(2), ..registered.parts().clone() })
+    let archived_at = archived_at(registered.profile());
+    let parts = registered.parts().clone();
+    Customer::restore(CustomerParts { version: 7, created_at: at(1), updated_at: at(2), archived_at, ..parts })
 }
 
 fn changed_to(before: &Customer, profile: Profile, email_use: EmailUse) -> Customer {
@@ -250,7 +252,13 @@ fn changed_to(before: &Customer, profile: Profile, email_use: EmailUse) -> Custo
     let version = parts.version + 1;
     // As in the domain: no change is older than the one before it.
     let updated_at = at(3).max(parts.updated_at);
-    Customer::restore(CustomerParts { profile, email_use, version, updated_at, ..parts })
+    let archived_at = archived_at(&profile);
+    Customer::restore(CustomerParts { profile, email_use, version, updated_at, archived_at, ..parts })
+}
+
+/// Set in the samples in which most columns are.
+fn archived_at(profile: &Profile) -> Option<Timestamp> {
+    profile.email.is_some().then(|| at(4))
 }
 
 fn profile_with_metadata(metadata: Metadata) -> Profile {

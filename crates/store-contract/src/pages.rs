@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use roster_application::ports::{CustomerState, Store, Written};
+use roster_application::ports::{CustomerQuery, CustomerState, Store, Written};
 use roster_domain::{Customer, CustomerId, Tenant};
 
-use crate::actions::{change, create, delete, ids, insert, list, list_in, new_tenant, start, walk};
-use crate::samples::{deleted, other_environment, renamed};
+use crate::actions::{change, create, delete, ids, insert, list, list_by, list_in, new_tenant, start, walk};
+use crate::samples::{archived, deleted, other_environment, renamed};
 
 pub fn a_list_is_newest_first(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
@@ -118,9 +118,14 @@ pub fn pages_in_any_state_make_up_the_whole_list(store: &Arc<dyn Store>) {
     let mut customers = Vec::new();
     for n in 0..16 {
         // Runs of one state are longer than some pages.
-        let customer = samples.customer(tenant).build();
+        let mut customer = samples.customer(tenant).build();
         let elsewhere = samples.customer(other_environment(tenant)).build();
         create(store, &[&customer, &elsewhere]);
+        if n % 4 < 2 {
+            let archived = archived(&customer);
+            assert_eq!(change(store, &customer, &archived), Written::Done);
+            customer = archived;
+        }
         if n % 8 < 4 {
             delete(store, &customer);
             delete(store, &elsewhere);
@@ -128,11 +133,43 @@ pub fn pages_in_any_state_make_up_the_whole_list(store: &Arc<dyn Store>) {
         customers.push(if n % 8 < 4 { deleted(&customer) } else { customer });
     }
     customers.reverse();
-    for state in [CustomerState::Live, CustomerState::Deleted, CustomerState::Any] {
+    for (state, length) in [
+        (CustomerState::Live, 8),
+        (CustomerState::Active, 4),
+        (CustomerState::Archived, 4),
+        (CustomerState::Deleted, 8),
+        (CustomerState::Any, 16),
+    ] {
         let all: Vec<_> = customers.iter().filter(|customer| state.includes(customer)).cloned().collect();
+        assert_eq!(all.len(), length, "{state:?}");
         for limit in [1, 3, 8, 15, 16, 17] {
             let page = |last: Option<&Customer>| list_in(store, tenant, state, last.map(Customer::id), limit);
             assert_eq!(walk(limit, page), all, "{state:?}, limit {limit}");
+        }
+    }
+}
+
+pub fn an_offset_skips_customers_of_the_list(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let mut customers = samples.customers(tenant, 9);
+    insert(store, &customers);
+    for customer in customers.iter_mut().step_by(3) {
+        let archived = archived(customer);
+        assert_eq!(change(store, customer, &archived), Written::Done);
+        *customer = archived;
+    }
+    delete(store, &customers[7]);
+    customers[7] = deleted(&customers[7]);
+    customers.reverse();
+    for state in [CustomerState::Live, CustomerState::Active, CustomerState::Archived, CustomerState::Any] {
+        for before in [None, Some(customers[2].id())] {
+            let is_listed =
+                |customer: &&Customer| state.includes(customer) && before.is_none_or(|before| customer.id() < before);
+            for (offset, limit) in [(0, 2), (1, 2), (3, 9), (8, 1), (9, 1), (10_000, 101)] {
+                let query = CustomerQuery { tenant, state, before, offset, limit };
+                let expected: Vec<_> = customers.iter().filter(is_listed).skip(offset).take(limit).cloned().collect();
+                assert_eq!(list_by(store, &query), expected, "{query:?}");
+            }
         }
     }
 }

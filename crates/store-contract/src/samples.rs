@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use roster_application::ports::{SubscriptionWrite, Write};
 use roster_application::{ApiKey, Digest, Scopes};
 use roster_domain::{
-    ApiKeyId, Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, ExternalId, Merchant, MerchantId,
-    MerchantName, Name, Profile, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp,
+    ApiKeyId, Customer, CustomerEdit, CustomerId, CustomerStatus, Edit, Email, EmailUse, Environment, ExternalId,
+    Merchant, MerchantId, MerchantName, Name, Profile, Subscription, SubscriptionId, SubscriptionStatus, Tenant,
+    Timestamp,
 };
 use uuid::{Builder, Uuid};
 
@@ -149,6 +150,16 @@ pub fn changed(customer: &Customer, edit: CustomerEdit) -> Customer {
 /// A customer with another name.
 pub fn renamed(customer: &Customer, new: &str) -> Customer {
     changed(customer, CustomerEdit { name: Edit::Set(name(new)), ..CustomerEdit::default() })
+}
+
+/// An active customer, archived.
+pub fn archived(customer: &Customer) -> Customer {
+    changed(customer, CustomerEdit { status: Some(CustomerStatus::Archived), ..CustomerEdit::default() })
+}
+
+/// An archived customer, active again.
+pub fn activated(customer: &Customer) -> Customer {
+    changed(customer, CustomerEdit { status: Some(CustomerStatus::Active), ..CustomerEdit::default() })
 }
 
 /// A customer with another e-mail address, which it has exclusively.

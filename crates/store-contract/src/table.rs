@@ -16,6 +16,7 @@ macro_rules! __contract_table {
                 no_keys_find_nothing
                 three_hundred_keys_are_answered_at_once
                 customers_are_found_in_the_requested_state_only
+                an_archived_customer_is_found_and_keeps_its_identifiers
                 only_live_customers_are_found_by_external_id_in_any_state
                 another_tenant_never_sees_a_customer
                 a_write_reaches_no_other_tenant
@@ -97,6 +98,7 @@ macro_rules! __contract_table {
                 a_walk_has_no_gaps_or_repeats_while_customers_come_and_go
                 a_customer_deleted_before_the_walk_arrives_is_not_seen
                 pages_in_any_state_make_up_the_whole_list
+                an_offset_skips_customers_of_the_list
                 a_walk_in_any_state_continues_after_a_customer_deleted_meanwhile
             }
             races {

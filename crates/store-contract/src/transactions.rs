@@ -294,7 +294,7 @@ fn fail(uow: &mut dyn UnitOfWork) {
 }
 
 fn newest_of(tenant: Tenant) -> CustomerQuery {
-    CustomerQuery { tenant, state: CustomerState::Live, before: None, limit: 10 }
+    CustomerQuery { tenant, state: CustomerState::Live, before: None, offset: 0, limit: 10 }
 }
 
 /// One row of each kind.

@@ -67,6 +67,8 @@ const FIELDS: &[(&str, Kind)] = &[
     ("updatedAt", Kind::Time),
     ("deleted_at", Kind::Time),
     ("deletedAt", Kind::Time),
+    ("archived_at", Kind::Time),
+    ("archivedAt", Kind::Time),
     ("revoked_at", Kind::Time),
     ("revokedAt", Kind::Time),
     ("successor_id", Kind::Customer),

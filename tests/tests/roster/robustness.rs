@@ -23,7 +23,7 @@ struct Writer {
 
 const WRITERS: &[Writer] = &[
     writer(Surface::Native, "POST", "/customers", NATIVE),
-    writer(Surface::Native, "PATCH", "/customers/{id}", NATIVE),
+    writer(Surface::Native, "PATCH", "/customers/{id}", NATIVE_CHANGE),
     writer(Surface::Native, "PUT", "/customers/{id}/subscriptions/xanthippe", REPORT),
     writer(Surface::Lumen, "POST", "/customers", LUMEN),
     writer(Surface::Lumen, "POST", "/customers/{id}", LUMEN),
@@ -33,6 +33,17 @@ const WRITERS: &[Writer] = &[
 
 const NATIVE: &[&str] =
     &["email", "name", "external_id", "phone", "billing_address", "tax_id", "metadata", "allow_duplicate_email"];
+const NATIVE_CHANGE: &[&str] = &[
+    "email",
+    "name",
+    "external_id",
+    "phone",
+    "billing_address",
+    "tax_id",
+    "metadata",
+    "allow_duplicate_email",
+    "status",
+];
 const REPORT: &[&str] = &["plan_id", "name", "status", "started_at", "cancelled_at"];
 const LUMEN: &[&str] = &[
     "email",

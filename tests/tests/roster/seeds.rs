@@ -95,7 +95,7 @@ fn billing_io_creates_a_customer(database: Database) {
         &created,
         201,
         concat!(
-            r#"{"id":"cus_<id>","customer_id":"cus_<id>","org_id":"org_<id>","environment":"live","email":"user@example.com","name":"Jane Doe","#,
+            r#"{"id":"cus_<id>","customer_id":"cus_<id>","org_id":"org_<id>","environment":"live","status":"active","email":"user@example.com","name":"Jane Doe","#,
             r#""external_id":"usr_12345","phone":null,"billing_address":null,"tax_id":null,"metadata":{},"#,
             r#""created_at":"<time>","updated_at":"<time>"}"#,
         ),
@@ -112,7 +112,7 @@ fn billing_io_creates_a_customer_with_metadata(database: Database) {
         &sandbox.post("/customers", BILLING_SECOND),
         201,
         concat!(
-            r#"{"id":"cus_<id>","customer_id":"cus_<id>","org_id":"org_<id>","environment":"sandbox","email":"alice@example.com","#,
+            r#"{"id":"cus_<id>","customer_id":"cus_<id>","org_id":"org_<id>","environment":"sandbox","status":"active","email":"alice@example.com","#,
             r#""name":"Alice Johnson","external_id":"usr_12345","phone":null,"billing_address":null,"tax_id":null,"#,
             r#""metadata":{"plan":"pro"},"created_at":"<time>","updated_at":"<time>"}"#,
         ),

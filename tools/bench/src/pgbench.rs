@@ -232,7 +232,7 @@ mod tests {
         let id = CustomerId::new(Uuid::from_u128(2));
         let write = Write::create(Customer::register(tenant, id, profile, EmailUse::Exclusive, now));
         let key = CustomerKey { tenant, customer: CustomerRef::Id(id) };
-        let page = CustomerQuery { tenant, state: CustomerState::Live, before: None, limit: 26 };
+        let page = CustomerQuery { tenant, state: CustomerState::Live, before: None, offset: 0, limit: 26 };
         let store: &dyn Store = &store;
         store
             .direct(|uow| {

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use roster_domain::{Customer, CustomerId, ExternalId, Subscription, Tenant};
+use roster_domain::{Customer, CustomerId, CustomerStatus, ExternalId, Subscription, Tenant};
 
 use super::StoreError;
 
@@ -28,6 +28,10 @@ pub enum CustomerState {
     /// Those that are not deleted.
     #[default]
     Live,
+    /// Those of them that are active.
+    Active,
+    /// Those of them that are archived.
+    Archived,
     /// Those that are deleted.
     Deleted,
     /// All.
@@ -40,6 +44,8 @@ impl CustomerState {
     pub fn includes(self, customer: &Customer) -> bool {
         match self {
             Self::Live => customer.is_live(),
+            Self::Active => customer.is_live() && customer.status() == CustomerStatus::Active,
+            Self::Archived => customer.is_live() && customer.status() == CustomerStatus::Archived,
             Self::Deleted => !customer.is_live(),
             Self::Any => true,
         }
@@ -55,6 +61,8 @@ pub struct CustomerQuery {
     pub state: CustomerState,
     /// Only customers registered before this one, which need not exist any more.
     pub before: Option<CustomerId>,
+    /// How many of them are skipped. A store reads what it skips.
+    pub offset: usize,
     /// The most customers of the page, at least one.
     pub limit: usize,
 }

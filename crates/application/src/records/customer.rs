@@ -35,11 +35,13 @@ pub struct CustomerRecord {
     pub updated_at: i64,
     /// Milliseconds since 1970.
     pub deleted_at: Option<i64>,
+    /// Milliseconds since 1970.
+    pub archived_at: Option<i64>,
 }
 
 impl From<&Customer> for CustomerRecord {
     fn from(customer: &Customer) -> Self {
-        let CustomerParts { tenant, id, profile, email_use, version, created_at, updated_at, deleted_at } =
+        let CustomerParts { tenant, id, profile, email_use, version, created_at, updated_at, deleted_at, archived_at } =
             customer.parts();
         let Profile { email, external_id, name, phone, address, tax_id, metadata } = profile;
         let part = |part: &Option<AddressPart>| part.as_ref().map(|part| part.as_str().to_owned());
@@ -65,6 +67,7 @@ impl From<&Customer> for CustomerRecord {
             created_at: created_at.as_millis(),
             updated_at: updated_at.as_millis(),
             deleted_at: deleted_at.map(Timestamp::as_millis),
+            archived_at: archived_at.map(Timestamp::as_millis),
         }
     }
 }
@@ -112,6 +115,7 @@ impl TryFrom<CustomerRecord> for Customer {
             created_at: time(record.created_at, "created_at")?,
             updated_at: time(record.updated_at, "updated_at")?,
             deleted_at: record.deleted_at.map(|millis| time(millis, "deleted_at")).transpose()?,
+            archived_at: record.archived_at.map(|millis| time(millis, "archived_at")).transpose()?,
         }))
     }
 }

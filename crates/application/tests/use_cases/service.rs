@@ -77,7 +77,7 @@ impl Service {
 
     /// The first `limit` live customers of `tenant` before `before`, newest first.
     pub fn list(&self, tenant: Tenant, before: Option<CustomerId>, limit: usize) -> Page<Customer> {
-        let query = CustomerQuery { tenant, state: CustomerState::Live, before, limit };
+        let query = CustomerQuery { tenant, state: CustomerState::Live, before, offset: 0, limit };
         self.roster.list_customers(&query).expect("a page")
     }
 

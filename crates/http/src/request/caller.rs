@@ -113,7 +113,19 @@ impl Caller<ReadCustomers> {
         limit: usize,
         write: impl FnOnce(Page<Customer>) -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        let query = self.live_customers(before, limit);
+        self.list_customers_in(CustomerState::Live, before, 0, limit, write).await
+    }
+
+    /// The same, those in `state`, without the first `offset` of them.
+    pub(crate) async fn list_customers_in<T: Send + 'static>(
+        &self,
+        state: CustomerState,
+        before: Option<CustomerId>,
+        offset: usize,
+        limit: usize,
+        write: impl FnOnce(Page<Customer>) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let query = CustomerQuery { tenant: self.tenant(), state, before, offset, limit };
         Ok(self.handle.read(move |roster| roster.list_customers(&query).map(write)).await??)
     }
 
@@ -124,7 +136,8 @@ impl Caller<ReadCustomers> {
         size: PageSize,
         write: impl FnOnce(Page<Subscriber>) -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        let query = self.live_customers(before, size.get());
+        let (tenant, limit) = (self.tenant(), size.get());
+        let query = CustomerQuery { tenant, state: CustomerState::Live, before, offset: 0, limit };
         let list = move |roster: &Roster| {
             let page = roster.list_customers(&query)?;
             let customers: Vec<_> = page.items.iter().map(|customer| (query.tenant, customer.id())).collect();
@@ -145,10 +158,6 @@ impl Caller<ReadCustomers> {
         size: PageSize,
     ) -> Result<Page<Subscription>, Failure> {
         Ok(self.handle.read(move |roster| roster.list_subscriptions(&key, after.as_ref(), size)).await??)
-    }
-
-    fn live_customers(&self, before: Option<CustomerId>, limit: usize) -> CustomerQuery {
-        CustomerQuery { tenant: self.tenant(), state: CustomerState::Live, before, limit }
     }
 }
 

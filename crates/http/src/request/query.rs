@@ -6,6 +6,9 @@ use roster_domain::CustomerId;
 
 use crate::failure::{Failure, Fault, Faults, Place};
 
+/// The most items of a list that a request may skip: the database reads them.
+pub(crate) const MAX_OFFSET: usize = 10_000;
+
 /// What to do with unknown parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unknown {
@@ -31,6 +34,16 @@ impl<C> PageQuery<C> {
         unknown: Unknown,
         parse_cursor: impl Fn(&str) -> Option<C>,
     ) -> Result<Self, Failure> {
+        Self::read_with(request, unknown, parse_cursor, |_, _| None)
+    }
+
+    /// Reads `limit` and `cursor`, and the parameters that `read_other` knows; it returns `None` for any other.
+    pub(crate) fn read_with(
+        request: &HttpRequest,
+        unknown: Unknown,
+        parse_cursor: impl Fn(&str) -> Option<C>,
+        mut read_other: impl FnMut(&str, &str) -> Option<Result<(), Fault>>,
+    ) -> Result<Self, Failure> {
         let mut page = Self { size: PageSize::DEFAULT, cursor: None };
         let mut faults = Faults::default();
         for (name, value) in form_urlencoded::parse(request.query_string().as_bytes()) {
@@ -43,19 +56,24 @@ impl<C> PageQuery<C> {
                     Some(cursor) => page.cursor = Some(cursor),
                     None => faults.add(|| fault("cursor", "must be a cursor that an earlier page gave")),
                 },
-                _ if unknown == Unknown::Refuse => faults.add(|| Fault {
-                    place: Place::UnknownParameter(name.into_owned()),
-                    code: "unknown_parameter",
-                    detail: "is not a parameter of this request".to_owned(),
-                }),
-                _ => {}
+                _ => match read_other(&name, &value) {
+                    Some(Ok(())) => {}
+                    Some(Err(fault)) => faults.add(|| fault),
+                    None if unknown == Unknown::Ignore => {}
+                    None => faults.add(|| Fault {
+                        place: Place::UnknownParameter(name.into_owned()),
+                        code: "unknown_parameter",
+                        detail: "is not a parameter of this request".to_owned(),
+                    }),
+                },
             }
         }
         faults.check().map(|()| page)
     }
 }
 
-fn fault(name: &'static str, detail: &str) -> Fault {
+/// The fault of a parameter with a value that it cannot have.
+pub(crate) fn fault(name: &'static str, detail: &str) -> Fault {
     Fault { place: Place::Parameter(name), code: "invalid_parameter", detail: detail.to_owned() }
 }
 

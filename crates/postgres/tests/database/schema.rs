@@ -106,6 +106,7 @@ fn races_are_decided_by_partial_unique_indexes() {
     assert_eq!(
         indexes,
         [
+            index("", "customers_archived", "id", "((archived_at IS NOT NULL) AND (deleted_at IS NULL))"),
             index("UNIQUE ", "customers_email_exclusive", "email_key", "((deleted_at IS NULL) AND email_exclusive)"),
             index("", "customers_email_shared", "email_key, id", "((deleted_at IS NULL) AND (NOT email_exclusive))"),
             index(

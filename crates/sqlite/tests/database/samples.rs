@@ -75,7 +75,7 @@ pub fn insert_in(uow: &mut dyn UnitOfWork, customer: &Customer) -> Result<Writte
 }
 
 pub fn list_in(uow: &mut dyn UnitOfWork, tenant: Tenant) -> Result<Vec<Customer>, StoreError> {
-    uow.customers().list(&CustomerQuery { tenant, state: CustomerState::Live, before: None, limit: 10 })
+    uow.customers().list(&CustomerQuery { tenant, state: CustomerState::Live, before: None, offset: 0, limit: 10 })
 }
 
 pub fn find(store: &Arc<dyn Store>, customer: &Customer) -> Result<Option<Customer>, StoreError> {

@@ -2,20 +2,22 @@
 
 use std::time::Duration;
 
+use actix_web::HttpRequest;
 use roster_application::json::metadata_patch;
-use roster_application::ports::{SubscriptionCursor, SubscriptionKey};
+use roster_application::ports::{CustomerState, SubscriptionCursor, SubscriptionKey};
 use roster_application::{
     ApiKey, ApiKeyOrder, CreatedApiKey, DEFAULT_OVERLAP, MAX_OVERLAP, Registration, Scope, Scopes, SubscriptionReport,
 };
 use roster_domain::{
-    Address, AddressEdit, AddressPart, ApiKeyId, Country, Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse,
-    ExternalId, Json, Metadata, MetadataEdit, Name, Phone, PlanId, PostalCode, Subscription, SubscriptionId,
-    SubscriptionStatus, TaxId, Tenant, Timestamp,
+    Address, AddressEdit, AddressPart, ApiKeyId, Country, Customer, CustomerEdit, CustomerId, CustomerStatus, Edit,
+    Email, EmailUse, ExternalId, Json, Metadata, MetadataEdit, Name, Phone, PlanId, PostalCode, Subscription,
+    SubscriptionId, SubscriptionStatus, TaxId, Tenant, Timestamp,
 };
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Fault, Place};
 use crate::request::fields::Fields;
+use crate::request::query::{self, MAX_OFFSET, PageQuery, Unknown};
 use crate::respond;
 
 /// A customer in a response: billing.io's fields and our own. Absent values are `null`.
@@ -29,6 +31,7 @@ pub(super) struct CustomerView<'a> {
     #[serde(serialize_with = "respond::text")]
     org_id: roster_domain::MerchantId,
     environment: &'static str,
+    status: &'static str,
     email: Option<&'a str>,
     name: Option<&'a str>,
     external_id: Option<&'a str>,
@@ -61,6 +64,7 @@ impl<'a> From<&'a Customer> for CustomerView<'a> {
             customer_id: customer.id(),
             org_id: customer.tenant().merchant,
             environment: customer.tenant().environment.as_str(),
+            status: customer.status().as_str(),
             email: profile.email.as_ref().map(Email::as_str),
             name: profile.name.as_ref().map(Name::as_str),
             external_id: profile.external_id.as_ref().map(ExternalId::as_str),
@@ -211,6 +215,14 @@ pub(super) fn read_edit(body: Json, on_metadata: OnMetadata) -> Result<CustomerE
         Edit::Clear => MetadataEdit::Replace(Metadata::default()),
         Edit::Set(edit) => edit,
     };
+    edit.status = match fields.text("status", |text| CustomerStatus::parse(&text)) {
+        Edit::Keep => None,
+        Edit::Clear => {
+            fields.require("status");
+            None
+        }
+        Edit::Set(status) => Some(status),
+    };
     if edit.email == Edit::Clear {
         fields.require("email");
     }
@@ -232,6 +244,7 @@ fn read_profile(fields: &mut Fields) -> CustomerEdit {
         tax_id: fields.text("tax_id", TaxId::parse),
         email_use: if fields.flag("allow_duplicate_email") { EmailUse::Shared } else { EmailUse::Exclusive },
         metadata: MetadataEdit::Keep,
+        status: None,
     }
 }
 
@@ -246,6 +259,44 @@ fn read_address(fields: &mut Fields) -> AddressEdit {
     };
     fields.refuse_the_rest();
     edit
+}
+
+/// The part of the list of customers that a request asks for.
+pub(super) struct CustomersQuery {
+    pub(super) page: PageQuery<CustomerId>,
+    pub(super) state: CustomerState,
+    pub(super) offset: usize,
+}
+
+/// Reads the query of `GET /v1/customers`.
+pub(super) fn read_customers_query(request: &HttpRequest) -> Result<CustomersQuery, Failure> {
+    let (mut state, mut offset) = (CustomerState::Live, 0);
+    let read = |name: &str, value: &str| match name {
+        "status" => Some(
+            CustomerStatus::parse(value)
+                .map(|status| state = state_of(status))
+                .map_err(|rule| Fault::new(Place::Parameter("status"), &rule)),
+        ),
+        "offset" => Some(match value.parse().ok().filter(|offset| *offset <= MAX_OFFSET) {
+            Some(skipped) => {
+                offset = skipped;
+                Ok(())
+            }
+            None => Err(query::fault("offset", &format!("must be a number from 0 to {MAX_OFFSET}"))),
+        }),
+        // Ignored, it would return other customers than those that were searched for.
+        "search" => Some(Err(query::fault("search", "is not supported yet"))),
+        _ => None,
+    };
+    let page = PageQuery::read_with(request, Unknown::Refuse, query::parse_cursor, read)?;
+    Ok(CustomersQuery { page, state, offset })
+}
+
+fn state_of(status: CustomerStatus) -> CustomerState {
+    match status {
+        CustomerStatus::Active => CustomerState::Active,
+        CustomerStatus::Archived => CustomerState::Archived,
+    }
 }
 
 /// Reads the body of `PUT /v1/customers/{id}/subscriptions/{subscription_id}`.

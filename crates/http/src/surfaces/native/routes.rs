@@ -6,7 +6,7 @@ use roster_application::Page;
 use roster_application::ports::{CustomerKey, CustomerRef, SubscriptionKey, SubscriptionWrite};
 use roster_domain::{ApiKeyId, Customer, CustomerId, ExternalId, SubscriptionId, Tenant};
 
-use super::dto::{self, ApiKeyView, CustomerView, HealthView, OnMetadata, PageView, SubscriptionView};
+use super::dto::{self, ApiKeyView, CustomerView, CustomersQuery, HealthView, OnMetadata, PageView, SubscriptionView};
 use super::error::{Error, answer};
 use crate::failure::{Failure, Fault, Place};
 use crate::openapi;
@@ -64,13 +64,13 @@ async fn show_by_external_id(request: HttpRequest) -> Result<HttpResponse, Error
 
 async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::<ReadCustomers>::of(&request).await?;
-    let PageQuery { size, cursor } = PageQuery::read(&request, Unknown::Refuse, query::parse_cursor)?;
+    let CustomersQuery { page: PageQuery { size, cursor }, state, offset } = dto::read_customers_query(&request)?;
     let write = |page: Page<Customer>| {
         let next = page.items.last().filter(|_| page.has_more).map(|last| query::cursor_behind(last.id()));
         let data: Vec<_> = page.items.iter().map(CustomerView::from).collect();
         respond::list_bytes(data.len(), &PageView { data, has_more: page.has_more, next_cursor: next })
     };
-    Ok(respond::list(caller.list_customers(cursor, size.get(), write).await??))
+    Ok(respond::list(caller.list_customers_in(state, cursor, offset, size.get(), write).await??))
 }
 
 async fn change(request: HttpRequest) -> Result<HttpResponse, Error> {
