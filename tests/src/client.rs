@@ -15,7 +15,7 @@ use crate::deadline::TIMEOUT;
 pub enum Surface {
     /// The service's own contract, under `/v1`.
     Native,
-    /// Lumen's, under `/api`.
+    /// Lumen's, under `/api` and `/api/v1`.
     Lumen,
     /// Lava's, under `/lava/v1`.
     Lava,
@@ -28,10 +28,16 @@ impl Surface {
     /// The prefix of its paths.
     #[must_use]
     pub fn base(self) -> &'static str {
+        self.bases()[0]
+    }
+
+    /// All prefixes of its paths.
+    #[must_use]
+    pub fn bases(self) -> &'static [&'static str] {
         match self {
-            Self::Native => "/v1",
-            Self::Lumen => "/api",
-            Self::Lava => "/lava/v1",
+            Self::Native => &["/v1"],
+            Self::Lumen => &["/api", "/api/v1"],
+            Self::Lava => &["/lava/v1"],
         }
     }
 
@@ -80,6 +86,12 @@ impl Caller {
     #[must_use]
     pub fn with_key(&self, key: &str) -> Self {
         Self { key: Some(key.to_owned()), ..self.clone() }
+    }
+
+    /// The same caller of the same paths under another prefix.
+    #[must_use]
+    pub fn under(&self, base: &'static str) -> Self {
+        Self { base, ..self.clone() }
     }
 
     /// The same caller without a credential.

@@ -36,7 +36,8 @@ pub(crate) fn serve(surfaces: Vec<Surface>, app: &mut ServiceConfig) {
 
 /// How surfaces answer heads that are not read to their end.
 pub(crate) fn refusals(surfaces: &[Surface]) -> Refusals {
-    Refusals::new(surfaces.iter().map(|surface| (surface.base, surface.answer)))
+    let answers = |surface: &Surface| surface.bases.clone().into_iter().zip(std::iter::repeat(surface.answer));
+    Refusals::new(surfaces.iter().flat_map(answers))
 }
 
 /// The pattern of the route that a request matched; `None` if it matched none.
@@ -51,11 +52,12 @@ pub(crate) fn shows_limits(request: &HttpRequest) -> bool {
 
 /// One HTTP contract: its paths, and how it writes failures.
 pub(crate) struct Surface {
-    base: &'static str,
+    /// The same paths are served below each of these.
+    bases: Vec<&'static str>,
     answer: Answer,
     shows_limits: bool,
-    /// The endpoints of each whole pattern, base included.
-    resources: Vec<(String, Vec<Endpoint>)>,
+    /// The endpoints of each pattern, without a base.
+    resources: Vec<(&'static str, Rc<[Endpoint]>)>,
 }
 
 /// A method of a path, and its handler.
@@ -69,7 +71,13 @@ type Handler = Box<dyn Fn(HttpRequest) -> LocalBoxFuture<'static, HttpResponse>>
 impl Surface {
     /// A surface under `base` (empty: under the root) that writes failures with `answer`.
     pub(crate) fn new(base: &'static str, answer: Answer) -> Self {
-        Self { base, answer, shows_limits: false, resources: Vec::new() }
+        Self { bases: vec![base], answer, shows_limits: false, resources: Vec::new() }
+    }
+
+    /// The same surface under another base, too. A base that starts with another one is named before it.
+    pub(crate) fn also_under(mut self, base: &'static str) -> Self {
+        self.bases.push(base);
+        self
     }
 
     /// The same surface with rate limit headers on every response to an authenticated caller.
@@ -78,18 +86,27 @@ impl Surface {
     }
 
     /// Adds a path below the base. `{name}` matches any segment; a pattern with the literal text of the segment wins.
-    pub(crate) fn resource(mut self, path: &str, endpoints: Vec<Endpoint>) -> Self {
-        self.resources.push((format!("{}{path}", self.base), endpoints));
+    pub(crate) fn resource(mut self, path: &'static str, endpoints: Vec<Endpoint>) -> Self {
+        self.resources.push((path, endpoints.into()));
         self
     }
 
     /// Every path and method of this surface.
     pub(crate) fn routes(&self) -> Vec<Route> {
-        let routes = |(pattern, endpoints): &(String, Vec<Endpoint>)| {
+        let routes = |(pattern, endpoints): (String, Rc<[Endpoint]>)| {
             let route = |endpoint: &Endpoint| Route { method: endpoint.method.clone(), pattern: pattern.clone() };
             endpoints.iter().map(route).collect::<Vec<_>>()
         };
-        self.resources.iter().flat_map(routes).collect()
+        self.mounted().flat_map(routes).collect()
+    }
+
+    /// The endpoints of each whole pattern: each path below each base.
+    fn mounted(&self) -> impl Iterator<Item = (String, Rc<[Endpoint]>)> + '_ {
+        let below = |base: &'static str| {
+            let endpoints = move |(path, endpoints): &(_, _)| (format!("{base}{path}"), Rc::clone(endpoints));
+            self.resources.iter().map(endpoints)
+        };
+        self.bases.iter().copied().flat_map(below)
     }
 }
 
@@ -104,15 +121,16 @@ struct Resource {
     pattern: Rc<str>,
     answer: Answer,
     shows_limits: bool,
-    endpoints: Vec<Endpoint>,
+    endpoints: Rc<[Endpoint]>,
 }
 
 impl Table {
     fn new(surfaces: Vec<Surface>) -> Self {
         let mut table = Self { resources: matchit::Router::new(), answers: Vec::new() };
-        for Surface { base, answer, shows_limits, resources } in surfaces {
-            table.answers.push((base, answer));
-            for (pattern, endpoints) in resources {
+        for surface in surfaces {
+            let Surface { answer, shows_limits, .. } = surface;
+            table.answers.extend(surface.bases.iter().map(|&base| (base, answer)));
+            for (pattern, endpoints) in surface.mounted() {
                 let resource = Resource { pattern: pattern.as_str().into(), answer, shows_limits, endpoints };
                 table.resources.insert(pattern, Rc::new(resource)).expect("the table has every pattern once");
             }

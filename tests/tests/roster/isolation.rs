@@ -27,7 +27,7 @@ on_both_databases! {
 fn every_route_answers_each_caller_as_the_table_says(database: Database) {
     let setup = Setup::create(App::start_with(database, &UNLIMITED), &API_KEYS);
     let (rows, shown) = (setup.rows(), setup.shown());
-    for route in ROUTES {
+    for route in ROUTES.iter() {
         if route.scopes.is_empty() {
             setup.answers_every_caller_alike(route);
             continue;
@@ -157,7 +157,7 @@ impl Setup {
 
     /// A route that needs no credential responds alike to every caller.
     fn answers_every_caller_alike(&self, route: &Route) {
-        let caller = self.app.surface(route.surface).without_key();
+        let caller = route.caller(&self.app).without_key();
         let known = route.call_at(&caller, route.path).expect(route.status);
         for credential in self.credentials() {
             let response = route.call_at(&caller.with_key(credential), route.path);
@@ -168,7 +168,7 @@ impl Setup {
     /// A route that names a resource of the owner responds to a stranger as if the resource did not exist. A route that
     /// names none shows nothing of the owner.
     fn shows_nothing_to(&self, stranger: &Tenant, route: &Route) {
-        let caller = self.app.surface(route.surface).with_key(&stranger.credential);
+        let caller = route.caller(&self.app).with_key(&stranger.credential);
         let (existing, unknown) = (&self.owner.resources, self.owner.resources.unknown());
         let mut is_named = false;
         for (place, (path, unknown_path)) in existing.paths(route).iter().zip(unknown.paths(route)).enumerate() {
@@ -182,8 +182,7 @@ impl Setup {
         }
         let path = stranger.resources.path(route);
         if route.in_pages {
-            let cursor =
-                cursor(&self.app.surface(route.surface).with_key(&self.owner.credential), &existing.path(route));
+            let cursor = cursor(&route.caller(&self.app).with_key(&self.owner.credential), &existing.path(route));
             let page_after = |cursor: &str| caller.get(&format!("{path}?cursor={}", encode(cursor))).expect(200);
             let response = page_after(&cursor);
             assert_eq!(without_uses(&response), without_uses(&page_after(&unknown_name(&cursor))), "{route:?}");
@@ -198,7 +197,7 @@ impl Setup {
     }
 
     fn refuses_a_revoked_or_missing_credential(&self, route: &Route) {
-        let caller = self.app.surface(route.surface).without_key();
+        let caller = route.caller(&self.app).without_key();
         for caller in [caller.with_key(&self.revoked), caller] {
             assert_unauthorized(route, &route.call_at(&caller, &self.owner.resources.path(route)));
         }
@@ -207,7 +206,7 @@ impl Setup {
     /// All scopes of the table are necessary.
     fn refuses_a_credential_without_a_scope(&self, route: &Route) {
         for scope in route.scopes {
-            let caller = self.app.surface(route.surface).with_key(&self.by_scopes[&all_scopes_but(scope)]);
+            let caller = route.caller(&self.app).with_key(&self.by_scopes[&all_scopes_but(scope)]);
             let response = route.call_at(&caller, &self.owner.resources.path(route));
             assert_error(route.surface, &response, 403);
             assert!(response.text().contains(&format!("the scope {scope}")), "{route:?}: {response:?}");
@@ -222,7 +221,7 @@ impl Setup {
         delete_customers(&native, |_| true);
         let resources =
             [1, 2].map(|number| Resources::create(&native, self.owner.environment, &format!("own-{number}")));
-        let caller = self.app.surface(route.surface).with_key(&self.by_scopes[route.scopes]);
+        let caller = route.caller(&self.app).with_key(&self.by_scopes[route.scopes]);
         let path = resources[0].path(route);
         if route.in_pages {
             let page = caller.get(&format!("{path}?cursor={}", encode(&cursor(&caller, &path))));
@@ -401,7 +400,7 @@ fn a_request_without_a_valid_key_is_401_on_every_route(database: Database) {
     ];
     for route in Route::guarded() {
         for header in &headers {
-            let caller = app.surface(route.surface).without_key();
+            let caller = route.caller(&app).without_key();
             let mut request = caller.request(route.method, &route.path_for(&target));
             if let Some(header) = header {
                 request = request.header("authorization", header);
@@ -413,7 +412,7 @@ fn a_request_without_a_valid_key_is_401_on_every_route(database: Database) {
         }
         // Headers that no client library sends.
         for header in ["Bearer \u{e9}\u{e9}", "Bearer\tx", "\u{1f600}"] {
-            let path = format!("{}{}", route.surface.base(), route.path_for(&target));
+            let path = format!("{}{}", route.base, route.path_for(&target));
             let request = raw::request(route.method, &path, &[("authorization", header)], b"");
             assert_unauthorized(route, &raw::exchange(app.address(), &request).expect("a response"));
         }

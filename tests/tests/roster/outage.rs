@@ -61,7 +61,7 @@ fn every_request_is_503_in_time(app: &App, victim: &Target) {
         for _ in 0..COPIES {
             for route in Route::of_customers() {
                 scope.spawn(move || {
-                    let response = in_time(|| route.call(&app.surface(route.surface), victim));
+                    let response = in_time(|| route.call(&route.caller(app), victim));
                     assert_error(route.surface, &response, 503);
                     let retry_after: Option<u32> = response.header("retry-after").and_then(|value| value.parse().ok());
                     assert!(retry_after.is_some_and(|seconds| seconds > 0), "{response:?}");

@@ -1,6 +1,7 @@
 //! A table of all routes, for the tests that call all of them.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use roster_tests::client::{Caller, Surface, encode};
 use roster_tests::{App, Database, Response, on_both_databases};
@@ -10,6 +11,8 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Route {
     pub(crate) surface: Surface,
+    /// The prefix of the path: one of those of the surface.
+    pub(crate) base: &'static str,
     pub(crate) method: &'static str,
     /// The path without the prefix of the surface. A parameter in braces may have another name than in the program:
     /// a path that takes ids of two kinds has two rows.
@@ -42,8 +45,15 @@ const RENAME: &str = r#"{"name":"Renamed"}"#;
 const KEY: &str = r#"{"name":"route","scopes":["keys:manage"]}"#;
 const OVERLAP: &str = r#"{"overlap_seconds":60}"#;
 
-/// All routes except [`HEALTH`].
-pub(crate) const ROUTES: &[Route] = &[
+/// All routes except [`HEALTH`], under every prefix of their surfaces.
+pub(crate) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    let mounted =
+        |route: &Route| route.surface.bases().iter().map(|&base| Route { base, ..*route }).collect::<Vec<_>>();
+    TABLE.iter().flat_map(mounted).collect()
+});
+
+/// The same, under the first prefix of each surface.
+const TABLE: &[Route] = &[
     native("POST", "/customers", WRITE, 201).with(NEW),
     native("POST", "/customers", SHARE, 201).with(NEW_SHARING),
     native("GET", "/customers", READ, 200).in_pages(),
@@ -103,7 +113,7 @@ const fn route(
     scopes: &'static [&'static str],
     status: u16,
 ) -> Route {
-    Route { surface, method, path, scopes, body: None, status, in_pages: false }
+    Route { surface, base: "", method, path, scopes, body: None, status, in_pages: false }
 }
 
 /// The customer that a path names.
@@ -142,6 +152,11 @@ impl Route {
 
     const fn in_pages(self) -> Self {
         Self { in_pages: true, ..self }
+    }
+
+    /// A caller of the surface under the prefix of this route.
+    pub(crate) fn caller(&self, app: &App) -> Caller {
+        app.surface(self.surface).under(self.base)
     }
 
     /// The routes that need a credential.
@@ -198,7 +213,7 @@ impl Route {
 
     /// The route as an OpenAPI document describes it.
     fn described(&self) -> Described {
-        let shape = format!("{} {}{}", self.method, self.surface.base(), self.fill(|_| String::new()));
+        let shape = format!("{} {}{}", self.method, self.base, self.fill(|_| String::new()));
         (shape, self.scopes.first().map(|&scope| scope.to_owned()), self.in_pages)
     }
 }
@@ -236,10 +251,12 @@ fn the_table_has_exactly_the_routes_of_the_program(database: Database) {
     let mut served = BTreeSet::new();
     for surface in Surface::ALL {
         let document = app.surface(surface).without_key().get("/openapi.json").expect(200).json();
+        let bases = document["servers"].as_array().expect("servers").iter().map(|server| &server["url"]);
+        assert!(bases.clone().eq(surface.bases()), "{surface:?}");
         for (path, item) in document["paths"].as_object().expect("paths") {
             for (method, operation) in item.as_object().expect("methods").iter().filter(|(key, _)| *key != "parameters")
             {
-                served.insert(described(surface, path, method, operation));
+                served.extend(surface.bases().iter().map(|base| described(base, path, method, operation)));
             }
         }
     }
@@ -256,9 +273,9 @@ fn the_table_has_exactly_the_routes_of_the_program(database: Database) {
 /// whether it takes a cursor.
 type Described = (String, Option<String>, bool);
 
-fn described(surface: Surface, path: &str, method: &str, operation: &Value) -> Described {
+fn described(base: &str, path: &str, method: &str, operation: &Value) -> Described {
     let path: String = path.split('{').map(|part| part.split_once('}').map_or(part, |(_, rest)| rest)).collect();
-    let shape = format!("{} {}{path}", method.to_uppercase(), surface.base());
+    let shape = format!("{} {base}{path}", method.to_uppercase());
     let scope = operation.pointer("/security/0/bearer/0").and_then(Value::as_str).map(str::to_owned);
     let takes_cursor = operation["parameters"]
         .as_array()
@@ -271,7 +288,7 @@ fn described(surface: Surface, path: &str, method: &str, operation: &Value) -> D
 fn another_method_is_405_with_the_allowed_methods(database: Database) {
     let app = App::start(database);
     let target = Target::create(&app.native(), "con_live_", "routes");
-    for route in ROUTES {
+    for route in ROUTES.iter() {
         let path = route.path_for(&target);
         let same_path = |other: &&Route| other.surface == route.surface && other.path_for(&target) == path;
         let offered: BTreeSet<_> = ROUTES.iter().filter(same_path).map(|other| other.method).collect();
@@ -280,7 +297,7 @@ fn another_method_is_405_with_the_allowed_methods(database: Database) {
             if offered.contains(&method) {
                 continue;
             }
-            let response = app.surface(route.surface).request(method, &path).send();
+            let response = route.caller(&app).request(method, &path).send();
             assert_error(route.surface, &response, 405);
             let allow = response.header("allow").unwrap_or_default();
             let mut allowed: Vec<_> = allow.split(',').map(str::trim).filter(|name| *name != "HEAD").collect();
@@ -295,8 +312,10 @@ fn an_unknown_path_is_404_in_the_format_of_its_surface(database: Database) {
     for surface in Surface::ALL {
         for path in ["", "/", "/nothing", "/customers/", "/customers/a/b/c/d", "/customer"] {
             for method in ["GET", "POST"] {
-                let response = app.surface(surface).request(method, path).send();
-                assert_error(surface, &response, 404);
+                for base in surface.bases() {
+                    let response = app.surface(surface).under(base).request(method, path).send();
+                    assert_error(surface, &response, 404);
+                }
             }
         }
     }

@@ -67,6 +67,8 @@ mod tests {
             ("/v1/%63ustomers", "application/problem+json", "unknown_path"),
             ("/v1/customers//subscriptions", "application/problem+json", "unknown_path"),
             ("/api/nothing", "application/json", r#"{"error":"Not found"}"#),
+            ("/api/v1", "application/json", r#"{"error":"Not found"}"#),
+            ("/api/v1/customers/portal/overview", "application/json", r#"{"error":"Not found"}"#),
             ("/lava/v1/nothing", "application/json", r#"{"error":"Not found"}"#),
         ] {
             let (status, content_type, _, body) = call(Method::GET, path);
@@ -82,6 +84,7 @@ mod tests {
             ("/v1/customers/external/a%2Fb", "GET"),
             ("/v1/customers/x", "GET, PATCH, DELETE"),
             ("/api/customers/x", "GET, POST, DELETE"),
+            ("/api/v1/customers/x", "GET, POST, DELETE"),
             ("/lava/v1/customers/x", "GET, PATCH, DELETE"),
             ("/livez", "GET"),
         ] {

@@ -22,7 +22,7 @@ fn a_body_of_more_than_64_kibibytes_is_413(database: Database) {
     for route in Route::of_customers().filter(|route| route.body.is_some()) {
         let body = route.body.expect("a body");
         let padded = |length: usize| format!("{body}{}", " ".repeat(length - body.len()));
-        let caller = app.surface(route.surface);
+        let caller = route.caller(&app);
         let send = |body: String| caller.request(route.method, &route.path_for(&target)).json(body).send();
         assert_error(route.surface, &send(padded(MAX_BYTES + 1)), 413);
         assert_error(route.surface, &send(padded(20 * MAX_BYTES)), 413);
@@ -47,7 +47,7 @@ fn a_body_that_is_not_json_is_400(database: Database) {
             "{} {}",
             "\u{feff}{}",
         ] {
-            let response = app.surface(route.surface).request(route.method, &route.path_for(&target)).json(body).send();
+            let response = route.caller(&app).request(route.method, &route.path_for(&target)).json(body).send();
             assert_error(route.surface, &response, 400);
         }
     }
@@ -58,7 +58,7 @@ fn json_that_is_not_an_object_is_refused(database: Database) {
     let target = Target::create(&app.native(), "con_live_", "target");
     for route in Route::of_customers().filter(|route| route.body.is_some()) {
         for body in ["null", "[]", "[{}]", "\"{}\"", "1", "true"] {
-            let response = app.surface(route.surface).request(route.method, &route.path_for(&target)).json(body).send();
+            let response = route.caller(&app).request(route.method, &route.path_for(&target)).json(body).send();
             let status = if route.surface == Surface::Native { 422 } else { 400 };
             assert_error(route.surface, &response, status);
         }
@@ -69,7 +69,7 @@ fn another_content_type_than_json_is_415(database: Database) {
     let app = App::start(database);
     let target = Target::create(&app.native(), "con_live_", "target");
     let send = |route: &Route, content_type: &str| {
-        let caller = app.surface(route.surface);
+        let caller = route.caller(&app);
         let request = caller.request(route.method, &route.path_for(&target)).header("content-type", content_type);
         request.json(route.body.expect("a body")).send()
     };
@@ -96,7 +96,7 @@ fn a_content_type_without_a_body_is_ignored(database: Database) {
             ["application/json", "text/plain", "application/x-www-form-urlencoded", ";;;"].as_slice()
         };
         for content_type in content_types {
-            let caller = app.surface(route.surface);
+            let caller = route.caller(&app);
             let request = caller.request(route.method, &route.path_for(&target));
             request.header("content-type", content_type).send().is(route.status);
         }

@@ -1,4 +1,4 @@
-//! The Lumen surface, `/api`, exactly as that vendor's page defines it.
+//! The Lumen surface, `/api` and `/api/v1`: that vendor's page to the letter, and what its clients need besides.
 
 mod dto;
 mod error;

@@ -18,9 +18,10 @@ use crate::respond::json;
 use crate::routing::{Surface, delete, get, post};
 use crate::stream::{PartSize, StreamBudget, next_chunk};
 
-/// The Lumen surface.
+/// The Lumen surface. The vendor's page has `/api`; its clients append `/v1` to their base URL.
 pub(crate) fn surface() -> Surface {
-    Surface::new("/api", answer)
+    Surface::new("/api/v1", answer)
+        .also_under("/api")
         .resource("/customers", vec![get(list), post(create)])
         .resource("/customers/{id}", vec![get(show), post(update), delete(remove)])
         .resource("/openapi.json", vec![openapi::show(super::OPENAPI)])
