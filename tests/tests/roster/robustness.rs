@@ -49,6 +49,7 @@ const LUMEN: &[&str] = &[
     "email",
     "name",
     "userId",
+    "externalCustomerId",
     "billingAddressLine1",
     "billingAddressLine2",
     "billingCity",
@@ -56,6 +57,7 @@ const LUMEN: &[&str] = &[
     "billingCountry",
     "taxId",
     "dangerouslyAllowSameEmailForDifferentCustomers",
+    "dangerouslyAllowCustomerWithoutEmail",
 ];
 const LAVA: &[&str] = &["reference_id", "name", "email", "phone", "metadata"];
 
@@ -84,7 +86,9 @@ impl Writer {
                 "billingCountry" => json!("GR"),
                 "billing_address" => json!({"line1": "1 Xanthippe Street", "city": "Xanthippe", "country": "GR"}),
                 "metadata" => json!({"xanthippe": ["Xanthippe", {"xanthippe": 1.5}]}),
-                "allow_duplicate_email" | "dangerouslyAllowSameEmailForDifferentCustomers" => json!(true),
+                "allow_duplicate_email"
+                | "dangerouslyAllowSameEmailForDifferentCustomers"
+                | "dangerouslyAllowCustomerWithoutEmail" => json!(true),
                 _ => json!("Xanthippe"),
             };
         }

@@ -14,7 +14,7 @@ pub(crate) struct Route {
     /// The prefix of the path: one of those of the surface.
     pub(crate) base: &'static str,
     pub(crate) method: &'static str,
-    /// The path without the prefix of the surface. A parameter in braces may have another name than in the program:
+    /// The path without the prefix of the surface, and the query if one is required. A parameter in braces may have another name than in the program:
     /// a path that takes ids of two kinds has two rows.
     pub(crate) path: &'static str,
     /// The scopes that the credential needs. Empty: the route needs no credential.
@@ -73,6 +73,7 @@ const TABLE: &[Route] = &[
     lumen("GET", "/customers", READ, 200),
     lumen("POST", "/customers", WRITE, 201).with(NEW),
     lumen("POST", "/customers", SHARE, 201).with(LUMEN_SHARING),
+    lumen("GET", "/customers/subscription-status?externalCustomerId={external_id}", READ, 200),
     lumen("GET", "/customers/{id}", READ, 200),
     lumen("POST", "/customers/{id}", WRITE, 200).with(RENAME),
     lumen("POST", "/customers/{id}", SHARE, 200).with(LUMEN_SHARING),
@@ -213,7 +214,9 @@ impl Route {
 
     /// The route as an OpenAPI document describes it.
     fn described(&self) -> Described {
-        let shape = format!("{} {}{}", self.method, self.base, self.fill(|_| String::new()));
+        let path = self.fill(|_| String::new());
+        let path = path.split_once('?').map_or(path.as_str(), |(path, _)| path);
+        let shape = format!("{} {}{path}", self.method, self.base);
         (shape, self.scopes.first().map(|&scope| scope.to_owned()), self.in_pages)
     }
 }

@@ -125,6 +125,11 @@ impl Fields {
         }
     }
 
+    /// Adds the fault that `fault` makes for the place of `key`.
+    pub(crate) fn refuse(&mut self, key: &str, fault: impl FnOnce(Place) -> Fault) {
+        self.faults.add(|| fault(Place::Body(self.at.key(key))));
+    }
+
     /// Adds a fault for every field that was not read.
     pub(crate) fn refuse_the_rest(&mut self) {
         for (key, _) in std::mem::take(&mut self.object) {

@@ -1,4 +1,4 @@
-//! Reads the query of a list: the size of the page and its start.
+//! Reads queries: the size of a page and its start, and parameters that are texts.
 
 use actix_web::HttpRequest;
 use roster_application::PageSize;
@@ -60,11 +60,7 @@ impl<C> PageQuery<C> {
                     Some(Ok(())) => {}
                     Some(Err(fault)) => faults.add(|| fault),
                     None if unknown == Unknown::Ignore => {}
-                    None => faults.add(|| Fault {
-                        place: Place::UnknownParameter(name.into_owned()),
-                        code: "unknown_parameter",
-                        detail: "is not a parameter of this request".to_owned(),
-                    }),
+                    None => faults.add(|| unknown_parameter(name.into_owned())),
                 },
             }
         }
@@ -72,9 +68,38 @@ impl<C> PageQuery<C> {
     }
 }
 
+/// Reads the parameters called `names`, in this order, passes over those called `ignored`, and refuses all others. One that
+/// is given several times must have one value: each value would find other customers.
+pub(crate) fn texts<const N: usize>(
+    request: &HttpRequest,
+    names: [&'static str; N],
+    ignored: &[&str],
+) -> Result<[Option<String>; N], Failure> {
+    let mut texts = [const { None }; N];
+    let mut faults = Faults::default();
+    for (name, value) in form_urlencoded::parse(request.query_string().as_bytes()) {
+        match names.iter().position(|known| *known == name) {
+            Some(place) => match &texts[place] {
+                Some(earlier) if *earlier != value => {
+                    faults.add(|| fault(names[place], "must not be given twice with different values"));
+                }
+                _ => texts[place] = Some(value.into_owned()),
+            },
+            None if ignored.contains(&&*name) => {}
+            None => faults.add(|| unknown_parameter(name.into_owned())),
+        }
+    }
+    faults.check().map(|()| texts)
+}
+
 /// The fault of a parameter with a value that it cannot have.
 pub(crate) fn fault(name: &'static str, detail: &str) -> Fault {
     Fault { place: Place::Parameter(name), code: "invalid_parameter", detail: detail.to_owned() }
+}
+
+fn unknown_parameter(name: String) -> Fault {
+    let detail = "is not a parameter of this request".to_owned();
+    Fault { place: Place::UnknownParameter(name), code: "unknown_parameter", detail }
 }
 
 /// The cursor for the page after a customer: the 26 characters of its identifier, on every surface.
@@ -124,5 +149,24 @@ mod tests {
     fn an_unknown_parameter_is_refused_or_ignored() {
         assert_eq!(read("limt=5&a", Unknown::Refuse), Err(vec!["limt".to_owned(), "a".to_owned()]));
         assert_eq!(read("limt=5&a", Unknown::Ignore), Ok((25, None)));
+    }
+
+    #[test]
+    fn texts_are_read_by_name_and_only_known_parameters_are_taken() {
+        let read = |query: &str| {
+            let request = TestRequest::with_uri(&format!("/api/customers?{query}")).to_http_request();
+            texts(&request, ["a", "b"], &["c"]).map_err(|failure| match failure {
+                Failure::Invalid(faults) => {
+                    faults.listed().iter().map(|fault| (fault.place.to_string(), fault.code)).collect::<Vec<_>>()
+                }
+                other => panic!("{other:?}"),
+            })
+        };
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(read(""), Ok([None, None]));
+        assert_eq!(read("b=x%2Fy+z%C3%BC&a=&c=1&c"), Ok([text(""), text("x/y zü")]));
+        assert_eq!(read("a=x&a=x"), Ok([text("x"), None]));
+        assert_eq!(read("a=x&a=y"), Err(vec![("a".to_owned(), "invalid_parameter")]));
+        assert_eq!(read("A=x"), Err(vec![("A".to_owned(), "unknown_parameter")]));
     }
 }

@@ -26,6 +26,7 @@ fn a_text_may_be_as_long_as_its_limit(database: Database) {
         (Surface::Native, "billing_address.postal_code", 32),
         (Surface::Lumen, "name", 256),
         (Surface::Lumen, "userId", 256),
+        (Surface::Lumen, "externalCustomerId", 256),
         (Surface::Lumen, "taxId", 64),
         (Surface::Lumen, "billingAddressLine1", 256),
         (Surface::Lumen, "billingAddressLine2", 256),

@@ -1,6 +1,6 @@
 //! The Lumen surface, where the documentation of the vendor is silent.
 
-use roster_tests::client::Surface;
+use roster_tests::client::{Surface, encode};
 use roster_tests::{App, Database, Response, on_both_databases};
 use serde_json::{Value, json};
 
@@ -16,6 +16,11 @@ on_both_databases! {
     fields_of_other_services_are_ignored,
     a_malformed_id_is_400,
     the_list_has_every_live_customer,
+    both_names_of_the_external_id_are_read_and_shown,
+    both_prefixes_of_an_id_are_read,
+    a_customer_may_be_created_without_an_address_if_that_is_allowed,
+    the_subscription_status_is_that_of_the_customer_with_the_external_id,
+    calls_of_the_vendors_clients_that_are_not_served_are_404_in_its_format,
 }
 
 fn null_clears_a_field_and_a_missing_field_is_kept(database: Database) {
@@ -33,6 +38,7 @@ fn null_clears_a_field_and_a_missing_field_is_kept(database: Database) {
     for field in fields.into_iter().chain(["billingCountry"]) {
         let response = lumen.post(&path(&created), json!({field: null})).expect(200);
         expected[field] = Value::Null;
+        expected["externalCustomerId"] = expected["userId"].clone();
         expected["updatedAt"] = response.json()["customer"]["updatedAt"].clone();
         assert_eq!(response.json()["customer"], expected, "{field}");
     }
@@ -99,7 +105,7 @@ fn invalid_data_is_400_with_a_detail_for_each_field(database: Database) {
 
 fn fields_of_other_services_are_ignored(database: Database) {
     let app = App::start(database);
-    let body = json!({"email": "ada@example.com", "priceId": "x", "nested": {"a": [1]}, "metadata": 7});
+    let body = json!({"email": "ada@example.com", "priceId": "x", "nested": {"a": [1]}, "pspCustomerId": 7});
     let created = app.lumen().post("/customers", body).expect(201);
     app.lumen().post(&path(&created), json!({"trialDays": 14})).is(200);
 }
@@ -113,8 +119,10 @@ fn a_malformed_id_is_400(database: Database) {
         "x".to_owned(),
         "cust_stable_123".to_owned(),
         suffix.to_owned(),
-        format!("cus_{suffix}"),
+        format!("cus{suffix}"),
         format!("cust_{}", suffix.to_uppercase()),
+        format!("cus_{}", suffix.to_uppercase()),
+        format!("cust_cus_{suffix}"),
         format!("cust_{suffix}0"),
         "cust_%C3%A9".to_owned(),
     ] {
@@ -141,6 +149,111 @@ fn the_list_has_every_live_customer(database: Database) {
     let mut seen: Vec<_> = customers.iter().map(|customer| customer["email"].as_str().expect("an e-mail")).collect();
     seen.sort_unstable();
     assert_eq!(seen, emails);
+}
+
+fn both_names_of_the_external_id_are_read_and_shown(database: Database) {
+    let app = App::start(database);
+    let lumen = app.lumen();
+    let shown = |response: &Response| {
+        let customer = &response.json()["customer"];
+        (customer["userId"].clone(), customer["externalCustomerId"].clone())
+    };
+    let body = json!({"email": "ada@example.com", "externalCustomerId": "ada"});
+    let created = lumen.post("/customers", body).expect(201);
+    assert_eq!(shown(&created), (json!("ada"), json!("ada")));
+    for (body, id) in [
+        (json!({"userId": "a"}), json!("a")),
+        (json!({"externalCustomerId": "b"}), json!("b")),
+        (json!({"userId": "c", "externalCustomerId": "c"}), json!("c")),
+        (json!({"name": "Ada"}), json!("c")),
+        (json!({"externalCustomerId": null}), Value::Null),
+    ] {
+        assert_eq!(shown(&lumen.post(&path(&created), body).expect(200)), (id.clone(), id));
+    }
+    let before = lumen.get(&path(&created)).body;
+    for body in [json!({"userId": "d", "externalCustomerId": "e"}), json!({"userId": null, "externalCustomerId": "e"})]
+    {
+        let refused = lumen.post(&path(&created), body.clone());
+        assert_error(Surface::Lumen, &refused, 400);
+        assert_eq!(refused.text_at("/details/0/field"), "externalCustomerId", "{body}");
+        assert_eq!(lumen.get(&path(&created)).body, before, "{body}");
+    }
+    let taken = json!({"email": "eda@example.com", "externalCustomerId": "b"});
+    lumen.post("/customers", taken.clone()).is(201);
+    let refused = lumen.post(&path(&created), json!({"externalCustomerId": "b"})).expect(409);
+    assert_eq!(refused.text(), r#"{"error":"A customer with this userId already exists"}"#);
+}
+
+fn both_prefixes_of_an_id_are_read(database: Database) {
+    let app = App::start(database);
+    let created = app.lumen().post("/customers", json!({"email": "ada@example.com"})).expect(201);
+    let other = path(&created).replace("cust_", "cus_");
+    assert_eq!(app.lumen().get(&other).expect(200).body, created.body);
+    assert_eq!(app.lumen().post(&other, json!({"name": "Ada"})).expect(200).text_at("/customer/name"), "Ada");
+    app.lumen().delete(&other).is(200);
+    app.lumen().get(&path(&created)).is(404);
+    app.lumen().get(&other).is(404);
+}
+
+fn a_customer_may_be_created_without_an_address_if_that_is_allowed(database: Database) {
+    let app = App::start(database);
+    let lumen = app.lumen();
+    let allowed = |email: Value| json!({"email": email, "dangerouslyAllowCustomerWithoutEmail": true});
+    let created = lumen.post("/customers", json!({"dangerouslyAllowCustomerWithoutEmail": true})).expect(201);
+    assert_eq!(created.json()["customer"]["email"], Value::Null);
+    lumen.post("/customers", allowed(Value::Null)).is(201);
+    let with_one = lumen.post("/customers", allowed(json!("ada@example.com"))).expect(201);
+    assert_eq!(with_one.text_at("/customer/email"), "ada@example.com");
+    // The flag makes no address valid, and clears none.
+    for body in [allowed(json!("ada")), allowed(json!("")), json!({"dangerouslyAllowCustomerWithoutEmail": false})] {
+        assert_error(Surface::Lumen, &lumen.post("/customers", body), 400);
+    }
+    assert_error(Surface::Lumen, &lumen.post(&path(&with_one), allowed(Value::Null)), 400);
+    assert_eq!(lumen.get("/customers").expect(200).json()["customers"].as_array().map(Vec::len), Some(3));
+}
+
+fn the_subscription_status_is_that_of_the_customer_with_the_external_id(database: Database) {
+    let app = App::start(database);
+    let id = "a/b:c%20ü";
+    let body = json!({"email": "ada@example.com", "externalCustomerId": id});
+    let created = app.lumen().post("/customers", body).expect(201).json()["customer"].clone();
+    let status = |query: &str| app.lumen().get(&format!("/customers/subscription-status?{query}"));
+    let (by_new_name, by_old_name) = (format!("externalCustomerId={}", encode(id)), format!("userId={}", encode(id)));
+    let none = json!({"customer": created, "hasActiveSubscription": false, "subscription": null});
+    for query in [&by_new_name, &by_old_name, &format!("{by_new_name}&{by_old_name}&isExtCustId=true")] {
+        assert_eq!(status(query).expect(200).json(), none, "{query}");
+    }
+    let native = created["id"].as_str().expect("an id").replace("cust_", "cus_");
+    let report = |report: Value| app.native().put(&format!("/customers/{native}/subscriptions/sub_1"), report);
+    report(json!({"status": "active", "plan_id": "pro", "name": "Pro"})).is(201);
+    let subscription = json!({"id": "sub_1", "planId": "pro", "planName": "Pro", "status": "active"});
+    let active = json!({"customer": created, "hasActiveSubscription": true, "subscription": subscription});
+    assert_eq!(status(&by_new_name).expect(200).json(), active);
+    report(json!({"status": "cancelled"})).is(200);
+    assert_eq!(status(&by_new_name).expect(200).json(), none);
+    for query in ["externalCustomerId=b", "userId=", "externalCustomerId=con_live_1"] {
+        let response = status(query).expect(404);
+        assert_eq!(response.text(), r#"{"error":"Customer not found or access denied"}"#, "{query}");
+    }
+    for query in ["", "includePaymentData=true", "externalCustomerId=a&userId=b", "userId=a&userId=b", "id=a"] {
+        assert_error(Surface::Lumen, &status(query), 400);
+    }
+}
+
+fn calls_of_the_vendors_clients_that_are_not_served_are_404_in_its_format(database: Database) {
+    let app = App::start(database);
+    let lumen = app.lumen().under("/api/v1");
+    for path in [
+        "/customers/portal/overview?externalCustomerId=ada",
+        "/entitlements/usage/ada",
+        "/seats/usage/ada",
+        "/events",
+        "/subscriptions/create-free-subscription",
+        "/enrollment/enroll",
+    ] {
+        assert_error(Surface::Lumen, &lumen.get(path), 404);
+        assert_error(Surface::Lumen, &lumen.post(path, json!({"userId": "ada"})), 404);
+    }
 }
 
 fn path(created: &Response) -> String {

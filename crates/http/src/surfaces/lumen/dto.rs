@@ -1,24 +1,29 @@
 //! The requests and responses of the Lumen surface.
 
+use actix_web::HttpRequest;
 use roster_application::Registration;
 use roster_domain::{
     AddressEdit, AddressPart, Country, Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, ExternalId, Json,
-    Name, PostalCode, TaxId, Tenant,
+    Name, PlanId, PostalCode, Subscription, TaxId, Tenant,
 };
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Fault, Place};
 use crate::request::fields::Fields;
+use crate::request::query;
 
 /// The prefix of a customer's identifier, before its 26 characters.
 const CUSTOMER_PREFIX: &str = "cust_";
+
+/// The prefixes that are read: the vendor's page has the first, its later documentation the second.
+const CUSTOMER_PREFIXES: [&str; 2] = [CUSTOMER_PREFIX, CustomerId::PREFIX];
 
 /// The prefix of a merchant's identifier, before its 26 characters.
 const MERCHANT_PREFIX: &str = "merchant_";
 
 /// Parses the identifier of a customer.
 pub(super) fn parse_customer_id(text: &str) -> Option<CustomerId> {
-    CustomerId::from_suffix(text.strip_prefix(CUSTOMER_PREFIX)?)
+    CUSTOMER_PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)).and_then(CustomerId::from_suffix)
 }
 
 /// One customer in its envelope.
@@ -33,7 +38,8 @@ pub(super) struct Success {
     pub(super) success: bool,
 }
 
-/// A customer in a response, with its fields in the order of the vendor's page. Absent values are `null`.
+/// A customer in a response: the fields of the vendor's page in its order, then those of its later documentation. Absent
+/// values are `null`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct CustomerView<'a> {
@@ -53,17 +59,20 @@ pub(super) struct CustomerView<'a> {
     created_at: String,
     updated_at: String,
     deleted_at: Option<String>,
+    /// The later name of `userId`.
+    external_customer_id: Option<&'a str>,
 }
 
 impl<'a> From<&'a Customer> for CustomerView<'a> {
     fn from(customer: &'a Customer) -> Self {
         let profile = customer.profile();
         let address = &profile.address;
+        let external_id = profile.external_id.as_ref().map(ExternalId::as_str);
         Self {
             id: format!("{CUSTOMER_PREFIX}{}", customer.id().suffix()),
             email: profile.email.as_ref().map(Email::as_str),
             name: profile.name.as_ref().map(Name::as_str),
-            user_id: profile.external_id.as_ref().map(ExternalId::as_str),
+            user_id: external_id,
             line1: address.line1.as_ref().map(AddressPart::as_str),
             line2: address.line2.as_ref().map(AddressPart::as_str),
             billing_city: address.city.as_ref().map(AddressPart::as_str),
@@ -74,15 +83,79 @@ impl<'a> From<&'a Customer> for CustomerView<'a> {
             created_at: customer.created_at().to_string(),
             updated_at: customer.updated_at().to_string(),
             deleted_at: customer.deleted_at().map(|time| time.to_string()),
+            external_customer_id: external_id,
         }
     }
+}
+
+/// The response to the question whether a customer has an active subscription.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct StatusView<'a> {
+    customer: CustomerView<'a>,
+    has_active_subscription: bool,
+    subscription: Option<SubscriptionView<'a>>,
+}
+
+/// A subscription as the vendor's components read it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SubscriptionView<'a> {
+    id: &'a str,
+    plan_id: Option<&'a str>,
+    plan_name: Option<&'a str>,
+    status: &'static str,
+}
+
+impl<'a> StatusView<'a> {
+    /// `current`: the active subscription that started last.
+    pub(super) fn of(customer: &'a Customer, current: Option<&'a Subscription>) -> Self {
+        let subscription = current.map(|subscription| SubscriptionView {
+            id: subscription.id.as_str(),
+            plan_id: subscription.plan_id.as_ref().map(PlanId::as_str),
+            plan_name: subscription.name.as_ref().map(Name::as_str),
+            status: subscription.status.as_str(),
+        });
+        Self { customer: customer.into(), has_active_subscription: subscription.is_some(), subscription }
+    }
+}
+
+/// Parameters of queries that the vendor's clients send and that mean nothing here: this service has no payments, and
+/// knows by its name what an identifier is.
+const IGNORED_PARAMETERS: &[&str] = &["includePaymentData", "isExtCustId"];
+
+/// Reads the query of `GET /api/customers/subscription-status`: the external identifier under either of its names. One
+/// that no customer can have is not found.
+pub(super) fn read_whose_status(request: &HttpRequest) -> Result<ExternalId, Failure> {
+    let [user_id, external_customer_id] = query::texts(request, EXTERNAL_ID_NAMES, IGNORED_PARAMETERS)?;
+    let text = either(user_id, external_customer_id)?.ok_or_else(|| {
+        let detail = "is required".to_owned();
+        Fault { place: Place::Parameter(EXTERNAL_ID_NAMES[1]), code: "required", detail }
+    })?;
+    ExternalId::parse(text).map_err(|_| Failure::NotFound)
+}
+
+/// The names of the external identifier: that of the vendor's page, and that of its later documentation.
+const EXTERNAL_ID_NAMES: [&str; 2] = ["userId", "externalCustomerId"];
+
+/// What two names of one parameter say, unless they disagree.
+fn either(first: Option<String>, second: Option<String>) -> Result<Option<String>, Fault> {
+    match (first, second) {
+        (Some(first), Some(second)) if first != second => Err(disagreement(Place::Parameter(EXTERNAL_ID_NAMES[1]))),
+        (first, second) => Ok(first.or(second)),
+    }
+}
+
+fn disagreement(place: Place) -> Fault {
+    Fault { place, code: "disagreement", detail: "must be the same as userId".to_owned() }
 }
 
 /// Reads the body of `POST /api/customers`.
 pub(super) fn read_registration(tenant: Tenant, body: Json) -> Result<Registration, Failure> {
     let mut fields = Fields::of_body(body)?;
     let edit = read_customer(&mut fields);
-    if !matches!(edit.email, Edit::Set(_)) {
+    let may_lack_email = fields.flag("dangerouslyAllowCustomerWithoutEmail");
+    if !may_lack_email && !matches!(edit.email, Edit::Set(_)) {
         fields.require("email");
     }
     Ok(Registration::new(tenant, fields.finish(edit)?)?)
@@ -108,7 +181,7 @@ fn read_customer(fields: &mut Fields) -> CustomerEdit {
     CustomerEdit {
         email: fields.text("email", |text| Email::parse(&text)),
         email_use,
-        external_id: fields.text("userId", ExternalId::parse),
+        external_id: read_external_id(fields),
         name: fields.text("name", Name::parse),
         address: AddressEdit {
             line1: fields.text("billingAddressLine1", AddressPart::parse),
@@ -120,5 +193,19 @@ fn read_customer(fields: &mut Fields) -> CustomerEdit {
         },
         tax_id: fields.text("taxId", TaxId::parse),
         ..CustomerEdit::default()
+    }
+}
+
+/// Reads the external identifier under either of its names.
+fn read_external_id(fields: &mut Fields) -> Edit<ExternalId> {
+    let [first, second] = EXTERNAL_ID_NAMES.map(|name| fields.text(name, ExternalId::parse));
+    match (first, second) {
+        (only, Edit::Keep) | (Edit::Keep, only) => only,
+        (first, second) => {
+            if first != second {
+                fields.refuse(EXTERNAL_ID_NAMES[1], disagreement);
+            }
+            first
+        }
     }
 }

@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, ResponseError};
 use roster_application::json::JsonError;
 use serde::Serialize;
 
-use crate::failure::{BodyFailure, Conflict, Failure, Fault, Faults};
+use crate::failure::{BodyFailure, Conflict, Failure, Fault, Faults, Place};
 use crate::respond;
 
 /// What a request does; the vendor's messages depend on it.
@@ -137,8 +137,16 @@ fn body(failure: &BodyFailure) -> HttpResponse {
 /// The vendor's message for an e-mail address that is missing, `null` or empty; the faults in `details` unless that
 /// is the only one.
 fn invalid(faults: &Faults) -> HttpResponse {
-    let no_email = |fault: &Fault| fault.place.to_string() == "email" && matches!(fault.code, "required" | "empty");
-    let message = if faults.listed().iter().any(no_email) { "Email is required" } else { "Invalid customer data" };
+    let no_email = |fault: &Fault| {
+        matches!(fault.code, "required" | "empty")
+            && matches!(&fault.place, Place::Body(at) if at.to_string() == "/email")
+    };
+    let in_query = |fault: &Fault| !matches!(fault.place, Place::Body(_));
+    let message = match faults.listed() {
+        faults if faults.iter().any(no_email) => "Email is required",
+        faults if faults.iter().any(in_query) => "Invalid query parameters",
+        _ => "Invalid customer data",
+    };
     let details = match faults.listed() {
         [only] if no_email(only) => Vec::new(),
         faults => faults.iter().map(Detail::from).collect(),

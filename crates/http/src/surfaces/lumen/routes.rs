@@ -8,7 +8,7 @@ use roster_application::Page;
 use roster_application::ports::{CustomerKey, CustomerRef};
 use roster_domain::{Customer, CustomerId, Tenant};
 
-use super::dto::{self, CustomerView, Envelope, Success};
+use super::dto::{self, CustomerView, Envelope, StatusView, Success};
 use super::error::{Error, Operation, answer};
 use crate::failure::Failure;
 use crate::openapi;
@@ -23,6 +23,7 @@ pub(crate) fn surface() -> Surface {
     Surface::new("/api/v1", answer)
         .also_under("/api")
         .resource("/customers", vec![get(list), post(create)])
+        .resource("/customers/subscription-status", vec![get(show_subscription_status)])
         .resource("/customers/{id}", vec![get(show), post(update), delete(remove)])
         .resource("/openapi.json", vec![openapi::show(super::OPENAPI)])
 }
@@ -45,6 +46,19 @@ async fn show(request: HttpRequest) -> Result<HttpResponse, Error> {
     };
     let customer = show.await.map_err(Operation::Read.failed())?;
     Ok(enveloped(StatusCode::OK, &customer))
+}
+
+/// Whether the customer with an external identifier has an active subscription.
+async fn show_subscription_status(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let show = async {
+        let caller = Caller::<ReadCustomers>::of(&request).await?;
+        let external_id = CustomerRef::ExternalId(dto::read_whose_status(&request)?);
+        let customer = caller.find_customer(CustomerKey { tenant: caller.tenant(), customer: external_id }).await?;
+        let subscription = caller.current_subscription(customer.id()).await?;
+        Ok((customer, subscription))
+    };
+    let (customer, subscription) = show.await.map_err(Operation::Read.failed())?;
+    Ok(json(StatusCode::OK, &StatusView::of(&customer, subscription.as_ref())))
 }
 
 async fn update(request: HttpRequest) -> Result<HttpResponse, Error> {
