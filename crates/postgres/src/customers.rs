@@ -1,12 +1,14 @@
 //! Reading customers; `writes.rs` writes them.
 
-use diesel::dsl::auto_type;
+use std::cmp::Reverse;
+
+use diesel::dsl::{auto_type, not};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{self, Array, BigInt, Text};
 use roster_application::ports::{
-    CustomerKey, CustomerQuery, CustomerRef, CustomerRepository, CustomerState, StoreError, Write, Written,
+    CustomerKey, CustomerQuery, CustomerRef, CustomerRepository, CustomerState, EmailQuery, StoreError, Write, Written,
 };
 use roster_domain::{Customer, CustomerId, Tenant};
 use uuid::Uuid;
@@ -42,6 +44,10 @@ impl CustomerRepository for PostgresUnitOfWork<'_> {
             rows.into_iter().map(|row| Customer::try_from(row).map_err(Fault::Store)).collect()
         })
     }
+
+    fn list_with_email(&mut self, query: &EmailQuery) -> Result<Vec<Customer>, StoreError> {
+        self.run(|connection| load_with_email(connection, query))
+    }
 }
 
 /// Each combination of state and beginning is a statement of its own, which diesel keeps prepared.
@@ -66,6 +72,26 @@ fn load_page(connection: &mut PgConnection, query: &CustomerQuery) -> QueryResul
             CustomerState::Any => page().filter(before).load(connection),
         },
     }
+}
+
+/// Two look-ups: those that have the address exclusively, at most one, and those that share it are in an index each.
+fn load_with_email(connection: &mut PgConnection, query: &EmailQuery) -> Result<Vec<Customer>, Fault> {
+    let holders = || live(query.tenant).filter(customers::email_key.eq(query.email_key.as_str()));
+    let shared =
+        || holders().filter(not(customers::email_exclusive)).order(customers::id.desc()).limit(limit(query.limit));
+    let mut rows: Vec<CustomerRow> = match query.before {
+        None => shared().load(connection)?,
+        Some(before) => shared().filter(customers::id.lt(before.uuid())).load(connection)?,
+    };
+    rows.extend(holders().filter(customers::email_exclusive).load::<CustomerRow>(connection)?);
+    let found = rows.into_iter().map(Customer::try_from).collect::<Result<Vec<_>, _>>()?;
+    let is_before = |customer: &Customer| query.before.is_none_or(|before| customer.id() < before);
+    let mut found: Vec<_> = found.into_iter().filter(is_before).collect();
+    found.sort_unstable_by_key(|customer| Reverse(customer.id()));
+    // Between the two statements a customer may have given the address up and taken it again, in the other way.
+    found.dedup_by_key(|customer| customer.id());
+    found.truncate(query.limit);
+    Ok(found)
 }
 
 /// The live customers of `tenant`.

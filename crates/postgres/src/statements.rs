@@ -13,8 +13,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use roster_application::Digest;
 use roster_application::ports::{
-    CustomerKey, CustomerQuery, CustomerRef, CustomerState, Store as _, StoreError, SubscriptionKey, SubscriptionWrite,
-    UnitOfWork, Write, Written,
+    CustomerKey, CustomerQuery, CustomerRef, CustomerState, EmailQuery, Store as _, StoreError, SubscriptionKey,
+    SubscriptionWrite, UnitOfWork, Write, Written,
 };
 use roster_domain::{
     Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, ExternalId, Merchant, MerchantId,
@@ -45,7 +45,7 @@ fn now() -> Timestamp {
 /// Something that is done to customers that are stored.
 type Operation = fn(&mut dyn UnitOfWork, &[Customer]) -> Result<(), StoreError>;
 
-const OPERATIONS: [(&str, Operation); 14] = [
+const OPERATIONS: [(&str, Operation); 15] = [
     ("create again", |uow, customers| {
         let writes: Vec<Write> = customers.iter().cloned().map(Write::create).collect();
         uow.customers().write(&writes).map(drop)
@@ -87,6 +87,15 @@ const OPERATIONS: [(&str, Operation); 14] = [
     }),
     ("list the newest", |uow, customers| list(uow, None, customers.len())),
     ("list those before", |uow, customers| list(uow, customers.last().map(Customer::id), customers.len())),
+    ("list those with an address", |uow, customers| {
+        for customer in customers {
+            for before in [None, Some(customer.id())] {
+                let email_key = customer.email_key().expect("all have one").to_owned();
+                uow.customers().list_with_email(&EmailQuery { tenant: TENANT, email_key, before, limit: 2 })?;
+            }
+        }
+        Ok(())
+    }),
     ("current subscriptions", |uow, customers| {
         let ids: Vec<(Tenant, CustomerId)> = customers.iter().map(|customer| (TENANT, customer.id())).collect();
         uow.subscriptions().current(&ids).map(drop)

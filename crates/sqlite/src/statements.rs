@@ -6,8 +6,8 @@ use diesel::connection::InstrumentationEvent;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use roster_application::ports::{
-    ApiKeyUse, CustomerKey, CustomerQuery, CustomerRef, CustomerState, StoreError, SubscriptionCursor, SubscriptionKey,
-    SubscriptionWrite, UnitOfWork, Verdict, Write, Written,
+    ApiKeyUse, CustomerKey, CustomerQuery, CustomerRef, CustomerState, EmailQuery, StoreError, SubscriptionCursor,
+    SubscriptionKey, SubscriptionWrite, UnitOfWork, Verdict, Write, Written,
 };
 use roster_application::{ApiKey, Digest, Scopes};
 use roster_domain::{
@@ -185,6 +185,10 @@ fn call_other_customers(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreEr
         for before in [None, Some(customer().id())] {
             unit_of_work.customers().list(&CustomerQuery { tenant: tenant(), state, before, offset: 0, limit: 10 })?;
         }
+    }
+    for before in [None, Some(customer().id())] {
+        let email_key = "ada@example.com".to_owned();
+        unit_of_work.customers().list_with_email(&EmailQuery { tenant: tenant(), email_key, before, limit: 10 })?;
     }
     Ok(())
 }

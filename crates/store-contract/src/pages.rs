@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use roster_application::ports::{CustomerQuery, CustomerState, Store, Written};
+use roster_application::ports::{CustomerQuery, CustomerState, EmailQuery, Store, Written};
 use roster_domain::{Customer, CustomerId, Tenant};
 
 use crate::actions::{change, create, delete, ids, insert, list, list_by, list_in, new_tenant, start, walk};
-use crate::samples::{archived, deleted, other_environment, renamed};
+use crate::samples::{archived, deleted, email, other_environment, renamed};
 
 pub fn a_list_is_newest_first(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
@@ -185,6 +185,34 @@ pub fn a_walk_in_any_state_continues_after_a_customer_deleted_meanwhile(store: &
     assert_eq!(page(CustomerState::Deleted, &customers[3]), [deleted(third)]);
     assert_eq!(page(CustomerState::Deleted, third), []);
     assert_eq!(page(CustomerState::Any, &customers[3]), [deleted(third), second.clone(), first.clone()]);
+}
+
+pub fn the_customers_with_an_address_are_listed_page_by_page(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let other = other_environment(tenant);
+    let shared = |address: &str| samples.customer(tenant).email(address).shared().build();
+    let exclusive = |address: &str| samples.customer(tenant).email(address).build();
+    let customers =
+        [shared("ada@example.com"), exclusive("Ada@Example.com"), shared("ADA@example.com"), shared("ada@example.com")];
+    // An exclusive address may be shared later, and not the other way round.
+    create(store, &[&customers[1]]);
+    create(store, &[&customers[0], &customers[2], &customers[3]]);
+    create(store, &[&samples.customer(tenant).email("eda@example.com").build(), &samples.customer(tenant).build()]);
+    create(store, &[&samples.customer(other).email("ada@example.com").build()]);
+    let with_email = |address: &str, before: Option<CustomerId>, limit: usize| {
+        let email_key = email(address).key().to_owned();
+        let query = EmailQuery { tenant, email_key, before, limit };
+        store.direct(|uow| uow.customers().list_with_email(&query)).expect("a page")
+    };
+    let newest_first: Vec<_> = customers.iter().rev().cloned().collect();
+    for limit in [1, 2, 3, 4, 5] {
+        let page = |last: Option<&Customer>| with_email("aDa@example.com", last.map(Customer::id), limit);
+        assert_eq!(walk(limit, page), newest_first, "limit {limit}");
+    }
+    assert_eq!(with_email("none@example.com", None, 10), []);
+    delete(store, &customers[1]);
+    delete(store, &customers[3]);
+    assert_eq!(ids(&with_email("ada@example.com", None, 10)), [customers[2].id(), customers[0].id()]);
 }
 
 /// The ids of the whole list, page by page.

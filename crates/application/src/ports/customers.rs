@@ -67,6 +67,19 @@ pub struct CustomerQuery {
     pub limit: usize,
 }
 
+/// A page of the live customers of one tenant that have one e-mail address, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmailQuery {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// The key by which addresses are compared.
+    pub email_key: String,
+    /// Only customers registered before this one, which need not exist any more.
+    pub before: Option<CustomerId>,
+    /// The most customers of the page, at least one.
+    pub limit: usize,
+}
+
 /// One change of one customer, and all that commits with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {
@@ -305,4 +318,10 @@ pub trait CustomerRepository {
     /// # Errors
     /// [`StoreError`]
     fn list(&mut self, query: &CustomerQuery) -> Result<Vec<Customer>, StoreError>;
+
+    /// A page of the customers that have an e-mail address, exclusively or shared, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn list_with_email(&mut self, query: &EmailQuery) -> Result<Vec<Customer>, StoreError>;
 }

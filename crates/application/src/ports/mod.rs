@@ -14,8 +14,8 @@ mod tokens;
 pub use api_keys::{ApiKeyRepository, ApiKeyUse, USE_INTERVAL};
 pub use clock::Clock;
 pub use customers::{
-    Claims, CustomerKey, CustomerQuery, CustomerRef, CustomerRepository, CustomerState, Identifier, Origins,
-    SubscriptionWrite, Taken, Write, Written,
+    Claims, CustomerKey, CustomerQuery, CustomerRef, CustomerRepository, CustomerState, EmailQuery, Identifier,
+    Origins, SubscriptionWrite, Taken, Write, Written,
 };
 pub use entropy::{Entropy, EntropyError};
 pub use ids::Ids;

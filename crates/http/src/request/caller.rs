@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use actix_web::{HttpMessage as _, HttpRequest, web};
 use roster_application::ports::{
-    CustomerKey, CustomerQuery, CustomerState, StoreError, SubscriptionCursor, SubscriptionWrite, Write,
+    CustomerKey, CustomerQuery, CustomerState, EmailQuery, StoreError, SubscriptionCursor, SubscriptionWrite, Write,
 };
 use roster_application::{
     ApiKey, ApiKeyOrder, CreatedApiKey, CustomerChange, CustomerCommand, CustomerDeletion, Grant, Page, PageSize,
     Principal, Registration, Roster, Scope, SubscriptionReport,
 };
-use roster_domain::{ApiKeyId, Customer, CustomerEdit, CustomerId, EmailUse, Subscription, Tenant};
+use roster_domain::{ApiKeyId, Customer, CustomerEdit, CustomerId, Email, EmailUse, Subscription, Tenant};
 use roster_executor::Handle;
 
 use crate::failure::Failure;
@@ -127,6 +127,18 @@ impl Caller<ReadCustomers> {
     ) -> Result<T, Failure> {
         let query = CustomerQuery { tenant: self.tenant(), state, before, offset, limit };
         Ok(self.handle.read(move |roster| roster.list_customers(&query).map(write)).await??)
+    }
+
+    /// The same, of the customers with an e-mail address.
+    pub(crate) async fn list_customers_with_email<T: Send + 'static>(
+        &self,
+        email: &Email,
+        before: Option<CustomerId>,
+        limit: usize,
+        write: impl FnOnce(Page<Customer>) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let query = EmailQuery { tenant: self.tenant(), email_key: email.key().to_owned(), before, limit };
+        Ok(self.handle.read(move |roster| roster.list_customers_with_email(&query).map(write)).await??)
     }
 
     /// The same, each customer with its active subscription that started last.

@@ -16,6 +16,8 @@ on_both_databases! {
     fields_of_other_services_are_ignored,
     a_malformed_id_is_400,
     the_list_has_every_live_customer,
+    the_list_has_the_customers_that_its_parameters_name,
+    a_parameter_of_the_list_that_is_unknown_or_contradictory_is_400,
     both_names_of_the_external_id_are_read_and_shown,
     both_prefixes_of_an_id_are_read,
     a_customer_may_be_created_without_an_address_if_that_is_allowed,
@@ -149,6 +151,59 @@ fn the_list_has_every_live_customer(database: Database) {
     let mut seen: Vec<_> = customers.iter().map(|customer| customer["email"].as_str().expect("an e-mail")).collect();
     seen.sort_unstable();
     assert_eq!(seen, emails);
+}
+
+fn the_list_has_the_customers_that_its_parameters_name(database: Database) {
+    let app = App::start(database);
+    let shared = |email: &str, id: &str| {
+        let body = json!({"email": email, "userId": id, "dangerouslyAllowSameEmailForDifferentCustomers": true});
+        app.lumen().post("/customers", body).expect(201).json()["customer"].clone()
+    };
+    let ada = shared("ada@example.com", "a/b:c%20ü");
+    let also_ada = shared("ADA@Example.com", "con+1");
+    let eda = shared("eda+1@example.com", "eda");
+    let gone = shared("ada@example.com", "gone");
+    app.lumen().delete(&format!("/customers/{}", gone["id"].as_str().expect("an id"))).is(200);
+    let theirs = app.lumen().with_key(&app.tenants().theirs.live);
+    theirs.post("/customers", json!({"email": "ada@example.com", "userId": "theirs"})).is(201);
+    for (query, expected) in [
+        ("", vec![&eda, &also_ada, &ada]),
+        ("includePaymentData=true&isExtCustId=true", vec![&eda, &also_ada, &ada]),
+        ("email=ada@example.com", vec![&also_ada, &ada]),
+        ("email=%20Ada%40EXAMPLE.com", vec![&also_ada, &ada]),
+        ("email=eda%2B1@example.com", vec![&eda]),
+        ("userId=con%2B1", vec![&also_ada]),
+        ("externalCustomerId=a%2Fb:c%2520%C3%BC", vec![&ada]),
+        ("externalCustomerId=eda&userId=eda&email=eda%2B1@example.com", vec![&eda]),
+        ("externalCustomerId=eda&email=ada@example.com", vec![]),
+        ("userId=theirs", vec![]),
+        ("userId=gone", vec![]),
+        ("userId=", vec![]),
+        ("userId=con_live_1", vec![]),
+        ("email=", vec![]),
+        ("email=none@example.com", vec![]),
+        ("email=ada", vec![]),
+    ] {
+        let listed = app.lumen().under("/api/v1").get(&format!("/customers?{query}")).expect(200).json();
+        assert_eq!(listed, json!({"customers": expected}), "{query}");
+    }
+}
+
+fn a_parameter_of_the_list_that_is_unknown_or_contradictory_is_400(database: Database) {
+    let app = App::start(database);
+    app.lumen().post("/customers", json!({"email": "ada@example.com", "userId": "ada"})).is(201);
+    for (query, named) in [
+        ("limit=1", "limit"),
+        ("name=Ada", "name"),
+        ("Email=ada@example.com", "Email"),
+        ("email=ada@example.com&email=eda@example.com", "email"),
+        ("userId=ada&externalCustomerId=eda", "externalCustomerId"),
+    ] {
+        let response = app.lumen().get(&format!("/customers?{query}"));
+        assert_error(Surface::Lumen, &response, 400);
+        assert_eq!(response.text_at("/error"), "Invalid query parameters", "{query}");
+        assert_eq!(response.text_at("/details/0/field"), named, "{query}");
+    }
 }
 
 fn both_names_of_the_external_id_are_read_and_shown(database: Database) {

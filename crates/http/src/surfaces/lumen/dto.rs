@@ -124,6 +124,32 @@ impl<'a> StatusView<'a> {
 /// knows by its name what an identifier is.
 const IGNORED_PARAMETERS: &[&str] = &["includePaymentData", "isExtCustId"];
 
+/// The customers that a query asks for.
+pub(super) enum Wanted {
+    /// All of them.
+    All,
+    /// Those with an e-mail address.
+    WithEmail(Email),
+    /// The one with an external identifier, if it has the address, too.
+    WithExternalId(ExternalId, Option<Email>),
+    /// None: no customer can have what is asked for.
+    None,
+}
+
+/// Reads the query of `GET /api/customers`.
+pub(super) fn read_wanted(request: &HttpRequest) -> Result<Wanted, Failure> {
+    let names = [EXTERNAL_ID_NAMES[0], EXTERNAL_ID_NAMES[1], "email"];
+    let [user_id, external_customer_id, email] = query::texts(request, names, IGNORED_PARAMETERS)?;
+    let external_id = either(user_id, external_customer_id)?.map(ExternalId::parse);
+    Ok(match (external_id, email.map(|email| Email::parse(&email))) {
+        (None, None) => Wanted::All,
+        (None, Some(Ok(email))) => Wanted::WithEmail(email),
+        (Some(Ok(id)), None) => Wanted::WithExternalId(id, None),
+        (Some(Ok(id)), Some(Ok(email))) => Wanted::WithExternalId(id, Some(email)),
+        (Some(Err(_)), _) | (_, Some(Err(_))) => Wanted::None,
+    })
+}
+
 /// Reads the query of `GET /api/customers/subscription-status`: the external identifier under either of its names. One
 /// that no customer can have is not found.
 pub(super) fn read_whose_status(request: &HttpRequest) -> Result<ExternalId, Failure> {
