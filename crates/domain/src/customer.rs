@@ -2,8 +2,8 @@
 
 use crate::metadata::MetadataError;
 use crate::{
-    Address, AddressEdit, CustomerId, Edit, Email, ExternalId, Metadata, MetadataEdit, Name, Phone, Rule, TaxId,
-    Tenant, Timestamp,
+    Address, AddressEdit, CustomerId, Details, DetailsEdit, Edit, Email, ExternalId, Metadata, MetadataEdit, Name,
+    Phone, Rule, TaxId, Tenant, Timestamp,
 };
 
 /// Whether other customers may have a customer's e-mail address.
@@ -74,6 +74,8 @@ pub struct Profile {
     pub address: Address,
     /// Their tax identification number.
     pub tax_id: Option<TaxId>,
+    /// What their bills and messages to them depend on.
+    pub details: Details,
     /// Data of the merchant, in any structure.
     pub metadata: Metadata,
 }
@@ -122,6 +124,8 @@ pub struct CustomerEdit {
     pub address: AddressEdit,
     /// The tax identification number.
     pub tax_id: Edit<TaxId>,
+    /// The details, one by one.
+    pub details: DetailsEdit,
     /// The metadata.
     pub metadata: MetadataEdit,
     /// The new status; `None` leaves it as it is.
@@ -146,6 +150,7 @@ impl CustomerEdit {
         self.phone.apply(&mut profile.phone);
         self.address.apply(&mut profile.address);
         self.tax_id.apply(&mut profile.tax_id);
+        self.details.apply(&mut profile.details);
         self.metadata.apply(&mut profile.metadata)
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use roster_application::json;
 use roster_application::ports::{CustomerState, Store, Written};
 use roster_domain::{
-    Address, AddressPart, Country, Customer, CustomerId, CustomerParts, EmailUse, Json, Metadata, Object, Phone,
-    PostalCode, Profile, TaxId, Tenant, Timestamp,
+    Address, AddressPart, BusinessName, Country, Currency, Customer, CustomerId, CustomerParts, Details, EmailUse,
+    Json, Locale, Metadata, Object, Phone, PostalCode, Profile, TaxExemption, TaxId, Tenant, TimeZone, Timestamp,
 };
 
 use crate::actions::{
@@ -91,6 +91,13 @@ pub fn the_longest_values_come_back(store: &Arc<dyn Store>) {
             country: Country::parse("DE").ok(),
         },
         tax_id: TaxId::parse("😀".repeat(TaxId::MAX)).ok(),
+        details: Details {
+            business_name: BusinessName::parse("😀".repeat(BusinessName::MAX)).ok(),
+            tax_exempt: Some(TaxExemption::Reverse),
+            locale: Locale::parse(&format!("en-x-{}", ["abcdefgh"; 6].join("-"))).ok(),
+            timezone: TimeZone::parse("America/Argentina/ComodRivadavia").ok(),
+            currency: Currency::parse("ZWG").ok(),
+        },
         metadata: metadata(&format!(r#"{{"k":"{}"}}"#, "x".repeat(Metadata::MAX_BYTES - r#"{"k":""}"#.len()))),
     };
     assert_comes_back(store, &of_parts(&samples, tenant, profile));
@@ -281,6 +288,13 @@ fn full_profile() -> Profile {
             country: Country::parse("SE").ok(),
         },
         tax_id: TaxId::parse("tax id").ok(),
+        details: Details {
+            business_name: BusinessName::parse("business name").ok(),
+            tax_exempt: Some(TaxExemption::Exempt),
+            locale: Locale::parse("sv-SE").ok(),
+            timezone: TimeZone::parse("Europe/Stockholm").ok(),
+            currency: Currency::parse("SEK").ok(),
+        },
         metadata: metadata(r#"{"plan":"gold","seats":[1,2,{"n":null}]}"#),
     }
 }
@@ -308,6 +322,11 @@ fn profile_of_texts(text: &str) -> Profile {
             country: None,
         },
         tax_id: Some(TaxId::parse(text.chars().take(TaxId::MAX).collect::<String>()).expect("a tax id")),
+        details: Details {
+            business_name: Some(BusinessName::parse(text).expect("a name")),
+            tax_exempt: Some(TaxExemption::None),
+            ..Details::default()
+        },
         ..Profile::default()
     }
 }

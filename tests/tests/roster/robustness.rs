@@ -31,8 +31,21 @@ const WRITERS: &[Writer] = &[
     writer(Surface::Lava, "PATCH", "/customers/{id}", LAVA),
 ];
 
-const NATIVE: &[&str] =
-    &["email", "name", "external_id", "phone", "billing_address", "tax_id", "metadata", "allow_duplicate_email"];
+const NATIVE: &[&str] = &[
+    "email",
+    "name",
+    "external_id",
+    "phone",
+    "billing_address",
+    "tax_id",
+    "business_name",
+    "tax_exempt",
+    "locale",
+    "timezone",
+    "currency",
+    "metadata",
+    "allow_duplicate_email",
+];
 const NATIVE_CHANGE: &[&str] = &[
     "email",
     "name",
@@ -40,6 +53,11 @@ const NATIVE_CHANGE: &[&str] = &[
     "phone",
     "billing_address",
     "tax_id",
+    "business_name",
+    "tax_exempt",
+    "locale",
+    "timezone",
+    "currency",
     "metadata",
     "allow_duplicate_email",
     "status",
@@ -56,6 +74,14 @@ const LUMEN: &[&str] = &[
     "billingPostalCode",
     "billingCountry",
     "taxId",
+    "phoneNumber",
+    "billingStateProvince",
+    "businessName",
+    "taxExempt",
+    "preferredLanguage",
+    "timezone",
+    "preferredCurrency",
+    "metadata",
     "dangerouslyAllowSameEmailForDifferentCustomers",
     "dangerouslyAllowCustomerWithoutEmail",
 ];
@@ -80,7 +106,11 @@ impl Writer {
         for field in self.fields {
             body[*field] = match *field {
                 "email" => json!("Xanthippe@example.com"),
-                "phone" => json!(PHONE),
+                "phone" | "phoneNumber" => json!(PHONE),
+                "tax_exempt" | "taxExempt" => json!("reverse"),
+                "locale" | "preferredLanguage" => json!("el-GR"),
+                "timezone" => json!("Europe/Athens"),
+                "currency" | "preferredCurrency" => json!("EUR"),
                 "status" => json!("active"),
                 "started_at" | "cancelled_at" => json!("2025-01-15T12:00:00Z"),
                 "billingCountry" => json!("GR"),

@@ -97,7 +97,8 @@ fn billing_io_creates_a_customer(database: Database) {
         201,
         concat!(
             r#"{"id":"cus_<id>","customer_id":"cus_<id>","org_id":"org_<id>","environment":"live","status":"active","email":"user@example.com","name":"Jane Doe","#,
-            r#""external_id":"usr_12345","phone":null,"billing_address":null,"tax_id":null,"metadata":{},"#,
+            r#""external_id":"usr_12345","phone":null,"billing_address":null,"tax_id":null,"#,
+            r#""business_name":null,"tax_exempt":null,"locale":null,"timezone":null,"currency":null,"metadata":{},"#,
             r#""created_at":"<time>","updated_at":"<time>"}"#,
         ),
     );
@@ -115,6 +116,7 @@ fn billing_io_creates_a_customer_with_metadata(database: Database) {
         concat!(
             r#"{"id":"cus_<id>","customer_id":"cus_<id>","org_id":"org_<id>","environment":"sandbox","status":"active","email":"alice@example.com","#,
             r#""name":"Alice Johnson","external_id":"usr_12345","phone":null,"billing_address":null,"tax_id":null,"#,
+            r#""business_name":null,"tax_exempt":null,"locale":null,"timezone":null,"currency":null,"#,
             r#""metadata":{"plan":"pro"},"created_at":"<time>","updated_at":"<time>"}"#,
         ),
     );
@@ -232,7 +234,11 @@ fn bodyless(caller: &Caller, method: &str, path: &str) -> Response {
 /// Asserts that the response is a customer as the vendor's page shows it, and that other fields come after those.
 fn assert_shown(response: &Response, status: u16, body: &str) {
     let user_id = body.split_once(r#""userId":""#).and_then(|(_, rest)| rest.split('"').next()).expect("a user id");
-    let end = format!(r#""deletedAt":null,"externalCustomerId":"{user_id}"}}"#);
+    let more = concat!(
+        r#""phoneNumber":null,"billingStateProvince":null,"businessName":null,"taxExempt":null,"#,
+        r#""preferredLanguage":null,"timezone":null,"preferredCurrency":null,"metadata":{}"#,
+    );
+    let end = format!(r#""deletedAt":null,"externalCustomerId":"{user_id}",{more}}}"#);
     assert_answer(response, status, &body.replace(r#""deletedAt":null}"#, &end));
 }
 

@@ -1,6 +1,7 @@
 use roster_domain::{
-    Address, AddressPart, Country, Customer, CustomerId, CustomerParts, Email, EmailUse, Environment, ExternalId,
-    MerchantId, Metadata, Name, Phone, PostalCode, Profile, TaxId, Tenant, Timestamp,
+    Address, AddressPart, BusinessName, Country, Currency, Customer, CustomerId, CustomerParts, Details, Email,
+    EmailUse, Environment, ExternalId, Locale, MerchantId, Metadata, Name, Phone, PostalCode, Profile, TaxExemption,
+    TaxId, Tenant, TimeZone, Timestamp,
 };
 use uuid::Uuid;
 
@@ -26,6 +27,11 @@ pub struct CustomerRecord {
     pub address_postal_code: Option<String>,
     pub address_country: Option<String>,
     pub tax_id: Option<String>,
+    pub business_name: Option<String>,
+    pub tax_exempt: Option<String>,
+    pub locale: Option<String>,
+    pub timezone: Option<String>,
+    pub currency: Option<String>,
     /// Compact JSON.
     pub metadata: String,
     pub version: i64,
@@ -43,7 +49,8 @@ impl From<&Customer> for CustomerRecord {
     fn from(customer: &Customer) -> Self {
         let CustomerParts { tenant, id, profile, email_use, version, created_at, updated_at, deleted_at, archived_at } =
             customer.parts();
-        let Profile { email, external_id, name, phone, address, tax_id, metadata } = profile;
+        let Profile { email, external_id, name, phone, address, tax_id, details, metadata } = profile;
+        let Details { business_name, tax_exempt, locale, timezone, currency } = details;
         let part = |part: &Option<AddressPart>| part.as_ref().map(|part| part.as_str().to_owned());
         Self {
             merchant_id: tenant.merchant.uuid(),
@@ -62,6 +69,11 @@ impl From<&Customer> for CustomerRecord {
             address_postal_code: address.postal_code.as_ref().map(|code| code.as_str().to_owned()),
             address_country: address.country.as_ref().map(|country| country.as_str().to_owned()),
             tax_id: tax_id.as_ref().map(|id| id.as_str().to_owned()),
+            business_name: business_name.as_ref().map(|name| name.as_str().to_owned()),
+            tax_exempt: tax_exempt.map(|exemption| exemption.as_str().to_owned()),
+            locale: locale.as_ref().map(|locale| locale.as_str().to_owned()),
+            timezone: timezone.as_ref().map(|zone| zone.as_str().to_owned()),
+            currency: currency.as_ref().map(|currency| currency.as_str().to_owned()),
             metadata: metadata.as_str().to_owned(),
             version: *version,
             created_at: created_at.as_millis(),
@@ -87,6 +99,7 @@ impl TryFrom<CustomerRecord> for Customer {
             (Some(_), None) | (None, Some(_)) => return Err(corrupt("email_key")),
         };
         let country = |code: String| Country::restore(&code).ok_or_else(|| corrupt("address_country"));
+        let tax_exempt = |name: String| TaxExemption::parse(&name).map_err(|_| corrupt("tax_exempt"));
         let profile = Profile {
             email,
             external_id: record.external_id.map(ExternalId::restore),
@@ -101,6 +114,13 @@ impl TryFrom<CustomerRecord> for Customer {
                 country: record.address_country.map(country).transpose()?,
             },
             tax_id: record.tax_id.map(TaxId::restore),
+            details: Details {
+                business_name: record.business_name.map(BusinessName::restore),
+                tax_exempt: record.tax_exempt.map(tax_exempt).transpose()?,
+                locale: record.locale.map(Locale::restore),
+                timezone: record.timezone.map(TimeZone::restore),
+                currency: record.currency.map(Currency::restore),
+            },
             metadata: Metadata::restore(record.metadata),
         };
         Ok(Self::restore(CustomerParts {

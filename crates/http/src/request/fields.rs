@@ -38,6 +38,25 @@ impl Fields {
         }
     }
 
+    /// A field that is a text, parsed by `parse`, or `true` or `false`, for which `of_flag` has the value.
+    pub(crate) fn text_or_flag<T, E: Rule>(
+        &mut self,
+        key: &str,
+        parse: impl FnOnce(String) -> Result<T, E>,
+        of_flag: impl FnOnce(bool) -> T,
+    ) -> Edit<T> {
+        match self.object.take(key) {
+            None => Edit::Keep,
+            Some(Json::Null) => Edit::Clear,
+            Some(Json::Bool(flag)) => Edit::Set(of_flag(flag)),
+            Some(Json::String(text)) => match parse(text) {
+                Ok(value) => Edit::Set(value),
+                Err(rule) => self.broken(key, &rule),
+            },
+            Some(_) => self.mistyped(key, "true, false or a string"),
+        }
+    }
+
     /// An object field, parsed by `parse`.
     pub(crate) fn object<T, E: Rule>(&mut self, key: &str, parse: impl FnOnce(Object) -> Result<T, E>) -> Edit<T> {
         match self.object.take(key) {

@@ -17,8 +17,9 @@ use roster_application::json::{JsonError, MAX_LEVELS, Pointer};
 use roster_application::ports::Taken;
 use roster_application::{ApiKeyOrder, MAX_OVERLAP, PageSize, Roster, Scope, Scopes};
 use roster_domain::{
-    AddressPart, ApiKeyId, Country, Customer, CustomerId, Email, EmailUse, Environment, ExternalId, MerchantId,
-    MerchantName, Metadata, Name, PlanId, PostalCode, Profile, SubscriptionId, TaxId, Tenant, Timestamp,
+    AddressPart, ApiKeyId, BusinessName, Country, Customer, CustomerId, Email, EmailUse, Environment, ExternalId,
+    Locale, MerchantId, MerchantName, Metadata, Name, PlanId, PostalCode, Profile, SubscriptionId, TaxExemption, TaxId,
+    Tenant, Timestamp,
 };
 use roster_executor::{Executor, Reads};
 use roster_memory::{CountingEntropy, CountingIds, FixedClock, MemoryStore};
@@ -250,11 +251,13 @@ fn every_limit_of_a_schema_is_the_enforced_one() {
         ("parameters/Limit/schema/maximum", page),
         ("parameters/Offset/schema/maximum", MAX_OFFSET),
         ("schemas/AddressPart/maxLength", AddressPart::MAX),
+        ("schemas/BusinessName/maxLength", BusinessName::MAX),
         ("schemas/ApiKeyPage/properties/data/maxItems", page),
         ("schemas/Customer/properties/email/maxLength", Email::MAX_BYTES),
         ("schemas/CustomerPage/properties/data/maxItems", page),
         ("schemas/Email/maxLength", Email::MAX_BYTES),
         ("schemas/ExternalId/maxLength", ExternalId::MAX),
+        ("schemas/Locale/maxLength", Locale::MAX),
         ("schemas/InvalidProblem/allOf/1/properties/errors/maxItems", Faults::MAX_LISTED),
         ("schemas/Name/maxLength", Name::MAX),
         ("schemas/PlanId/maxLength", PlanId::MAX),
@@ -266,6 +269,8 @@ fn every_limit_of_a_schema_is_the_enforced_one() {
     ];
     let lumen = [
         ("schemas/AddressPart/maxLength", AddressPart::MAX),
+        ("schemas/BusinessName/maxLength", BusinessName::MAX),
+        ("schemas/Locale/maxLength", Locale::MAX),
         ("schemas/Customer/properties/email/maxLength", Email::MAX_BYTES),
         ("schemas/Email/maxLength", Email::MAX_BYTES),
         ("schemas/InvalidError/properties/details/maxItems", Faults::MAX_LISTED),
@@ -319,7 +324,7 @@ fn every_limit_of_a_description_is_the_enforced_one() {
         ("/components/schemas/Metadata/description", &metadata),
         ("/components/schemas/MetadataFields/description", &metadata),
     ];
-    for (Document { base, json }, own) in documents().iter().zip([&native[..], &[], &native[1..]]) {
+    for (Document { base, json }, own) in documents().iter().zip([&native[..], &native, &native[1..]]) {
         for (place, words) in everywhere.iter().chain(own) {
             let text = json.pointer(place).and_then(Value::as_str).unwrap_or_default();
             assert!(text.contains(words.as_str()), "{base}{place} does not say: {words}");
@@ -373,6 +378,15 @@ fn the_documented_countries_are_the_accepted_ones() {
     for document in &documents()[..2] {
         assert_eq!(document.json["components"]["schemas"]["Country"]["enum"], json!(read), "{}", document.base);
     }
+}
+
+#[test]
+fn the_documented_tax_exemptions_are_the_accepted_ones() {
+    let [native, lumen, _] = documents().map(|document| document.json);
+    let names: Vec<Value> = TaxExemption::ALL.map(|one| json!(one.as_str())).into();
+    let nullable: Vec<Value> = names.iter().cloned().chain([Value::Null]).collect();
+    assert_eq!(native["components"]["schemas"]["TaxExempt"]["enum"], json!(nullable));
+    assert_eq!(lumen["components"]["schemas"]["TaxExemptField"]["anyOf"][1]["enum"], json!(names));
 }
 
 #[test]

@@ -9,6 +9,7 @@ on_both_databases! {
     an_external_id_is_not_empty,
     phone_numbers_are_e_164,
     countries_are_accepted_in_any_case_and_shown_in_upper_case,
+    languages_time_zones_and_currencies_are_real_ones_in_any_case,
     every_surface_accepts_the_same_e_mail_addresses,
     white_space_around_an_e_mail_address_is_removed,
 }
@@ -19,6 +20,7 @@ fn a_text_may_be_as_long_as_its_limit(database: Database) {
         (Surface::Native, "name", 256),
         (Surface::Native, "external_id", 256),
         (Surface::Native, "tax_id", 64),
+        (Surface::Native, "business_name", 256),
         (Surface::Native, "billing_address.line1", 256),
         (Surface::Native, "billing_address.line2", 256),
         (Surface::Native, "billing_address.city", 256),
@@ -28,6 +30,8 @@ fn a_text_may_be_as_long_as_its_limit(database: Database) {
         (Surface::Lumen, "userId", 256),
         (Surface::Lumen, "externalCustomerId", 256),
         (Surface::Lumen, "taxId", 64),
+        (Surface::Lumen, "businessName", 256),
+        (Surface::Lumen, "billingStateProvince", 256),
         (Surface::Lumen, "billingAddressLine1", 256),
         (Surface::Lumen, "billingAddressLine2", 256),
         (Surface::Lumen, "billingCity", 256),
@@ -56,9 +60,9 @@ fn an_external_id_is_not_empty(database: Database) {
 
 fn phone_numbers_are_e_164(database: Database) {
     let app = App::start(database);
-    for surface in [Surface::Native, Surface::Lava] {
+    for (surface, field) in [(Surface::Native, "phone"), (Surface::Lumen, "phoneNumber"), (Surface::Lava, "phone")] {
         for phone in ["+12", "+14155552671", "+123456789012345"] {
-            let created = create(&app, surface, "phone", &json!(phone)).expect(201);
+            let created = create(&app, surface, field, &json!(phone)).expect(201);
             delete(&app, surface, &created);
         }
         for phone in [
@@ -73,7 +77,7 @@ fn phone_numbers_are_e_164(database: Database) {
             "+１２３",
             "+12\u{200b}",
         ] {
-            assert_refused(&create(&app, surface, "phone", &json!(phone)), surface, phone);
+            assert_refused(&create(&app, surface, field, &json!(phone)), surface, phone);
         }
     }
 }
@@ -102,6 +106,34 @@ fn countries_are_accepted_in_any_case_and_shown_in_upper_case(database: Database
                 assert_refused(&response, surface, given);
             } else {
                 assert_eq!(response.clone().expect(201).text_at(pointer), shown);
+                delete(&app, surface, &response);
+            }
+        }
+    }
+}
+
+fn languages_time_zones_and_currencies_are_real_ones_in_any_case(database: Database) {
+    let app = App::start(database);
+    for (native, lumen, given, shown) in [
+        ("locale", "preferredLanguage", "pt-br", "pt-BR"),
+        ("locale", "preferredLanguage", "en", "en"),
+        ("locale", "preferredLanguage", "en_US", ""),
+        ("locale", "preferredLanguage", "english", ""),
+        ("timezone", "timezone", "america/los_angeles", "America/Los_Angeles"),
+        ("timezone", "timezone", "UTC", "UTC"),
+        ("timezone", "timezone", "Europe/Atlantis", ""),
+        ("timezone", "timezone", "+02:00", ""),
+        ("currency", "preferredCurrency", "eur", "EUR"),
+        ("currency", "preferredCurrency", "DEM", ""),
+        ("currency", "preferredCurrency", "", ""),
+    ] {
+        for (surface, field, envelope) in [(Surface::Native, native, ""), (Surface::Lumen, lumen, "/customer")] {
+            let response = create(&app, surface, field, &json!(given));
+            if shown.is_empty() {
+                assert_refused(&response, surface, given);
+                assert!(response.text().contains(field), "{response:?}");
+            } else {
+                assert_eq!(response.clone().expect(201).text_at(&format!("{envelope}/{field}")), shown);
                 delete(&app, surface, &response);
             }
         }

@@ -16,6 +16,8 @@ on_both_databases! {
     fields_of_other_services_are_ignored,
     a_malformed_id_is_400,
     the_list_has_every_live_customer,
+    the_fields_of_the_later_documentation_are_kept_and_cleared,
+    tax_exemption_is_a_yes_or_no_and_may_be_the_reverse_charge,
     the_list_has_the_customers_that_its_parameters_name,
     a_parameter_of_the_list_that_is_unknown_or_contradictory_is_400,
     both_names_of_the_external_id_are_read_and_shown,
@@ -89,6 +91,8 @@ fn invalid_data_is_400_with_a_detail_for_each_field(database: Database) {
     let faulty = json!({
         "email": "nobody", "name": 1, "userId": "con_1", "billingAddressLine1": "x".repeat(257),
         "billingPostalCode": "1".repeat(33), "billingCountry": "Atlantis", "taxId": "t".repeat(65),
+        "phoneNumber": "555", "billingStateProvince": 1, "businessName": "b".repeat(257), "taxExempt": "yes",
+        "preferredLanguage": "xx", "timezone": "Atlantis", "preferredCurrency": "ABC", "metadata": [],
     });
     let created = app.lumen().post("/customers", json!({"email": "ada@example.com"})).expect(201);
     for response in [app.lumen().post("/customers", faulty.clone()), app.lumen().post(&path(&created), faulty.clone())]
@@ -151,6 +155,70 @@ fn the_list_has_every_live_customer(database: Database) {
     let mut seen: Vec<_> = customers.iter().map(|customer| customer["email"].as_str().expect("an e-mail")).collect();
     seen.sort_unstable();
     assert_eq!(seen, emails);
+}
+
+fn the_fields_of_the_later_documentation_are_kept_and_cleared(database: Database) {
+    let app = App::start(database);
+    let lumen = app.lumen();
+    let fields = json!({
+        "phoneNumber": "+14155552671", "billingStateProvince": "CA", "businessName": "Doe Inc", "taxExempt": true,
+        "preferredLanguage": "en", "timezone": "America/Los_Angeles", "preferredCurrency": "USD",
+        "metadata": {"internalUserId": "12345", "n": [1.50]},
+    });
+    let mut body = fields.clone();
+    body["email"] = json!("jane@example.com");
+    let created = lumen.post("/customers", body).expect(201);
+    let (of_lumen, of_native) = (path(&created), path(&created).replace("cust_", "cus_"));
+    let mut expected = created.json()["customer"].clone();
+    for (field, value) in fields.as_object().expect("an object") {
+        assert_eq!(expected[field], *value, "{field}");
+    }
+    let native = app.native().get(&of_native).expect(200).json();
+    for (field, value) in [
+        ("phone", "+14155552671"),
+        ("business_name", "Doe Inc"),
+        ("tax_exempt", "exempt"),
+        ("locale", "en"),
+        ("timezone", "America/Los_Angeles"),
+        ("currency", "USD"),
+    ] {
+        assert_eq!(native[field], value, "{field}");
+    }
+    assert_eq!((&native["billing_address"]["state"], &native["metadata"]), (&json!("CA"), &fields["metadata"]));
+    // Metadata is replaced as a whole.
+    expected["metadata"] = json!({"a": null});
+    let changed = lumen.post(&of_lumen, json!({"metadata": {"a": null}})).expect(200).json()["customer"].clone();
+    assert_eq!(changed["metadata"], expected["metadata"]);
+    for field in fields.as_object().expect("an object").keys() {
+        let response = lumen.post(&of_lumen, json!({field: null})).expect(200);
+        expected[field] = if field == "metadata" { json!({}) } else { Value::Null };
+        expected["updatedAt"] = response.json()["customer"]["updatedAt"].clone();
+        assert_eq!(response.json()["customer"], expected, "{field}");
+    }
+    let listed = lumen.get("/customers").expect(200).json();
+    assert_eq!(listed, json!({"customers": [expected]}));
+}
+
+fn tax_exemption_is_a_yes_or_no_and_may_be_the_reverse_charge(database: Database) {
+    let app = App::start(database);
+    let created = app.lumen().post("/customers", json!({"email": "ada@example.com"})).expect(201);
+    assert_eq!(created.json()["customer"]["taxExempt"], Value::Null);
+    let native = path(&created).replace("cust_", "cus_");
+    for (given, shown, stored) in [
+        (json!(true), json!(true), json!("exempt")),
+        (json!(false), json!(false), json!("none")),
+        (json!("reverse"), json!(true), json!("reverse")),
+        (json!("none"), json!(false), json!("none")),
+        (json!("exempt"), json!(true), json!("exempt")),
+        (Value::Null, Value::Null, Value::Null),
+    ] {
+        let changed = app.lumen().post(&path(&created), json!({"taxExempt": given})).expect(200).json();
+        assert_eq!(changed["customer"]["taxExempt"], shown, "{given}");
+        assert_eq!(app.native().get(&native).expect(200).json()["tax_exempt"], stored, "{given}");
+    }
+    for given in [json!("yes"), json!(1), json!([])] {
+        assert_error(Surface::Lumen, &app.lumen().post(&path(&created), json!({"taxExempt": given})), 400);
+    }
 }
 
 fn the_list_has_the_customers_that_its_parameters_name(database: Database) {

@@ -25,6 +25,8 @@ on_both_databases! {
     a_malformed_id_is_404,
 }
 
+const DETAILS: [&str; 5] = ["business_name", "tax_exempt", "locale", "timezone", "currency"];
+
 fn a_new_customer_is_found_by_its_id_and_its_external_id(database: Database) {
     let app = App::start(database);
     let native = app.native();
@@ -38,11 +40,16 @@ fn a_new_customer_is_found_by_its_id_and_its_external_id(database: Database) {
             "postal_code": "SW1Y 4JH", "country": "gb",
         },
         "tax_id": "GB 123 4567 89",
+        "business_name": "Analytical Engines",
+        "tax_exempt": "reverse",
+        "locale": "en-GB",
+        "timezone": "Europe/London",
+        "currency": "GBP",
         "metadata": {"tier": "premium"},
     });
     let created = native.post("/customers", sent.clone()).expect(201);
     let shown = created.json();
-    for field in ["name", "external_id", "phone", "tax_id", "metadata"] {
+    for field in ["name", "external_id", "phone", "tax_id", "metadata"].into_iter().chain(DETAILS) {
         assert_eq!(shown[field], sent[field], "{field}");
     }
     assert_eq!(shown["email"], "Ada@Example.com");
@@ -60,7 +67,7 @@ fn a_missing_value_is_null(database: Database) {
     let app = App::start(database);
     let created = app.native().post("/customers", json!({"email": "ada@example.com", "name": null})).expect(201);
     let customer = created.json();
-    for field in ["name", "external_id", "phone", "billing_address", "tax_id"] {
+    for field in ["name", "external_id", "phone", "billing_address", "tax_id"].into_iter().chain(DETAILS) {
         assert_eq!(customer.get(field), Some(&Value::Null), "{field}");
     }
     assert_eq!(customer["metadata"], json!({}));
@@ -84,6 +91,11 @@ fn every_wrong_field_is_named(database: Database) {
             "phone": "555-1234",
             "billing_address": {"country": "XX", "postal_code": "1".repeat(33), "line1": 1, "zip": "1"},
             "tax_id": "t".repeat(65),
+            "business_name": "b".repeat(257),
+            "tax_exempt": true,
+            "locale": "xx",
+            "timezone": "Atlantis",
+            "currency": "ABC",
             "metadata": [],
             "allow_duplicate_email": "yes",
             "plan": "pro",
@@ -102,6 +114,11 @@ fn every_wrong_field_is_named(database: Database) {
             "/billing_address/line1",
             "/billing_address/zip",
             "/tax_id",
+            "/business_name",
+            "/tax_exempt",
+            "/locale",
+            "/timezone",
+            "/currency",
             "/metadata",
             "/allow_duplicate_email",
             "/plan",
@@ -206,11 +223,12 @@ fn a_change_is_a_merge_patch(database: Database) {
             &path,
             json!({
                 "phone": null, "external_id": null, "billing_address": null, "tax_id": null, "metadata": null,
+                "business_name": null, "tax_exempt": null, "locale": null, "timezone": null, "currency": null,
             }),
         )
         .expect(200)
         .json();
-    for field in ["phone", "external_id", "billing_address", "tax_id"] {
+    for field in ["phone", "external_id", "billing_address", "tax_id"].into_iter().chain(DETAILS) {
         assert_eq!(cleared[field], Value::Null, "{field}");
     }
     assert_eq!(cleared["metadata"], json!({}));

@@ -3,14 +3,16 @@
 use actix_web::HttpRequest;
 use roster_application::Registration;
 use roster_domain::{
-    AddressEdit, AddressPart, Country, Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, ExternalId, Json,
-    Name, PlanId, PostalCode, Subscription, TaxId, Tenant,
+    AddressEdit, AddressPart, BusinessName, Country, Currency, Customer, CustomerEdit, CustomerId, DetailsEdit, Edit,
+    Email, EmailUse, ExternalId, Json, Locale, Metadata, MetadataEdit, Name, Phone, PlanId, PostalCode, Subscription,
+    TaxExemption, TaxId, Tenant, TimeZone,
 };
 use serde::Serialize;
 
 use crate::failure::{Failure, Fault, Place};
 use crate::request::fields::Fields;
 use crate::request::query;
+use crate::respond;
 
 /// The prefix of a customer's identifier, before its 26 characters.
 const CUSTOMER_PREFIX: &str = "cust_";
@@ -61,12 +63,21 @@ pub(super) struct CustomerView<'a> {
     deleted_at: Option<String>,
     /// The later name of `userId`.
     external_customer_id: Option<&'a str>,
+    phone_number: Option<&'a str>,
+    billing_state_province: Option<&'a str>,
+    business_name: Option<&'a str>,
+    tax_exempt: Option<bool>,
+    preferred_language: Option<&'a str>,
+    timezone: Option<&'a str>,
+    preferred_currency: Option<&'a str>,
+    #[serde(serialize_with = "respond::metadata")]
+    metadata: &'a Metadata,
 }
 
 impl<'a> From<&'a Customer> for CustomerView<'a> {
     fn from(customer: &'a Customer) -> Self {
         let profile = customer.profile();
-        let address = &profile.address;
+        let (address, details) = (&profile.address, &profile.details);
         let external_id = profile.external_id.as_ref().map(ExternalId::as_str);
         Self {
             id: format!("{CUSTOMER_PREFIX}{}", customer.id().suffix()),
@@ -84,6 +95,14 @@ impl<'a> From<&'a Customer> for CustomerView<'a> {
             updated_at: customer.updated_at().to_string(),
             deleted_at: customer.deleted_at().map(|time| time.to_string()),
             external_customer_id: external_id,
+            phone_number: profile.phone.as_ref().map(Phone::as_str),
+            billing_state_province: address.state.as_ref().map(AddressPart::as_str),
+            business_name: details.business_name.as_ref().map(BusinessName::as_str),
+            tax_exempt: details.tax_exempt.map(|exemption| exemption != TaxExemption::None),
+            preferred_language: details.locale.as_ref().map(Locale::as_str),
+            timezone: details.timezone.as_ref().map(TimeZone::as_str),
+            preferred_currency: details.currency.as_ref().map(Currency::as_str),
+            metadata: &profile.metadata,
         }
     }
 }
@@ -215,10 +234,27 @@ fn read_customer(fields: &mut Fields) -> CustomerEdit {
             city: fields.text("billingCity", AddressPart::parse),
             postal_code: fields.text("billingPostalCode", PostalCode::parse),
             country: fields.text("billingCountry", |text| Country::parse(&text)),
-            ..AddressEdit::default()
+            state: fields.text("billingStateProvince", AddressPart::parse),
         },
         tax_id: fields.text("taxId", TaxId::parse),
-        ..CustomerEdit::default()
+        phone: fields.text("phoneNumber", Phone::parse),
+        details: DetailsEdit {
+            business_name: fields.text("businessName", BusinessName::parse),
+            // The vendor has a yes or no. A customer under the reverse charge is not charged taxes either.
+            tax_exempt: fields.text_or_flag(
+                "taxExempt",
+                |text| TaxExemption::parse(&text),
+                |is_exempt| if is_exempt { TaxExemption::Exempt } else { TaxExemption::None },
+            ),
+            locale: fields.text("preferredLanguage", |text| Locale::parse(&text)),
+            timezone: fields.text("timezone", |text| TimeZone::parse(&text)),
+            currency: fields.text("preferredCurrency", |text| Currency::parse(&text)),
+        },
+        metadata: match fields.object("metadata", |object| Metadata::new(&object)) {
+            Edit::Keep => MetadataEdit::Keep,
+            Edit::Clear => MetadataEdit::Replace(Metadata::default()),
+            Edit::Set(metadata) => MetadataEdit::Replace(metadata),
+        },
     }
 }
 

@@ -9,9 +9,10 @@ use roster_application::{
     ApiKey, ApiKeyOrder, CreatedApiKey, DEFAULT_OVERLAP, MAX_OVERLAP, Registration, Scope, Scopes, SubscriptionReport,
 };
 use roster_domain::{
-    Address, AddressEdit, AddressPart, ApiKeyId, Country, Customer, CustomerEdit, CustomerId, CustomerStatus, Edit,
-    Email, EmailUse, ExternalId, Json, Metadata, MetadataEdit, Name, Phone, PlanId, PostalCode, Subscription,
-    SubscriptionId, SubscriptionStatus, TaxId, Tenant, Timestamp,
+    Address, AddressEdit, AddressPart, ApiKeyId, BusinessName, Country, Currency, Customer, CustomerEdit, CustomerId,
+    CustomerStatus, DetailsEdit, Edit, Email, EmailUse, ExternalId, Json, Locale, Metadata, MetadataEdit, Name, Phone,
+    PlanId, PostalCode, Subscription, SubscriptionId, SubscriptionStatus, TaxExemption, TaxId, Tenant, TimeZone,
+    Timestamp,
 };
 use serde::Serialize;
 
@@ -38,6 +39,11 @@ pub(super) struct CustomerView<'a> {
     phone: Option<&'a str>,
     billing_address: Option<AddressView<'a>>,
     tax_id: Option<&'a str>,
+    business_name: Option<&'a str>,
+    tax_exempt: Option<&'static str>,
+    locale: Option<&'a str>,
+    timezone: Option<&'a str>,
+    currency: Option<&'a str>,
     #[serde(serialize_with = "respond::metadata")]
     metadata: &'a Metadata,
     #[serde(serialize_with = "respond::text")]
@@ -71,6 +77,11 @@ impl<'a> From<&'a Customer> for CustomerView<'a> {
             phone: profile.phone.as_ref().map(Phone::as_str),
             billing_address: (!profile.address.is_empty()).then(|| AddressView::from(&profile.address)),
             tax_id: profile.tax_id.as_ref().map(TaxId::as_str),
+            business_name: profile.details.business_name.as_ref().map(BusinessName::as_str),
+            tax_exempt: profile.details.tax_exempt.map(TaxExemption::as_str),
+            locale: profile.details.locale.as_ref().map(Locale::as_str),
+            timezone: profile.details.timezone.as_ref().map(TimeZone::as_str),
+            currency: profile.details.currency.as_ref().map(Currency::as_str),
             metadata: &profile.metadata,
             created_at: customer.created_at(),
             updated_at: customer.updated_at(),
@@ -242,6 +253,13 @@ fn read_profile(fields: &mut Fields) -> CustomerEdit {
             Edit::Set(edit) => edit,
         },
         tax_id: fields.text("tax_id", TaxId::parse),
+        details: DetailsEdit {
+            business_name: fields.text("business_name", BusinessName::parse),
+            tax_exempt: fields.text("tax_exempt", |text| TaxExemption::parse(&text)),
+            locale: fields.text("locale", |text| Locale::parse(&text)),
+            timezone: fields.text("timezone", |text| TimeZone::parse(&text)),
+            currency: fields.text("currency", |text| Currency::parse(&text)),
+        },
         email_use: if fields.flag("allow_duplicate_email") { EmailUse::Shared } else { EmailUse::Exclusive },
         metadata: MetadataEdit::Keep,
         status: None,
