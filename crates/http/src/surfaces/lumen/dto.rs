@@ -255,6 +255,7 @@ fn read_customer(fields: &mut Fields) -> CustomerEdit {
             Edit::Clear => MetadataEdit::Replace(Metadata::default()),
             Edit::Set(metadata) => MetadataEdit::Replace(metadata),
         },
+        status: None,
     }
 }
 
