@@ -1,4 +1,4 @@
-//! Metadata: JSON data that a merchant stores with a customer.
+//! Metadata: JSON data that a merchant stores with a customer. The details of a subscription keep the same limits.
 
 use crate::{Json, Object, Rule};
 

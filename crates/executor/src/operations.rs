@@ -192,7 +192,7 @@ impl Handle {
         self.operations.find_customer.call(key).await
     }
 
-    /// Finds the active subscription of a customer that started last.
+    /// Finds the active or trialing subscription of a customer that started last.
     ///
     /// # Errors
     /// [`ExecuteError`]

@@ -3,7 +3,7 @@
 use roster_application::ports::{
     CustomerSubscription, StoreError, SubscriptionCursor, SubscriptionKey, SubscriptionRepository,
 };
-use roster_domain::{CustomerId, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp};
+use roster_domain::{CustomerId, Subscription, SubscriptionId, Tenant, Timestamp};
 
 use crate::store::Rows;
 use crate::unit_of_work::MemoryUnitOfWork;
@@ -53,7 +53,7 @@ impl Rows {
     }
 
     fn current_subscription(&self, tenant: Tenant, customer: CustomerId) -> Option<Subscription> {
-        let active = self.subscriptions_of(tenant, customer).filter(|one| one.status == SubscriptionStatus::Active);
-        active.max_by(|a, b| order(a).cmp(&order(b))).cloned()
+        let in_use = self.subscriptions_of(tenant, customer).filter(|one| one.status.is_in_use());
+        in_use.max_by(|a, b| order(a).cmp(&order(b))).cloned()
     }
 }

@@ -72,6 +72,16 @@ impl Column<String> for JsonText {
     }
 }
 
+impl Column<Option<String>> for Option<JsonText> {
+    fn pack(text: Option<String>) -> Self {
+        text.map(JsonText)
+    }
+
+    fn unpack(self) -> Option<String> {
+        self.map(Column::unpack)
+    }
+}
+
 impl ToSql<Json, Pg> for JsonText {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
         <String as ToSql<Text, Pg>>::to_sql(&self.0, out)

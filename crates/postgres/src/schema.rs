@@ -98,6 +98,7 @@ mod tables {
             created_at: DateTime<Utc> => Timestamptz,
             updated_at: DateTime<Utc> => Timestamptz,
             version: i64 => BigInt,
+            details: Option<JsonText> => Nullable<Json>,
         }
     }
 }

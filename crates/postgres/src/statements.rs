@@ -128,6 +128,7 @@ fn subscription(version: i64) -> Subscription {
         status: SubscriptionStatus::Active,
         started_at: now(),
         cancelled_at: None,
+        details: None,
         version,
         created_at: now(),
         updated_at: now(),

@@ -67,8 +67,10 @@ fn find_current(
     tenant: Tenant,
     customer: CustomerId,
 ) -> Result<Option<Subscription>, Fault> {
-    let active = of(tenant, customer).filter(subscriptions::status.eq(SubscriptionStatus::Active.as_str()));
-    let last_first = active.order((subscriptions::started_at.desc(), subscriptions::id.desc()));
+    let [active, trialing] = SubscriptionStatus::IN_USE.map(SubscriptionStatus::as_str);
+    let is_in_use = subscriptions::status.eq(active).or(subscriptions::status.eq(trialing));
+    let last_first =
+        of(tenant, customer).filter(is_in_use).order((subscriptions::started_at.desc(), subscriptions::id.desc()));
     let found: Option<SubscriptionRow> = last_first.first(connection).optional()?;
     Ok(found.map(Subscription::try_from).transpose()?)
 }
@@ -175,7 +177,7 @@ type FoundSql = (customers::SqlType, Nullable<subscriptions::SqlType>);
 kept_prepared!(FindByCustomerId, (BigInt, FoundSql));
 kept_prepared!(FindByCustomerExternalId, (BigInt, FoundSql));
 
-/// The active subscription that started last of each of some customers, with the place of its key.
+/// The subscription in use that started last of each of some customers, with the place of its key.
 #[derive(Default)]
 struct FindCurrent {
     wanted: Wanted,
@@ -190,7 +192,7 @@ impl QueryFragment<Pg> for FindCurrent {
         out.push_sql(
             ") AS wanted (place, merchant_id, environment, key) CROSS JOIN LATERAL (SELECT * FROM subscriptions \
              WHERE subscriptions.merchant_id = wanted.merchant_id AND subscriptions.environment = wanted.environment \
-             AND subscriptions.customer_id = wanted.key AND subscriptions.status = 'active' \
+             AND subscriptions.customer_id = wanted.key AND subscriptions.status IN ('active', 'trialing') \
              ORDER BY started_at DESC, id DESC LIMIT 1) AS subscriptions",
         );
         Ok(())

@@ -98,6 +98,7 @@ mod tables {
             created_at: Time => BigInt,
             updated_at: Time => BigInt,
             version: i64 => BigInt,
+            details: Option<String> => Nullable<Text>,
         }
     }
 }

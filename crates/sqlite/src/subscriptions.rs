@@ -43,10 +43,11 @@ impl SubscriptionRepository for SqliteUnitOfWork<'_> {
     fn current(&mut self, customers: &[(Tenant, CustomerId)]) -> Result<Vec<Option<Subscription>>, StoreError> {
         self.run_each(customers, |connection, &(tenant, customer)| {
             // The first row is taken and the others are not asked for, which says what a bound limit would.
-            let active = of(tenant, customer)
-                .filter(subscriptions::status.eq(SubscriptionStatus::Active.as_str()))
+            let [active, trialing] = SubscriptionStatus::IN_USE.map(SubscriptionStatus::as_str);
+            let in_use = of(tenant, customer)
+                .filter(subscriptions::status.eq(active).or(subscriptions::status.eq(trialing)))
                 .order((subscriptions::started_at.desc(), subscriptions::id.desc()));
-            let found: Option<SubscriptionRow> = active.get_result(connection).optional()?;
+            let found: Option<SubscriptionRow> = in_use.get_result(connection).optional()?;
             Ok(found.map(Subscription::try_from).transpose()?)
         })
     }

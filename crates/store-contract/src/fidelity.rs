@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use roster_application::json;
 use roster_application::ports::{CustomerState, Store, Written};
 use roster_domain::{
     Address, AddressPart, BusinessName, Country, Currency, Customer, CustomerId, CustomerParts, Details, EmailUse,
@@ -12,7 +11,7 @@ use roster_domain::{
 use crate::actions::{
     by_id, change, create, delete, email_taken_by, find, find_any, find_in, insert, insert_one, list_in, start,
 };
-use crate::samples::{Samples, at, deleted, email, external_id, name};
+use crate::samples::{Samples, at, deleted, email, external_id, metadata, name};
 
 /// A text that careless quoting, escaping, arrays, trimming and normalising would change.
 const HARD: &str = " {\"a\", 'b'}, (NULL) \\n \\\\ $1 ?1 %s é e\u{301} 名前 👩\u{200d}💻 \u{feff}\u{10ffff} ";
@@ -329,9 +328,4 @@ fn profile_of_texts(text: &str) -> Profile {
         },
         ..Profile::default()
     }
-}
-
-fn metadata(json: &str) -> Metadata {
-    let Ok(Json::Object(object)) = json::read(json.as_bytes()) else { panic!("not an object: {json}") };
-    Metadata::new(&object).expect("metadata that keeps the limits")
 }

@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use roster_application::ports::{SubscriptionWrite, Write};
-use roster_application::{ApiKey, Digest, Scopes};
+use roster_application::{ApiKey, Digest, Scopes, json};
 use roster_domain::{
-    ApiKeyId, Customer, CustomerEdit, CustomerId, CustomerStatus, Edit, Email, EmailUse, Environment, ExternalId,
-    Merchant, MerchantId, MerchantName, Name, Profile, Subscription, SubscriptionId, SubscriptionStatus, Tenant,
-    Timestamp,
+    ApiKeyId, Customer, CustomerEdit, CustomerId, CustomerStatus, Edit, Email, EmailUse, Environment, ExternalId, Json,
+    Merchant, MerchantId, MerchantName, Metadata, Name, Profile, Subscription, SubscriptionId, SubscriptionStatus,
+    Tenant, Timestamp,
 };
 use uuid::{Builder, Uuid};
 
@@ -224,6 +224,7 @@ pub fn subscription(id: &str, started_at: Timestamp) -> Subscription {
         status: SubscriptionStatus::Active,
         started_at,
         cancelled_at: None,
+        details: None,
         version: 1,
         created_at: at(0),
         updated_at: at(0),
@@ -237,4 +238,9 @@ pub fn renamed_subscription(before: &Subscription, new: &str) -> Subscription {
 
 pub fn subscription_id(id: &str) -> SubscriptionId {
     SubscriptionId::parse(id).expect("an id of a subscription")
+}
+
+pub fn metadata(json: &str) -> Metadata {
+    let Ok(Json::Object(object)) = json::read(json.as_bytes()) else { panic!("not an object: {json}") };
+    Metadata::new(&object).expect("metadata that keeps the limits")
 }

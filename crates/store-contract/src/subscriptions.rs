@@ -6,15 +6,15 @@ use std::sync::Arc;
 use roster_application::ports::{
     CustomerKey, CustomerRef, Store, StoreError, SubscriptionCursor, SubscriptionKey, Written,
 };
-use roster_domain::{Customer, CustomerId, PlanId, Subscription, SubscriptionStatus, Tenant, Timestamp};
+use roster_domain::{Customer, CustomerId, Metadata, PlanId, Subscription, SubscriptionStatus, Tenant, Timestamp};
 
 use crate::actions::{
     by_external_id, by_id, change, create, delete, find_any, insert, list as list_customers, new_tenant, record, start,
     walk, write_all,
 };
 use crate::samples::{
-    Samples, at, change_of, creation, deletion, name, other_environment, renamed, renamed_subscription, report,
-    subscription, subscription_id,
+    Samples, at, change_of, creation, deletion, metadata, name, other_environment, renamed, renamed_subscription,
+    report, subscription, subscription_id,
 };
 
 pub fn a_subscription_comes_back_as_it_was_reported(store: &Arc<dyn Store>) {
@@ -27,6 +27,7 @@ pub fn a_subscription_comes_back_as_it_was_reported(store: &Arc<dyn Store>) {
         name: Some(name("its name")),
         status: SubscriptionStatus::Cancelled,
         cancelled_at: Some(at(2)),
+        details: Some(metadata(r#"{"z":1.10,"a":{"n":9007199254740993,"s":"\" ' é 😀"},"plan":null}"#)),
         version: 7,
         created_at: at(3),
         updated_at: at(4),
@@ -35,11 +36,14 @@ pub fn a_subscription_comes_back_as_it_was_reported(store: &Arc<dyn Store>) {
     let extreme = Subscription {
         name: Some(name("")),
         cancelled_at: Some(first),
+        details: Some(metadata(&format!(r#"{{"k":"{}"}}"#, "x".repeat(Metadata::MAX_BYTES - r#"{"k":""}"#.len())))),
         version: i64::MAX,
         ..subscription(&"😀".repeat(256), last)
     };
     let bare = subscription("bare", first);
-    let all = [all_set, extreme, bare];
+    let empty = Subscription { details: Some(Metadata::default()), ..subscription("empty", first) };
+    let mut all = vec![all_set, extreme, bare, empty];
+    all.extend(SubscriptionStatus::ALL.map(|status| Subscription { status, ..subscription(status.as_str(), at(1)) }));
     report_all(store, &customer, &all);
     for reported in all {
         assert_eq!(find(store, &customer, reported.id.as_str()), Some(reported));
@@ -49,7 +53,8 @@ pub fn a_subscription_comes_back_as_it_was_reported(store: &Arc<dyn Store>) {
 
 pub fn a_later_report_replaces_an_earlier_one(store: &Arc<dyn Store>) {
     let (_, customer) = start_with_customer(store);
-    let first = Subscription { plan_id: PlanId::parse("gold").ok(), ..subscription("s", at(1)) };
+    let details = Some(metadata(r#"{"a":1}"#));
+    let first = Subscription { plan_id: PlanId::parse("gold").ok(), details, ..subscription("s", at(1)) };
     let second = Subscription {
         name: Some(name("Silver")),
         status: SubscriptionStatus::Cancelled,
@@ -326,6 +331,25 @@ pub fn the_current_subscription_is_the_active_one_that_started_last(store: &Arc<
     report_all(store, &customer, &[subscription("old", at(1)), subscription("new", at(2)), cancelled("newest", 3)]);
     let asked = [&over, &customer, &none].map(tenant_and_id);
     assert_eq!(current(store, &asked), [None, Some(subscription("new", at(2))), None]);
+}
+
+pub fn the_current_subscription_is_active_or_trialing(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let customers = samples.customers(tenant, SubscriptionStatus::ALL.len());
+    insert(store, &customers);
+    let reported = SubscriptionStatus::ALL.map(|status| Subscription { status, ..subscription("s", at(1)) });
+    for (customer, subscription) in customers.iter().zip(&reported) {
+        report_all(store, customer, slice::from_ref(subscription));
+    }
+    let asked: Vec<_> = customers.iter().map(tenant_and_id).collect();
+    let is_current = |one: &Subscription| {
+        matches!(one.status, SubscriptionStatus::Active | SubscriptionStatus::Trialing).then(|| one.clone())
+    };
+    let expected: Vec<_> = reported.iter().map(is_current).collect();
+    assert_eq!(current(store, &asked), expected);
+    for (customer, expected) in asked.into_iter().zip(expected) {
+        assert_eq!(current(store, &[customer]), [expected]);
+    }
 }
 
 pub fn of_subscriptions_that_started_together_the_greatest_id_is_current(store: &Arc<dyn Store>) {

@@ -147,6 +147,7 @@ macro_rules! __contract_table {
                 pages_of_subscriptions_of_any_size_make_up_the_whole_list
                 a_page_of_subscriptions_continues_after_one_that_moved
                 the_current_subscription_is_the_active_one_that_started_last
+                the_current_subscription_is_active_or_trialing
                 of_subscriptions_that_started_together_the_greatest_id_is_current
                 current_subscriptions_are_in_the_order_of_the_customers
                 several_tenants_each_see_their_own_current_subscriptions

@@ -62,7 +62,7 @@ const NATIVE_CHANGE: &[&str] = &[
     "allow_duplicate_email",
     "status",
 ];
-const REPORT: &[&str] = &["plan_id", "name", "status", "started_at", "cancelled_at"];
+const REPORT: &[&str] = &["plan_id", "name", "status", "started_at", "cancelled_at", "details"];
 const LUMEN: &[&str] = &[
     "email",
     "name",

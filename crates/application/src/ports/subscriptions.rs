@@ -45,8 +45,8 @@ pub trait SubscriptionRepository {
         limit: usize,
     ) -> Result<Vec<Subscription>, StoreError>;
 
-    /// The active subscription of each customer that started last, or, of several that started together, the one with
-    /// the greatest id; the results are in the order of the customers.
+    /// The subscription [in use](roster_domain::SubscriptionStatus::IN_USE) of each customer that started last, or, of
+    /// several that started together, the one with the greatest id; the results are in the order of the customers.
     ///
     /// # Errors
     /// [`StoreError`]

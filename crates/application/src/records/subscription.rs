@@ -1,4 +1,6 @@
-use roster_domain::{CustomerId, Name, PlanId, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp};
+use roster_domain::{
+    CustomerId, Metadata, Name, PlanId, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp,
+};
 use uuid::Uuid;
 
 use crate::ports::StoreError;
@@ -23,6 +25,8 @@ pub struct SubscriptionRecord {
     /// Milliseconds since 1970.
     pub updated_at: i64,
     pub version: i64,
+    /// JSON.
+    pub details: Option<String>,
 }
 
 impl SubscriptionRecord {
@@ -42,6 +46,7 @@ impl SubscriptionRecord {
             created_at: subscription.created_at.as_millis(),
             updated_at: subscription.updated_at.as_millis(),
             version: subscription.version,
+            details: subscription.details.as_ref().map(|details| details.as_str().to_owned()),
         }
     }
 }
@@ -62,6 +67,7 @@ impl TryFrom<SubscriptionRecord> for Subscription {
             status: SubscriptionStatus::parse(&record.status).map_err(|_| corrupt("status"))?,
             started_at: time(record.started_at, "started_at")?,
             cancelled_at: record.cancelled_at.map(|millis| time(millis, "cancelled_at")).transpose()?,
+            details: record.details.map(Metadata::restore),
             version: record.version,
             created_at: time(record.created_at, "created_at")?,
             updated_at: time(record.updated_at, "updated_at")?,

@@ -5,7 +5,7 @@ use crate::batch::serve_together;
 use crate::ports::StoreError;
 
 impl Roster {
-    /// For each customer the active subscription that started last.
+    /// For each customer the active or trialing subscription that started last.
     ///
     /// The results have the order of the customers, and each has its own error.
     #[must_use]

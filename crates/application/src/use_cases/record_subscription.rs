@@ -1,4 +1,4 @@
-use roster_domain::{Customer, Name, PlanId, Subscription, SubscriptionStatus, Timestamp};
+use roster_domain::{Customer, Metadata, Name, PlanId, Subscription, SubscriptionStatus, Timestamp};
 
 use crate::ports::{SubscriptionKey, SubscriptionWrite, Write};
 
@@ -11,12 +11,14 @@ pub struct SubscriptionReport {
     pub plan_id: Option<PlanId>,
     /// Its display name.
     pub name: Option<Name>,
-    /// Whether it still runs.
+    /// How it stands.
     pub status: SubscriptionStatus,
     /// When it started. Default: when it was first reported.
     pub started_at: Option<Timestamp>,
     /// When it was cancelled.
     pub cancelled_at: Option<Timestamp>,
+    /// What else it reports.
+    pub details: Option<Metadata>,
 }
 
 impl SubscriptionReport {
@@ -29,6 +31,7 @@ impl SubscriptionReport {
             status: self.status,
             started_at: self.started_at.or(before.as_ref().map(|old| old.started_at)).unwrap_or(now),
             cancelled_at: self.cancelled_at,
+            details: self.details.clone(),
             version: before.as_ref().map_or(1, |old| old.version + 1),
             created_at: before.as_ref().map_or(now, |old| old.created_at),
             updated_at: before.as_ref().map_or(now, |old| now.max(old.updated_at)),

@@ -1,6 +1,6 @@
 use roster_application::ports::{CustomerKey, SubscriptionCursor, SubscriptionKey, SubscriptionWrite};
 use roster_application::{ListSubscriptionsError, PageSize, SubscriptionReport, WriteError};
-use roster_domain::{PlanId, Subscription, SubscriptionId, SubscriptionStatus, Timestamp};
+use roster_domain::{Metadata, PlanId, Subscription, SubscriptionId, SubscriptionStatus, Timestamp};
 
 use crate::service::{Service, by_external_id, by_id, name, sandbox, seen_from, time};
 
@@ -12,6 +12,7 @@ pub fn report(customer: CustomerKey, id: &str) -> SubscriptionReport {
         status: SubscriptionStatus::Active,
         started_at: None,
         cancelled_at: None,
+        details: None,
     }
 }
 
@@ -44,10 +45,12 @@ fn a_second_report_replaces_the_first() {
     let first = SubscriptionReport {
         plan_id: PlanId::parse("gold").ok(),
         name: Some(name("Gold")),
+        details: Some(Metadata::default()),
         ..started(ada.clone(), "s", "2024-01-01T00:00:00Z")
     };
     let subscription = new(service.record(first.clone()).expect("a live customer"));
     assert_eq!((&subscription.plan_id, &subscription.name), (&first.plan_id, &first.name));
+    assert_eq!(subscription.details, first.details);
     assert_eq!(subscription.started_at, time("2024-01-01T00:00:00Z"));
     let second = SubscriptionReport {
         status: SubscriptionStatus::Cancelled,
@@ -56,6 +59,7 @@ fn a_second_report_replaces_the_first() {
     };
     let subscription = replaced(service.record(second.clone()).expect("a live customer"));
     assert_eq!((&subscription.plan_id, &subscription.name), (&None, &None), "what is not reported is not kept");
+    assert_eq!(subscription.details, None);
     assert_eq!(subscription.cancelled_at, second.cancelled_at);
     let listed = service.roster.list_subscriptions(&ada, None, PageSize::DEFAULT).expect("a page");
     assert_eq!(listed.items, [subscription]);

@@ -90,13 +90,13 @@ impl<P: Permission> Caller<P> {
 }
 
 impl<P: SeesCustomers> Caller<P> {
-    /// The active subscription of a customer that started last.
+    /// The active or trialing subscription of a customer that started last.
     pub(crate) async fn current_subscription(&self, customer: CustomerId) -> Result<Option<Subscription>, Failure> {
         Ok(self.handle.current_subscription(self.tenant(), customer).await??)
     }
 }
 
-/// A customer, and its active subscription that started last.
+/// A customer, and its active or trialing subscription that started last.
 pub(crate) type Subscriber = (Customer, Option<Subscription>);
 
 impl Caller<ReadCustomers> {
@@ -141,7 +141,7 @@ impl Caller<ReadCustomers> {
         Ok(self.handle.read(move |roster| roster.list_customers_with_email(&query).map(write)).await??)
     }
 
-    /// The same, each customer with its active subscription that started last.
+    /// The same, each customer with its active or trialing subscription that started last.
     pub(crate) async fn list_subscribers<T: Send + 'static>(
         &self,
         before: Option<CustomerId>,

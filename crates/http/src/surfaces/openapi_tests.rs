@@ -564,7 +564,7 @@ fn a_list_and_a_subscription_have_the_documented_fields() {
     let customer = json!({ "email": "ada@example.com", "external_id": "ada" });
     let (_, created) = call(vec![(Method::POST, "/v1/customers".to_owned(), customer.clone())]).remove(0);
     let subscriptions = format!("/v1/customers/{}/subscriptions", created["id"].as_str().expect("an id"));
-    let report = json!({ "status": "active", "plan_id": "plan_pro", "name": "Pro" });
+    let report = json!({ "status": "active", "plan_id": "plan_pro", "name": "Pro", "details": { "plan": {} } });
     let get = |path: &str| (Method::GET, path.to_owned(), json!({}));
     let answers = call(vec![
         (Method::POST, "/v1/customers".to_owned(), customer),

@@ -122,3 +122,47 @@ fn a_database_that_is_not_utf8_is_refused() {
     let Err(StoreError::Internal { source }) = refused else { panic!("{refused:?}") };
     assert_eq!(source.to_string(), "the database must have the encoding UTF8, not LATIN1");
 }
+
+#[test]
+fn subscriptions_of_before_their_details_are_kept_and_new_statuses_are_undone() {
+    let Some(database) = MIGRATED.database() else { return };
+    let mut connection = PgConnection::establish(database.url()).expect("a connection");
+    let later = |name: &String| name.as_str() >= "00000000000011";
+    let undo_later =
+        all().iter().rev().filter(|name| later(name)).zip(undo()).map(|(_, down)| down).collect::<String>()
+            + "DELETE FROM __diesel_schema_migrations WHERE version >= '00000000000011';";
+    let rows = |connection: &mut PgConnection, columns: &str| -> Vec<String> {
+        sql::<Text>(&format!("SELECT {columns} FROM subscriptions ORDER BY id")).load(connection).expect("rows")
+    };
+    let old = "concat_ws(' ', id, plan_id, name, status, started_at, cancelled_at, created_at, updated_at, version)";
+    connection.batch_execute(&undo_later).expect("it is undone");
+    connection
+        .batch_execute(
+            "INSERT INTO merchants SELECT gen_random_uuid(), 'M', now();
+             INSERT INTO customers (merchant_id, environment, id, email_exclusive, metadata, version, created_at, updated_at)
+                 SELECT id, 'live', id, false, '{}', 1, now(), now() FROM merchants;
+             INSERT INTO subscriptions (merchant_id, environment, customer_id, id, plan_id, name, status, started_at,
+                                        cancelled_at, created_at, updated_at, version)
+                 SELECT id, 'live', id, 'a', 'plan', 'Plan', 'active', now(), NULL, now(), now(), 7 FROM merchants
+                 UNION ALL SELECT id, 'live', id, 'b', NULL, NULL, 'cancelled', now(), now(), now(), now(), 1 FROM merchants",
+        )
+        .expect("rows of an older program");
+    let before = rows(&mut connection, old);
+    assert_eq!(
+        store(database.url()).migrate().expect("it applies"),
+        all().into_iter().filter(later).collect::<Vec<_>>()
+    );
+    assert_eq!(rows(&mut connection, old), before);
+    assert_eq!(rows(&mut connection, "coalesce(details::text, 'none')"), ["none", "none"]);
+    let unchecked = "SELECT conname::text FROM pg_constraint WHERE NOT convalidated";
+    assert_eq!(sql::<Text>(unchecked).load::<String>(&mut connection).expect("the catalogue"), [""; 0]);
+    for refused in ["status = 'unknown'", "details = '[]'", "details = '{'"] {
+        assert!(connection.batch_execute(&format!("UPDATE subscriptions SET {refused}")).is_err(), "{refused}");
+    }
+    connection
+        .batch_execute("UPDATE subscriptions SET status = 'trialing', details = '{}' WHERE id = 'a'")
+        .expect("a trial");
+    connection.batch_execute("UPDATE subscriptions SET status = 'paused' WHERE id = 'b'").expect("a pause");
+    connection.batch_execute(&undo_later).expect("it is undone");
+    assert_eq!(rows(&mut connection, old), before);
+}

@@ -114,3 +114,44 @@ fn applied_migrations_can_be_undone() {
     }
     assert_eq!(tables(&mut connection), ["__diesel_schema_migrations"]);
 }
+
+#[test]
+fn subscriptions_of_before_their_details_are_kept_and_new_statuses_are_undone() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("roster.db");
+    let store = open_migrated(&path);
+    let mut connection = raw(&path);
+    let later = |name: &String| name.as_str() >= "00000000000011";
+    let undo_later =
+        all().iter().rev().filter(|name| later(name)).zip(undo()).map(|(_, down)| down).collect::<String>()
+            + "DELETE FROM __diesel_schema_migrations WHERE version >= '00000000000011';";
+    let rows = |connection: &mut SqliteConnection, columns: &str| -> Vec<String> {
+        sql::<Text>(&format!("SELECT {columns} FROM subscriptions ORDER BY id")).load(connection).expect("rows")
+    };
+    let old = "concat_ws(' ', hex(merchant_id), environment, hex(customer_id), id, plan_id, name, status, started_at, \
+               cancelled_at, created_at, updated_at, version)";
+    connection.batch_execute(&undo_later).expect("it is undone");
+    connection
+        .batch_execute(
+            "INSERT INTO merchants VALUES (zeroblob(16), 'M', 0);
+             INSERT INTO customers (merchant_id, environment, id, email_exclusive, metadata, version, created_at, updated_at)
+                 VALUES (zeroblob(16), 'live', zeroblob(16), 0, '{}', 1, 0, 0);
+             INSERT INTO subscriptions VALUES
+                 (zeroblob(16), 'live', zeroblob(16), 'a', 'plan', 'Plan', 'active', 1, NULL, 2, 3, 7),
+                 (zeroblob(16), 'live', zeroblob(16), 'b', NULL, NULL, 'cancelled', 4, 5, 6, 8, 1);",
+        )
+        .expect("rows of an older program");
+    let before = rows(&mut connection, old);
+    assert_eq!(store.migrate().expect("it applies"), all().into_iter().filter(later).collect::<Vec<_>>());
+    assert_eq!(rows(&mut connection, old), before);
+    assert_eq!(rows(&mut connection, "ifnull(details, 'none')"), ["none", "none"]);
+    for refused in ["status = 'unknown'", "details = '[]'", "details = '{'"] {
+        assert!(connection.batch_execute(&format!("UPDATE subscriptions SET {refused}")).is_err(), "{refused}");
+    }
+    connection
+        .batch_execute("UPDATE subscriptions SET status = 'trialing', details = '{}' WHERE id = 'a'")
+        .expect("a trial");
+    connection.batch_execute("UPDATE subscriptions SET status = 'paused' WHERE id = 'b'").expect("a pause");
+    connection.batch_execute(&undo_later).expect("it is undone");
+    assert_eq!(rows(&mut connection, old), before);
+}

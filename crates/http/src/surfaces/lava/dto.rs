@@ -5,9 +5,10 @@ use roster_application::ports::CustomerRef;
 use roster_domain::external_id::ExternalIdError;
 use roster_domain::{
     Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, ExternalId, Json, Metadata, MetadataEdit,
-    Name, Phone, PlanId, Subscription, Tenant, TextError, text,
+    Name, Phone, PlanId, Subscription, SubscriptionStatus, Tenant, TextError, text,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::failure::Failure;
 use crate::request::fields::Fields;
@@ -54,13 +55,91 @@ struct Contact<'a> {
     last_name: Option<&'a str>,
 }
 
-/// A summary of the customer's active subscription that started last.
+/// The customer's active or trialing subscription that started last. What the billing engine did not report is `null`.
 #[derive(Serialize)]
 pub(super) struct SubscriptionView<'a> {
     subscription_id: &'a str,
     plan_id: Option<&'a str>,
     name: Option<&'a str>,
     status: &'static str,
+    started_at: String,
+    cancelled_at: Option<String>,
+    cycle_start_at: Option<&'a RawValue>,
+    cycle_end_at: Option<&'a RawValue>,
+    auto_top_up_bundle_id: Option<&'a RawValue>,
+    pending_change: Option<&'a RawValue>,
+    plan: PlanView<'a>,
+    credits: Credits<'a>,
+}
+
+#[derive(Serialize)]
+struct PlanView<'a> {
+    name: Option<PlanName<'a>>,
+    period_amount: Option<&'a RawValue>,
+    included_credit: Option<&'a RawValue>,
+    billing_interval: Option<&'a RawValue>,
+    rollover_type: Option<&'a RawValue>,
+    bundle_rollover_type: Option<&'a RawValue>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum PlanName<'a> {
+    Reported(&'a RawValue),
+    OfSubscription(&'a str),
+}
+
+/// What this surface shows of a subscription's details. They are any JSON object: what is not named here is left out, and
+/// each value is shown as it was reported.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Details<'a> {
+    #[serde(borrow)]
+    cycle_start_at: Option<&'a RawValue>,
+    #[serde(borrow)]
+    cycle_end_at: Option<&'a RawValue>,
+    #[serde(borrow)]
+    auto_top_up_bundle_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pending_change: Option<&'a RawValue>,
+    #[serde(borrow)]
+    plan: Option<&'a RawValue>,
+    #[serde(borrow)]
+    credits: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Plan<'a> {
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    period_amount: Option<&'a RawValue>,
+    #[serde(borrow)]
+    included_credit: Option<&'a RawValue>,
+    #[serde(borrow)]
+    billing_interval: Option<&'a RawValue>,
+    #[serde(borrow)]
+    rollover_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    bundle_rollover_type: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize, Serialize)]
+#[serde(default)]
+#[expect(clippy::struct_field_names, reason = "the names are the vendor's")]
+struct Credits<'a> {
+    #[serde(borrow)]
+    total_remaining: Option<&'a RawValue>,
+    #[serde(borrow)]
+    cycle_remaining: Option<&'a RawValue>,
+    #[serde(borrow)]
+    bundle_remaining: Option<&'a RawValue>,
+}
+
+/// The fields of an object as JSON text. Of anything else, none.
+fn fields_of<'a, T: Default + Deserialize<'a>>(object: Option<&'a str>) -> T {
+    object.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 impl<'a> CustomerView<'a> {
@@ -85,13 +164,41 @@ impl<'a> CustomerView<'a> {
 
 impl<'a> From<&'a Subscription> for SubscriptionView<'a> {
     fn from(subscription: &'a Subscription) -> Self {
+        let name = subscription.name.as_ref().map(Name::as_str);
+        let details: Details<'a> = fields_of(subscription.details.as_ref().map(Metadata::as_str));
         Self {
             subscription_id: subscription.id.as_str(),
             plan_id: subscription.plan_id.as_ref().map(PlanId::as_str),
-            name: subscription.name.as_ref().map(Name::as_str),
-            status: subscription.status.as_str(),
+            name,
+            status: status(subscription.status),
+            started_at: subscription.started_at.to_string(),
+            cancelled_at: subscription.cancelled_at.map(|time| time.to_string()),
+            cycle_start_at: details.cycle_start_at,
+            cycle_end_at: details.cycle_end_at,
+            auto_top_up_bundle_id: details.auto_top_up_bundle_id,
+            pending_change: details.pending_change,
+            plan: PlanView::of(&fields_of(details.plan.map(RawValue::get)), name),
+            credits: fields_of(details.credits.map(RawValue::get)),
         }
     }
+}
+
+impl<'a> PlanView<'a> {
+    fn of(plan: &Plan<'a>, name_of_subscription: Option<&'a str>) -> Self {
+        Self {
+            name: plan.name.map(PlanName::Reported).or(name_of_subscription.map(PlanName::OfSubscription)),
+            period_amount: plan.period_amount,
+            included_credit: plan.included_credit,
+            billing_interval: plan.billing_interval,
+            rollover_type: plan.rollover_type,
+            bundle_rollover_type: plan.bundle_rollover_type,
+        }
+    }
+}
+
+/// The vendor's name for a status. It has `active` and `cancelled`: to its clients, a trial is an active subscription.
+fn status(status: SubscriptionStatus) -> &'static str {
+    if status.is_in_use() { "active" } else { "cancelled" }
 }
 
 fn customer_id(customer: &Customer) -> String {

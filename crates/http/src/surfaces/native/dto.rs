@@ -113,9 +113,13 @@ pub(super) struct SubscriptionView<'a> {
     status: &'static str,
     started_at: String,
     cancelled_at: Option<String>,
+    details: Option<DetailsView<'a>>,
     created_at: String,
     updated_at: String,
 }
+
+#[derive(Serialize)]
+struct DetailsView<'a>(#[serde(serialize_with = "respond::metadata")] &'a Metadata);
 
 impl<'a> SubscriptionView<'a> {
     pub(super) fn of(customer: CustomerId, subscription: &'a Subscription) -> Self {
@@ -127,6 +131,7 @@ impl<'a> SubscriptionView<'a> {
             status: subscription.status.as_str(),
             started_at: subscription.started_at.to_string(),
             cancelled_at: subscription.cancelled_at.map(|time| time.to_string()),
+            details: subscription.details.as_ref().map(DetailsView),
             created_at: subscription.created_at.to_string(),
             updated_at: subscription.updated_at.to_string(),
         }
@@ -325,12 +330,13 @@ pub(super) fn read_report(key: SubscriptionKey, body: Json) -> Result<Subscripti
     let status = fields.text("status", |text| SubscriptionStatus::parse(&text)).into_option();
     let started_at = fields.text("started_at", |text| Timestamp::parse(&text)).into_option();
     let cancelled_at = fields.text("cancelled_at", |text| Timestamp::parse(&text)).into_option();
+    let details = fields.object("details", |object| Metadata::new(&object)).into_option();
     if status.is_none() {
         fields.require("status");
     }
     fields.refuse_the_rest();
     let status = status.unwrap_or(SubscriptionStatus::Active);
-    fields.finish(SubscriptionReport { key, plan_id, name, status, started_at, cancelled_at })
+    fields.finish(SubscriptionReport { key, plan_id, name, status, started_at, cancelled_at, details })
 }
 
 /// Reads the body of `POST /v1/api_keys`.
