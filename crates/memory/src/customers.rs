@@ -1,8 +1,8 @@
 //! The customers, with the indexes over their identifiers.
 
 use roster_application::ports::{
-    CustomerKey, CustomerQuery, CustomerRef, CustomerRepository, CustomerState, EmailQuery, Origins, StoreError, Taken,
-    Write, Written,
+    CustomerKey, CustomerQuery, CustomerRef, CustomerRepository, CustomerState, Origins, StoreError, Taken, Write,
+    Written,
 };
 use roster_domain::{Customer, CustomerId};
 use uuid::Uuid;
@@ -38,7 +38,7 @@ impl CustomerRepository for MemoryUnitOfWork<'_> {
     }
 
     fn list(&mut self, query: &CustomerQuery) -> Result<Vec<Customer>, StoreError> {
-        let CustomerQuery { tenant, state, before, offset, limit } = *query;
+        let CustomerQuery { tenant, ref filter, before, offset, limit } = *query;
         self.call(|rows| {
             let newest_first = match before {
                 Some(before) => rows.customers.range((tenant, FIRST)..(tenant, before)),
@@ -46,25 +46,13 @@ impl CustomerRepository for MemoryUnitOfWork<'_> {
             }
             .rev()
             .map(|(_, customer)| customer);
-            let wanted = newest_first.filter(|customer| state.includes(customer));
+            let wanted = newest_first.filter(|customer| filter.includes(customer));
             Ok(wanted.skip(offset).take(limit).cloned().collect())
         })
-    }
-
-    fn list_with_email(&mut self, query: &EmailQuery) -> Result<Vec<Customer>, StoreError> {
-        self.call(|rows| Ok(rows.with_email(query).take(query.limit).cloned().collect()))
     }
 }
 
 impl Rows {
-    /// The live customers with an e-mail key that were registered before `before`, newest first.
-    fn with_email(&self, query: &EmailQuery) -> impl Iterator<Item = &Customer> {
-        let key = |id| (query.tenant, query.email_key.clone(), id);
-        let holders = self.email_keys.range(key(FIRST)..=key(LAST)).rev().map(|(_, _, holder)| *holder);
-        let holders = holders.filter(|holder| query.before.is_none_or(|before| *holder < before));
-        holders.filter_map(|holder| self.customers.get(&(query.tenant, holder)))
-    }
-
     /// The customer with this identifier, live or deleted. By external identifier, only a live one.
     pub(crate) fn customer(&self, key: &CustomerKey) -> Option<&Customer> {
         let id = match &key.customer {

@@ -2,8 +2,8 @@
 //! another writer at the right moment.
 
 use roster_application::ports::{
-    ApiKeyRepository, CustomerKey, CustomerQuery, CustomerRepository, CustomerState, EmailQuery, MerchantRepository,
-    Store, StoreError, SubscriptionRepository, UnitOfWork, Work, Write, Written,
+    ApiKeyRepository, CustomerKey, CustomerQuery, CustomerRepository, CustomerState, MerchantRepository, Store,
+    StoreError, SubscriptionRepository, UnitOfWork, Work, Write, Written,
 };
 use roster_domain::Customer;
 
@@ -111,9 +111,5 @@ impl CustomerRepository for Intercepted<'_> {
 
     fn list(&mut self, query: &CustomerQuery) -> Result<Vec<Customer>, StoreError> {
         self.uow.customers().list(query)
-    }
-
-    fn list_with_email(&mut self, query: &EmailQuery) -> Result<Vec<Customer>, StoreError> {
-        self.uow.customers().list_with_email(query)
     }
 }

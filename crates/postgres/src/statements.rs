@@ -13,7 +13,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use roster_application::Digest;
 use roster_application::ports::{
-    CustomerKey, CustomerQuery, CustomerRef, CustomerState, EmailQuery, Store as _, StoreError, SubscriptionKey,
+    CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, Store as _, StoreError, SubscriptionKey,
     SubscriptionWrite, UnitOfWork, Write, Written,
 };
 use roster_domain::{
@@ -45,7 +45,7 @@ fn now() -> Timestamp {
 /// Something that is done to customers that are stored.
 type Operation = fn(&mut dyn UnitOfWork, &[Customer]) -> Result<(), StoreError>;
 
-const OPERATIONS: [(&str, Operation); 15] = [
+const OPERATIONS: [(&str, Operation); 16] = [
     ("create again", |uow, customers| {
         let writes: Vec<Write> = customers.iter().cloned().map(Write::create).collect();
         uow.customers().write(&writes).map(drop)
@@ -88,13 +88,16 @@ const OPERATIONS: [(&str, Operation); 15] = [
     ("list the newest", |uow, customers| list(uow, None, customers.len())),
     ("list those before", |uow, customers| list(uow, customers.last().map(Customer::id), customers.len())),
     ("list those with an address", |uow, customers| {
-        for customer in customers {
-            for before in [None, Some(customer.id())] {
-                let email_key = customer.email_key().expect("all have one").to_owned();
-                uow.customers().list_with_email(&EmailQuery { tenant: TENANT, email_key, before, limit: 2 })?;
-            }
-        }
-        Ok(())
+        list_some(uow, customers, |customer| CustomerFilter {
+            email_key: customer.email_key().map(str::to_owned),
+            ..CustomerFilter::default()
+        })
+    }),
+    ("list those with an external id", |uow, customers| {
+        list_some(uow, customers, |customer| CustomerFilter {
+            external_id: customer.profile().external_id.clone(),
+            ..CustomerFilter::default()
+        })
     }),
     ("current subscriptions", |uow, customers| {
         let ids: Vec<(Tenant, CustomerId)> = customers.iter().map(|customer| (TENANT, customer.id())).collect();
@@ -180,7 +183,23 @@ fn list(uow: &mut dyn UnitOfWork, before: Option<CustomerId>, limit: usize) -> R
     // Nothing is deleted, and a search for what is not there would walk through the whole list. Nothing is archived, either,
     // but that list has an index of its own.
     for state in [CustomerState::Live, CustomerState::Active, CustomerState::Archived, CustomerState::Any] {
-        uow.customers().list(&CustomerQuery { tenant: TENANT, state, before, offset: 0, limit })?;
+        uow.customers().list(&CustomerQuery { tenant: TENANT, filter: state.into(), before, offset: 0, limit })?;
+    }
+    Ok(())
+}
+
+fn list_some(
+    uow: &mut dyn UnitOfWork,
+    customers: &[Customer],
+    filter: fn(&Customer) -> CustomerFilter,
+) -> Result<(), StoreError> {
+    for customer in customers {
+        for state in [CustomerState::Live, CustomerState::Active, CustomerState::Archived] {
+            for before in [None, Some(customer.id())] {
+                let filter = CustomerFilter { state, ..filter(customer) };
+                uow.customers().list(&CustomerQuery { tenant: TENANT, filter, before, offset: 0, limit: 2 })?;
+            }
+        }
     }
     Ok(())
 }

@@ -5,9 +5,10 @@ use std::cmp::Reverse;
 use diesel::dsl::{auto_type, not};
 use diesel::prelude::*;
 use roster_application::ports::{
-    CustomerKey, CustomerQuery, CustomerRef, CustomerRepository, CustomerState, EmailQuery, StoreError, Write, Written,
+    CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerRepository, CustomerState, StoreError, Write,
+    Written,
 };
-use roster_domain::{Customer, Tenant};
+use roster_domain::{Customer, ExternalId, Tenant};
 
 use crate::error::Fault;
 use crate::rows::{Id, limit};
@@ -30,20 +31,33 @@ impl CustomerRepository for SqliteUnitOfWork<'_> {
     }
 
     fn list(&mut self, query: &CustomerQuery) -> Result<Vec<Customer>, StoreError> {
-        self.run(|connection| {
-            let rows = load_page(connection, query)?;
-            rows.into_iter().map(|row| Customer::try_from(row).map_err(Fault::Store)).collect()
+        self.run(|connection| match &query.filter {
+            CustomerFilter { external_id: Some(id), .. } => find_page(connection, query, id),
+            CustomerFilter { email_key: Some(key), .. } => load_page_with_email(connection, query, key),
+            CustomerFilter { state, .. } => restored(load_page(connection, query, *state)?),
         })
-    }
-
-    fn list_with_email(&mut self, query: &EmailQuery) -> Result<Vec<Customer>, StoreError> {
-        self.run(|connection| load_with_email(connection, query))
     }
 }
 
+/// The page of a list of at most one customer.
+fn find_page(
+    connection: &mut SqliteConnection,
+    query: &CustomerQuery,
+    id: &ExternalId,
+) -> Result<Vec<Customer>, Fault> {
+    let key = CustomerKey { tenant: query.tenant, customer: CustomerRef::ExternalId(id.clone()) };
+    let found = find_one(connection, &key)?.filter(|customer| query.filter.includes(customer));
+    let is_before = |customer: &Customer| query.before.is_none_or(|before| customer.id() < before);
+    Ok(found.into_iter().filter(is_before).skip(query.offset).take(query.limit).collect())
+}
+
 /// Each combination of state and beginning is a statement of its own, which diesel keeps prepared.
-fn load_page(connection: &mut SqliteConnection, query: &CustomerQuery) -> QueryResult<Vec<CustomerRow>> {
-    let CustomerQuery { tenant, state, before, offset, limit: size } = *query;
+fn load_page(
+    connection: &mut SqliteConnection,
+    query: &CustomerQuery,
+    state: CustomerState,
+) -> QueryResult<Vec<CustomerRow>> {
+    let CustomerQuery { tenant, before, offset, limit: size, .. } = *query;
     let page = || customers_of(tenant).order(customers::id.desc()).offset(limit(offset)).limit(limit(size));
     let (live, deleted) = (customers::deleted_at.is_null(), customers::deleted_at.is_not_null());
     let (active, archived) = (customers::archived_at.is_null(), customers::archived_at.is_not_null());
@@ -66,23 +80,35 @@ fn load_page(connection: &mut SqliteConnection, query: &CustomerQuery) -> QueryR
 }
 
 /// Two look-ups: those that have the address exclusively, at most one, and those that share it are in an index each.
-fn load_with_email(connection: &mut SqliteConnection, query: &EmailQuery) -> Result<Vec<Customer>, Fault> {
-    let holders = || live(query.tenant).filter(customers::email_key.eq(query.email_key.as_str()));
-    let shared =
-        || holders().filter(not(customers::email_exclusive)).order(customers::id.desc()).limit(limit(query.limit));
-    let mut rows: Vec<CustomerRow> = match query.before {
-        None => shared().load(connection)?,
-        Some(before) => shared().filter(customers::id.lt(Id(before.uuid()))).load(connection)?,
+fn load_page_with_email(
+    connection: &mut SqliteConnection,
+    query: &CustomerQuery,
+    email_key: &str,
+) -> Result<Vec<Customer>, Fault> {
+    let holders = || live(query.tenant).filter(customers::email_key.eq(email_key));
+    let mut shared = holders().filter(not(customers::email_exclusive)).order(customers::id.desc()).into_boxed();
+    if let Some(before) = query.before {
+        shared = shared.filter(customers::id.lt(Id(before.uuid())));
+    }
+    shared = match query.filter.state {
+        CustomerState::Live | CustomerState::Any | CustomerState::Deleted => shared,
+        CustomerState::Active => shared.filter(customers::archived_at.is_null()),
+        CustomerState::Archived => shared.filter(customers::archived_at.is_not_null()),
     };
+    let mut rows: Vec<CustomerRow> = shared.limit(limit(query.offset + query.limit)).load(connection)?;
     rows.extend(holders().filter(customers::email_exclusive).load::<CustomerRow>(connection)?);
-    let found = rows.into_iter().map(Customer::try_from).collect::<Result<Vec<_>, _>>()?;
-    let is_before = |customer: &Customer| query.before.is_none_or(|before| customer.id() < before);
-    let mut found: Vec<_> = found.into_iter().filter(is_before).collect();
+    let is_listed = |customer: &Customer| {
+        query.filter.includes(customer) && query.before.is_none_or(|before| customer.id() < before)
+    };
+    let mut found: Vec<_> = restored(rows)?.into_iter().filter(is_listed).collect();
     found.sort_unstable_by_key(|customer| Reverse(customer.id()));
     // Between the two statements a customer may have given the address up and taken it again, in the other way.
     found.dedup_by_key(|customer| customer.id());
-    found.truncate(query.limit);
-    Ok(found)
+    Ok(found.into_iter().skip(query.offset).take(query.limit).collect())
+}
+
+fn restored(rows: Vec<CustomerRow>) -> Result<Vec<Customer>, Fault> {
+    rows.into_iter().map(|row| Customer::try_from(row).map_err(Fault::Store)).collect()
 }
 
 /// The live customers of `tenant`.

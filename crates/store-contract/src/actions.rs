@@ -104,7 +104,7 @@ pub fn list_in(
     before: Option<CustomerId>,
     limit: usize,
 ) -> Vec<Customer> {
-    list_by(store, &CustomerQuery { tenant, state, before, offset: 0, limit })
+    list_by(store, &CustomerQuery { tenant, filter: state.into(), before, offset: 0, limit })
 }
 
 pub fn list_by(store: &Arc<dyn Store>, query: &CustomerQuery) -> Vec<Customer> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use roster_application::batch::serve_together;
 use roster_application::ports::{
-    ApiKeyRepository, ApiKeyUse, CustomerKey, CustomerQuery, CustomerRepository, CustomerState, EmailQuery, FirstError,
+    ApiKeyRepository, ApiKeyUse, CustomerKey, CustomerQuery, CustomerRepository, CustomerState, FirstError,
     MerchantRepository, Store, StoreError, SubscriptionCursor, SubscriptionKey, SubscriptionRepository, UnitOfWork,
     Work, Write, Written,
 };
@@ -180,7 +180,6 @@ impl CustomerRepository for BatchedUnitOfWork<'_> {
     unbatched! {
         customers:
         fn list(query: &CustomerQuery) -> Vec<Customer>;
-        fn list_with_email(query: &EmailQuery) -> Vec<Customer>;
     }
 }
 

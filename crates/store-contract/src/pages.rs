@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use roster_application::ports::{CustomerQuery, CustomerState, EmailQuery, Store, Written};
-use roster_domain::{Customer, CustomerId, Tenant};
+use roster_application::ports::{CustomerFilter, CustomerQuery, CustomerState, Store, Written};
+use roster_domain::{Customer, CustomerEdit, CustomerId, Edit, Tenant};
 
 use crate::actions::{change, create, delete, ids, insert, list, list_by, list_in, new_tenant, start, walk};
-use crate::samples::{archived, deleted, email, other_environment, renamed};
+use crate::samples::{archived, at, deleted, email, external_id, other_environment, renamed};
 
 pub fn a_list_is_newest_first(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
@@ -166,7 +166,7 @@ pub fn an_offset_skips_customers_of_the_list(store: &Arc<dyn Store>) {
             let is_listed =
                 |customer: &&Customer| state.includes(customer) && before.is_none_or(|before| customer.id() < before);
             for (offset, limit) in [(0, 2), (1, 2), (3, 9), (8, 1), (9, 1), (10_000, 101)] {
-                let query = CustomerQuery { tenant, state, before, offset, limit };
+                let query = CustomerQuery { tenant, filter: state.into(), before, offset, limit };
                 let expected: Vec<_> = customers.iter().filter(is_listed).skip(offset).take(limit).cloned().collect();
                 assert_eq!(list_by(store, &query), expected, "{query:?}");
             }
@@ -187,32 +187,73 @@ pub fn a_walk_in_any_state_continues_after_a_customer_deleted_meanwhile(store: &
     assert_eq!(page(CustomerState::Any, &customers[3]), [deleted(third), second.clone(), first.clone()]);
 }
 
-pub fn the_customers_with_an_address_are_listed_page_by_page(store: &Arc<dyn Store>) {
+pub fn a_filtered_list_has_what_the_filter_includes_and_nothing_else(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
-    let other = other_environment(tenant);
-    let shared = |address: &str| samples.customer(tenant).email(address).shared().build();
-    let exclusive = |address: &str| samples.customer(tenant).email(address).build();
-    let customers =
-        [shared("ada@example.com"), exclusive("Ada@Example.com"), shared("ADA@example.com"), shared("ada@example.com")];
-    // An exclusive address may be shared later, and not the other way round.
+    let ada = |external_id: &str| samples.customer(tenant).email("ada@example.com").external_id(external_id);
+    let mut customers = vec![
+        ada("1").shared().build(),
+        // In the middle, one that has the address exclusively: it was there before all that share it.
+        ada("2").build(),
+        ada("3").shared().build(),
+        samples.customer(tenant).external_id("4").build(),
+        samples.customer(tenant).email("eda@example.com").external_id("5").build(),
+        ada("6").shared().build(),
+        ada("7").shared().build(),
+    ];
     create(store, &[&customers[1]]);
-    create(store, &[&customers[0], &customers[2], &customers[3]]);
-    create(store, &[&samples.customer(tenant).email("eda@example.com").build(), &samples.customer(tenant).build()]);
-    create(store, &[&samples.customer(other).email("ada@example.com").build()]);
-    let with_email = |address: &str, before: Option<CustomerId>, limit: usize| {
-        let email_key = email(address).key().to_owned();
-        let query = EmailQuery { tenant, email_key, before, limit };
-        store.direct(|uow| uow.customers().list_with_email(&query)).expect("a page")
-    };
-    let newest_first: Vec<_> = customers.iter().rev().cloned().collect();
-    for limit in [1, 2, 3, 4, 5] {
-        let page = |last: Option<&Customer>| with_email("aDa@example.com", last.map(Customer::id), limit);
-        assert_eq!(walk(limit, page), newest_first, "limit {limit}");
+    create(
+        store,
+        &customers.iter().enumerate().filter(|(place, _)| *place != 1).map(|(_, one)| one).collect::<Vec<_>>(),
+    );
+    for other in [other_environment(tenant), new_tenant(store, &samples)] {
+        create(store, &[&samples.customer(other).email("ada@example.com").external_id("1").build()]);
     }
-    assert_eq!(with_email("none@example.com", None, 10), []);
-    delete(store, &customers[1]);
-    delete(store, &customers[3]);
-    assert_eq!(ids(&with_email("ada@example.com", None, 10)), [customers[2].id(), customers[0].id()]);
+    for state in STATES {
+        assert_filtered(store, &customers, state);
+    }
+    for place in [2, 4] {
+        let after = archived(&customers[place]);
+        assert_eq!(change(store, &customers[place], &after), Written::Done);
+        customers[place] = after;
+    }
+    for place in [1, 5] {
+        delete(store, &customers[place]);
+        customers[place] = deleted(&customers[place]);
+    }
+    let edit = CustomerEdit { email: Edit::Set(email("eda@example.org")), ..CustomerEdit::default() };
+    let after = customers[6].changed(edit, at(9)).expect("no metadata");
+    assert_eq!(change(store, &customers[6], &after), Written::Done);
+    customers[6] = after;
+    for state in STATES {
+        assert_filtered(store, &customers, state);
+    }
+}
+
+const STATES: [CustomerState; 5] =
+    [CustomerState::Live, CustomerState::Active, CustomerState::Archived, CustomerState::Deleted, CustomerState::Any];
+
+/// Lists `customers`, all of one tenant and the oldest first, by each filter, from each place and in pages of each size.
+fn assert_filtered(store: &Arc<dyn Store>, customers: &[Customer], state: CustomerState) {
+    let addresses = [None, Some("Ada@Example.com"), Some("eda@example.com"), Some("none@example.com")];
+    let external_ids = [None, Some("1"), Some("2"), Some("4"), Some("none")];
+    for (address, id) in addresses.into_iter().flat_map(|address| external_ids.map(|id| (address, id))) {
+        let filter = CustomerFilter {
+            state,
+            email_key: address.map(|address| email(address).key().to_owned()),
+            external_id: id.map(external_id),
+        };
+        for before in [None].into_iter().chain(customers.iter().map(|customer| Some(customer.id()))) {
+            let is_listed =
+                |customer: &&Customer| filter.includes(customer) && before.is_none_or(|before| customer.id() < before);
+            for (offset, limit) in [(0, 1), (0, 2), (1, 2), (2, 10), (0, 10)] {
+                let query =
+                    CustomerQuery { tenant: customers[0].tenant(), filter: filter.clone(), before, offset, limit };
+                let expected: Vec<_> =
+                    customers.iter().rev().filter(is_listed).skip(offset).take(limit).cloned().collect();
+                assert_eq!(list_by(store, &query), expected, "{query:?}");
+            }
+        }
+    }
 }
 
 /// The ids of the whole list, page by page.

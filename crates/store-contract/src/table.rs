@@ -100,7 +100,7 @@ macro_rules! __contract_table {
                 pages_in_any_state_make_up_the_whole_list
                 an_offset_skips_customers_of_the_list
                 a_walk_in_any_state_continues_after_a_customer_deleted_meanwhile
-                the_customers_with_an_address_are_listed_page_by_page
+                a_filtered_list_has_what_the_filter_includes_and_nothing_else
             }
             races {
                 one_external_id_goes_to_exactly_one_of_many_callers

@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use roster_application::ports::{
-    CustomerQuery, CustomerState, Store, StoreError, SubscriptionKey, TRIES, UnitOfWork, Verdict, Written,
+    CustomerFilter, CustomerQuery, CustomerState, Store, StoreError, SubscriptionKey, TRIES, UnitOfWork, Verdict,
+    Written,
 };
 use roster_application::{ApiKey, Digest};
 use roster_domain::{Customer, Merchant, MerchantId, Subscription, Tenant};
@@ -294,7 +295,7 @@ fn fail(uow: &mut dyn UnitOfWork) {
 }
 
 fn newest_of(tenant: Tenant) -> CustomerQuery {
-    CustomerQuery { tenant, state: CustomerState::Live, before: None, offset: 0, limit: 10 }
+    CustomerQuery { tenant, filter: CustomerFilter::default(), before: None, offset: 0, limit: 10 }
 }
 
 /// One row of each kind.

@@ -186,7 +186,9 @@ mod tests {
 
     use diesel::connection::SimpleConnection as _;
     use diesel::prelude::*;
-    use roster_application::ports::{CustomerKey, CustomerQuery, CustomerRef, CustomerState, Store, StoreError, Write};
+    use roster_application::ports::{
+        CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, Store, StoreError, Write,
+    };
     use roster_domain::{
         Customer, CustomerId, Email, EmailUse, Environment, ExternalId, Merchant, MerchantId, MerchantName, Profile,
         Tenant, Timestamp,
@@ -232,7 +234,7 @@ mod tests {
         let id = CustomerId::new(Uuid::from_u128(2));
         let write = Write::create(Customer::register(tenant, id, profile, EmailUse::Exclusive, now));
         let key = CustomerKey { tenant, customer: CustomerRef::Id(id) };
-        let page = CustomerQuery { tenant, state: CustomerState::Live, before: None, offset: 0, limit: 26 };
+        let page = CustomerQuery { tenant, filter: CustomerFilter::default(), before: None, offset: 0, limit: 26 };
         let store: &dyn Store = &store;
         store
             .direct(|uow| {

@@ -52,30 +52,46 @@ impl CustomerState {
     }
 }
 
+/// Which customers of a tenant a list has. The default is all that are not deleted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CustomerFilter {
+    /// In which state they are.
+    pub state: CustomerState,
+    /// The key of their e-mail address, which they have exclusively or share. Only live customers are found by it.
+    pub email_key: Option<String>,
+    /// Their external identifier, which at most one live customer has.
+    pub external_id: Option<ExternalId>,
+}
+
+impl CustomerFilter {
+    /// Whether a list with this filter has `customer`.
+    #[must_use]
+    pub fn includes(&self, customer: &Customer) -> bool {
+        let is_identified = self.email_key.is_some() || self.external_id.is_some();
+        self.state.includes(customer)
+            && (customer.is_live() || !is_identified)
+            && self.email_key.as_deref().is_none_or(|key| customer.email_key() == Some(key))
+            && self.external_id.as_ref().is_none_or(|id| customer.profile().external_id.as_ref() == Some(id))
+    }
+}
+
+impl From<CustomerState> for CustomerFilter {
+    fn from(state: CustomerState) -> Self {
+        Self { state, ..Self::default() }
+    }
+}
+
 /// A page of the customers of one tenant, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomerQuery {
     /// The tenant.
     pub tenant: Tenant,
     /// Which of its customers.
-    pub state: CustomerState,
+    pub filter: CustomerFilter,
     /// Only customers registered before this one, which need not exist any more.
     pub before: Option<CustomerId>,
     /// How many of them are skipped. A store reads what it skips.
     pub offset: usize,
-    /// The most customers of the page, at least one.
-    pub limit: usize,
-}
-
-/// A page of the live customers of one tenant that have one e-mail address, newest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EmailQuery {
-    /// The tenant.
-    pub tenant: Tenant,
-    /// The key by which addresses are compared.
-    pub email_key: String,
-    /// Only customers registered before this one, which need not exist any more.
-    pub before: Option<CustomerId>,
     /// The most customers of the page, at least one.
     pub limit: usize,
 }
@@ -318,10 +334,4 @@ pub trait CustomerRepository {
     /// # Errors
     /// [`StoreError`]
     fn list(&mut self, query: &CustomerQuery) -> Result<Vec<Customer>, StoreError>;
-
-    /// A page of the customers that have an e-mail address, exclusively or shared, newest first.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    fn list_with_email(&mut self, query: &EmailQuery) -> Result<Vec<Customer>, StoreError>;
 }

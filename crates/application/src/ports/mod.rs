@@ -14,7 +14,7 @@ mod tokens;
 pub use api_keys::{ApiKeyRepository, ApiKeyUse, USE_INTERVAL};
 pub use clock::Clock;
 pub use customers::{
-    Claims, CustomerKey, CustomerQuery, CustomerRef, CustomerRepository, CustomerState, EmailQuery, Identifier,
+    Claims, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerRepository, CustomerState, Identifier,
     Origins, SubscriptionWrite, Taken, Write, Written,
 };
 pub use entropy::{Entropy, EntropyError};

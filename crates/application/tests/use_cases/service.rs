@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use roster_application::ports::{CustomerKey, CustomerQuery, CustomerRef, CustomerState, SubscriptionWrite, Write};
+use roster_application::ports::{CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, SubscriptionWrite, Write};
 use roster_application::{
     CustomerChange, CustomerCommand, CustomerDeletion, Page, Registration, Roster, SubscriptionReport, WriteError,
 };
@@ -77,7 +77,7 @@ impl Service {
 
     /// The first `limit` live customers of `tenant` before `before`, newest first.
     pub fn list(&self, tenant: Tenant, before: Option<CustomerId>, limit: usize) -> Page<Customer> {
-        let query = CustomerQuery { tenant, state: CustomerState::Live, before, offset: 0, limit };
+        let query = CustomerQuery { tenant, filter: CustomerFilter::default(), before, offset: 0, limit };
         self.roster.list_customers(&query).expect("a page")
     }
 

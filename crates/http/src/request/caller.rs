@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use actix_web::{HttpMessage as _, HttpRequest, web};
 use roster_application::ports::{
-    CustomerKey, CustomerQuery, CustomerState, EmailQuery, StoreError, SubscriptionCursor, SubscriptionWrite, Write,
+    CustomerFilter, CustomerKey, CustomerQuery, StoreError, SubscriptionCursor, SubscriptionWrite, Write,
 };
 use roster_application::{
     ApiKey, ApiKeyOrder, CreatedApiKey, CustomerChange, CustomerCommand, CustomerDeletion, Grant, Page, PageSize,
     Principal, Registration, Roster, Scope, SubscriptionReport,
 };
-use roster_domain::{ApiKeyId, Customer, CustomerEdit, CustomerId, Email, EmailUse, Subscription, Tenant};
+use roster_domain::{ApiKeyId, Customer, CustomerEdit, CustomerId, EmailUse, Subscription, Tenant};
 use roster_executor::Handle;
 
 use crate::failure::Failure;
@@ -99,57 +99,50 @@ impl<P: SeesCustomers> Caller<P> {
 /// A customer, and its active or trialing subscription that started last.
 pub(crate) type Subscriber = (Customer, Option<Subscription>);
 
+/// The part of the list of a tenant's customers that a request asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct CustomerList {
+    /// Which of them.
+    pub(crate) filter: CustomerFilter,
+    /// Only customers registered before this one.
+    pub(crate) before: Option<CustomerId>,
+    /// How many of them are skipped.
+    pub(crate) offset: usize,
+    /// The most customers of the page.
+    pub(crate) limit: usize,
+}
+
+impl CustomerList {
+    fn of(self, tenant: Tenant) -> CustomerQuery {
+        let Self { filter, before, offset, limit } = self;
+        CustomerQuery { tenant, filter, before, offset, limit }
+    }
+}
+
 impl Caller<ReadCustomers> {
     /// Finds a live customer.
     pub(crate) async fn find_customer(&self, key: CustomerKey) -> Result<Customer, Failure> {
         self.handle.find_customer(key).await??.ok_or(Failure::NotFound)
     }
 
-    /// A page of at most `limit` live customers, newest first, as `write` writes it on the thread that has read it: what is
-    /// large is made and freed there.
+    /// A page of customers, newest first, as `write` writes it on the thread that has read it: what is large is made and
+    /// freed there.
     pub(crate) async fn list_customers<T: Send + 'static>(
         &self,
-        before: Option<CustomerId>,
-        limit: usize,
+        list: CustomerList,
         write: impl FnOnce(Page<Customer>) -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        self.list_customers_in(CustomerState::Live, before, 0, limit, write).await
-    }
-
-    /// The same, those in `state`, without the first `offset` of them.
-    pub(crate) async fn list_customers_in<T: Send + 'static>(
-        &self,
-        state: CustomerState,
-        before: Option<CustomerId>,
-        offset: usize,
-        limit: usize,
-        write: impl FnOnce(Page<Customer>) -> T + Send + 'static,
-    ) -> Result<T, Failure> {
-        let query = CustomerQuery { tenant: self.tenant(), state, before, offset, limit };
+        let query = list.of(self.tenant());
         Ok(self.handle.read(move |roster| roster.list_customers(&query).map(write)).await??)
-    }
-
-    /// The same, of the customers with an e-mail address.
-    pub(crate) async fn list_customers_with_email<T: Send + 'static>(
-        &self,
-        email: &Email,
-        before: Option<CustomerId>,
-        limit: usize,
-        write: impl FnOnce(Page<Customer>) -> T + Send + 'static,
-    ) -> Result<T, Failure> {
-        let query = EmailQuery { tenant: self.tenant(), email_key: email.key().to_owned(), before, limit };
-        Ok(self.handle.read(move |roster| roster.list_customers_with_email(&query).map(write)).await??)
     }
 
     /// The same, each customer with its active or trialing subscription that started last.
     pub(crate) async fn list_subscribers<T: Send + 'static>(
         &self,
-        before: Option<CustomerId>,
-        size: PageSize,
+        list: CustomerList,
         write: impl FnOnce(Page<Subscriber>) -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        let (tenant, limit) = (self.tenant(), size.get());
-        let query = CustomerQuery { tenant, state: CustomerState::Live, before, offset: 0, limit };
+        let query = list.of(self.tenant());
         let list = move |roster: &Roster| {
             let page = roster.list_customers(&query)?;
             let customers: Vec<_> = page.items.iter().map(|customer| (query.tenant, customer.id())).collect();

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use roster_application::ports::{
-    CustomerKey, CustomerQuery, CustomerRef, CustomerState, Store, StoreError, UnitOfWork, Write, Written,
+    CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, Store, StoreError, UnitOfWork, Write,
+    Written,
 };
 use roster_domain::{
     Customer, CustomerId, Email, EmailUse, Environment, ExternalId, Merchant, MerchantId, MerchantName, Profile,
@@ -75,7 +76,13 @@ pub fn insert_in(uow: &mut dyn UnitOfWork, customer: &Customer) -> Result<Writte
 }
 
 pub fn list_in(uow: &mut dyn UnitOfWork, tenant: Tenant) -> Result<Vec<Customer>, StoreError> {
-    uow.customers().list(&CustomerQuery { tenant, state: CustomerState::Live, before: None, offset: 0, limit: 10 })
+    uow.customers().list(&CustomerQuery {
+        tenant,
+        filter: CustomerFilter::default(),
+        before: None,
+        offset: 0,
+        limit: 10,
+    })
 }
 
 pub fn find(store: &Arc<dyn Store>, customer: &Customer) -> Result<Option<Customer>, StoreError> {

@@ -19,6 +19,9 @@ on_both_databases! {
     a_change_to_a_used_reference_is_409,
     the_first_word_of_a_name_is_the_first_name,
     fields_of_other_services_are_ignored,
+    a_list_is_filtered_exactly_by_reference_and_by_address,
+    filters_have_pages_and_are_combined,
+    a_parameter_that_is_unknown_invalid_or_contradictory_is_refused,
 }
 
 fn every_field_is_optional(database: Database) {
@@ -174,6 +177,84 @@ fn fields_of_other_services_are_ignored(database: Database) {
     let app = App::start(database);
     let created = app.lava().post("/customers", json!({"checkout": {"a": [1]}, "tax_id": 7})).expect(201);
     app.lava().patch(&path(&created), json!({"balance": "7"})).is(200);
+}
+
+fn a_list_is_filtered_exactly_by_reference_and_by_address(database: Database) {
+    let app = App::start(database);
+    let create = |body: Value| app.lava().post("/customers", body).expect(201).json();
+    let jane = create(json!({"reference_id": "a/b:c%20ü", "email": "Jane@example.com", "name": "Jane"}));
+    let other = create(json!({"reference_id": "a/b:c%20", "email": "jane@EXAMPLE.com"}));
+    create(json!({"email": "jane@example.org"}));
+    let gone = app.lava().post("/customers", json!({"reference_id": "gone", "email": "jane@example.com"})).expect(201);
+    app.lava().delete(&path(&gone)).is(200);
+    app.native()
+        .with_key(&app.tenants().ours.sandbox)
+        .post("/customers", json!({"email": "jane@example.com", "external_id": "there"}))
+        .is(201);
+    for (query, found) in [
+        ("reference_id=a/b:c%2520%C3%BC", json!([jane])),
+        ("reference_id=a/b:c%2520", json!([other])),
+        ("reference_id=A/b:c%2520", json!([])),
+        ("reference_id=gone", json!([])),
+        ("reference_id=there", json!([])),
+        ("email=JANE@example.com", json!([other, jane])),
+        ("email=%20jane@example.com%20", json!([other, jane])),
+        ("email=jan@example.com", json!([])),
+    ] {
+        let page = app.lava().get(&format!("/customers?{query}")).expect(200).json();
+        assert_eq!(page, json!({"data": found, "has_more": false}), "{query}");
+    }
+}
+
+fn filters_have_pages_and_are_combined(database: Database) {
+    let app = App::start(database);
+    // Native has the address exclusively, Lava shares it.
+    app.native().post("/customers", json!({"email": "jane@example.com", "external_id": "0"})).is(201);
+    for reference in ["1", "2", "3", "4"] {
+        app.lava().post("/customers", json!({"reference_id": reference, "email": "jane@example.com"})).is(201);
+    }
+    let page = |query: &str| app.lava().get(&format!("/customers?{query}")).expect(200);
+    let references = |page: &Response| -> Vec<String> {
+        let data = page.json()["data"].as_array().cloned().expect("a list");
+        data.iter().map(|customer| customer["reference_id"].as_str().expect("a text").to_owned()).collect()
+    };
+    let first = page("email=jane@example.com&limit=2");
+    assert_eq!(references(&first), ["4", "3"]);
+    let second = page(&format!("limit=2&cursor={}&email=jane@example.com", first.text_at("/next_cursor")));
+    assert_eq!(references(&second), ["2", "1"]);
+    let cursor = second.text_at("/next_cursor");
+    let third = page(&format!("email=jane@example.com&limit=2&cursor={cursor}"));
+    assert_eq!(references(&third), ["0"]);
+    assert_eq!(third.json()["has_more"], false);
+    assert_eq!(third.json().get("next_cursor"), None);
+    for (query, found) in [
+        ("reference_id=2&email=jane@example.com".to_owned(), vec!["2"]),
+        ("reference_id=2&email=june@example.com".to_owned(), vec![]),
+        (format!("reference_id=0&cursor={cursor}"), vec!["0"]),
+        (format!("reference_id=2&cursor={cursor}"), vec![]),
+    ] {
+        assert_eq!(references(&page(&query)), found, "{query}");
+    }
+}
+
+fn a_parameter_that_is_unknown_invalid_or_contradictory_is_refused(database: Database) {
+    let app = App::start(database);
+    for (query, name) in [
+        ("emial=jane@example.com", "emial"),
+        ("name=Jane", "name"),
+        ("email=jane@example.com&email=june@example.com", "email"),
+        ("reference_id=a&reference_id=b", "reference_id"),
+        ("email=jane", "email"),
+        ("email=", "email"),
+        ("reference_id=", "reference_id"),
+        ("reference_id=con_live_0", "reference_id"),
+        ("reference_id=a%00", "reference_id"),
+        ("email=jane%00@example.com", "email"),
+    ] {
+        let response = app.lava().get(&format!("/customers?{query}"));
+        assert_error(Surface::Lava, &response, 400);
+        assert!(response.text_at("/error").starts_with(&format!("{name} ")), "{query}: {response:?}");
+    }
 }
 
 fn path(created: &Response) -> String {

@@ -19,7 +19,7 @@ on_both_databases! {
     the_fields_of_the_later_documentation_are_kept_and_cleared,
     tax_exemption_is_a_yes_or_no_and_may_be_the_reverse_charge,
     the_list_has_the_customers_that_its_parameters_name,
-    a_parameter_of_the_list_that_is_unknown_or_contradictory_is_400,
+    a_parameter_of_the_list_that_is_unknown_invalid_or_contradictory_is_400,
     both_names_of_the_external_id_are_read_and_shown,
     both_prefixes_of_an_id_are_read,
     a_customer_may_be_created_without_an_address_if_that_is_allowed,
@@ -246,18 +246,14 @@ fn the_list_has_the_customers_that_its_parameters_name(database: Database) {
         ("externalCustomerId=eda&email=ada@example.com", vec![]),
         ("userId=theirs", vec![]),
         ("userId=gone", vec![]),
-        ("userId=", vec![]),
-        ("userId=con_live_1", vec![]),
-        ("email=", vec![]),
         ("email=none@example.com", vec![]),
-        ("email=ada", vec![]),
     ] {
         let listed = app.lumen().under("/api/v1").get(&format!("/customers?{query}")).expect(200).json();
         assert_eq!(listed, json!({"customers": expected}), "{query}");
     }
 }
 
-fn a_parameter_of_the_list_that_is_unknown_or_contradictory_is_400(database: Database) {
+fn a_parameter_of_the_list_that_is_unknown_invalid_or_contradictory_is_400(database: Database) {
     let app = App::start(database);
     app.lumen().post("/customers", json!({"email": "ada@example.com", "userId": "ada"})).is(201);
     for (query, named) in [
@@ -266,6 +262,10 @@ fn a_parameter_of_the_list_that_is_unknown_or_contradictory_is_400(database: Dat
         ("Email=ada@example.com", "Email"),
         ("email=ada@example.com&email=eda@example.com", "email"),
         ("userId=ada&externalCustomerId=eda", "externalCustomerId"),
+        ("userId=", "userId"),
+        ("externalCustomerId=con_live_1", "externalCustomerId"),
+        ("email=", "email"),
+        ("email=ada", "email"),
     ] {
         let response = app.lumen().get(&format!("/customers?{query}"));
         assert_error(Surface::Lumen, &response, 400);
@@ -354,11 +354,17 @@ fn the_subscription_status_is_that_of_the_customer_with_the_external_id(database
     assert_eq!(status(&by_new_name).expect(200).json(), active);
     report(json!({"status": "cancelled"})).is(200);
     assert_eq!(status(&by_new_name).expect(200).json(), none);
-    for query in ["externalCustomerId=b", "userId=", "externalCustomerId=con_live_1"] {
-        let response = status(query).expect(404);
-        assert_eq!(response.text(), r#"{"error":"Customer not found or access denied"}"#, "{query}");
-    }
-    for query in ["", "includePaymentData=true", "externalCustomerId=a&userId=b", "userId=a&userId=b", "id=a"] {
+    let response = status("externalCustomerId=b").expect(404);
+    assert_eq!(response.text(), r#"{"error":"Customer not found or access denied"}"#);
+    for query in [
+        "",
+        "userId=",
+        "userId=con_live_1",
+        "includePaymentData=true",
+        "externalCustomerId=a&userId=b",
+        "userId=a&userId=b",
+        "id=a",
+    ] {
         assert_error(Surface::Lumen, &status(query), 400);
     }
 }

@@ -1,7 +1,8 @@
 //! The requests and responses of the Lava surface.
 
+use actix_web::HttpRequest;
 use roster_application::Registration;
-use roster_application::ports::CustomerRef;
+use roster_application::ports::{CustomerFilter, CustomerRef};
 use roster_domain::external_id::ExternalIdError;
 use roster_domain::{
     Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, ExternalId, Json, Metadata, MetadataEdit,
@@ -11,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::failure::Failure;
+use crate::request::caller::CustomerList;
 use crate::request::fields::Fields;
+use crate::request::query::{self, PageQuery, set_filter};
 use crate::respond;
 
 /// The most characters of a `name` and of a `reference_id` on this surface, one fewer than on the others.
@@ -232,6 +235,22 @@ pub(super) struct SubscriptionEnvelope<'a> {
 #[derive(Serialize)]
 pub(super) struct Success {
     pub(super) success: bool,
+}
+
+/// Reads the query of `GET /lava/v1/customers`: a page, and filters that customers match exactly.
+pub(super) fn read_list(request: &HttpRequest) -> Result<CustomerList, Failure> {
+    let mut filter = CustomerFilter::default();
+    let PageQuery { size, cursor } = PageQuery::read_with(request, query::parse_cursor, |name, value| {
+        Some(match name {
+            "reference_id" => set_filter("reference_id", &mut filter.external_id, ExternalId::parse(value)),
+            "email" => {
+                let key = Email::parse(value).map(|email| email.key().to_owned());
+                set_filter("email", &mut filter.email_key, key)
+            }
+            _ => return None,
+        })
+    })?;
+    Ok(CustomerList { filter, before: cursor, offset: 0, limit: size.get() })
 }
 
 /// Reads the body of `POST /lava/v1/customers`, in which every field is optional.

@@ -11,7 +11,7 @@ use super::error::{Error, answer};
 use crate::failure::Failure;
 use crate::openapi;
 use crate::request::caller::{Caller, ReadCustomers, Subscriber, WriteCustomers};
-use crate::request::query::{self, PageQuery, Unknown};
+use crate::request::query;
 use crate::request::{body, path};
 use crate::respond::{self, json};
 use crate::routing::{Surface, delete, get, patch, post};
@@ -61,7 +61,7 @@ async fn find(request: &HttpRequest) -> Result<Subscriber, Failure> {
 
 async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::<ReadCustomers>::of(&request).await?;
-    let PageQuery { size, cursor } = PageQuery::read(&request, Unknown::Ignore, query::parse_cursor)?;
+    let list = dto::read_list(&request)?;
     let write = |page: Page<Subscriber>| {
         let shown = page.items.iter();
         let data: Vec<_> =
@@ -69,7 +69,7 @@ async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
         let next = page.items.last().filter(|_| page.has_more).map(|(last, _)| query::cursor_behind(last.id()));
         respond::list_bytes(data.len(), &PageView { data, has_more: page.has_more, next_cursor: next })
     };
-    Ok(respond::list(caller.list_subscribers(cursor, size, write).await??))
+    Ok(respond::list(caller.list_subscribers(list, write).await??))
 }
 
 async fn change(request: HttpRequest) -> Result<HttpResponse, Error> {

@@ -2,6 +2,7 @@
 
 use actix_web::HttpRequest;
 use roster_application::Registration;
+use roster_application::ports::CustomerFilter;
 use roster_domain::{
     AddressEdit, AddressPart, BusinessName, Country, Currency, Customer, CustomerEdit, CustomerId, DetailsEdit, Edit,
     Email, EmailUse, ExternalId, Json, Locale, Metadata, MetadataEdit, Name, Phone, PlanId, PostalCode, Subscription,
@@ -11,7 +12,7 @@ use serde::Serialize;
 
 use crate::failure::{Failure, Fault, Place};
 use crate::request::fields::Fields;
-use crate::request::query;
+use crate::request::query::{read_parameters, set_filter};
 use crate::respond;
 
 /// The prefix of a customer's identifier, before its 26 characters.
@@ -143,53 +144,43 @@ impl<'a> StatusView<'a> {
 /// knows by its name what an identifier is.
 const IGNORED_PARAMETERS: &[&str] = &["includePaymentData", "isExtCustId"];
 
-/// The customers that a query asks for.
-pub(super) enum Wanted {
-    /// All of them.
-    All,
-    /// Those with an e-mail address.
-    WithEmail(Email),
-    /// The one with an external identifier, if it has the address, too.
-    WithExternalId(ExternalId, Option<Email>),
-    /// None: no customer can have what is asked for.
-    None,
+/// Reads the query of `GET /api/customers`.
+pub(super) fn read_filter(request: &HttpRequest) -> Result<CustomerFilter, Failure> {
+    let mut filter = CustomerFilter::default();
+    read_parameters(request, |name, value| match name {
+        "email" => {
+            let key = Email::parse(value).map(|email| email.key().to_owned());
+            Some(set_filter("email", &mut filter.email_key, key))
+        }
+        _ => read_external_id_parameter(&mut filter.external_id, name, value),
+    })?;
+    Ok(filter)
 }
 
-/// Reads the query of `GET /api/customers`.
-pub(super) fn read_wanted(request: &HttpRequest) -> Result<Wanted, Failure> {
-    let names = [EXTERNAL_ID_NAMES[0], EXTERNAL_ID_NAMES[1], "email"];
-    let [user_id, external_customer_id, email] = query::texts(request, names, IGNORED_PARAMETERS)?;
-    let external_id = either(user_id, external_customer_id)?.map(ExternalId::parse);
-    Ok(match (external_id, email.map(|email| Email::parse(&email))) {
-        (None, None) => Wanted::All,
-        (None, Some(Ok(email))) => Wanted::WithEmail(email),
-        (Some(Ok(id)), None) => Wanted::WithExternalId(id, None),
-        (Some(Ok(id)), Some(Ok(email))) => Wanted::WithExternalId(id, Some(email)),
-        (Some(Err(_)), _) | (_, Some(Err(_))) => Wanted::None,
+/// Reads the query of `GET /api/customers/subscription-status`: the external identifier.
+pub(super) fn read_whose_status(request: &HttpRequest) -> Result<ExternalId, Failure> {
+    let mut external_id = None;
+    read_parameters(request, |name, value| read_external_id_parameter(&mut external_id, name, value))?;
+    external_id.ok_or_else(|| {
+        let detail = "is required".to_owned();
+        Fault { place: Place::Parameter(EXTERNAL_ID_NAMES[1]), code: "required", detail }.into()
     })
 }
 
-/// Reads the query of `GET /api/customers/subscription-status`: the external identifier under either of its names. One
-/// that no customer can have is not found.
-pub(super) fn read_whose_status(request: &HttpRequest) -> Result<ExternalId, Failure> {
-    let [user_id, external_customer_id] = query::texts(request, EXTERNAL_ID_NAMES, IGNORED_PARAMETERS)?;
-    let text = either(user_id, external_customer_id)?.ok_or_else(|| {
-        let detail = "is required".to_owned();
-        Fault { place: Place::Parameter(EXTERNAL_ID_NAMES[1]), code: "required", detail }
-    })?;
-    ExternalId::parse(text).map_err(|_| Failure::NotFound)
+/// Reads a parameter that every query may have: the external identifier under either of its names, or one that is ignored.
+fn read_external_id_parameter(
+    external_id: &mut Option<ExternalId>,
+    name: &str,
+    value: &str,
+) -> Option<Result<(), Fault>> {
+    match EXTERNAL_ID_NAMES.into_iter().find(|known| *known == name) {
+        Some(name) => Some(set_filter(name, external_id, ExternalId::parse(value))),
+        None => IGNORED_PARAMETERS.contains(&name).then_some(Ok(())),
+    }
 }
 
 /// The names of the external identifier: that of the vendor's page, and that of its later documentation.
 const EXTERNAL_ID_NAMES: [&str; 2] = ["userId", "externalCustomerId"];
-
-/// What two names of one parameter say, unless they disagree.
-fn either(first: Option<String>, second: Option<String>) -> Result<Option<String>, Fault> {
-    match (first, second) {
-        (Some(first), Some(second)) if first != second => Err(disagreement(Place::Parameter(EXTERNAL_ID_NAMES[1]))),
-        (first, second) => Ok(first.or(second)),
-    }
-}
 
 fn disagreement(place: Place) -> Fault {
     Fault { place, code: "disagreement", detail: "must be the same as userId".to_owned() }

@@ -5,14 +5,14 @@ use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::{Stream, stream};
 use roster_application::Page;
-use roster_application::ports::{CustomerKey, CustomerRef};
-use roster_domain::{Customer, CustomerId, Email, ExternalId, Tenant};
+use roster_application::ports::{CustomerFilter, CustomerKey, CustomerRef};
+use roster_domain::{Customer, CustomerId, Tenant};
 
-use super::dto::{self, CustomerView, Envelope, StatusView, Success, Wanted};
+use super::dto::{self, CustomerView, Envelope, StatusView, Success};
 use super::error::{Error, Operation, answer};
 use crate::failure::Failure;
 use crate::openapi;
-use crate::request::caller::{Caller, ReadCustomers, WriteCustomers};
+use crate::request::caller::{Caller, CustomerList, ReadCustomers, WriteCustomers};
 use crate::request::{body, path};
 use crate::respond::json;
 use crate::routing::{Surface, delete, get, post};
@@ -90,9 +90,9 @@ async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
         let caller = Caller::<ReadCustomers>::of(&request).await?;
         let budget = request.app_data::<web::Data<StreamBudget>>().ok_or(Failure::Internal)?;
         let size = PartSize::new(budget.get_ref().clone());
-        let wanted = dto::read_wanted(&request)?;
+        let filter = dto::read_filter(&request)?;
         let mut list =
-            List { request: request.clone(), caller, wanted, size, part: Bytes::new(), next: None, has_begun: false };
+            List { request: request.clone(), caller, filter, size, part: Bytes::new(), next: None, has_begun: false };
         // Reads the first part before the status is sent, so that an outage is a 503 and not half a response.
         list.read_part(None).await?;
         Ok(list)
@@ -106,7 +106,7 @@ struct List {
     /// Its credential is checked again while the list goes on.
     request: HttpRequest,
     caller: Caller<ReadCustomers>,
-    wanted: Wanted,
+    filter: CustomerFilter,
     size: PartSize,
     /// The rest of the current part, which the client has not read yet.
     part: Bytes,
@@ -148,29 +148,12 @@ impl List {
         let limit = self.size.next();
         let is_first = after.is_none();
         let write = move |page: Page<Customer>| write_part(is_first, &page);
-        let written = match &self.wanted {
-            Wanted::All => self.caller.list_customers(after, limit, write).await?,
-            Wanted::WithEmail(email) => self.caller.list_customers_with_email(email, after, limit, write).await?,
-            Wanted::WithExternalId(id, email) => write(self.find(id, email.as_ref()).await?),
-            Wanted::None => write(Page { items: Vec::new(), has_more: false }),
-        };
+        let list = CustomerList { filter: self.filter.clone(), before: after, offset: 0, limit };
+        let written = self.caller.list_customers(list, write).await?;
         let Part { text, items, next } = written.map_err(|_| Failure::Internal)?;
         self.size.note(items, text.len());
         (self.part, self.next) = (text, next);
         Ok(())
-    }
-}
-
-impl List {
-    /// The customer with an external identifier as a page, if it has the e-mail address.
-    async fn find(&self, external_id: &ExternalId, email: Option<&Email>) -> Result<Page<Customer>, Failure> {
-        let customer = CustomerRef::ExternalId(external_id.clone());
-        let found = match self.caller.find_customer(CustomerKey { tenant: self.caller.tenant(), customer }).await {
-            Err(Failure::NotFound) => None,
-            found => Some(found?),
-        };
-        let found = found.filter(|found| email.is_none_or(|email| found.email_key() == Some(email.key())));
-        Ok(Page { items: found.into_iter().collect(), has_more: false })
     }
 }
 

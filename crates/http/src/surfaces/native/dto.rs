@@ -16,9 +16,10 @@ use roster_domain::{
 };
 use serde::Serialize;
 
-use crate::failure::{Failure, Fault, Place};
+use crate::failure::Failure;
+use crate::request::caller::CustomerList;
 use crate::request::fields::Fields;
-use crate::request::query::{self, MAX_OFFSET, PageQuery, Unknown};
+use crate::request::query::{self, MAX_OFFSET, PageQuery, set_filter};
 use crate::respond;
 
 /// A customer in a response: billing.io's fields and our own. Absent values are `null`.
@@ -284,22 +285,11 @@ fn read_address(fields: &mut Fields) -> AddressEdit {
     edit
 }
 
-/// The part of the list of customers that a request asks for.
-pub(super) struct CustomersQuery {
-    pub(super) page: PageQuery<CustomerId>,
-    pub(super) state: CustomerState,
-    pub(super) offset: usize,
-}
-
 /// Reads the query of `GET /v1/customers`.
-pub(super) fn read_customers_query(request: &HttpRequest) -> Result<CustomersQuery, Failure> {
-    let (mut state, mut offset) = (CustomerState::Live, 0);
+pub(super) fn read_list(request: &HttpRequest) -> Result<CustomerList, Failure> {
+    let (mut status, mut offset) = (None, 0);
     let read = |name: &str, value: &str| match name {
-        "status" => Some(
-            CustomerStatus::parse(value)
-                .map(|status| state = state_of(status))
-                .map_err(|rule| Fault::new(Place::Parameter("status"), &rule)),
-        ),
+        "status" => Some(set_filter("status", &mut status, CustomerStatus::parse(value))),
         "offset" => Some(match value.parse().ok().filter(|offset| *offset <= MAX_OFFSET) {
             Some(skipped) => {
                 offset = skipped;
@@ -311,8 +301,9 @@ pub(super) fn read_customers_query(request: &HttpRequest) -> Result<CustomersQue
         "search" => Some(Err(query::fault("search", "is not supported yet"))),
         _ => None,
     };
-    let page = PageQuery::read_with(request, Unknown::Refuse, query::parse_cursor, read)?;
-    Ok(CustomersQuery { page, state, offset })
+    let PageQuery { size, cursor } = PageQuery::read_with(request, query::parse_cursor, read)?;
+    let filter = status.map_or(CustomerState::Live, state_of).into();
+    Ok(CustomerList { filter, before: cursor, offset, limit: size.get() })
 }
 
 fn state_of(status: CustomerStatus) -> CustomerState {

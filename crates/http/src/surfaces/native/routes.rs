@@ -6,12 +6,12 @@ use roster_application::Page;
 use roster_application::ports::{CustomerKey, CustomerRef, SubscriptionKey, SubscriptionWrite};
 use roster_domain::{ApiKeyId, Customer, CustomerId, ExternalId, SubscriptionId, Tenant};
 
-use super::dto::{self, ApiKeyView, CustomerView, CustomersQuery, HealthView, OnMetadata, PageView, SubscriptionView};
+use super::dto::{self, ApiKeyView, CustomerView, HealthView, OnMetadata, PageView, SubscriptionView};
 use super::error::{Error, answer};
 use crate::failure::{Failure, Fault, Place};
 use crate::openapi;
 use crate::request::caller::{Caller, ManageKeys, ReadCustomers, WriteCustomers, WriteSubscriptions};
-use crate::request::query::{self, PageQuery, Unknown};
+use crate::request::query::{self, PageQuery};
 use crate::request::{body, path};
 use crate::respond::{self, json};
 use crate::routing::{Surface, delete, get, patch, post, put};
@@ -64,13 +64,13 @@ async fn show_by_external_id(request: HttpRequest) -> Result<HttpResponse, Error
 
 async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::<ReadCustomers>::of(&request).await?;
-    let CustomersQuery { page: PageQuery { size, cursor }, state, offset } = dto::read_customers_query(&request)?;
+    let list = dto::read_list(&request)?;
     let write = |page: Page<Customer>| {
         let next = page.items.last().filter(|_| page.has_more).map(|last| query::cursor_behind(last.id()));
         let data: Vec<_> = page.items.iter().map(CustomerView::from).collect();
         respond::list_bytes(data.len(), &PageView { data, has_more: page.has_more, next_cursor: next })
     };
-    Ok(respond::list(caller.list_customers_in(state, cursor, offset, size.get(), write).await??))
+    Ok(respond::list(caller.list_customers(list, write).await??))
 }
 
 async fn change(request: HttpRequest) -> Result<HttpResponse, Error> {
@@ -104,7 +104,7 @@ async fn record_subscription(request: HttpRequest) -> Result<HttpResponse, Error
 async fn list_subscriptions(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::<ReadCustomers>::of(&request).await?;
     let customer = customer_id(&request)?;
-    let PageQuery { size, cursor } = PageQuery::read(&request, Unknown::Refuse, dto::parse_cursor)?;
+    let PageQuery { size, cursor } = PageQuery::read(&request, dto::parse_cursor)?;
     let key = CustomerKey { tenant: caller.tenant(), customer: CustomerRef::Id(customer) };
     let page = caller.list_subscriptions(key, cursor, size).await?;
     let next = page.items.last().filter(|_| page.has_more).map(dto::cursor_behind);
@@ -122,7 +122,7 @@ async fn create_api_key(request: HttpRequest) -> Result<HttpResponse, Error> {
 
 async fn list_api_keys(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::<ManageKeys>::of(&request).await?;
-    let PageQuery { size, cursor } = PageQuery::read(&request, Unknown::Refuse, ApiKeyId::from_suffix)?;
+    let PageQuery { size, cursor } = PageQuery::read(&request, ApiKeyId::from_suffix)?;
     let page = caller.list_api_keys(cursor, size).await?;
     let next = page.items.last().filter(|_| page.has_more).map(|last| last.id.suffix().to_string());
     let data = page.items.iter().map(ApiKeyView::from).collect();
