@@ -16,6 +16,7 @@ pub mod client;
 pub mod database;
 pub mod deadline;
 pub mod lines;
+pub mod markdown;
 pub mod process;
 pub mod program;
 pub mod raw;

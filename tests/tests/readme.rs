@@ -1,7 +1,8 @@
 //! What `README.md` prints: its commands run as they are printed, and its answers have the fields of real ones.
 //!
 //! Blocks marked `sh` are run in their order, in one shell. A block marked `json` behind one of them shows what it prints.
-//! Any other block is for the reader alone, such as a command that needs a certificate.
+//! `tests/clients` runs those with a vendor's client library. Any other block is for the reader alone, such as a command
+//! that needs a certificate.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -11,6 +12,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
+use roster_tests::markdown::{Block, blocks, readme};
 use roster_tests::process::{Finished, run};
 use roster_tests::program::binary;
 use roster_tests::{App, Database, Kind};
@@ -27,17 +29,9 @@ make() { :; }
 curl() { command curl --fail --silent --show-error --noproxy '*' --max-time 10 "$@"; }
 "#;
 
-/// A fenced block.
-struct Block {
-    language: String,
-    text: String,
-}
-
 #[test]
 fn every_command_succeeds_and_every_answer_has_the_fields_shown() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
-    let readme = fs::read_to_string(root.join("README.md")).expect("README.md");
-    let blocks = blocks(&readme);
+    let blocks = blocks(&readme());
     let app = App::start(Database::prepared(Kind::Sqlite).expect("a file"));
     let checkout = checkout();
 
@@ -55,24 +49,6 @@ fn every_command_succeeds_and_every_answer_has_the_fields_shown() {
         compared += 1;
     }
     assert!(compared >= 3, "not every surface shows an answer: {compared}");
-}
-
-fn blocks(markdown: &str) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    let mut open: Option<Block> = None;
-    for line in markdown.lines() {
-        if let Some(language) = line.strip_prefix("```") {
-            match open.take() {
-                Some(block) => blocks.push(block),
-                None => open = Some(Block { language: language.to_owned(), text: String::new() }),
-            }
-        } else if let Some(block) = &mut open {
-            block.text.push_str(line);
-            block.text.push('\n');
-        }
-    }
-    assert!(open.is_none(), "the last block does not end");
-    blocks
 }
 
 /// All commands, the output of each block in a file of its own.

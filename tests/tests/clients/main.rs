@@ -1,8 +1,9 @@
 //! The vendors' own client libraries, unmodified, against the whole program: their users must be able to change the base
 //! URL and nothing else.
 //!
-//! The programs that use a library are in a folder of `tests/clients` each. `make test-clients` installs the libraries,
-//! and these tests start the services that the programs call. `docs/clients.md` says what the libraries send and read.
+//! The programs that use a library are in a folder of `tests/clients` each, and `README.md` prints one for each. `make
+//! test-clients` installs the libraries, and these tests start the services that the programs call. `docs/clients.md` says
+//! what the libraries send and read.
 
 use std::env;
 use std::fs;
@@ -14,6 +15,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use roster_tests::app::create_key;
 use roster_tests::lines::Stream;
+use roster_tests::markdown::{blocks, readme};
 use roster_tests::process::{Finished, Process};
 use roster_tests::{App, Database, Kind, on_both_databases};
 
@@ -24,18 +26,42 @@ on_both_databases! {
     lumen,
     #[ignore = "needs the libraries: make test-clients"]
     lava,
+    #[ignore = "needs the libraries: make test-clients"]
+    the_programs_of_the_readme,
 }
 
 fn billingio(database: Database) {
-    every_check_passes("billingio", python("billingio"), database);
+    every_check_passes("billingio", python_checks("billingio"), database);
 }
 
 fn lumen(database: Database) {
-    every_check_passes("lumen", python("lumen"), database);
+    every_check_passes("lumen", python_checks("lumen"), database);
 }
 
 fn lava(database: Database) {
-    every_check_passes("lava", node("lava"), database);
+    every_check_passes("lava", node_checks("lava"), database);
+}
+
+/// Runs the blocks of `README.md` in a language of a library. What each prints is the comment at its end.
+fn the_programs_of_the_readme(database: Database) {
+    let app = App::start(database);
+    let adapted = |text: &str| {
+        let text = text.replace("http://127.0.0.1:8080", &origin(&app));
+        text.replace("sk_live_…", &app.tenants().ours.live)
+    };
+    let mut languages = Vec::new();
+    for block in blocks(&readme()) {
+        let (mut program, comment) = match block.language.as_str() {
+            "python" => (python("-c"), "  # "),
+            "js" => (node("-e"), " // "),
+            _ => continue,
+        };
+        let finished = run(program.arg(adapted(&block.text)));
+        let (_, expected) = block.text.trim_end().rsplit_once(comment).expect("a comment that says what is printed");
+        assert_eq!(finished.out.trim_end(), expected, "{}\n{}", block.text, finished.err);
+        languages.push(block.language);
+    }
+    assert_eq!(languages, ["python", "js", "python"], "a program for each library");
 }
 
 /// Runs the program of a library. It prints every check, and at its end the lines `# pass 12`, `# fail 0` and
@@ -135,20 +161,30 @@ fn origin(app: &App) -> String {
     format!("http://{}", app.address())
 }
 
-/// The program in `tests/clients/{library}`, in Python.
-fn python(library: &str) -> Command {
-    let mut command = Command::new(installed().join("python/bin/python"));
+/// The checks in `tests/clients/{library}`, in Python.
+fn python_checks(library: &str) -> Command {
+    let mut command = python("-B");
     command.arg(programs().join("python/run.py")).arg(programs().join(library));
-    command.env("PYTHONDONTWRITEBYTECODE", "1");
     command
 }
 
-/// The program in `tests/clients/{library}`, in JavaScript.
-fn node(library: &str) -> Command {
-    let mut command = Command::new("node");
+/// The checks in `tests/clients/{library}`, in JavaScript.
+fn node_checks(library: &str) -> Command {
+    let mut command = node("--test");
     // One file at a time: a check that counts customers must not see those of another.
-    command.args(["--test", "--test-concurrency=1", "--test-reporter=tap"]).args(test_files(&programs().join(library)));
-    command.env("NODE_PATH", installed().join("node_modules"));
+    command.args(["--test-concurrency=1", "--test-reporter=tap"]).args(test_files(&programs().join(library)));
+    command
+}
+
+fn python(option: &str) -> Command {
+    let mut command = Command::new(installed().join("python/bin/python"));
+    command.arg(option);
+    command
+}
+
+fn node(option: &str) -> Command {
+    let mut command = Command::new("node");
+    command.arg(option).env("NODE_PATH", installed().join("node_modules"));
     command
 }
 

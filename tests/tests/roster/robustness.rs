@@ -31,21 +31,8 @@ const WRITERS: &[Writer] = &[
     writer(Surface::Lava, "PATCH", "/customers/{id}", LAVA),
 ];
 
-const NATIVE: &[&str] = &[
-    "email",
-    "name",
-    "external_id",
-    "phone",
-    "billing_address",
-    "tax_id",
-    "business_name",
-    "tax_exempt",
-    "locale",
-    "timezone",
-    "currency",
-    "metadata",
-    "allow_duplicate_email",
-];
+/// All but `status`: a new customer is active.
+const NATIVE: &[&str] = NATIVE_CHANGE.split_last().expect("fields").1;
 const NATIVE_CHANGE: &[&str] = &[
     "email",
     "name",

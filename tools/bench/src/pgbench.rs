@@ -67,8 +67,8 @@ const SCRIPTS: [Script; 4] = [
         operation: Operation::List,
         statement: include_str!("../pgbench/list.sql"),
         variables: "",
-        // A variable, not a number in the statement: the service also sends the limit as a parameter.
-        parameters: &[("MERCHANT", "uuid"), (":environment", "text"), (":limit", "bigint")],
+        // Variables, not numbers in the statement: the service also sends them as parameters.
+        parameters: &[("MERCHANT", "uuid"), (":environment", "text"), (":limit", "bigint"), (":offset", "bigint")],
     },
 ];
 
@@ -99,9 +99,10 @@ const CREATE_PARAMETERS: [(&str, &str); 21] = [
 
 /// Constant variables of pgbench for all scripts. The limit is that of a page of 25: one more customer shows whether
 /// another page follows.
-const TEXTS: [(&str, &str); 5] = [
+const TEXTS: [(&str, &str); 6] = [
     ("environment", "live"),
     ("limit", "26"),
+    ("offset", "0"),
     ("name", "Customer 1000"),
     ("metadata", r#"{"plan":"pro","seats":12}"#),
     ("time", "2026-01-01Z"),

@@ -66,7 +66,7 @@ pub(crate) fn read_parameters(
             None => faults.add(|| unknown_parameter(name.into_owned())),
         }
     }
-    Ok(faults.check()?)
+    faults.check()
 }
 
 /// Sets a filter to the parsed value of the parameter `name`. One that is given several times must have one value: each
