@@ -10,6 +10,7 @@ pub mod json;
 mod known_credentials;
 pub mod page;
 pub mod ports;
+mod precondition;
 pub mod principal;
 pub mod records;
 pub mod scope;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 pub use api_key::{ApiKey, ApiKeySecret, Digest};
 pub use page::{Page, PageSize};
+pub use precondition::{Precondition, Revision, Revisions};
 pub use principal::{Grant, Principal};
 pub use scope::{Scope, ScopeError, Scopes};
 pub use use_cases::*;

@@ -9,7 +9,9 @@ use futures_util::FutureExt as _;
 use futures_util::future::{join_all, select_all};
 use proptest::prelude::*;
 use roster_application::ports::{CustomerKey, CustomerRef, CustomerRepository, StoreError, Taken, Write};
-use roster_application::{CustomerChange, CustomerCommand, CustomerDeletion, Registration, Roster, WriteError};
+use roster_application::{
+    CustomerChange, CustomerCommand, CustomerDeletion, Precondition, Registration, Roster, WriteError,
+};
 use roster_domain::{
     Customer, CustomerEdit, Edit, Email, EmailUse, Environment, ExternalId, MerchantName, Name, Profile, Tenant,
 };
@@ -78,7 +80,7 @@ impl Request {
         let key = self.key(tenants);
         match self.rename {
             Some(new) => rename(key, &new.to_string()),
-            None => CustomerCommand::Delete(CustomerDeletion { key }),
+            None => CustomerCommand::Delete(CustomerDeletion { key, precondition: Precondition::default() }),
         }
     }
 
@@ -102,7 +104,7 @@ fn by_external_id(tenant: Tenant, id: &str) -> CustomerKey {
 
 fn rename(key: CustomerKey, new: &str) -> CustomerCommand {
     let edit = CustomerEdit { name: Edit::Set(name(new)), ..CustomerEdit::default() };
-    CustomerCommand::Change(CustomerChange { key, edit })
+    CustomerCommand::Change(CustomerChange { key, edit, precondition: Precondition::default() })
 }
 
 fn register(tenant: Tenant, profile: Profile) -> CustomerCommand {
@@ -128,7 +130,7 @@ impl Answer {
             Ok(write) => Self::Customer(Box::new(write.into_customer())),
             Err(WriteError::NotFound) => Self::NotFound,
             Err(WriteError::Taken(taken)) => Self::Taken(taken),
-            Err(WriteError::Metadata(_) | WriteError::Store(_)) => Self::Failed,
+            Err(WriteError::PreconditionFailed(_) | WriteError::Metadata(_) | WriteError::Store(_)) => Self::Failed,
         }
     }
 

@@ -7,7 +7,7 @@ use actix_web::HttpResponse;
 use roster_application::json::{JsonError, Pointer};
 use roster_application::ports::{Retry, StoreError, Taken};
 use roster_application::{
-    AuthenticateError, CreateApiKeyError, ListSubscriptionsError, RotateApiKeyError, Scope, WriteError,
+    AuthenticateError, CreateApiKeyError, ListSubscriptionsError, Revision, RotateApiKeyError, Scope, WriteError,
 };
 use roster_domain::{ApiKeyId, CustomerId, Rule, Timestamp};
 use roster_executor::ExecuteError;
@@ -37,10 +37,14 @@ pub(crate) enum Failure {
     Body(BodyFailure),
     /// The request breaks rules.
     Invalid(Faults),
+    /// This header is malformed.
+    MalformedHeader(&'static str),
     /// The identifier in the path is malformed.
     MalformedId,
     /// No live customer of the tenant has that identifier.
     NotFound,
+    /// What is stored is not what the headers ask for, but this; `None` if nothing is.
+    PreconditionFailed(Option<Revision>),
     /// Another customer has the e-mail address or the external identifier.
     Taken(Taken),
     /// The tenant has no API key with that identifier.
@@ -229,6 +233,7 @@ impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::NotFound => Self::NotFound,
+            WriteError::PreconditionFailed(current) => Self::PreconditionFailed(current),
             WriteError::Taken(taken) => Self::Taken(taken),
             WriteError::Metadata(error) => {
                 let place = Place::Body(Pointer::default().key("metadata"));

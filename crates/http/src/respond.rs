@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::failure::Failure;
+use crate::request::conditions;
 
 /// The initial capacity of a body's buffer, in bytes: most bodies fit, so the buffer need not grow.
 const USUAL_BYTES: usize = 1024;
@@ -83,6 +84,12 @@ pub(crate) fn add_headers(failure: &Failure, response: &mut HttpResponse) {
                 headers.insert(header::ALLOW, methods);
             }
         }
+        // The tag to try again with.
+        Failure::PreconditionFailed(Some(current)) => {
+            if let Some(tag) = conditions::entity_tag(*current) {
+                headers.insert(header::ETAG, tag);
+            }
+        }
         // The request may be repeated in a second.
         Failure::TooManyRequests(_)
         | Failure::NoMemory
@@ -96,6 +103,8 @@ pub(crate) fn add_headers(failure: &Failure, response: &mut HttpResponse) {
         | Failure::UnknownPath
         | Failure::Body(_)
         | Failure::Invalid(_)
+        | Failure::MalformedHeader(_)
+        | Failure::PreconditionFailed(None)
         | Failure::MalformedId
         | Failure::NotFound
         | Failure::Taken(_)

@@ -78,6 +78,7 @@ fn only_pages_of_configured_origins_may_read_responses(database: Database) {
         let mut exposed: Vec<_> = exposed.split(',').map(str::trim).collect();
         exposed.sort_unstable();
         let named = [
+            "etag",
             "location",
             "ratelimit",
             "ratelimit-policy",

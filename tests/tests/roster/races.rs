@@ -18,6 +18,7 @@ on_both_databases! {
     sharing_an_address_lets_at_most_one_caller_own_it,
     one_customer_can_change_to_an_address,
     changes_of_different_fields_of_one_customer_all_happen,
+    one_version_is_edited_by_one_caller,
 }
 
 fn one_reference_is_created_once_and_every_caller_gets_it(database: Database) {
@@ -107,6 +108,24 @@ fn changes_of_different_fields_of_one_customer_all_happen(database: Database) {
     let metadata = pair.app.native().get(&path).expect(200).json()["metadata"].clone();
     let all: serde_json::Map<_, _> = (0..CALLERS).map(|place| (format!("key {place}"), json!(ROUNDS - 1))).collect();
     assert_eq!(metadata, serde_json::Value::Object(all));
+}
+
+fn one_version_is_edited_by_one_caller(database: Database) {
+    let pair = Pair::start(database);
+    let id = pair.app.native().post("/customers", json!({"email": "ada@example.com"})).expect(201).text_at("/id");
+    let path = format!("/customers/{id}");
+    // The tag of version n: each round, all callers edit the version that the round before has made.
+    let tag = |version: usize| format!("\"{}-{version}\"", id.trim_start_matches("cus_"));
+    race(
+        &pair.callers(Surface::Native),
+        |caller, round, place| {
+            let request = caller.request("PATCH", &path).header("if-match", &tag(round + 1));
+            request.json(json!({"name": format!("Caller {place} of round {round}")}))
+        },
+        |responses| assert_eq!(statuses(responses), [vec![200], vec![412; CALLERS - 1]].concat()),
+    );
+    let edited = pair.app.native().get(&path).expect(200);
+    assert_eq!((edited.json()["version"].clone(), edited.header("etag")), (json!(ROUNDS + 1), Some(&*tag(ROUNDS + 1))));
 }
 
 /// Two instances of the service: a lock within one process does not decide these races.

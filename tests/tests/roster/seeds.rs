@@ -99,7 +99,7 @@ fn billing_io_creates_a_customer(database: Database) {
             r#"{"id":"cus_<id>","customer_id":"cus_<id>","org_id":"org_<id>","environment":"live","status":"active","email":"user@example.com","name":"Jane Doe","#,
             r#""external_id":"usr_12345","phone":null,"billing_address":null,"tax_id":null,"#,
             r#""business_name":null,"tax_exempt":null,"locale":null,"timezone":null,"currency":null,"metadata":{},"#,
-            r#""created_at":"<time>","updated_at":"<time>"}"#,
+            r#""created_at":"<time>","updated_at":"<time>","version":1}"#,
         ),
     );
     assert_eq!(created.text_at("/org_id"), app.tenants().ours.id);
@@ -117,7 +117,7 @@ fn billing_io_creates_a_customer_with_metadata(database: Database) {
             r#"{"id":"cus_<id>","customer_id":"cus_<id>","org_id":"org_<id>","environment":"sandbox","status":"active","email":"alice@example.com","#,
             r#""name":"Alice Johnson","external_id":"usr_12345","phone":null,"billing_address":null,"tax_id":null,"#,
             r#""business_name":null,"tax_exempt":null,"locale":null,"timezone":null,"currency":null,"#,
-            r#""metadata":{"plan":"pro"},"created_at":"<time>","updated_at":"<time>"}"#,
+            r#""metadata":{"plan":"pro"},"created_at":"<time>","updated_at":"<time>","version":1}"#,
         ),
     );
 }

@@ -1,6 +1,8 @@
 use roster_domain::{Customer, Metadata, Name, PlanId, Subscription, SubscriptionStatus, Timestamp};
 
+use super::write_customers::WriteError;
 use crate::ports::{SubscriptionKey, SubscriptionWrite, Write};
+use crate::{Precondition, Revision};
 
 /// What a billing engine reports of one subscription of a live customer. It replaces what it reported before.
 #[derive(Debug, Clone)]
@@ -19,11 +21,20 @@ pub struct SubscriptionReport {
     pub cancelled_at: Option<Timestamp>,
     /// What else it reports.
     pub details: Option<Metadata>,
+    /// What the subscription must be before it.
+    pub precondition: Precondition,
 }
 
 impl SubscriptionReport {
     /// The write that records it.
-    pub(super) fn decide(&self, customer: Customer, before: Option<Subscription>, now: Timestamp) -> Write {
+    pub(super) fn decide(
+        &self,
+        customer: Customer,
+        before: Option<Subscription>,
+        now: Timestamp,
+    ) -> Result<Write, WriteError> {
+        let current = before.as_ref().map(|before| Revision::of_subscription(customer.id(), before));
+        self.precondition.check(current)?;
         let after = Subscription {
             id: self.key.id.clone(),
             plan_id: self.plan_id.clone(),
@@ -36,6 +47,6 @@ impl SubscriptionReport {
             created_at: before.as_ref().map_or(now, |old| old.created_at),
             updated_at: before.as_ref().map_or(now, |old| now.max(old.updated_at)),
         };
-        Write::record(customer, SubscriptionWrite { before, after })
+        Ok(Write::record(customer, SubscriptionWrite { before, after }))
     }
 }

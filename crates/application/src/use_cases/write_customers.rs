@@ -7,11 +7,11 @@ use super::change_customer::CustomerChange;
 use super::delete_customer::CustomerDeletion;
 use super::record_subscription::SubscriptionReport;
 use super::register_customer::Registration;
-use crate::Roster;
 use crate::batch::serve_together;
 use crate::ports::{
     CustomerKey, CustomerRef, CustomerState, StoreError, SubscriptionKey, Taken, UnitOfWork, Write, Written,
 };
+use crate::{Revision, Roster};
 
 /// Everything that writes to a customer.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ impl CustomerCommand {
     pub fn tenant(&self) -> Tenant {
         match self {
             Self::Register(registration) => registration.tenant,
-            Self::Change(CustomerChange { key, .. }) | Self::Delete(CustomerDeletion { key }) => key.tenant,
+            Self::Change(CustomerChange { key, .. }) | Self::Delete(CustomerDeletion { key, .. }) => key.tenant,
             Self::Record(report) => report.key.customer.tenant,
         }
     }
@@ -44,6 +44,9 @@ pub enum WriteError {
     /// No live customer of the tenant has that identifier.
     #[error("there is no such customer")]
     NotFound,
+    /// What is stored is not what the [`Precondition`](crate::Precondition) asks for, but this; `None` if nothing is.
+    #[error("what is stored is not what its writer expects")]
+    PreconditionFailed(Option<Revision>),
     /// Other live customers of the tenant have its e-mail address or its external identifier.
     #[error("its e-mail address or its external identifier is in use")]
     Taken(Taken),
@@ -263,7 +266,7 @@ impl Command {
     fn tenant(&self) -> Tenant {
         match self {
             Self::Create(customer) => customer.tenant(),
-            Self::Change(CustomerChange { key, .. }) | Self::Delete(CustomerDeletion { key }) => key.tenant,
+            Self::Change(CustomerChange { key, .. }) | Self::Delete(CustomerDeletion { key, .. }) => key.tenant,
             Self::Record(report) => report.key.customer.tenant,
         }
     }
@@ -272,7 +275,7 @@ impl Command {
     fn key(&self) -> Option<&CustomerKey> {
         match self {
             Self::Create(_) => None,
-            Self::Change(CustomerChange { key, .. }) | Self::Delete(CustomerDeletion { key }) => Some(key),
+            Self::Change(CustomerChange { key, .. }) | Self::Delete(CustomerDeletion { key, .. }) => Some(key),
             Self::Record(report) => Some(&report.key.customer),
         }
     }
@@ -305,8 +308,8 @@ impl Command {
             (Self::Create(customer), _) => Ok(Write::create(customer.clone())),
             (_, None) => Err(WriteError::NotFound),
             (Self::Change(change), Some(read)) => change.decide(read.customer, now),
-            (Self::Delete(_), Some(read)) => Ok(CustomerDeletion::decide(read.customer, now)),
-            (Self::Record(report), Some(read)) => Ok(report.decide(read.customer, read.subscription, now)),
+            (Self::Delete(deletion), Some(read)) => deletion.decide(read.customer, now),
+            (Self::Record(report), Some(read)) => report.decide(read.customer, read.subscription, now),
         }
     }
 }

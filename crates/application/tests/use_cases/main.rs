@@ -7,6 +7,7 @@ mod deleting;
 mod finding;
 mod merchants;
 mod model;
+mod preconditions;
 mod registering;
 mod service;
 mod subscriptions;

@@ -244,7 +244,7 @@ impl Model {
                     Remembered { tenant, id: new, email, email_use, external_id, name, version: 1, is_live: true };
                 self.write(None, after)
             }
-            CustomerCommand::Change(CustomerChange { key, edit }) => {
+            CustomerCommand::Change(CustomerChange { key, edit, .. }) => {
                 let Some(before) = self.find(key) else { return Answer::NotFound };
                 let mut after = before.clone();
                 edit.email.clone().apply(&mut after.email);
@@ -256,7 +256,7 @@ impl Model {
                 after.version += i64::from(after != before);
                 self.write(Some(before), after)
             }
-            CustomerCommand::Delete(CustomerDeletion { key }) => {
+            CustomerCommand::Delete(CustomerDeletion { key, .. }) => {
                 let Some(before) = self.find(key) else { return Answer::NotFound };
                 let after = Remembered { version: before.version + 1, is_live: false, ..before.clone() };
                 self.write(Some(before), after)

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use roster_application::ports::{CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, SubscriptionWrite, Write};
 use roster_application::{
-    CustomerChange, CustomerCommand, CustomerDeletion, Page, Registration, Roster, SubscriptionReport, WriteError,
+    CustomerChange, CustomerCommand, CustomerDeletion, Page, Precondition, Registration, Roster, SubscriptionReport,
+    WriteError,
 };
 use roster_domain::{
     Customer, CustomerEdit, CustomerId, Email, EmailUse, Environment, ExternalId, MerchantName, Name, Profile, Tenant,
@@ -98,11 +99,11 @@ fn new_tenant(roster: &Roster) -> Tenant {
 }
 
 pub fn change(key: CustomerKey, edit: CustomerEdit) -> CustomerCommand {
-    CustomerCommand::Change(CustomerChange { key, edit })
+    CustomerCommand::Change(CustomerChange { key, edit, precondition: Precondition::default() })
 }
 
 pub fn delete(key: CustomerKey) -> CustomerCommand {
-    CustomerCommand::Delete(CustomerDeletion { key })
+    CustomerCommand::Delete(CustomerDeletion { key, precondition: Precondition::default() })
 }
 
 /// A registration of a customer with an empty profile.

@@ -1,5 +1,5 @@
 use roster_application::ports::{CustomerKey, SubscriptionCursor, SubscriptionKey, SubscriptionWrite};
-use roster_application::{ListSubscriptionsError, PageSize, SubscriptionReport, WriteError};
+use roster_application::{ListSubscriptionsError, PageSize, Precondition, SubscriptionReport, WriteError};
 use roster_domain::{Metadata, PlanId, Subscription, SubscriptionId, SubscriptionStatus, Timestamp};
 
 use crate::service::{Service, by_external_id, by_id, name, sandbox, seen_from, time};
@@ -13,6 +13,7 @@ pub fn report(customer: CustomerKey, id: &str) -> SubscriptionReport {
         started_at: None,
         cancelled_at: None,
         details: None,
+        precondition: Precondition::default(),
     }
 }
 

@@ -16,8 +16,9 @@ const SECURITY_HEADERS: [(header::HeaderName, &str); 4] = [
 ];
 
 /// The response headers that a page may read, besides those that every page may read.
-const EXPOSED: [&str; 9] = [
+const EXPOSED: [&str; 10] = [
     "X-Request-Id",
+    "ETag",
     "Location",
     "Retry-After",
     "RateLimit",

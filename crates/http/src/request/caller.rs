@@ -13,7 +13,7 @@ use roster_application::ports::{
 };
 use roster_application::{
     ApiKey, ApiKeyOrder, CreatedApiKey, CustomerChange, CustomerCommand, CustomerDeletion, Grant, Page, PageSize,
-    Principal, Registration, Roster, Scope, SubscriptionReport,
+    Precondition, Principal, Registration, Roster, Scope, SubscriptionReport,
 };
 use roster_domain::{ApiKeyId, Customer, CustomerEdit, CustomerId, EmailUse, Subscription, Tenant};
 use roster_executor::Handle;
@@ -174,14 +174,19 @@ impl Caller<WriteCustomers> {
     }
 
     /// Changes a live customer. Sharing an address takes a scope of its own.
-    pub(crate) async fn change_customer(&self, key: CustomerKey, edit: CustomerEdit) -> Result<Customer, Failure> {
+    pub(crate) async fn change_customer(
+        &self,
+        key: CustomerKey,
+        edit: CustomerEdit,
+        precondition: Precondition,
+    ) -> Result<Customer, Failure> {
         self.require_for(edit.email_use)?;
-        self.write(CustomerCommand::Change(CustomerChange { key, edit })).await.map(Write::into_customer)
+        self.write(CustomerCommand::Change(CustomerChange { key, edit, precondition })).await.map(Write::into_customer)
     }
 
     /// Deletes a live customer.
-    pub(crate) async fn delete_customer(&self, key: CustomerKey) -> Result<(), Failure> {
-        self.write(CustomerCommand::Delete(CustomerDeletion { key })).await.map(drop)
+    pub(crate) async fn delete_customer(&self, key: CustomerKey, precondition: Precondition) -> Result<(), Failure> {
+        self.write(CustomerCommand::Delete(CustomerDeletion { key, precondition })).await.map(drop)
     }
 
     /// The widest use of an address that the caller may allow, for a surface on which addresses are shared unasked.

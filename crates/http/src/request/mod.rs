@@ -3,6 +3,7 @@
 pub(crate) mod auth;
 pub(crate) mod body;
 pub(crate) mod caller;
+pub(crate) mod conditions;
 pub(crate) mod fields;
 pub(crate) mod path;
 pub(crate) mod query;

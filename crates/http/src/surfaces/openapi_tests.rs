@@ -15,7 +15,7 @@ use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App, rt, web};
 use roster_application::json::{JsonError, MAX_LEVELS, Pointer};
 use roster_application::ports::Taken;
-use roster_application::{ApiKeyOrder, MAX_OVERLAP, PageSize, Roster, Scope, Scopes};
+use roster_application::{ApiKeyOrder, MAX_OVERLAP, PageSize, Revision, Roster, Scope, Scopes};
 use roster_domain::{
     AddressPart, ApiKeyId, BusinessName, Country, Customer, CustomerId, Email, EmailUse, Environment, ExternalId,
     Locale, MerchantId, MerchantName, Metadata, Name, PlanId, PostalCode, Profile, SubscriptionId, TaxExemption, TaxId,
@@ -449,6 +449,9 @@ fn every_problem_has_the_documented_fields_and_code() {
         (Failure::Body(BodyFailure::Json(JsonError::DuplicateKey { pointer: Pointer::default() })), "Problem"),
         (fault(Place::Body(Pointer::default())).into(), "InvalidProblem"),
         (fault(Place::Parameter("limit")).into(), "InvalidProblem"),
+        (Failure::MalformedHeader("If-Match"), "Problem"),
+        (Failure::PreconditionFailed(None), "PreconditionProblem"),
+        (Failure::PreconditionFailed(Some(Revision { customer: id, version: 2 })), "PreconditionProblem"),
         (Failure::MalformedId, "Problem"),
         (Failure::NotFound, "Problem"),
         (Failure::Taken(Taken { email: Some(customer.id()), external_id: None }), "TakenProblem"),

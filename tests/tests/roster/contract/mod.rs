@@ -2,6 +2,7 @@
 
 mod billing;
 mod bodies;
+mod conditions;
 mod identity;
 mod lava;
 mod limits;

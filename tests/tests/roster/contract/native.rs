@@ -215,6 +215,7 @@ fn a_change_is_a_merge_patch(database: Database) {
     });
     expected["metadata"] = json!({"keep": 1, "inner": {"a": 1, "c": {}}, "new": [null]});
     expected["updated_at"] = changed["updated_at"].clone();
+    expected["version"] = json!(2);
     assert_eq!(changed, expected);
     assert_eq!(native.get(&path).json(), changed);
 

@@ -45,6 +45,9 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         }
         // Customers share addresses here, unless their caller lacks the scope for it.
         Failure::Taken(Taken { external_id: None, .. }) => answer(&Failure::MissingScope(Scope::AllowDuplicateEmail)),
+        // Their headers are read only on the native surface.
+        Failure::MalformedHeader(_) => error(StatusCode::BAD_REQUEST, "Bad request"),
+        Failure::PreconditionFailed(_) => error(StatusCode::PRECONDITION_FAILED, "Precondition failed"),
         Failure::KeyEnded | Failure::KeyHasSuccessor(_) => error(StatusCode::CONFLICT, "Conflict"),
         Failure::OutlivesCaller(_) => error(StatusCode::FORBIDDEN, "Forbidden"),
         Failure::NoMemory | Failure::Overloaded | Failure::Unavailable | Failure::ReadOnly => {

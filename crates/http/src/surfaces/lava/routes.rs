@@ -2,8 +2,8 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
-use roster_application::Page;
 use roster_application::ports::{CustomerKey, Taken};
+use roster_application::{Page, Precondition};
 use roster_domain::{Customer, Subscription, Tenant};
 
 use super::dto::{self, CustomerView, PageView, SubscriptionEnvelope, SubscriptionView, Success};
@@ -77,7 +77,7 @@ async fn change(request: HttpRequest) -> Result<HttpResponse, Error> {
     let key = key(&request, caller.tenant())?;
     let body = body::read(&request).map_err(Failure::from)?;
     let edit = dto::read_edit(caller.widest_email_use(), body)?;
-    let customer = caller.change_customer(key, edit).await?;
+    let customer = caller.change_customer(key, edit, Precondition::default()).await?;
     let subscription = caller.current_subscription(customer.id()).await?;
     Ok(answer_with(StatusCode::OK, &customer, subscription.as_ref()))
 }
@@ -85,7 +85,7 @@ async fn change(request: HttpRequest) -> Result<HttpResponse, Error> {
 async fn remove(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::<WriteCustomers>::of(&request).await?;
     let key = key(&request, caller.tenant())?;
-    caller.delete_customer(key).await?;
+    caller.delete_customer(key, Precondition::default()).await?;
     Ok(json(StatusCode::OK, &Success { success: true }))
 }
 

@@ -95,6 +95,9 @@ fn answer_to(operation: Operation, failure: &Failure) -> HttpResponse {
             Some(Conflict::ExternalId(_)) => error(StatusCode::CONFLICT, "A customer with this userId already exists"),
             None => answer_to(operation, &Failure::Unavailable),
         },
+        // Their headers are read only on the native surface.
+        Failure::MalformedHeader(_) => error(StatusCode::BAD_REQUEST, "Bad request"),
+        Failure::PreconditionFailed(_) => error(StatusCode::PRECONDITION_FAILED, "Precondition failed"),
         Failure::KeyEnded | Failure::KeyHasSuccessor(_) => error(StatusCode::CONFLICT, "Conflict"),
         Failure::OutlivesCaller(_) => error(StatusCode::FORBIDDEN, "Forbidden"),
         Failure::NoMemory | Failure::Overloaded | Failure::Unavailable | Failure::ReadOnly => {

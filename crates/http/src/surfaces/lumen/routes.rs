@@ -4,8 +4,8 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::{Stream, stream};
-use roster_application::Page;
 use roster_application::ports::{CustomerFilter, CustomerKey, CustomerRef};
+use roster_application::{Page, Precondition};
 use roster_domain::{Customer, CustomerId, Tenant};
 
 use super::dto::{self, CustomerView, Envelope, StatusView, Success};
@@ -66,7 +66,7 @@ async fn update(request: HttpRequest) -> Result<HttpResponse, Error> {
         let caller = Caller::<WriteCustomers>::of(&request).await?;
         let key = key(&request, caller.tenant())?;
         let edit = dto::read_edit(body::read(&request)?)?;
-        caller.change_customer(key, edit).await
+        caller.change_customer(key, edit, Precondition::default()).await
     };
     let customer = update.await.map_err(Operation::Update.failed())?;
     Ok(enveloped(StatusCode::OK, &customer))
@@ -76,7 +76,7 @@ async fn remove(request: HttpRequest) -> Result<HttpResponse, Error> {
     let remove = async {
         let caller = Caller::<WriteCustomers>::of(&request).await?;
         let key = key(&request, caller.tenant())?;
-        caller.delete_customer(key).await
+        caller.delete_customer(key, Precondition::default()).await
     };
     remove.await.map_err(Operation::Delete.failed())?;
     Ok(json(StatusCode::OK, &Success { success: true }))

@@ -6,7 +6,8 @@ use actix_web::HttpRequest;
 use roster_application::json::metadata_patch;
 use roster_application::ports::{CustomerState, SubscriptionCursor, SubscriptionKey};
 use roster_application::{
-    ApiKey, ApiKeyOrder, CreatedApiKey, DEFAULT_OVERLAP, MAX_OVERLAP, Registration, Scope, Scopes, SubscriptionReport,
+    ApiKey, ApiKeyOrder, CreatedApiKey, DEFAULT_OVERLAP, MAX_OVERLAP, Precondition, Registration, Scope, Scopes,
+    SubscriptionReport,
 };
 use roster_domain::{
     Address, AddressEdit, AddressPart, ApiKeyId, BusinessName, Country, Currency, Customer, CustomerEdit, CustomerId,
@@ -51,6 +52,7 @@ pub(super) struct CustomerView<'a> {
     created_at: Timestamp,
     #[serde(serialize_with = "respond::text")]
     updated_at: Timestamp,
+    version: i64,
 }
 
 #[derive(Serialize)]
@@ -86,6 +88,7 @@ impl<'a> From<&'a Customer> for CustomerView<'a> {
             metadata: &profile.metadata,
             created_at: customer.created_at(),
             updated_at: customer.updated_at(),
+            version: customer.version(),
         }
     }
 }
@@ -117,6 +120,7 @@ pub(super) struct SubscriptionView<'a> {
     details: Option<DetailsView<'a>>,
     created_at: String,
     updated_at: String,
+    version: i64,
 }
 
 #[derive(Serialize)]
@@ -135,6 +139,7 @@ impl<'a> SubscriptionView<'a> {
             details: subscription.details.as_ref().map(DetailsView),
             created_at: subscription.created_at.to_string(),
             updated_at: subscription.updated_at.to_string(),
+            version: subscription.version,
         }
     }
 }
@@ -314,7 +319,11 @@ fn state_of(status: CustomerStatus) -> CustomerState {
 }
 
 /// Reads the body of `PUT /v1/customers/{id}/subscriptions/{subscription_id}`.
-pub(super) fn read_report(key: SubscriptionKey, body: Json) -> Result<SubscriptionReport, Failure> {
+pub(super) fn read_report(
+    key: SubscriptionKey,
+    precondition: Precondition,
+    body: Json,
+) -> Result<SubscriptionReport, Failure> {
     let mut fields = Fields::of_body(body)?;
     let plan_id = fields.text("plan_id", PlanId::parse).into_option();
     let name = fields.text("name", Name::parse).into_option();
@@ -327,7 +336,7 @@ pub(super) fn read_report(key: SubscriptionKey, body: Json) -> Result<Subscripti
     }
     fields.refuse_the_rest();
     let status = status.unwrap_or(SubscriptionStatus::Active);
-    fields.finish(SubscriptionReport { key, plan_id, name, status, started_at, cancelled_at, details })
+    fields.finish(SubscriptionReport { key, plan_id, name, status, started_at, cancelled_at, details, precondition })
 }
 
 /// Reads the body of `POST /v1/api_keys`.

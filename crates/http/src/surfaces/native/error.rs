@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use roster_application::Revision;
 use roster_application::json::{JsonError, Pointer};
 use roster_application::ports::Taken;
 use serde::Serialize;
@@ -26,6 +27,8 @@ struct Problem {
     code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     customer_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_version: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     successor_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,6 +141,14 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         Failure::MalformedId | Failure::NotFound => {
             problem(StatusCode::NOT_FOUND, "customer_not_found", "There is no such customer.")
         }
+        Failure::MalformedHeader(name) => {
+            let detail =
+                format!("{name} must be * or a list of entity tags, each in quotes as the header ETag has it.");
+            let mut content = content(StatusCode::BAD_REQUEST, "malformed_header", detail);
+            content.error.param = Some((*name).to_owned());
+            write(&content)
+        }
+        Failure::PreconditionFailed(current) => precondition_failed(*current),
         Failure::Taken(taken) => conflict(taken),
         Failure::KeyNotFound => problem(StatusCode::NOT_FOUND, "key_not_found", "There is no such API key."),
         Failure::KeyEnded => problem(
@@ -188,6 +199,20 @@ fn invalid(faults: &Faults) -> HttpResponse {
     if let (Some(fault), Some(first)) = (faults.listed().first(), content.errors.first()) {
         content.error = BillingError::of_fault(status, fault, first.detail.clone());
     }
+    write(&content)
+}
+
+fn precondition_failed(current: Option<Revision>) -> HttpResponse {
+    let status = StatusCode::PRECONDITION_FAILED;
+    let Some(Revision { version, .. }) = current else {
+        return problem(status, "precondition_failed", "There is nothing that If-Match could match.");
+    };
+    let detail = format!(
+        "What is stored is now at version {version}, which If-Match does not name or If-None-Match does. Read it again, and \
+         repeat the change with the ETag of that answer if it is still wanted."
+    );
+    let mut content = content(status, "version_mismatch", detail);
+    content.current_version = Some(version);
     write(&content)
 }
 
@@ -248,6 +273,7 @@ fn content(status: StatusCode, code: &'static str, detail: impl Into<String>) ->
         detail,
         code,
         customer_id: None,
+        current_version: None,
         successor_id: None,
         scope: None,
         errors: Vec::new(),

@@ -2,8 +2,8 @@
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse};
-use roster_application::Page;
 use roster_application::ports::{CustomerKey, CustomerRef, SubscriptionKey, SubscriptionWrite};
+use roster_application::{Page, Revision};
 use roster_domain::{ApiKeyId, Customer, CustomerId, ExternalId, SubscriptionId, Tenant};
 
 use super::dto::{self, ApiKeyView, CustomerView, HealthView, OnMetadata, PageView, SubscriptionView};
@@ -12,7 +12,7 @@ use crate::failure::{Failure, Fault, Place};
 use crate::openapi;
 use crate::request::caller::{Caller, ManageKeys, ReadCustomers, WriteCustomers, WriteSubscriptions};
 use crate::request::query::{self, PageQuery};
-use crate::request::{body, path};
+use crate::request::{body, conditions, path};
 use crate::respond::{self, json};
 use crate::routing::{Surface, delete, get, patch, post, put};
 
@@ -41,17 +41,13 @@ async fn create(request: HttpRequest) -> Result<HttpResponse, Error> {
     let body = body::read(&request).map_err(Failure::from)?;
     let registration = dto::read_registration(caller.tenant(), body)?;
     let customer = caller.register_customer(registration).await?;
-    let mut response = json(StatusCode::CREATED, &CustomerView::from(&customer));
-    if let Ok(location) = header::HeaderValue::try_from(format!("/v1/customers/{}", customer.id())) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    Ok(created(&customer))
 }
 
 async fn show(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::<ReadCustomers>::of(&request).await?;
     let key = key(&request, caller.tenant())?;
-    Ok(found(&caller.find_customer(key).await?))
+    find(&request, &caller, key).await
 }
 
 async fn show_by_external_id(request: HttpRequest) -> Result<HttpResponse, Error> {
@@ -59,7 +55,17 @@ async fn show_by_external_id(request: HttpRequest) -> Result<HttpResponse, Error
     let external_id = path::segment(&request, "external_id").ok_or(Failure::NotFound)?;
     let external_id = ExternalId::parse(external_id.into_owned()).map_err(|_| Failure::NotFound)?;
     let key = CustomerKey { tenant: caller.tenant(), customer: CustomerRef::ExternalId(external_id) };
-    Ok(found(&caller.find_customer(key).await?))
+    find(&request, &caller, key).await
+}
+
+async fn find(request: &HttpRequest, caller: &Caller<ReadCustomers>, key: CustomerKey) -> Result<HttpResponse, Error> {
+    let precondition = conditions::precondition(request)?;
+    let customer = caller.find_customer(key).await?;
+    let current = Revision::from(&customer);
+    if !precondition.expects(Some(current)) {
+        return Err(Failure::PreconditionFailed(Some(current)).into());
+    }
+    Ok(if precondition.excludes(Some(current)) { tagged(not_modified(), current) } else { found(&customer) })
 }
 
 async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
@@ -76,16 +82,17 @@ async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
 async fn change(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::<WriteCustomers>::of(&request).await?;
     let key = key(&request, caller.tenant())?;
+    let precondition = conditions::precondition(&request)?;
     let on_metadata = if body::is_merge_patch(&request) { OnMetadata::Merge } else { OnMetadata::Replace };
     let body = body::read(&request).map_err(Failure::from)?;
     let edit = dto::read_edit(body, on_metadata)?;
-    Ok(found(&caller.change_customer(key, edit).await?))
+    Ok(found(&caller.change_customer(key, edit, precondition).await?))
 }
 
 async fn remove(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::<WriteCustomers>::of(&request).await?;
     let key = key(&request, caller.tenant())?;
-    caller.delete_customer(key).await?;
+    caller.delete_customer(key, conditions::precondition(&request)?).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -95,10 +102,12 @@ async fn record_subscription(request: HttpRequest) -> Result<HttpResponse, Error
     let id = subscription_id(&request)?;
     let body = body::read(&request).map_err(Failure::from)?;
     let customer_key = CustomerKey { tenant: caller.tenant(), customer: CustomerRef::Id(customer) };
-    let report = dto::read_report(SubscriptionKey { customer: customer_key, id }, body)?;
+    let precondition = conditions::precondition(&request)?;
+    let report = dto::read_report(SubscriptionKey { customer: customer_key, id }, precondition, body)?;
     let SubscriptionWrite { before, after } = caller.record_subscription(report).await?;
     let status = if before.is_none() { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(json(status, &SubscriptionView::of(customer, &after)))
+    let revision = Revision::of_subscription(customer, &after);
+    Ok(tagged(json(status, &SubscriptionView::of(customer, &after)), revision))
 }
 
 async fn list_subscriptions(request: HttpRequest) -> Result<HttpResponse, Error> {
@@ -149,7 +158,27 @@ async fn show_health(_: HttpRequest) -> HttpResponse {
 }
 
 fn found(customer: &Customer) -> HttpResponse {
-    json(StatusCode::OK, &CustomerView::from(customer))
+    tagged(json(StatusCode::OK, &CustomerView::from(customer)), Revision::from(customer))
+}
+
+fn created(customer: &Customer) -> HttpResponse {
+    let mut response = tagged(json(StatusCode::CREATED, &CustomerView::from(customer)), Revision::from(customer));
+    if let Ok(location) = header::HeaderValue::try_from(format!("/v1/customers/{}", customer.id())) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
+fn not_modified() -> HttpResponse {
+    HttpResponse::NotModified().finish()
+}
+
+/// The response with the entity tag of what it shows.
+fn tagged(mut response: HttpResponse, revision: Revision) -> HttpResponse {
+    if let Some(tag) = conditions::entity_tag(revision) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
 }
 
 fn key(request: &HttpRequest, tenant: Tenant) -> Result<CustomerKey, Failure> {
