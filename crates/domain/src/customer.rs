@@ -260,19 +260,33 @@ impl Customer {
         let mut after = self.clone();
         let (email_use, status) = (edit.email_use, edit.status);
         edit.apply(&mut after.0.profile)?;
-        if after.email_key() != self.email_key() {
-            after.0.email_use = email_use;
-        }
         if let Some(status) = status.filter(|status| *status != self.status()) {
             after.0.archived_at = match status {
                 CustomerStatus::Active => None,
                 CustomerStatus::Archived => Some(now.max(self.0.updated_at)),
             };
         }
-        if after != *self {
-            after.touch(now);
+        Ok(after.following(self, email_use, now))
+    }
+
+    /// The customer with `profile` in place of its own; equal to this one if they are the same. Its status stays.
+    ///
+    /// Its [`EmailUse`] is that of [`Customer::changed`].
+    #[must_use]
+    pub fn replaced(&self, profile: Profile, email_use: EmailUse, now: Timestamp) -> Self {
+        let after = Self(CustomerParts { profile, ..self.0.clone() });
+        after.following(self, email_use, now)
+    }
+
+    /// This customer as the next state of `before`, with whose address it keeps the use of the address.
+    fn following(mut self, before: &Self, email_use: EmailUse, now: Timestamp) -> Self {
+        if self.email_key() != before.email_key() {
+            self.0.email_use = email_use;
         }
-        Ok(after)
+        if self != *before {
+            self.touch(now);
+        }
+        self
     }
 
     /// The customer after its deletion: its identifiers are free again, its row is kept.
@@ -367,6 +381,21 @@ mod tests {
         assert_eq!(archived.changed(to(CustomerStatus::Archived), at(3000)), Ok(archived.clone()));
         let active = archived.changed(to(CustomerStatus::Active), at(3000)).expect("no metadata");
         assert_eq!((active.status(), active.updated_at(), active.version()), (CustomerStatus::Active, at(3000), 3));
+    }
+
+    #[test]
+    fn a_replacement_clears_what_it_leaves_out_and_keeps_the_status() {
+        let to_archive = CustomerEdit { status: Some(CustomerStatus::Archived), ..CustomerEdit::default() };
+        let before = customer(EmailUse::Shared).changed(to_archive, at(1500)).expect("no metadata");
+        let same = before.replaced(before.profile().clone(), EmailUse::Exclusive, at(2000));
+        assert_eq!(same, before);
+        let profile = Profile { email: Some(email("ADA@example.com")), ..Profile::default() };
+        let after = before.replaced(profile.clone(), EmailUse::Exclusive, at(2000));
+        assert_eq!((after.profile(), after.version(), after.updated_at()), (&profile, 3, at(2000)));
+        assert_eq!(
+            (after.id(), after.status(), after.parts().email_use),
+            (before.id(), before.status(), EmailUse::Shared)
+        );
     }
 
     #[test]

@@ -169,6 +169,13 @@ impl Setup {
     /// names none shows nothing of the owner.
     fn shows_nothing_to(&self, stranger: &Tenant, route: &Route) {
         let caller = route.caller(&self.app).with_key(&stranger.credential);
+        if route.upserts {
+            // To a stranger it is a new customer, of the stranger's own.
+            let response = route.call_at(&caller, &self.owner.resources.path(route)).expect(201);
+            self.owner.resources.assert_absent(&response);
+            delete_customers(&self.native(stranger), |customer| customer["email"] == "route@example.com");
+            return;
+        }
         let (existing, unknown) = (&self.owner.resources, self.owner.resources.unknown());
         let mut is_named = false;
         for (place, (path, unknown_path)) in existing.paths(route).iter().zip(unknown.paths(route)).enumerate() {

@@ -33,6 +33,13 @@ const WRITERS: &[Writer] = &[
         r#"{"email":"new@example.com","billing_address":{"city":"Oia"}}"#,
         201,
     ),
+    writer(
+        Surface::Native,
+        "PUT",
+        "/customers/external/{external}",
+        r#"{"email":"upserted@example.com","billing_address":{"city":"Oia"}}"#,
+        201,
+    ),
     writer(Surface::Native, "PATCH", "/customers/{id}", r#"{"name":"Changed","billing_address":{"city":"Oia"}}"#, 200),
     writer(Surface::Native, "PUT", "/customers/{id}/subscriptions/{subscription}", r#"{"status":"active"}"#, 201),
     writer(Surface::Native, "POST", "/api_keys", r#"{"name":"new"}"#, 201),
@@ -169,7 +176,7 @@ impl Setup {
 
     fn call(&self, writer: &Writer, target: &Target, key: &str, body: &Value) -> Response {
         let path = writer.path.replace("{id}", &target.id(writer.surface)).replace("{key}", key);
-        let path = path.replace("{subscription}", "new");
+        let path = path.replace("{subscription}", "new").replace("{external}", "upserted");
         self.caller(writer.surface).request(writer.method, &path).json(body.clone()).send()
     }
 

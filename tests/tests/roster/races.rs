@@ -19,6 +19,8 @@ on_both_databases! {
     one_customer_can_change_to_an_address,
     changes_of_different_fields_of_one_customer_all_happen,
     one_version_is_edited_by_one_caller,
+    one_external_id_is_upserted_by_every_caller_and_created_by_one,
+    one_customer_is_created_once_and_returned_to_every_caller,
 }
 
 fn one_reference_is_created_once_and_every_caller_gets_it(database: Database) {
@@ -126,6 +128,49 @@ fn one_version_is_edited_by_one_caller(database: Database) {
     );
     let edited = pair.app.native().get(&path).expect(200);
     assert_eq!((edited.json()["version"].clone(), edited.header("etag")), (json!(ROUNDS + 1), Some(&*tag(ROUNDS + 1))));
+}
+
+fn one_external_id_is_upserted_by_every_caller_and_created_by_one(database: Database) {
+    let pair = Pair::start(database);
+    race(
+        &pair.callers(Surface::Native),
+        |caller, round, place| {
+            let body = json!({"email": format!("ada.{round}@example.com"), "name": format!("Caller {place}")});
+            caller.request("PUT", &format!("/customers/external/ada.{round}")).json(body)
+        },
+        |responses| {
+            assert_eq!(statuses(responses), [vec![200; CALLERS - 1], vec![201]].concat(), "{responses:?}");
+            let ids: BTreeSet<_> = responses.iter().map(|response| response.text_at("/id")).collect();
+            assert_eq!(ids.len(), 1);
+            // Each call was done as a whole: the customer that it answers with is the one that it asked for.
+            for (place, response) in responses.iter().enumerate() {
+                assert_eq!(response.text_at("/name"), format!("Caller {place}"));
+            }
+            let versions: BTreeSet<_> = responses.iter().map(|response| response.json()["version"].as_u64()).collect();
+            assert_eq!(versions, (1..=CALLERS as u64).map(Some).collect());
+        },
+    );
+}
+
+fn one_customer_is_created_once_and_returned_to_every_caller(database: Database) {
+    let pair = Pair::start(database);
+    // In every other round, the customer is known by its address alone.
+    race(
+        &pair.callers(Surface::Native),
+        |caller, round, place| {
+            let mut body = json!({"name": format!("Caller {place}"), "on_conflict": "return_existing"});
+            body["email"] = json!(respell(&format!("caller.{round}@example.com"), place));
+            if round % 2 == 0 {
+                body["external_id"] = json!(format!("caller.{round}"));
+            }
+            caller.request("POST", "/customers").json(body)
+        },
+        |responses| {
+            assert_eq!(statuses(responses), [vec![200; CALLERS - 1], vec![201]].concat(), "{responses:?}");
+            let bodies: BTreeSet<_> = responses.iter().map(Response::text).collect();
+            assert_eq!(bodies.len(), 1, "{bodies:?}");
+        },
+    );
 }
 
 /// Two instances of the service: a lock within one process does not decide these races.

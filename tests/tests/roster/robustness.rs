@@ -23,6 +23,7 @@ struct Writer {
 
 const WRITERS: &[Writer] = &[
     writer(Surface::Native, "POST", "/customers", NATIVE),
+    writer(Surface::Native, "PUT", "/customers/external/Xanthippe", NATIVE_UPSERT),
     writer(Surface::Native, "PATCH", "/customers/{id}", NATIVE_CHANGE),
     writer(Surface::Native, "PUT", "/customers/{id}/subscriptions/xanthippe", REPORT),
     writer(Surface::Lumen, "POST", "/customers", LUMEN),
@@ -31,8 +32,24 @@ const WRITERS: &[Writer] = &[
     writer(Surface::Lava, "PATCH", "/customers/{id}", LAVA),
 ];
 
-/// All but `status`: a new customer is active.
-const NATIVE: &[&str] = NATIVE_CHANGE.split_last().expect("fields").1;
+const NATIVE: &[&str] = &[
+    "email",
+    "name",
+    "external_id",
+    "phone",
+    "billing_address",
+    "tax_id",
+    "business_name",
+    "tax_exempt",
+    "locale",
+    "timezone",
+    "currency",
+    "metadata",
+    "allow_duplicate_email",
+    "allow_missing_email",
+    "on_conflict",
+];
+const NATIVE_UPSERT: &[&str] = NATIVE.split_at(NATIVE.len() - 1).0;
 const NATIVE_CHANGE: &[&str] = &[
     "email",
     "name",
@@ -103,7 +120,9 @@ impl Writer {
                 "billingCountry" => json!("GR"),
                 "billing_address" => json!({"line1": "1 Xanthippe Street", "city": "Xanthippe", "country": "GR"}),
                 "metadata" => json!({"xanthippe": ["Xanthippe", {"xanthippe": 1.5}]}),
+                "on_conflict" => json!("return_existing"),
                 "allow_duplicate_email"
+                | "allow_missing_email"
                 | "dangerouslyAllowSameEmailForDifferentCustomers"
                 | "dangerouslyAllowCustomerWithoutEmail" => json!(true),
                 _ => json!("Xanthippe"),

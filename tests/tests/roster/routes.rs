@@ -25,6 +25,8 @@ pub(crate) struct Route {
     pub(crate) status: u16,
     /// Whether it returns a page, and takes a cursor.
     pub(crate) in_pages: bool,
+    /// Whether it creates a customer with the name in the path if there is none.
+    pub(crate) upserts: bool,
 }
 
 const READ: &[&str] = &["customers:read"];
@@ -59,6 +61,8 @@ const TABLE: &[Route] = &[
     native("GET", "/customers", READ, 200).in_pages(),
     native("GET", "/customers/{id}", READ, 200),
     native("GET", "/customers/external/{external_id}", READ, 200),
+    native("PUT", "/customers/external/{external_id}", WRITE, 200).with(NEW).upserting(),
+    native("PUT", "/customers/external/{external_id}", SHARE, 200).with(NEW_SHARING).upserting(),
     native("PATCH", "/customers/{id}", WRITE, 200).with(RENAME),
     native("PATCH", "/customers/{id}", SHARE, 200).with(NEW_SHARING),
     native("PUT", "/customers/{id}/subscriptions/{subscription_id}", REPORT, 200).with(SUBSCRIPTION),
@@ -114,7 +118,7 @@ const fn route(
     scopes: &'static [&'static str],
     status: u16,
 ) -> Route {
-    Route { surface, base: "", method, path, scopes, body: None, status, in_pages: false }
+    Route { surface, base: "", method, path, scopes, body: None, status, in_pages: false, upserts: false }
 }
 
 /// The customer that a path names.
@@ -153,6 +157,10 @@ impl Route {
 
     const fn in_pages(self) -> Self {
         Self { in_pages: true, ..self }
+    }
+
+    const fn upserting(self) -> Self {
+        Self { upserts: true, ..self }
     }
 
     /// A caller of the surface under the prefix of this route.

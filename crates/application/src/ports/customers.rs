@@ -126,6 +126,12 @@ impl Write {
         Self { before: Some(before), after, subscription: None }
     }
 
+    /// Stores nothing: `customer` is as it shall be.
+    #[must_use]
+    pub fn unchanged(customer: Customer) -> Self {
+        Self::change(customer.clone(), customer)
+    }
+
     /// Stores a subscription of `customer`, which stays as it is.
     #[must_use]
     pub fn record(customer: Customer, subscription: SubscriptionWrite) -> Self {

@@ -18,6 +18,7 @@ mod record_subscription;
 mod register_customer;
 mod revoke_api_key;
 mod rotate_api_key;
+mod upsert_customer;
 mod write_customers;
 
 pub use authenticate::{AuthenticateError, Presented, Recognition};
@@ -28,4 +29,5 @@ pub use list_subscriptions::ListSubscriptionsError;
 pub use record_subscription::SubscriptionReport;
 pub use register_customer::Registration;
 pub use rotate_api_key::{DEFAULT_OVERLAP, MAX_OVERLAP, RotateApiKeyError};
+pub use upsert_customer::Upsert;
 pub use write_customers::{CustomerCommand, WriteError};

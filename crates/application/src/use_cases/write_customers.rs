@@ -7,6 +7,7 @@ use super::change_customer::CustomerChange;
 use super::delete_customer::CustomerDeletion;
 use super::record_subscription::SubscriptionReport;
 use super::register_customer::Registration;
+use super::upsert_customer::{Ensure, Upsert};
 use crate::batch::serve_together;
 use crate::ports::{
     CustomerKey, CustomerRef, CustomerState, StoreError, SubscriptionKey, Taken, UnitOfWork, Write, Written,
@@ -18,6 +19,11 @@ use crate::{Revision, Roster};
 pub enum CustomerCommand {
     /// Registers a customer.
     Register(Registration),
+    /// Registers a customer, or returns the live one that has its external identifier. If it has none, the one that has its
+    /// e-mail address exclusively.
+    GetOrRegister(Registration),
+    /// Registers a customer, or replaces the profile of the live one that has its external identifier.
+    Upsert(Upsert),
     /// Changes a live customer.
     Change(CustomerChange),
     /// Deletes a live customer.
@@ -31,7 +37,8 @@ impl CustomerCommand {
     #[must_use]
     pub fn tenant(&self) -> Tenant {
         match self {
-            Self::Register(registration) => registration.tenant,
+            Self::Register(registration) | Self::GetOrRegister(registration) => registration.tenant,
+            Self::Upsert(upsert) => upsert.registration().tenant,
             Self::Change(CustomerChange { key, .. }) | Self::Delete(CustomerDeletion { key, .. }) => key.tenant,
             Self::Record(report) => report.key.customer.tenant,
         }
@@ -103,6 +110,7 @@ impl Roster {
 
     /// Does one command in a transaction that other writers of its customer wait for.
     fn settle_locked(&self, command: &Command, now: Timestamp) -> Result<Write, WriteError> {
+        let lost = || StoreError::lost_race("other writers were faster each time");
         let attempt = |uow: &mut dyn UnitOfWork| {
             let write = match command.decide(command.read_locked(uow)?, now) {
                 Ok(write) if write.is_needed() => write,
@@ -110,8 +118,13 @@ impl Roster {
             };
             match uow.customers().write(std::slice::from_ref(&write))?.pop() {
                 Some(Written::Done) => Ok(Ok(write)),
-                Some(Written::Taken(taken)) => Ok(Err(WriteError::Taken(taken))),
-                Some(Written::Stale) => Err(StoreError::lost_race("other writers were faster each time")),
+                Some(Written::Taken(taken)) => {
+                    let find = |key: &CustomerKey| {
+                        Ok(uow.customers().find(CustomerState::Live, std::slice::from_ref(key))?.pop().flatten())
+                    };
+                    command.refused(&write, taken, find).ok_or_else(lost)
+                }
+                Some(Written::Stale) => Err(lost()),
                 None => Err(StoreError::internal("a write has no result")),
             }
         };
@@ -125,6 +138,10 @@ impl Roster {
     fn begin(&self, command: CustomerCommand, now: Timestamp) -> Command {
         match command {
             CustomerCommand::Register(registration) => Command::Create(registration.register(&*self.ids, now)),
+            CustomerCommand::GetOrRegister(registration) => {
+                Command::Ensure(Ensure::get_or_register(registration, &*self.ids, now))
+            }
+            CustomerCommand::Upsert(upsert) => Command::Ensure(Ensure::upsert(upsert, &*self.ids, now)),
             CustomerCommand::Change(change) => Command::Change(change),
             CustomerCommand::Delete(deletion) => Command::Delete(deletion),
             CustomerCommand::Record(report) => Command::Record(report),
@@ -134,18 +151,26 @@ impl Roster {
     /// Tries the commands at the `open` places once.
     ///
     /// A command whose customer depends on a write that may be refused waits for the next attempt, and so do all later
-    /// ones of its tenant: decided now, it could turn out wrong after those behind it have been done.
+    /// ones of its tenant: decided now, it could turn out wrong after those behind it have been done. So does a command
+    /// that may change a customer which one before it may return.
     fn attempt(&self, commands: &[Command], open: &[usize], now: Timestamp) -> Vec<Attempt> {
         let commands: Vec<&Command> = open.iter().map(|&place| &commands[place]).collect();
         let mut drafts = Drafts::for_commands(&commands);
         let mut writes: Vec<Write> = Vec::with_capacity(commands.len());
         let mut waiting: HashSet<Tenant> = HashSet::new();
+        let mut returning: HashSet<Tenant> = HashSet::new();
         let decisions: Vec<Decision> = commands
             .iter()
             .zip(self.read(&commands))
             .map(|(command, read)| {
+                if command.key().is_some() && returning.contains(&command.tenant()) {
+                    waiting.insert(command.tenant());
+                }
                 if waiting.contains(&command.tenant()) {
                     return Decision::Wait;
+                }
+                if command.may_return_a_holder() {
+                    returning.insert(command.tenant());
                 }
                 let (read, depends_on) = match read {
                     Ok(read) => drafts.latest(command, read),
@@ -168,10 +193,16 @@ impl Roster {
         let written = serve_together(&writes, |writes| self.store.direct(|uow| uow.customers().write(writes)));
         let done: Vec<bool> = written.iter().map(|written| matches!(written, Ok(Written::Done))).collect();
         let mut written = writes.into_iter().zip(written);
-        let outcome = |decision| match decision {
+        let find = |key: &CustomerKey| {
+            let keys = std::slice::from_ref(key);
+            Ok(self.store.direct(|uow| uow.customers().find(CustomerState::Live, keys))?.pop().flatten())
+        };
+        let outcome = |(command, decision): (&&Command, Decision)| match decision {
             Decision::Write => match written.next() {
                 Some((write, Ok(Written::Done))) => Attempt::settled(Ok(write)),
-                Some((_, Ok(Written::Taken(taken)))) => Attempt::settled(Err(WriteError::Taken(taken))),
+                Some((write, Ok(Written::Taken(taken)))) => {
+                    command.refused(&write, taken, find).map_or(Attempt::Lost, Attempt::settled)
+                }
                 Some((_, Ok(Written::Stale))) => Attempt::Lost,
                 Some((_, Err(error))) => Attempt::settled(Err(error.into())),
                 None => Attempt::settled(Err(StoreError::internal("a write has no result").into())),
@@ -181,7 +212,7 @@ impl Roster {
             Decision::Settled { result, .. } => Attempt::Settled(result),
             Decision::Wait => Attempt::Waits,
         };
-        decisions.into_iter().map(outcome).collect()
+        commands.iter().zip(decisions).map(outcome).collect()
     }
 
     /// Reads what each command is about, each by itself.
@@ -197,16 +228,16 @@ impl Roster {
             serve_together(&subscription_keys, |keys| self.store.direct(|uow| uow.subscriptions().find(keys)))
                 .into_iter();
         let missing = || StoreError::internal("a read has no result");
-        let read = |command: &&Command| match command {
-            Command::Create(_) => Ok(None),
-            Command::Change(_) | Command::Delete(_) => {
-                let customer = customers.next().ok_or_else(missing)??;
-                Ok(customer.map(|customer| Read { customer, subscription: None }))
+        let read = |command: &&Command| {
+            if command.key().is_none() {
+                return Ok(None);
             }
-            Command::Record(_) => {
+            if matches!(command, Command::Record(_)) {
                 let found = subscriptions.next().ok_or_else(missing)??;
-                Ok(found.map(|(customer, subscription)| Read { customer, subscription }))
+                return Ok(found.map(|(customer, subscription)| Read { customer, subscription }));
             }
+            let customer = customers.next().ok_or_else(missing)??;
+            Ok(customer.map(|customer| Read { customer, subscription: None }))
         };
         commands.iter().map(read).collect()
     }
@@ -215,6 +246,7 @@ impl Roster {
 /// A command that has begun: what must stay the same when it is tried again is fixed.
 enum Command {
     Create(Customer),
+    Ensure(Ensure),
     Change(CustomerChange),
     Delete(CustomerDeletion),
     Record(SubscriptionReport),
@@ -266,15 +298,17 @@ impl Command {
     fn tenant(&self) -> Tenant {
         match self {
             Self::Create(customer) => customer.tenant(),
+            Self::Ensure(ensure) => ensure.tenant(),
             Self::Change(CustomerChange { key, .. }) | Self::Delete(CustomerDeletion { key, .. }) => key.tenant,
             Self::Record(report) => report.key.customer.tenant,
         }
     }
 
-    /// The customer that it is about, which must be stored already; `None` for a new one.
+    /// The customer that it is about, which is read first; `None` if it can only be a new one.
     fn key(&self) -> Option<&CustomerKey> {
         match self {
             Self::Create(_) => None,
+            Self::Ensure(ensure) => ensure.key(),
             Self::Change(CustomerChange { key, .. }) | Self::Delete(CustomerDeletion { key, .. }) => Some(key),
             Self::Record(report) => Some(&report.key.customer),
         }
@@ -288,7 +322,7 @@ impl Command {
     fn subscription_key(&self) -> Option<SubscriptionKey> {
         match self {
             Self::Record(report) => Some(report.key.clone()),
-            Self::Create(_) | Self::Change(_) | Self::Delete(_) => None,
+            Self::Create(_) | Self::Ensure(_) | Self::Change(_) | Self::Delete(_) => None,
         }
     }
 
@@ -303,9 +337,28 @@ impl Command {
         Ok(found.map(|(customer, subscription)| Read { customer, subscription }))
     }
 
+    /// Whether it may come to return a customer that it has not read.
+    fn may_return_a_holder(&self) -> bool {
+        matches!(self, Self::Ensure(ensure) if ensure.may_return_a_holder())
+    }
+
+    /// The result after its `write` was refused because of what is `taken`; `None` if it is to be decided anew.
+    fn refused(
+        &self,
+        write: &Write,
+        taken: Taken,
+        find: impl FnOnce(&CustomerKey) -> Result<Option<Customer>, StoreError>,
+    ) -> Option<Result<Write, WriteError>> {
+        match self {
+            Self::Ensure(ensure) => ensure.refused(write, taken, find),
+            _ => Some(Err(WriteError::Taken(taken))),
+        }
+    }
+
     fn decide(&self, read: Option<Read>, now: Timestamp) -> Result<Write, WriteError> {
         match (self, read) {
             (Self::Create(customer), _) => Ok(Write::create(customer.clone())),
+            (Self::Ensure(ensure), read) => ensure.decide(read.map(|read| read.customer), now),
             (_, None) => Err(WriteError::NotFound),
             (Self::Change(change), Some(read)) => change.decide(read.customer, now),
             (Self::Delete(deletion), Some(read)) => deletion.decide(read.customer, now),
@@ -328,7 +381,7 @@ struct Drafts {
 
 impl Drafts {
     fn for_commands(commands: &[&Command]) -> Self {
-        let looks = |command: &&Command| !matches!(command, Command::Create(_));
+        let looks = |command: &&Command| command.key().is_some();
         Self { is_needed: commands.len() > 1 && commands.iter().any(looks), ..Self::default() }
     }
 

@@ -11,5 +11,6 @@ mod preconditions;
 mod registering;
 mod service;
 mod subscriptions;
+mod upserting;
 mod watched_store;
 mod writing;

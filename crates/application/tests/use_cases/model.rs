@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 use roster_application::ports::{CustomerKey, CustomerRef, Write};
 use roster_application::{
-    CustomerChange, CustomerCommand, CustomerDeletion, PageSize, Registration, SubscriptionReport, WriteError,
+    CustomerChange, CustomerCommand, CustomerDeletion, PageSize, Precondition, Registration, SubscriptionReport,
+    Upsert, WriteError,
 };
 use roster_domain::{
     Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, ExternalId, Name, PlanId, Profile, SubscriptionId,
@@ -20,6 +21,8 @@ use crate::subscriptions::report;
 #[derive(Debug, Clone)]
 enum Step {
     Register(Wish),
+    GetOrRegister(Wish),
+    Upsert { number: u8, wish: Wish },
     Change { target: Target, to: Wish },
     Delete(Target),
     Record { target: Target, subscription: u8, plan: u8 },
@@ -69,6 +72,8 @@ fn target() -> impl Strategy<Value = Target> {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         2 => wish().prop_map(Step::Register),
+        2 => wish().prop_map(Step::GetOrRegister),
+        2 => (0..3_u8, wish()).prop_map(|(number, wish)| Step::Upsert { number, wish }),
         3 => (target(), wish()).prop_map(|(target, to)| Step::Change { target, to }),
         1 => target().prop_map(Step::Delete),
         1 => (target(), 0..2_u8, 0..2_u8)
@@ -125,18 +130,27 @@ impl Commands<'_> {
         }
     }
 
+    fn registration(&self, wish: &Wish) -> Registration {
+        Registration {
+            tenant: self.tenant(wish.in_sandbox),
+            profile: Profile {
+                email: number_in(&wish.email).map(numbered_email),
+                external_id: number_in(&wish.external_id).map(numbered_external_id),
+                name: number_in(&wish.name).map(numbered_name),
+                ..Profile::default()
+            },
+            email_use: wish.email_use,
+        }
+    }
+
     fn command(&self, step: &Step) -> CustomerCommand {
         match step {
-            Step::Register(wish) => CustomerCommand::Register(Registration {
-                tenant: self.tenant(wish.in_sandbox),
-                profile: Profile {
-                    email: number_in(&wish.email).map(numbered_email),
-                    external_id: number_in(&wish.external_id).map(numbered_external_id),
-                    name: number_in(&wish.name).map(numbered_name),
-                    ..Profile::default()
-                },
-                email_use: wish.email_use,
-            }),
+            Step::Register(wish) => CustomerCommand::Register(self.registration(wish)),
+            Step::GetOrRegister(wish) => CustomerCommand::GetOrRegister(self.registration(wish)),
+            Step::Upsert { number, wish } => {
+                let external_id = numbered_external_id(*number);
+                CustomerCommand::Upsert(Upsert::new(external_id, self.registration(wish), Precondition::default()))
+            }
             Step::Change { target, to } => {
                 let edit = CustomerEdit {
                     email: map(&to.email, numbered_email),
@@ -170,6 +184,12 @@ struct Remembered {
 }
 
 impl Remembered {
+    fn new(registration: &Registration, id: CustomerId) -> Self {
+        let Registration { tenant, profile, email_use } = registration.clone();
+        let Profile { email, external_id, name, .. } = profile;
+        Self { tenant, id, email, email_use, external_id, name, version: 1, is_live: true }
+    }
+
     fn of(customer: &Customer) -> Self {
         let Profile { email, external_id, name, .. } = customer.profile().clone();
         Self {
@@ -197,6 +217,10 @@ enum Answer {
 }
 
 impl Answer {
+    fn unchanged(customer: Remembered) -> Self {
+        Self::Written { before: Some(Box::new(customer.clone())), after: Box::new(customer), subscription: None }
+    }
+
     fn of(result: &Result<Write, WriteError>) -> Self {
         match result {
             Ok(write) => Self::Written {
@@ -237,13 +261,9 @@ impl Model {
     /// Does what `command` says. A new customer gets the identifier `new`.
     fn apply(&mut self, command: &CustomerCommand, new: CustomerId) -> Answer {
         match command {
-            CustomerCommand::Register(Registration { tenant, profile, email_use }) => {
-                let Profile { email, external_id, name, .. } = profile.clone();
-                let (tenant, email_use) = (*tenant, *email_use);
-                let after =
-                    Remembered { tenant, id: new, email, email_use, external_id, name, version: 1, is_live: true };
-                self.write(None, after)
-            }
+            CustomerCommand::Register(registration) => self.write(None, Remembered::new(registration, new)),
+            CustomerCommand::GetOrRegister(registration) => self.get_or_register(Remembered::new(registration, new)),
+            CustomerCommand::Upsert(upsert) => self.upsert(Remembered::new(upsert.registration(), new)),
             CustomerCommand::Change(CustomerChange { key, edit, .. }) => {
                 let Some(before) = self.find(key) else { return Answer::NotFound };
                 let mut after = before.clone();
@@ -269,6 +289,33 @@ impl Model {
                 Answer::Written { before: Some(Box::new(customer.clone())), after: Box::new(customer), subscription }
             }
         }
+    }
+
+    fn with_external_id_of(&self, other: &Remembered) -> Option<Remembered> {
+        let has_it = |one: &&Remembered| other.external_id.is_some() && one.external_id == other.external_id;
+        self.live(other.tenant).find(has_it).cloned()
+    }
+
+    fn get_or_register(&mut self, wanted: Remembered) -> Answer {
+        if let Some(existing) = self.with_external_id_of(&wanted) {
+            return Answer::unchanged(existing);
+        }
+        let has_external_id = wanted.external_id.is_some();
+        let answer = self.write(None, wanted);
+        let Answer::Taken { email: Some(holder), .. } = answer else { return answer };
+        let holder = self.customers.iter().find(|one| one.id == holder).expect("a holder");
+        let is_it = !has_external_id && holder.email_use == EmailUse::Exclusive;
+        if is_it { Answer::unchanged(holder.clone()) } else { answer }
+    }
+
+    fn upsert(&mut self, wanted: Remembered) -> Answer {
+        let Some(before) = self.with_external_id_of(&wanted) else { return self.write(None, wanted) };
+        let mut after = Remembered { id: before.id, version: before.version, ..wanted };
+        if after.email == before.email {
+            after.email_use = before.email_use;
+        }
+        after.version += i64::from(after != before);
+        self.write(Some(before), after)
     }
 
     fn write(&mut self, before: Option<Remembered>, after: Remembered) -> Answer {
@@ -300,7 +347,8 @@ impl Model {
 /// Runs `commands` as one batch, and asserts that each is answered as by the model, one after the other.
 fn run_batch(service: &Service, model: &mut Model, commands: &[CustomerCommand]) {
     for (command, result) in commands.iter().zip(service.write_all(commands.to_vec())) {
-        let new = result.as_ref().map_or(CustomerId::new(Uuid::nil()), |write| write.after().id());
+        let created = result.as_ref().ok().filter(|write| write.before().is_none());
+        let new = created.map_or(CustomerId::new(Uuid::nil()), |write| write.after().id());
         assert_eq!(Answer::of(&result), model.apply(command, new), "{command:?} in {commands:?}");
     }
 }

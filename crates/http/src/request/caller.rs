@@ -13,7 +13,7 @@ use roster_application::ports::{
 };
 use roster_application::{
     ApiKey, ApiKeyOrder, CreatedApiKey, CustomerChange, CustomerCommand, CustomerDeletion, Grant, Page, PageSize,
-    Precondition, Principal, Registration, Roster, Scope, SubscriptionReport,
+    Precondition, Principal, Registration, Roster, Scope, SubscriptionReport, Upsert,
 };
 use roster_domain::{ApiKeyId, Customer, CustomerEdit, CustomerId, EmailUse, Subscription, Tenant};
 use roster_executor::Handle;
@@ -171,6 +171,18 @@ impl Caller<WriteCustomers> {
     pub(crate) async fn register_customer(&self, registration: Registration) -> Result<Customer, Failure> {
         self.require_for(registration.email_use)?;
         self.write(CustomerCommand::Register(registration)).await.map(Write::into_customer)
+    }
+
+    /// Registers a customer, or returns the one that has its identifiers: the write then changes nothing.
+    pub(crate) async fn get_or_register_customer(&self, registration: Registration) -> Result<Write, Failure> {
+        self.require_for(registration.email_use)?;
+        self.write(CustomerCommand::GetOrRegister(registration)).await
+    }
+
+    /// Registers a customer, or replaces the one that has its external identifier.
+    pub(crate) async fn upsert_customer(&self, upsert: Upsert) -> Result<Write, Failure> {
+        self.require_for(upsert.registration().email_use)?;
+        self.write(CustomerCommand::Upsert(upsert)).await
     }
 
     /// Changes a live customer. Sharing an address takes a scope of its own.

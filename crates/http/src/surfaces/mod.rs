@@ -81,7 +81,7 @@ mod tests {
     fn a_405_lists_the_methods_of_the_path() {
         for (path, methods) in [
             ("/v1/customers", "GET, POST"),
-            ("/v1/customers/external/a%2Fb", "GET"),
+            ("/v1/customers/external/a%2Fb", "GET, PUT"),
             ("/v1/customers/x", "GET, PATCH, DELETE"),
             ("/api/customers/x", "GET, POST, DELETE"),
             ("/api/v1/customers/x", "GET, POST, DELETE"),

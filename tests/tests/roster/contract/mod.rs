@@ -12,3 +12,4 @@ mod metadata;
 mod native;
 mod request_id;
 mod subscriptions;
+mod upserts;

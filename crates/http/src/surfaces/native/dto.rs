@@ -7,17 +7,17 @@ use roster_application::json::metadata_patch;
 use roster_application::ports::{CustomerState, SubscriptionCursor, SubscriptionKey};
 use roster_application::{
     ApiKey, ApiKeyOrder, CreatedApiKey, DEFAULT_OVERLAP, MAX_OVERLAP, Precondition, Registration, Scope, Scopes,
-    SubscriptionReport,
+    SubscriptionReport, Upsert,
 };
 use roster_domain::{
     Address, AddressEdit, AddressPart, ApiKeyId, BusinessName, Country, Currency, Customer, CustomerEdit, CustomerId,
     CustomerStatus, DetailsEdit, Edit, Email, EmailUse, ExternalId, Json, Locale, Metadata, MetadataEdit, Name, Phone,
-    PlanId, PostalCode, Subscription, SubscriptionId, SubscriptionStatus, TaxExemption, TaxId, Tenant, TimeZone,
+    PlanId, PostalCode, Rule, Subscription, SubscriptionId, SubscriptionStatus, TaxExemption, TaxId, Tenant, TimeZone,
     Timestamp,
 };
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Fault};
 use crate::request::caller::CustomerList;
 use crate::request::fields::Fields;
 use crate::request::query::{self, MAX_OFFSET, PageQuery, set_filter};
@@ -201,18 +201,72 @@ pub(super) struct PageView<T> {
     pub(super) next_cursor: Option<String>,
 }
 
+/// What a creation does if a customer has its identifiers already, other than to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnConflict {
+    /// It returns that customer as it is.
+    ReturnExisting,
+}
+
+/// Not a way to treat a conflict.
+#[derive(Debug, thiserror::Error)]
+#[error("must be return_existing, or left out")]
+pub(super) struct OnConflictError;
+
+impl Rule for OnConflictError {
+    fn code(&self) -> &'static str {
+        "invalid_on_conflict"
+    }
+}
+
+impl OnConflict {
+    fn parse(text: &str) -> Result<Self, OnConflictError> {
+        if text == "return_existing" { Ok(Self::ReturnExisting) } else { Err(OnConflictError) }
+    }
+}
+
 /// Reads the body of `POST /v1/customers`.
-pub(super) fn read_registration(tenant: Tenant, body: Json) -> Result<Registration, Failure> {
+pub(super) fn read_registration(tenant: Tenant, body: Json) -> Result<(Registration, Option<OnConflict>), Failure> {
     let mut fields = Fields::of_body(body)?;
-    let mut edit = read_profile(&mut fields);
+    let edit = read_new(&mut fields);
+    let on_conflict = fields.text("on_conflict", |text| OnConflict::parse(&text)).into_option();
+    fields.refuse_the_rest();
+    Ok((Registration::new(tenant, fields.finish(edit)?)?, on_conflict))
+}
+
+/// Reads the body of `PUT /v1/customers/external/{external_id}`.
+pub(super) fn read_upsert(
+    tenant: Tenant,
+    external_id: ExternalId,
+    precondition: Precondition,
+    body: Json,
+) -> Result<Upsert, Failure> {
+    let mut fields = Fields::of_body(body)?;
+    let edit = read_new(&mut fields);
+    let is_another = match &edit.external_id {
+        Edit::Keep => false,
+        Edit::Clear => true,
+        Edit::Set(other) => *other != external_id,
+    };
+    if is_another {
+        let detail = "must be the one that names the customer, or left out".to_owned();
+        fields.refuse("external_id", |place| Fault { place, code: "external_id_mismatch", detail });
+    }
+    fields.refuse_the_rest();
+    Ok(Upsert::new(external_id, Registration::new(tenant, fields.finish(edit)?)?, precondition))
+}
+
+/// The profile of a new customer, or one that replaces another.
+fn read_new(fields: &mut Fields) -> CustomerEdit {
+    let mut edit = read_profile(fields);
     if let Edit::Set(metadata) = fields.object("metadata", |object| Metadata::new(&object)) {
         edit.metadata = MetadataEdit::Replace(metadata);
     }
-    if !matches!(edit.email, Edit::Set(_)) {
+    let may_have_no_email = fields.flag("allow_missing_email");
+    if !may_have_no_email && !matches!(edit.email, Edit::Set(_)) {
         fields.require("email");
     }
-    fields.refuse_the_rest();
-    Ok(Registration::new(tenant, fields.finish(edit)?)?)
+    edit
 }
 
 /// What a change does to the metadata that is stored.

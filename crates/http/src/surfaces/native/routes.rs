@@ -2,11 +2,11 @@
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse};
-use roster_application::ports::{CustomerKey, CustomerRef, SubscriptionKey, SubscriptionWrite};
+use roster_application::ports::{CustomerKey, CustomerRef, SubscriptionKey, SubscriptionWrite, Write};
 use roster_application::{Page, Revision};
 use roster_domain::{ApiKeyId, Customer, CustomerId, ExternalId, SubscriptionId, Tenant};
 
-use super::dto::{self, ApiKeyView, CustomerView, HealthView, OnMetadata, PageView, SubscriptionView};
+use super::dto::{self, ApiKeyView, CustomerView, HealthView, OnConflict, OnMetadata, PageView, SubscriptionView};
 use super::error::{Error, answer};
 use crate::failure::{Failure, Fault, Place};
 use crate::openapi;
@@ -25,7 +25,7 @@ pub(crate) fn surface() -> Surface {
     Surface::new(BASE, answer)
         .showing_limits()
         .resource("/customers", vec![get(list), post(create)])
-        .resource("/customers/external/{external_id}", vec![get(show_by_external_id)])
+        .resource("/customers/external/{external_id}", vec![get(show_by_external_id), put(upsert)])
         .resource("/customers/{id}", vec![get(show), patch(change), delete(remove)])
         .resource("/customers/{id}/subscriptions", vec![get(list_subscriptions)])
         .resource("/customers/{id}/subscriptions/{subscription_id}", vec![put(record_subscription)])
@@ -39,9 +39,26 @@ pub(crate) fn surface() -> Surface {
 async fn create(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::<WriteCustomers>::of(&request).await?;
     let body = body::read(&request).map_err(Failure::from)?;
-    let registration = dto::read_registration(caller.tenant(), body)?;
-    let customer = caller.register_customer(registration).await?;
-    Ok(created(&customer))
+    match dto::read_registration(caller.tenant(), body)? {
+        (registration, None) => Ok(created(&caller.register_customer(registration).await?)),
+        (registration, Some(OnConflict::ReturnExisting)) => {
+            Ok(ensured(&caller.get_or_register_customer(registration).await?))
+        }
+    }
+}
+
+async fn upsert(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<WriteCustomers>::of(&request).await?;
+    let external_id = path::segment(&request, "external_id").ok_or_else(|| {
+        let detail = "must be UTF-8".to_owned();
+        Failure::from(Fault { place: Place::Parameter("external_id"), code: "invalid_parameter", detail })
+    })?;
+    let external_id = ExternalId::parse(external_id.into_owned())
+        .map_err(|rule| Failure::from(Fault::new(Place::Parameter("external_id"), &rule)))?;
+    let precondition = conditions::precondition(&request)?;
+    let body = body::read(&request).map_err(Failure::from)?;
+    let upsert = dto::read_upsert(caller.tenant(), external_id, precondition, body)?;
+    Ok(ensured(&caller.upsert_customer(upsert).await?))
 }
 
 async fn show(request: HttpRequest) -> Result<HttpResponse, Error> {
@@ -167,6 +184,11 @@ fn created(customer: &Customer) -> HttpResponse {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response
+}
+
+/// The customer that a write has made, or that was there already.
+fn ensured(write: &Write) -> HttpResponse {
+    if write.before().is_none() { created(write.after()) } else { found(write.after()) }
 }
 
 fn not_modified() -> HttpResponse {
