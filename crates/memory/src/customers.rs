@@ -1,10 +1,10 @@
 //! The customers, with the indexes over their identifiers.
 
 use roster_application::ports::{
-    CustomerKey, CustomerQuery, CustomerRef, CustomerRepository, CustomerState, Origins, StoreError, Taken, Write,
-    Written,
+    Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerRepository, CustomerState, Listed, Origins,
+    StoreError, Taken, Write, Written,
 };
-use roster_domain::{Customer, CustomerId};
+use roster_domain::{Customer, CustomerId, Tenant};
 use uuid::Uuid;
 
 use crate::store::Rows;
@@ -37,22 +37,26 @@ impl CustomerRepository for MemoryUnitOfWork<'_> {
         })
     }
 
-    fn list(&mut self, query: &CustomerQuery) -> Result<Vec<Customer>, StoreError> {
-        let CustomerQuery { tenant, ref filter, before, offset, limit } = *query;
+    fn list(&mut self, query: &CustomerQuery) -> Result<Listed, StoreError> {
         self.call(|rows| {
-            let newest_first = match before {
-                Some(before) => rows.customers.range((tenant, FIRST)..(tenant, before)),
-                None => rows.customers.range((tenant, FIRST)..=(tenant, LAST)),
-            }
-            .rev()
-            .map(|(_, customer)| customer);
-            let wanted = newest_first.filter(|customer| filter.includes(customer));
-            Ok(wanted.skip(offset).take(limit).cloned().collect())
+            let customers = rows.customers_of(query.tenant).filter(|customer| query.filter.includes(customer));
+            Ok(Listed { customers: query.page_of(customers.cloned()), stopped_at: None })
+        })
+    }
+
+    fn count(&mut self, tenant: Tenant, filter: &CustomerFilter, most: usize) -> Result<Count, StoreError> {
+        self.call(|rows| {
+            let found = rows.customers_of(tenant).filter(|customer| filter.includes(customer));
+            Ok(Count::of_at_most(most, found.count()))
         })
     }
 }
 
 impl Rows {
+    fn customers_of(&self, tenant: Tenant) -> impl Iterator<Item = &Customer> {
+        self.customers.range((tenant, FIRST)..=(tenant, LAST)).map(|(_, customer)| customer)
+    }
+
     /// The customer with this identifier, live or deleted. By external identifier, only a live one.
     pub(crate) fn customer(&self, key: &CustomerKey) -> Option<&Customer> {
         let id = match &key.customer {

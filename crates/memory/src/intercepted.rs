@@ -2,10 +2,10 @@
 //! another writer at the right moment.
 
 use roster_application::ports::{
-    ApiKeyRepository, CustomerKey, CustomerQuery, CustomerRepository, CustomerState, MerchantRepository, Store,
-    StoreError, SubscriptionRepository, UnitOfWork, Work, Write, Written,
+    ApiKeyRepository, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRepository, CustomerState, Listed,
+    MerchantRepository, Store, StoreError, SubscriptionRepository, UnitOfWork, Work, Write, Written,
 };
-use roster_domain::Customer;
+use roster_domain::{Customer, Tenant};
 
 use crate::store::MemoryStore;
 
@@ -109,7 +109,11 @@ impl CustomerRepository for Intercepted<'_> {
         self.uow.customers().find(state, keys)
     }
 
-    fn list(&mut self, query: &CustomerQuery) -> Result<Vec<Customer>, StoreError> {
+    fn list(&mut self, query: &CustomerQuery) -> Result<Listed, StoreError> {
         self.uow.customers().list(query)
+    }
+
+    fn count(&mut self, tenant: Tenant, filter: &CustomerFilter, most: usize) -> Result<Count, StoreError> {
+        self.uow.customers().count(tenant, filter, most)
     }
 }

@@ -15,6 +15,7 @@
 
 mod api_keys;
 mod conninfo;
+mod customer_lists;
 mod customers;
 mod error;
 mod loans;

@@ -13,8 +13,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use roster_application::Digest;
 use roster_application::ports::{
-    CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, Store as _, StoreError, SubscriptionKey,
-    SubscriptionWrite, UnitOfWork, Write, Written,
+    CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, ListOrder, MetadataCondition, Place,
+    Store as _, StoreError, SubscriptionKey, SubscriptionWrite, UnitOfWork, Write, Written,
 };
 use roster_domain::{
     Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, ExternalId, Merchant, MerchantId,
@@ -45,7 +45,7 @@ fn now() -> Timestamp {
 /// Something that is done to customers that are stored.
 type Operation = fn(&mut dyn UnitOfWork, &[Customer]) -> Result<(), StoreError>;
 
-const OPERATIONS: [(&str, Operation); 16] = [
+const OPERATIONS: [(&str, Operation); 20] = [
     ("create again", |uow, customers| {
         let writes: Vec<Write> = customers.iter().cloned().map(Write::create).collect();
         uow.customers().write(&writes).map(drop)
@@ -86,7 +86,29 @@ const OPERATIONS: [(&str, Operation); 16] = [
         uow.subscriptions().find(&subscription_keys(customers, by_external_id)).map(drop)
     }),
     ("list the newest", |uow, customers| list(uow, None, customers.len())),
-    ("list those before", |uow, customers| list(uow, customers.last().map(Customer::id), customers.len())),
+    ("list those before", |uow, customers| list(uow, customers.last().map(Place::from), customers.len())),
+    ("list those of a period", |uow, customers| {
+        let [after, before] = [0, 1].map(|millis| Timestamp::from_millis(millis).ok());
+        for (created_after, created_before) in [(after, None), (None, before), (after, before)] {
+            list_all(uow, &CustomerFilter { created_after, created_before, ..CustomerFilter::default() }, customers)?;
+        }
+        Ok(())
+    }),
+    ("list those changed since", |uow, customers| {
+        list_all(uow, &CustomerFilter { updated_after: Some(now()), ..CustomerFilter::default() }, customers)
+    }),
+    // None has any, so that each row up to the limit is looked at.
+    ("list those with metadata", |uow, customers| {
+        let condition = MetadataCondition { key: "tier".to_owned(), value: "gold".to_owned() };
+        let metadata = vec![condition; 2];
+        list_all(uow, &CustomerFilter { metadata, ..CustomerFilter::default() }, customers)
+    }),
+    ("count", |uow, customers| {
+        for state in [CustomerState::Live, CustomerState::Active, CustomerState::Any] {
+            uow.customers().count(TENANT, &state.into(), customers.len())?;
+        }
+        Ok(())
+    }),
     ("list those with an address", |uow, customers| {
         list_some(uow, customers, |customer| CustomerFilter {
             email_key: customer.email_key().map(str::to_owned),
@@ -179,11 +201,31 @@ fn assert_done(written: &[Written]) {
     assert!(written.iter().all(|written| *written == Written::Done), "{written:?}");
 }
 
-fn list(uow: &mut dyn UnitOfWork, before: Option<CustomerId>, limit: usize) -> Result<(), StoreError> {
+fn list(uow: &mut dyn UnitOfWork, after: Option<Place>, limit: usize) -> Result<(), StoreError> {
     // Nothing is deleted, and a search for what is not there would walk through the whole list. Nothing is archived, either,
     // but that list has an index of its own.
     for state in [CustomerState::Live, CustomerState::Active, CustomerState::Archived, CustomerState::Any] {
-        uow.customers().list(&CustomerQuery { tenant: TENANT, filter: state.into(), before, offset: 0, limit })?;
+        list_in_both_orders(
+            uow,
+            &CustomerQuery { filter: state.into(), after, ..CustomerQuery::newest(TENANT, limit) },
+        )?;
+    }
+    Ok(())
+}
+
+fn list_in_both_orders(uow: &mut dyn UnitOfWork, query: &CustomerQuery) -> Result<(), StoreError> {
+    for order in [ListOrder::Descending, ListOrder::Ascending] {
+        uow.customers().list(&CustomerQuery { order, ..query.clone() })?;
+    }
+    Ok(())
+}
+
+/// The first page and one after `customers`, of at most as many and from at most as many rows.
+fn list_all(uow: &mut dyn UnitOfWork, filter: &CustomerFilter, customers: &[Customer]) -> Result<(), StoreError> {
+    for after in [None, customers.last().map(Place::from)] {
+        let first = CustomerQuery::newest(TENANT, customers.len());
+        let query = CustomerQuery { filter: filter.clone(), after, max_rows: customers.len(), ..first };
+        list_in_both_orders(uow, &query)?;
     }
     Ok(())
 }
@@ -195,9 +237,9 @@ fn list_some(
 ) -> Result<(), StoreError> {
     for customer in customers {
         for state in [CustomerState::Live, CustomerState::Active, CustomerState::Archived] {
-            for before in [None, Some(customer.id())] {
+            for after in [None, Some(customer.into())] {
                 let filter = CustomerFilter { state, ..filter(customer) };
-                uow.customers().list(&CustomerQuery { tenant: TENANT, filter, before, offset: 0, limit: 2 })?;
+                list_in_both_orders(uow, &CustomerQuery { filter, after, ..CustomerQuery::newest(TENANT, 2) })?;
             }
         }
     }

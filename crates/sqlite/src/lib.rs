@@ -16,6 +16,7 @@
 //! decide races; the schema is in `migrations/sqlite`.
 
 mod api_keys;
+mod customer_lists;
 mod customers;
 mod error;
 mod file;

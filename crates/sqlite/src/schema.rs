@@ -114,7 +114,7 @@ pub mod api_keys {
 
 /// The columns of a customer.
 pub mod customers {
-    pub use super::tables::customers::columns::*;
+    pub use super::tables::customers::{SqlType, columns::*};
 }
 
 /// The columns of a subscription.

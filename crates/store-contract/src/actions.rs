@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use roster_application::ApiKey;
 use roster_application::ports::{
-    CustomerKey, CustomerQuery, CustomerRef, CustomerState, Store, StoreError, Taken, Write, Written,
+    Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, Listed, Place, Store, StoreError,
+    Taken, Write, Written,
 };
 use roster_domain::{Customer, CustomerId, Merchant, Subscription, Tenant};
 
@@ -104,11 +105,28 @@ pub fn list_in(
     before: Option<CustomerId>,
     limit: usize,
 ) -> Vec<Customer> {
-    list_by(store, &CustomerQuery { tenant, filter: state.into(), before, offset: 0, limit })
+    let after = before.map(registered);
+    list_by(store, &CustomerQuery { filter: state.into(), after, ..CustomerQuery::newest(tenant, limit) })
 }
 
+/// A page of a list in which the store need not stop looking before the page is full.
 pub fn list_by(store: &Arc<dyn Store>, query: &CustomerQuery) -> Vec<Customer> {
+    let listed = list_part(store, query);
+    assert_eq!(listed.stopped_at, None, "{query:?}");
+    listed.customers
+}
+
+pub fn list_part(store: &Arc<dyn Store>, query: &CustomerQuery) -> Listed {
     store.direct(|uow| uow.customers().list(query)).expect("a page")
+}
+
+pub fn count(store: &Arc<dyn Store>, tenant: Tenant, filter: &CustomerFilter, most: usize) -> Count {
+    store.direct(|uow| uow.customers().count(tenant, filter, most)).expect("a number")
+}
+
+/// The place of a customer, which need not exist, in a list in the order of registration.
+pub fn registered(id: CustomerId) -> Place {
+    Place { created_at: samples::at(0), id }
 }
 
 pub fn list(store: &Arc<dyn Store>, tenant: Tenant, before: Option<CustomerId>, limit: usize) -> Vec<Customer> {

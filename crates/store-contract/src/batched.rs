@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use roster_application::batch::serve_together;
 use roster_application::ports::{
-    ApiKeyRepository, ApiKeyUse, CustomerKey, CustomerQuery, CustomerRepository, CustomerState, FirstError,
-    MerchantRepository, Store, StoreError, SubscriptionCursor, SubscriptionKey, SubscriptionRepository, UnitOfWork,
-    Work, Write, Written,
+    ApiKeyRepository, ApiKeyUse, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRepository, CustomerState,
+    FirstError, Listed, MerchantRepository, Store, StoreError, SubscriptionCursor, SubscriptionKey,
+    SubscriptionRepository, UnitOfWork, Work, Write, Written,
 };
 use roster_application::{ApiKey, Digest};
 use roster_domain::{ApiKeyId, Customer, CustomerId, Merchant, MerchantId, Subscription, Tenant};
@@ -179,7 +179,8 @@ impl CustomerRepository for BatchedUnitOfWork<'_> {
 
     unbatched! {
         customers:
-        fn list(query: &CustomerQuery) -> Vec<Customer>;
+        fn list(query: &CustomerQuery) -> Listed;
+        fn count(tenant: Tenant, filter: &CustomerFilter, most: usize) -> Count;
     }
 }
 

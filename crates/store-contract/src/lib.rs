@@ -56,6 +56,7 @@ mod batched;
 mod batches;
 mod customers;
 mod fidelity;
+mod filters;
 mod merchants;
 mod pages;
 mod race;

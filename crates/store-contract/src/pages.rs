@@ -5,7 +5,9 @@ use std::sync::Arc;
 use roster_application::ports::{CustomerFilter, CustomerQuery, CustomerState, Store, Written};
 use roster_domain::{Customer, CustomerEdit, CustomerId, Edit, Tenant};
 
-use crate::actions::{change, create, delete, ids, insert, list, list_by, list_in, new_tenant, start, walk};
+use crate::actions::{
+    change, create, delete, ids, insert, list, list_by, list_in, new_tenant, registered, start, walk,
+};
 use crate::samples::{archived, at, deleted, email, external_id, other_environment, renamed};
 
 pub fn a_list_is_newest_first(store: &Arc<dyn Store>) {
@@ -166,7 +168,9 @@ pub fn an_offset_skips_customers_of_the_list(store: &Arc<dyn Store>) {
             let is_listed =
                 |customer: &&Customer| state.includes(customer) && before.is_none_or(|before| customer.id() < before);
             for (offset, limit) in [(0, 2), (1, 2), (3, 9), (8, 1), (9, 1), (10_000, 101)] {
-                let query = CustomerQuery { tenant, filter: state.into(), before, offset, limit };
+                let after = before.map(registered);
+                let query =
+                    CustomerQuery { filter: state.into(), after, offset, ..CustomerQuery::newest(tenant, limit) };
                 let expected: Vec<_> = customers.iter().filter(is_listed).skip(offset).take(limit).cloned().collect();
                 assert_eq!(list_by(store, &query), expected, "{query:?}");
             }
@@ -241,13 +245,15 @@ fn assert_filtered(store: &Arc<dyn Store>, customers: &[Customer], state: Custom
             state,
             email_key: address.map(|address| email(address).key().to_owned()),
             external_id: id.map(external_id),
+            ..CustomerFilter::default()
         };
         for before in [None].into_iter().chain(customers.iter().map(|customer| Some(customer.id()))) {
             let is_listed =
                 |customer: &&Customer| filter.includes(customer) && before.is_none_or(|before| customer.id() < before);
             for (offset, limit) in [(0, 1), (0, 2), (1, 2), (2, 10), (0, 10)] {
+                let (filter, after) = (filter.clone(), before.map(registered));
                 let query =
-                    CustomerQuery { tenant: customers[0].tenant(), filter: filter.clone(), before, offset, limit };
+                    CustomerQuery { filter, after, offset, ..CustomerQuery::newest(customers[0].tenant(), limit) };
                 let expected: Vec<_> =
                     customers.iter().rev().filter(is_listed).skip(offset).take(limit).cloned().collect();
                 assert_eq!(list_by(store, &query), expected, "{query:?}");

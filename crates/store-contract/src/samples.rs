@@ -48,6 +48,7 @@ impl Samples {
             id: CustomerId::new(self.uuid()),
             profile: Profile::default(),
             email_use: EmailUse::Exclusive,
+            created_at: at(0),
         }
     }
 
@@ -83,9 +84,22 @@ pub struct CustomerSample {
     id: CustomerId,
     profile: Profile,
     email_use: EmailUse,
+    created_at: Timestamp,
 }
 
 impl CustomerSample {
+    /// Creates it so many milliseconds after the samples begin.
+    pub fn at(mut self, millis: i64) -> Self {
+        self.created_at = at(millis);
+        self
+    }
+
+    /// Gives it metadata, an object as JSON.
+    pub fn metadata(mut self, text: &str) -> Self {
+        self.profile.metadata = metadata(text);
+        self
+    }
+
     /// Gives it an e-mail address, exclusively unless it is [`shared`](CustomerSample::shared).
     pub fn email(mut self, address: &str) -> Self {
         self.profile.email = Some(email(address));
@@ -112,7 +126,7 @@ impl CustomerSample {
 
     /// The customer, as it is registered.
     pub fn build(self) -> Customer {
-        Customer::register(self.tenant, self.id, self.profile, self.email_use, at(0))
+        Customer::register(self.tenant, self.id, self.profile, self.email_use, self.created_at)
     }
 }
 

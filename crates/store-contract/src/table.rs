@@ -102,6 +102,11 @@ macro_rules! __contract_table {
                 a_walk_in_any_state_continues_after_a_customer_deleted_meanwhile
                 a_filtered_list_has_what_the_filter_includes_and_nothing_else
             }
+            filters {
+                every_combination_of_filters_lists_what_it_includes_in_both_orders
+                a_list_by_creation_continues_between_customers_of_one_moment
+                a_count_is_exact_up_to_its_limit
+            }
             races {
                 one_external_id_goes_to_exactly_one_of_many_callers
                 one_email_address_in_many_spellings_goes_to_exactly_one_caller

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use roster_domain::{Customer, CustomerId, CustomerStatus, ExternalId, Subscription, Tenant};
 
-use super::StoreError;
+use super::{Count, CustomerFilter, CustomerQuery, Listed, StoreError};
 
 /// Identifies one customer of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -50,50 +50,6 @@ impl CustomerState {
             Self::Any => true,
         }
     }
-}
-
-/// Which customers of a tenant a list has. The default is all that are not deleted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CustomerFilter {
-    /// In which state they are.
-    pub state: CustomerState,
-    /// The key of their e-mail address, which they have exclusively or share. Only live customers are found by it.
-    pub email_key: Option<String>,
-    /// Their external identifier, which at most one live customer has.
-    pub external_id: Option<ExternalId>,
-}
-
-impl CustomerFilter {
-    /// Whether a list with this filter has `customer`.
-    #[must_use]
-    pub fn includes(&self, customer: &Customer) -> bool {
-        let is_identified = self.email_key.is_some() || self.external_id.is_some();
-        self.state.includes(customer)
-            && (customer.is_live() || !is_identified)
-            && self.email_key.as_deref().is_none_or(|key| customer.email_key() == Some(key))
-            && self.external_id.as_ref().is_none_or(|id| customer.profile().external_id.as_ref() == Some(id))
-    }
-}
-
-impl From<CustomerState> for CustomerFilter {
-    fn from(state: CustomerState) -> Self {
-        Self { state, ..Self::default() }
-    }
-}
-
-/// A page of the customers of one tenant, newest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CustomerQuery {
-    /// The tenant.
-    pub tenant: Tenant,
-    /// Which of its customers.
-    pub filter: CustomerFilter,
-    /// Only customers registered before this one, which need not exist any more.
-    pub before: Option<CustomerId>,
-    /// How many of them are skipped. A store reads what it skips.
-    pub offset: usize,
-    /// The most customers of the page, at least one.
-    pub limit: usize,
 }
 
 /// One change of one customer, and all that commits with it.
@@ -335,9 +291,17 @@ pub trait CustomerRepository {
     /// [`StoreError`] if the whole batch failed.
     fn find(&mut self, state: CustomerState, keys: &[CustomerKey]) -> Result<Vec<Option<Customer>>, StoreError>;
 
-    /// A page of customers, newest first.
+    /// A page of customers. If the filter [is walked](CustomerFilter::is_walked), the store may stop looking after
+    /// [`CustomerQuery::max_rows`] rows, before the page is full.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn list(&mut self, query: &CustomerQuery) -> Result<Vec<Customer>, StoreError>;
+    fn list(&mut self, query: &CustomerQuery) -> Result<Listed, StoreError>;
+
+    /// How many customers a list has, up to `most`, which is also the most rows that are looked at if the filter
+    /// [is walked](CustomerFilter::is_walked).
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn count(&mut self, tenant: Tenant, filter: &CustomerFilter, most: usize) -> Result<Count, StoreError>;
 }

@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod clock;
+mod customer_lists;
 mod customers;
 mod entropy;
 mod ids;
@@ -13,9 +14,10 @@ mod tokens;
 
 pub use api_keys::{ApiKeyRepository, ApiKeyUse, USE_INTERVAL};
 pub use clock::Clock;
+pub use customer_lists::{Count, CustomerFilter, CustomerQuery, ListOrder, Listed, MAX_ROWS, MetadataCondition, Place};
 pub use customers::{
-    Claims, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerRepository, CustomerState, Identifier,
-    Origins, SubscriptionWrite, Taken, Write, Written,
+    Claims, CustomerKey, CustomerRef, CustomerRepository, CustomerState, Identifier, Origins, SubscriptionWrite, Taken,
+    Write, Written,
 };
 pub use entropy::{Entropy, EntropyError};
 pub use ids::Ids;

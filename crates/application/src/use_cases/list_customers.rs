@@ -1,16 +1,36 @@
 use roster_domain::Customer;
 
-use crate::ports::{CustomerQuery, StoreError};
-use crate::{Page, Roster};
+use crate::Roster;
+use crate::ports::{Count, CustomerQuery, MAX_ROWS, Place, StoreError};
+
+/// Some customers of a list, in its order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomerPage {
+    /// The customers. There may be fewer than were asked for, even none, although more follow: a store stops looking after
+    /// [`CustomerQuery::max_rows`].
+    pub customers: Vec<Customer>,
+    /// The place after which the next page begins. `None` if no customers follow.
+    pub next: Option<Place>,
+    /// How many the whole list has, if that was asked for.
+    pub total: Option<Count>,
+}
 
 impl Roster {
-    /// A page of customers, newest first.
+    /// A page of customers; `with_total`: with the number of all customers of the list, exact up to [`MAX_ROWS`].
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn list_customers(&self, query: &CustomerQuery) -> Result<Page<Customer>, StoreError> {
+    pub fn list_customers(&self, query: &CustomerQuery, with_total: bool) -> Result<CustomerPage, StoreError> {
         let one_more = CustomerQuery { limit: query.limit + 1, ..query.clone() };
-        let customers = self.store.direct(|uow| uow.customers().list(&one_more))?;
-        Ok(Page::cut(customers, query.limit))
+        self.store.direct(|uow| {
+            let mut listed = uow.customers().list(&one_more)?;
+            let mut next = listed.stopped_at;
+            if listed.customers.len() > query.limit {
+                listed.customers.truncate(query.limit);
+                next = listed.customers.last().map(Place::from);
+            }
+            let count = with_total.then(|| uow.customers().count(query.tenant, &query.filter, MAX_ROWS));
+            Ok(CustomerPage { customers: listed.customers, next, total: count.transpose()? })
+        })
     }
 }

@@ -25,6 +25,7 @@ pub use authenticate::{AuthenticateError, Presented, Recognition};
 pub use change_customer::CustomerChange;
 pub use create_api_key::{ApiKeyOrder, CreateApiKeyError, CreatedApiKey};
 pub use delete_customer::CustomerDeletion;
+pub use list_customers::CustomerPage;
 pub use list_subscriptions::ListSubscriptionsError;
 pub use record_subscription::SubscriptionReport;
 pub use register_customer::Registration;

@@ -10,7 +10,7 @@ fn a_deleted_customer_is_neither_found_nor_listed() {
     assert_eq!((deleted.id(), deleted.version(), deleted.is_live()), (ada.id(), 2, false));
     let by_name = service.find_by(by_external_id(service.tenant, "ada"));
     assert_eq!((service.find(&ada), by_name), (None, None));
-    assert_eq!(service.list(service.tenant, None, 25).items, [eda]);
+    assert_eq!(service.list(service.tenant, None, 25).customers, [eda]);
 }
 
 #[test]

@@ -355,7 +355,7 @@ fn run_batch(service: &Service, model: &mut Model, commands: &[CustomerCommand])
 
 /// Asserts that the store has the live customers of the model, and that each is found by its external identifier.
 fn assert_same(service: &Service, model: &Model, tenant: Tenant) {
-    let listed: Vec<_> = service.list(tenant, None, 1000).items.iter().map(Remembered::of).collect();
+    let listed: Vec<_> = service.list(tenant, None, 1000).customers.iter().map(Remembered::of).collect();
     assert_eq!(listed, model.live(tenant).rev().cloned().collect::<Vec<_>>());
     for number in 0..3 {
         let key = by_external_id(tenant, numbered_external_id(number).as_str());

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use roster_application::ports::{CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, SubscriptionWrite, Write};
+use roster_application::ports::{CustomerKey, CustomerQuery, CustomerRef, Place, SubscriptionWrite, Write};
 use roster_application::{
-    CustomerChange, CustomerCommand, CustomerDeletion, Page, Precondition, Registration, Roster, SubscriptionReport,
-    WriteError,
+    CustomerChange, CustomerCommand, CustomerDeletion, CustomerPage, Precondition, Registration, Roster,
+    SubscriptionReport, WriteError,
 };
 use roster_domain::{
-    Customer, CustomerEdit, CustomerId, Email, EmailUse, Environment, ExternalId, MerchantName, Name, Profile, Tenant,
-    Timestamp,
+    Customer, CustomerEdit, Email, EmailUse, Environment, ExternalId, MerchantName, Name, Profile, Tenant, Timestamp,
 };
 use roster_memory::{CountingEntropy, CountingIds, FixedClock};
 
@@ -76,10 +75,10 @@ impl Service {
         Ok(write.into_subscription().expect("a report writes a subscription"))
     }
 
-    /// The first `limit` live customers of `tenant` before `before`, newest first.
-    pub fn list(&self, tenant: Tenant, before: Option<CustomerId>, limit: usize) -> Page<Customer> {
-        let query = CustomerQuery { tenant, filter: CustomerFilter::default(), before, offset: 0, limit };
-        self.roster.list_customers(&query).expect("a page")
+    /// The first `limit` live customers of `tenant` that follow `after`, newest first.
+    pub fn list(&self, tenant: Tenant, after: Option<Place>, limit: usize) -> CustomerPage {
+        let query = CustomerQuery { after, ..CustomerQuery::newest(tenant, limit) };
+        self.roster.list_customers(&query, false).expect("a page")
     }
 
     pub fn find(&self, customer: &Customer) -> Option<Customer> {

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use roster_application::ports::{
-    CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, Store, StoreError, UnitOfWork, Write,
-    Written,
+    CustomerKey, CustomerQuery, CustomerRef, CustomerState, Store, StoreError, UnitOfWork, Write, Written,
 };
 use roster_domain::{
     Customer, CustomerId, Email, EmailUse, Environment, ExternalId, Merchant, MerchantId, MerchantName, Profile,
@@ -76,13 +75,7 @@ pub fn insert_in(uow: &mut dyn UnitOfWork, customer: &Customer) -> Result<Writte
 }
 
 pub fn list_in(uow: &mut dyn UnitOfWork, tenant: Tenant) -> Result<Vec<Customer>, StoreError> {
-    uow.customers().list(&CustomerQuery {
-        tenant,
-        filter: CustomerFilter::default(),
-        before: None,
-        offset: 0,
-        limit: 10,
-    })
+    Ok(uow.customers().list(&CustomerQuery::newest(tenant, 10))?.customers)
 }
 
 pub fn find(store: &Arc<dyn Store>, customer: &Customer) -> Result<Option<Customer>, StoreError> {

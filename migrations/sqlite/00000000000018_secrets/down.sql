@@ -1,0 +1,2 @@
+DELETE FROM harmless_migrations WHERE version IN ('00000000000017', '00000000000018');
+DROP TABLE secrets;
