@@ -6,6 +6,7 @@
 
 pub mod api_key;
 pub mod batch;
+pub mod cursor;
 pub mod json;
 mod known_credentials;
 pub mod page;
@@ -16,10 +17,11 @@ pub mod records;
 pub mod scope;
 mod use_cases;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use api_key::{ApiKey, ApiKeySecret, Digest};
+pub use cursor::{CursorKey, CursorScope};
 pub use page::{Page, PageSize};
 pub use precondition::{Precondition, Revision, Revisions};
 pub use principal::{Grant, Principal};
@@ -41,6 +43,7 @@ pub struct Roster {
     entropy: Arc<dyn Entropy>,
     tokens: Option<Arc<dyn TokenVerifier>>,
     known: Arc<KnownCredentials>,
+    cursor_key: Arc<OnceLock<CursorKey>>,
 }
 
 /// How long a key that was looked up stays in the cache by default: 5 s.
@@ -51,7 +54,7 @@ impl Roster {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, entropy: Arc<dyn Entropy>) -> Self {
         let known = Arc::new(KnownCredentials::new(DEFAULT_KEY_LIFETIME, Duration::ZERO));
-        Self { store, clock, ids, entropy, tokens: None, known }
+        Self { store, clock, ids, entropy, tokens: None, known, cursor_key: Arc::default() }
     }
 
     /// The time of the service's clock.

@@ -25,7 +25,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use roster_application::ports::StoreError;
-use roster_application::{Recognition, Roster};
+use roster_application::{CursorKey, CursorKeyError, Recognition, Roster};
 use roster_domain::Timestamp;
 use tokio::sync::{Mutex, oneshot};
 
@@ -181,6 +181,15 @@ impl Handle {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.shared.roster.now()
+    }
+
+    /// The key that authenticates cursors. Only the first call of the process asks the store: `roster serve` makes it before
+    /// there are requests.
+    ///
+    /// # Errors
+    /// [`CursorKeyError`]
+    pub fn cursor_key(&self) -> Result<CursorKey, CursorKeyError> {
+        self.shared.roster.cursor_key()
     }
 
     /// Asks the issuer of a token for its keys.

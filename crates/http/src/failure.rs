@@ -7,7 +7,8 @@ use actix_web::HttpResponse;
 use roster_application::json::{JsonError, Pointer};
 use roster_application::ports::{Retry, StoreError, Taken};
 use roster_application::{
-    AuthenticateError, CreateApiKeyError, ListSubscriptionsError, Revision, RotateApiKeyError, Scope, WriteError,
+    AuthenticateError, CreateApiKeyError, CursorKeyError, ListSubscriptionsError, Revision, RotateApiKeyError, Scope,
+    WriteError,
 };
 use roster_domain::{ApiKeyId, CustomerId, Rule, Timestamp};
 use roster_executor::ExecuteError;
@@ -39,6 +40,8 @@ pub(crate) enum Failure {
     Invalid(Faults),
     /// This header is malformed.
     MalformedHeader(&'static str),
+    /// The cursor is none of this list: changed, or from another tenant, or from a list with other filters or another order.
+    InvalidCursor,
     /// The identifier in the path is malformed.
     MalformedId,
     /// No live customer of the tenant has that identifier.
@@ -240,6 +243,18 @@ impl From<WriteError> for Failure {
                 Fault::new(place, &error).into()
             }
             WriteError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CursorKeyError> for Failure {
+    fn from(error: CursorKeyError) -> Self {
+        match error {
+            CursorKeyError::Entropy(error) => {
+                tracing::error!(%error, "no key for cursors could be made");
+                Self::Internal
+            }
+            CursorKeyError::Store(error) => error.into(),
         }
     }
 }

@@ -105,6 +105,7 @@ pub(crate) fn add_headers(failure: &Failure, response: &mut HttpResponse) {
         | Failure::Invalid(_)
         | Failure::MalformedHeader(_)
         | Failure::PreconditionFailed(None)
+        | Failure::InvalidCursor
         | Failure::MalformedId
         | Failure::NotFound
         | Failure::Taken(_)

@@ -3,7 +3,7 @@
 
 use roster_application::ports::{
     ApiKeyRepository, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRepository, CustomerState, Listed,
-    MerchantRepository, Store, StoreError, SubscriptionRepository, UnitOfWork, Work, Write, Written,
+    MerchantRepository, SecretRepository, Store, StoreError, SubscriptionRepository, UnitOfWork, Work, Write, Written,
 };
 use roster_domain::{Customer, Tenant};
 
@@ -95,6 +95,10 @@ impl UnitOfWork for Intercepted<'_> {
 
     fn api_keys(&mut self) -> &mut dyn ApiKeyRepository {
         self.uow.api_keys()
+    }
+
+    fn secrets(&mut self) -> &mut dyn SecretRepository {
+        self.uow.secrets()
     }
 }
 

@@ -13,6 +13,7 @@ mod entropy;
 mod ids;
 mod intercepted;
 mod merchants;
+mod secrets;
 mod store;
 mod subscriptions;
 mod unit_of_work;

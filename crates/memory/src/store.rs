@@ -33,6 +33,7 @@ pub(crate) struct Rows {
     pub(crate) external_ids: BTreeMap<(Tenant, ExternalId), CustomerId>,
     /// The live customers with each e-mail key, exclusive or shared.
     pub(crate) email_keys: BTreeSet<(Tenant, String, CustomerId)>,
+    pub(crate) secrets: BTreeMap<String, [u8; 32]>,
     pub(crate) subscriptions: BTreeMap<(Tenant, CustomerId), BTreeMap<SubscriptionId, Subscription>>,
 }
 

@@ -24,6 +24,7 @@ mod migrations;
 mod pool;
 mod rows;
 mod schema;
+mod secrets;
 mod session;
 #[cfg(test)]
 mod statements;

@@ -12,7 +12,9 @@ use roster_application::Digest;
 use roster_domain::{ApiKeyId, Tenant};
 use uuid::Uuid;
 
-pub use tables::{ApiKeyRow, CustomerRow, CustomerRows, MerchantRow, SubscriptionRow, SubscriptionRows, merchants};
+pub use tables::{
+    ApiKeyRow, CustomerRow, CustomerRows, MerchantRow, SubscriptionRow, SubscriptionRows, merchants, secrets,
+};
 
 mod tables {
     use diesel::pg::Pg;
@@ -31,6 +33,13 @@ mod tables {
             id: Uuid => diesel::sql_types::Uuid,
             name: String => Text,
             created_at: DateTime<Utc> => Timestamptz,
+        }
+    }
+
+    diesel::table! {
+        secrets (name) {
+            name -> Text,
+            value -> Bytea,
         }
     }
 

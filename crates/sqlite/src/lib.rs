@@ -26,6 +26,7 @@ mod migrations;
 mod pool;
 mod rows;
 mod schema;
+mod secrets;
 #[cfg(test)]
 mod statements;
 mod store;

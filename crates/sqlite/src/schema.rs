@@ -12,7 +12,7 @@ use roster_domain::{ApiKeyId, Tenant};
 
 use crate::rows::Id;
 
-pub use tables::{ApiKeyRow, CustomerRow, MerchantRow, SubscriptionRow, merchants};
+pub use tables::{ApiKeyRow, CustomerRow, MerchantRow, SubscriptionRow, merchants, secrets};
 
 mod tables {
     use diesel::query_builder::AstPass;
@@ -31,6 +31,13 @@ mod tables {
             id: Id => Binary,
             name: String => Text,
             created_at: Time => BigInt,
+        }
+    }
+
+    diesel::table! {
+        secrets (name) {
+            name -> Text,
+            value -> Binary,
         }
     }
 

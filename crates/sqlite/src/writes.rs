@@ -146,7 +146,8 @@ struct Update<const CHANGES_INDEXED: bool> {
 impl<const CHANGES_INDEXED: bool> Update<CHANGES_INDEXED> {
     const KEY: [&str; 3] = ["merchant_id", "environment", "id"];
     /// The columns that indexes are over, or that decide which of them a row is in.
-    const INDEXED: [&str; 5] = ["email_key", "email_exclusive", "external_id", "deleted_at", "archived_at"];
+    const INDEXED: [&str; 6] =
+        ["email_key", "email_exclusive", "external_id", "deleted_at", "archived_at", "created_at"];
 
     fn of(before: &Customer, after: &Customer) -> Self {
         Self { row: CustomerRow::from(CustomerRecord::from(after)), before_version: before.version() }

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use roster_application::batch::serve_together;
 use roster_application::ports::{
     ApiKeyRepository, ApiKeyUse, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRepository, CustomerState,
-    FirstError, Listed, MerchantRepository, Store, StoreError, SubscriptionCursor, SubscriptionKey,
+    FirstError, Listed, MerchantRepository, SecretRepository, Store, StoreError, SubscriptionCursor, SubscriptionKey,
     SubscriptionRepository, UnitOfWork, Work, Write, Written,
 };
 use roster_application::{ApiKey, Digest};
@@ -207,6 +207,13 @@ impl MerchantRepository for BatchedUnitOfWork<'_> {
         fn insert(merchant: &Merchant) -> ();
         fn find(id: MerchantId) -> Option<Merchant>;
         fn list(after: Option<MerchantId>, limit: usize) -> Vec<Merchant>;
+    }
+}
+
+impl SecretRepository for BatchedUnitOfWork<'_> {
+    unbatched! {
+        secrets:
+        fn get_or_insert(name: &str, candidate: [u8; 32]) -> [u8; 32];
     }
 }
 

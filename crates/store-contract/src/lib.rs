@@ -62,6 +62,7 @@ mod pages;
 mod race;
 mod races;
 mod samples;
+mod secrets;
 mod subject;
 mod subscriptions;
 mod table;

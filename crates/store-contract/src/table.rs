@@ -133,6 +133,10 @@ macro_rules! __contract_table {
                 a_transaction_is_seen_whole_or_not_at_all
                 an_acknowledged_write_is_seen_by_every_caller
             }
+            secrets {
+                a_secret_is_made_once_and_kept
+                all_callers_that_make_a_secret_at_once_get_the_same
+            }
             subscriptions {
                 a_subscription_comes_back_as_it_was_reported
                 a_later_report_replaces_an_earlier_one

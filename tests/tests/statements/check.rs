@@ -17,7 +17,7 @@ use sqlparser::tokenizer::{Token, Tokenizer};
 pub(crate) const OF_TENANTS: [&str; 3] = ["api_keys", "customers", "subscriptions"];
 
 /// The tables whose rows belong to no tenant.
-const WITHOUT_TENANT: [&str; 3] = ["merchants", "__diesel_schema_migrations", "harmless_migrations"];
+const WITHOUT_TENANT: [&str; 4] = ["merchants", "secrets", "__diesel_schema_migrations", "harmless_migrations"];
 
 /// The columns that name the tenant.
 const TENANT: [&str; 2] = ["merchant_id", "environment"];

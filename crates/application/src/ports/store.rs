@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{ApiKeyRepository, CustomerRepository, MerchantRepository, SubscriptionRepository};
+use super::{ApiKeyRepository, CustomerRepository, MerchantRepository, SecretRepository, SubscriptionRepository};
 
 /// The database, or its replacement in tests.
 ///
@@ -84,12 +84,14 @@ pub trait UnitOfWork {
     fn merchants(&mut self) -> &mut dyn MerchantRepository;
     /// The API keys.
     fn api_keys(&mut self) -> &mut dyn ApiKeyRepository;
+    /// The secrets that all instances share.
+    fn secrets(&mut self) -> &mut dyn SecretRepository;
 }
 
 /// A type that is every repository is a unit of work.
 impl<T> UnitOfWork for T
 where
-    T: CustomerRepository + SubscriptionRepository + MerchantRepository + ApiKeyRepository,
+    T: CustomerRepository + SubscriptionRepository + MerchantRepository + ApiKeyRepository + SecretRepository,
 {
     fn customers(&mut self) -> &mut dyn CustomerRepository {
         self
@@ -104,6 +106,10 @@ where
     }
 
     fn api_keys(&mut self) -> &mut dyn ApiKeyRepository {
+        self
+    }
+
+    fn secrets(&mut self) -> &mut dyn SecretRepository {
         self
     }
 }

@@ -11,6 +11,28 @@ pub struct SubscriptionCursor {
     pub id: SubscriptionId,
 }
 
+impl From<&Subscription> for SubscriptionCursor {
+    fn from(subscription: &Subscription) -> Self {
+        Self { started_at: subscription.started_at, id: subscription.id.clone() }
+    }
+}
+
+impl SubscriptionCursor {
+    /// The place in the bytes of a cursor.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [self.started_at.as_millis().to_be_bytes().as_slice(), self.id.as_str().as_bytes()].concat()
+    }
+
+    /// The place that [`SubscriptionCursor::to_bytes`] has written.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (millis, id) = bytes.split_first_chunk()?;
+        let started_at = Timestamp::from_millis(i64::from_be_bytes(*millis)).ok()?;
+        Some(Self { started_at, id: SubscriptionId::parse(std::str::from_utf8(id).ok()?).ok()? })
+    }
+}
+
 /// Identifies one subscription.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SubscriptionKey {

@@ -103,7 +103,7 @@ fn each_command_sees_what_those_before_it_did() {
     );
     assert_eq!(customer(&results[6]).id(), customer(&results[4]).id());
     assert!(is_not_found(&results[7]), "{results:?}");
-    assert_eq!(service.list(service.tenant, None, 25).items, [customer(&results[5]).clone()]);
+    assert_eq!(service.list(service.tenant, None, 25).customers, [customer(&results[5]).clone()]);
 }
 
 #[test]

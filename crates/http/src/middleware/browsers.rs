@@ -16,10 +16,11 @@ const SECURITY_HEADERS: [(header::HeaderName, &str); 4] = [
 ];
 
 /// The response headers that a page may read, besides those that every page may read.
-const EXPOSED: [&str; 10] = [
+const EXPOSED: [&str; 11] = [
     "X-Request-Id",
     "ETag",
     "Location",
+    "Link",
     "Retry-After",
     "RateLimit",
     "RateLimit-Policy",

@@ -9,18 +9,21 @@ use std::time::Duration;
 
 use actix_web::{HttpMessage as _, HttpRequest, web};
 use roster_application::ports::{
-    CustomerFilter, CustomerKey, CustomerQuery, StoreError, SubscriptionCursor, SubscriptionWrite, Write,
+    Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, ListOrder, Place, StoreError, SubscriptionCursor,
+    SubscriptionWrite, Write,
 };
 use roster_application::{
-    ApiKey, ApiKeyOrder, CreatedApiKey, CustomerChange, CustomerCommand, CustomerDeletion, Grant, Page, PageSize,
-    Precondition, Principal, Registration, Roster, Scope, SubscriptionReport, Upsert,
+    ApiKey, ApiKeyOrder, CreatedApiKey, CursorKey, CursorScope, CustomerChange, CustomerCommand, CustomerDeletion,
+    CustomerPage, Grant, Page, Precondition, Principal, Registration, Roster, Scope, SubscriptionReport, Upsert,
 };
 use roster_domain::{ApiKeyId, Customer, CustomerEdit, CustomerId, EmailUse, Subscription, Tenant};
 use roster_executor::Handle;
+use uuid::Uuid;
 
 use crate::failure::Failure;
 use crate::middleware::limits::RateLimits;
 use crate::request::auth;
+use crate::request::query::PageQuery;
 
 /// A scope, as a type.
 pub(crate) trait Permission {
@@ -104,18 +107,57 @@ pub(crate) type Subscriber = (Customer, Option<Subscription>);
 pub(crate) struct CustomerList {
     /// Which of them.
     pub(crate) filter: CustomerFilter,
-    /// Only customers registered before this one.
-    pub(crate) before: Option<CustomerId>,
+    /// In which order.
+    pub(crate) order: ListOrder,
+    /// Where it begins: the cursor of an earlier page of the same list.
+    pub(crate) cursor: Option<String>,
     /// How many of them are skipped.
     pub(crate) offset: usize,
     /// The most customers of the page.
     pub(crate) limit: usize,
+    /// Whether the number of all is asked for.
+    pub(crate) with_total: bool,
 }
 
-impl CustomerList {
-    fn of(self, tenant: Tenant) -> CustomerQuery {
-        let Self { filter, before, offset, limit } = self;
-        CustomerQuery { tenant, filter, before, offset, limit }
+/// Some items of a list.
+#[derive(Debug)]
+pub(crate) struct ListPage<T> {
+    /// The items.
+    pub(crate) items: Vec<T>,
+    /// The cursor of the next page, if more items follow.
+    pub(crate) next: Option<String>,
+    /// How many items the whole list has, if that was asked for.
+    pub(crate) total: Option<Count>,
+}
+
+impl<P: Permission> Caller<P> {
+    /// Opens the cursor of a list, and seals those of its next pages.
+    fn cursors(&self, scope: CursorScope) -> Result<Cursors, Failure> {
+        Ok(Cursors { key: self.handle.cursor_key()?, scope })
+    }
+}
+
+/// The cursors of one list.
+struct Cursors {
+    key: CursorKey,
+    scope: CursorScope,
+}
+
+impl Cursors {
+    fn open<T>(&self, cursor: Option<&str>, read: impl FnOnce(&[u8]) -> Option<T>) -> Result<Option<T>, Failure> {
+        let place = |cursor| self.key.open(&self.scope, cursor).and_then(|bytes| read(&bytes));
+        cursor.map(|cursor| place(cursor).ok_or(Failure::InvalidCursor)).transpose()
+    }
+
+    fn seal(&self, place: &[u8]) -> String {
+        self.key.seal(&self.scope, place)
+    }
+
+    /// The page, with the cursor for the place of its last item if more items follow.
+    fn page<T>(&self, page: Page<T>, place: impl FnOnce(&T) -> Vec<u8>) -> ListPage<T> {
+        let last = page.items.last().filter(|_| page.has_more);
+        let next = last.map(|last| self.seal(&place(last)));
+        ListPage { items: page.items, next, total: None }
     }
 }
 
@@ -125,44 +167,74 @@ impl Caller<ReadCustomers> {
         self.handle.find_customer(key).await??.ok_or(Failure::NotFound)
     }
 
-    /// A page of customers, newest first, as `write` writes it on the thread that has read it: what is large is made and
-    /// freed there.
+    /// A page of customers as `write` writes it on the thread that has read it: what is large is made and freed there.
     pub(crate) async fn list_customers<T: Send + 'static>(
         &self,
         list: CustomerList,
-        write: impl FnOnce(Page<Customer>) -> T + Send + 'static,
+        write: impl FnOnce(ListPage<Customer>) -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        let query = list.of(self.tenant());
-        Ok(self.handle.read(move |roster| roster.list_customers(&query).map(write)).await??)
+        self.list_with(list, |_, _, customers| Ok(customers), write).await
     }
 
     /// The same, each customer with its active or trialing subscription that started last.
     pub(crate) async fn list_subscribers<T: Send + 'static>(
         &self,
         list: CustomerList,
-        write: impl FnOnce(Page<Subscriber>) -> T + Send + 'static,
+        write: impl FnOnce(ListPage<Subscriber>) -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        let query = list.of(self.tenant());
-        let list = move |roster: &Roster| {
-            let page = roster.list_customers(&query)?;
-            let customers: Vec<_> = page.items.iter().map(|customer| (query.tenant, customer.id())).collect();
-            let subscriptions = roster.current_subscriptions(&customers);
-            let subscribers = page.items.into_iter().zip(subscriptions);
-            let items = subscribers.map(|(customer, subscription)| Ok((customer, subscription?)));
-            let items = items.collect::<Result<_, StoreError>>()?;
-            Ok::<_, StoreError>(write(Page { items, has_more: page.has_more }))
+        let subscribers = |roster: &Roster, tenant, customers: Vec<Customer>| {
+            let keys: Vec<_> = customers.iter().map(|customer| (tenant, customer.id())).collect();
+            let subscribers = customers.into_iter().zip(roster.current_subscriptions(&keys));
+            subscribers.map(|(customer, subscription)| Ok((customer, subscription?))).collect()
         };
-        Ok(self.handle.read(list).await??)
+        self.list_with(list, subscribers, write).await
+    }
+
+    async fn list_with<I: 'static, T: Send + 'static>(
+        &self,
+        list: CustomerList,
+        items: impl FnOnce(&Roster, Tenant, Vec<Customer>) -> Result<Vec<I>, StoreError> + Send + 'static,
+        write: impl FnOnce(ListPage<I>) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (tenant, with_total) = (self.tenant(), list.with_total);
+        let cursors = self.cursors(CursorScope::of_customers(tenant, &list.filter, list.order))?;
+        let after = cursors.open(list.cursor.as_deref(), Place::from_bytes)?;
+        let CustomerList { filter, order, offset, limit, .. } = list;
+        let query = CustomerQuery { filter, order, after, offset, ..CustomerQuery::newest(tenant, limit) };
+        let read = move |roster: &Roster| {
+            let CustomerPage { customers, next, total } = roster.list_customers(&query, with_total)?;
+            let next = next.map(|place| cursors.seal(&place.to_bytes()));
+            let items = items(roster, tenant, customers)?;
+            Ok::<_, StoreError>(write(ListPage { items, next, total }))
+        };
+        Ok(self.handle.read(read).await??)
+    }
+
+    /// A part of a list without cursors, the newest first: at most `limit` customers that follow `after`.
+    pub(crate) async fn read_part<T: Send + 'static>(
+        &self,
+        filter: CustomerFilter,
+        after: Option<Place>,
+        limit: usize,
+        write: impl FnOnce(CustomerPage) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let query = CustomerQuery { filter, after, ..CustomerQuery::newest(self.tenant(), limit) };
+        Ok(self.handle.read(move |roster| roster.list_customers(&query, false).map(write)).await??)
     }
 
     /// A page of the subscriptions of one customer.
     pub(crate) async fn list_subscriptions(
         &self,
-        key: CustomerKey,
-        after: Option<SubscriptionCursor>,
-        size: PageSize,
-    ) -> Result<Page<Subscription>, Failure> {
-        Ok(self.handle.read(move |roster| roster.list_subscriptions(&key, after.as_ref(), size)).await??)
+        customer: CustomerId,
+        page: PageQuery,
+    ) -> Result<ListPage<Subscription>, Failure> {
+        let scope = CursorScope::new("subscriptions", self.tenant()).with("customer", &customer.to_string());
+        let cursors = self.cursors(scope)?;
+        let after = cursors.open(page.cursor.as_deref(), SubscriptionCursor::from_bytes)?;
+        let key = CustomerKey { tenant: self.tenant(), customer: CustomerRef::Id(customer) };
+        let list = move |roster: &Roster| roster.list_subscriptions(&key, after.as_ref(), page.size);
+        let page = self.handle.read(list).await??;
+        Ok(cursors.page(page, |last| SubscriptionCursor::from(last).to_bytes()))
     }
 }
 
@@ -236,9 +308,13 @@ impl Caller<ManageKeys> {
     }
 
     /// A page of the keys of the tenant.
-    pub(crate) async fn list_api_keys(&self, after: Option<ApiKeyId>, size: PageSize) -> Result<Page<ApiKey>, Failure> {
+    pub(crate) async fn list_api_keys(&self, page: PageQuery) -> Result<ListPage<ApiKey>, Failure> {
         let tenant = self.tenant();
-        Ok(self.handle.read(move |roster| roster.list_api_keys(tenant, after, size)).await??)
+        let cursors = self.cursors(CursorScope::new("api_keys", tenant))?;
+        let read = |bytes: &[u8]| Some(ApiKeyId::new(Uuid::from_slice(bytes).ok()?));
+        let after = cursors.open(page.cursor.as_deref(), read)?;
+        let page = self.handle.read(move |roster| roster.list_api_keys(tenant, after, page.size)).await??;
+        Ok(cursors.page(page, |last| last.id.uuid().as_bytes().to_vec()))
     }
 
     /// Revokes a key.

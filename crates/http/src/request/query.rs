@@ -1,33 +1,36 @@
-//! Reads queries: the size of a page and its start, and filters.
+//! Reads queries: the size of a page and its start, and filters; and writes where a list goes on.
 
 use actix_web::HttpRequest;
 use roster_application::PageSize;
-use roster_domain::{CustomerId, Rule};
+use roster_domain::Rule;
 
 use crate::failure::{Failure, Fault, Faults, Place};
 
 /// The most items of a list that a request may skip: the database reads them.
 pub(crate) const MAX_OFFSET: usize = 10_000;
 
+/// What is wrong with a cursor that is refused.
+pub(crate) const INVALID_CURSOR: &str =
+    "must be the unchanged cursor of an earlier page of the same list, with the same filters and the same order";
+
 /// The page of a list that a request asks for.
 #[derive(Debug)]
-pub(crate) struct PageQuery<C> {
+pub(crate) struct PageQuery {
     /// The most items: `limit`, 1 to 100, default 25.
     pub(crate) size: PageSize,
-    /// The item that the page follows: `cursor`, from an earlier page.
-    pub(crate) cursor: Option<C>,
+    /// Where the page begins: `cursor`, from an earlier page.
+    pub(crate) cursor: Option<String>,
 }
 
-impl<C> PageQuery<C> {
+impl PageQuery {
     /// Reads `limit` and `cursor`.
-    pub(crate) fn read(request: &HttpRequest, parse_cursor: impl Fn(&str) -> Option<C>) -> Result<Self, Failure> {
-        Self::read_with(request, parse_cursor, |_, _| None)
+    pub(crate) fn read(request: &HttpRequest) -> Result<Self, Failure> {
+        Self::read_with(request, |_, _| None)
     }
 
     /// Reads `limit` and `cursor`, and with `read_other` the [parameters](read_parameters) that it knows.
     pub(crate) fn read_with(
         request: &HttpRequest,
-        parse_cursor: impl Fn(&str) -> Option<C>,
         mut read_other: impl FnMut(&str, &str) -> Option<Result<(), Fault>>,
     ) -> Result<Self, Failure> {
         let mut page = Self { size: PageSize::DEFAULT, cursor: None };
@@ -39,17 +42,22 @@ impl<C> PageQuery<C> {
                 }
                 None => Err(fault("limit", "must be a number from 1 to 100")),
             }),
-            "cursor" => Some(match parse_cursor(value) {
-                Some(cursor) => {
-                    page.cursor = Some(cursor);
-                    Ok(())
-                }
-                None => Err(fault("cursor", "must be a cursor that an earlier page gave")),
-            }),
+            "cursor" => {
+                page.cursor = Some(value.to_owned());
+                Some(Ok(()))
+            }
             _ => read_other(name, value),
         })?;
         Ok(page)
     }
+}
+
+/// Where a list goes on, as the header `Link` says it (RFC 8288): the same list, with the cursor of the next page.
+pub(crate) fn link_to_next(request: &HttpRequest, cursor: &str) -> String {
+    let is_kept = |parameter: &&str| !["cursor", "offset"].contains(&parameter.split('=').next().unwrap_or_default());
+    let kept = request.query_string().split('&').filter(|parameter| !parameter.is_empty()).filter(is_kept);
+    let parameters: Vec<String> = kept.map(str::to_owned).chain([format!("cursor={cursor}")]).collect();
+    format!("<{}?{}>; rel=\"next\"", request.path(), parameters.join("&"))
 }
 
 /// Passes each parameter of a query to `read`, by its name and its value, and refuses those for which it returns `None`: a
@@ -77,6 +85,11 @@ pub(crate) fn set_filter<T: PartialEq, E: Rule>(
     parsed: Result<T, E>,
 ) -> Result<(), Fault> {
     let value = parsed.map_err(|rule| Fault::new(Place::Parameter(name), &rule))?;
+    set_once(name, filter, value)
+}
+
+/// The same for a value that is parsed already.
+pub(crate) fn set_once<T: PartialEq>(name: &'static str, filter: &mut Option<T>, value: T) -> Result<(), Fault> {
     match filter {
         Some(earlier) if *earlier != value => Err(fault(name, "must not be given twice with different values")),
         _ => {
@@ -96,48 +109,42 @@ fn unknown_parameter(name: String) -> Fault {
     Fault { place: Place::UnknownParameter(name), code: "unknown_parameter", detail }
 }
 
-/// The cursor for the page after a customer: the 26 characters of its identifier, on every surface.
-pub(crate) fn cursor_behind(customer: CustomerId) -> String {
-    customer.suffix().to_string()
-}
-
-/// Parses what [`cursor_behind`] returns.
-pub(crate) fn parse_cursor(cursor: &str) -> Option<CustomerId> {
-    CustomerId::from_suffix(cursor)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use actix_web::test::TestRequest;
     use roster_domain::Name;
 
-    fn read(query: &str) -> Result<(usize, Option<CustomerId>), Vec<String>> {
-        let request = TestRequest::with_uri(&format!("/v1/customers?{query}")).to_http_request();
-        match PageQuery::read(&request, parse_cursor) {
+    fn read(query: &str) -> Result<(usize, Option<String>), Vec<String>> {
+        match PageQuery::read(&request(query)) {
             Ok(page) => Ok((page.size.get(), page.cursor)),
             Err(Failure::Invalid(faults)) => Err(faults.listed().iter().map(|fault| fault.place.to_string()).collect()),
             Err(other) => panic!("{other:?}"),
         }
     }
 
+    fn request(query: &str) -> HttpRequest {
+        TestRequest::with_uri(&format!("/v1/customers?{query}")).to_http_request()
+    }
+
     #[test]
     fn a_page_has_25_items_unless_1_to_100_are_asked_for() {
         assert_eq!(read(""), Ok((25, None)));
         assert_eq!(read("limit=1"), Ok((1, None)));
-        assert_eq!(read("limit=100"), Ok((100, None)));
+        assert_eq!(read("limit=100&cursor=x"), Ok((100, Some("x".to_owned()))));
         for limit in ["0", "101", "-1", "x", "", "1e2", "99999999999999999999"] {
             assert_eq!(read(&format!("limit={limit}")), Err(vec!["limit".to_owned()]), "{limit}");
         }
     }
 
     #[test]
-    fn a_cursor_round_trips_and_anything_else_is_refused() {
-        let id = CustomerId::from_suffix("01h2xcejqtf2nbrexx3vqjhp41").expect("26 characters");
-        assert_eq!(read(&format!("cursor={}", cursor_behind(id))), Ok((25, Some(id))));
-        for cursor in ["", "x", "cus_01h2xcejqtf2nbrexx3vqjhp41", "%00", "%ff"] {
-            assert_eq!(read(&format!("cursor={cursor}")), Err(vec!["cursor".to_owned()]), "{cursor}");
-        }
+    fn the_link_to_the_next_page_keeps_all_but_the_place() {
+        let link = |query| link_to_next(&request(query), "next");
+        assert_eq!(link(""), "</v1/customers?cursor=next>; rel=\"next\"");
+        assert_eq!(
+            link("limit=2&offset=5&metadata%5Ba%5D=%C3%BC+x&cursor=last&status=active"),
+            "</v1/customers?limit=2&metadata%5Ba%5D=%C3%BC+x&status=active&cursor=next>; rel=\"next\""
+        );
     }
 
     #[test]

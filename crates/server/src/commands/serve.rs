@@ -32,6 +32,8 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     let database = compose::open_up_to_date(&config.database, config.http.workers(), Missing::Create)?;
     let roster = compose::with_tokens(database.roster(), &config.auth)?
         .with_key_lifetime(config.auth.key_cache, config.auth.key_grace);
+    // Read before there are requests, which then need not wait for it.
+    roster.cursor_key().context("the key for cursors cannot be read")?;
     let settings = settings(config, tls, database.reads);
     let demo = demo.then(|| Demo::prepare(&roster, config.http.bind)).transpose().context("the demo cannot be made")?;
     let stop = signals.stop().context("signals cannot be caught")?;

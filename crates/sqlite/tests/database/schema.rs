@@ -49,7 +49,10 @@ fn tables(connection: &mut SqliteConnection) -> Vec<Table> {
 
 /// The tables without the list of migrations, which belongs to no merchant.
 fn tables_of_tenants(connection: &mut SqliteConnection) -> Vec<Table> {
-    tables(connection).into_iter().filter(|table| table.name != "harmless_migrations").collect()
+    tables(connection)
+        .into_iter()
+        .filter(|table| !["harmless_migrations", "secrets"].contains(&table.name.as_str()))
+        .collect()
 }
 
 fn indexes(connection: &mut SqliteConnection, table: &str) -> Vec<Index> {
@@ -116,6 +119,7 @@ api_keys: FOREIGN KEY (merchant_id) REFERENCES merchants (id)
 customers: UNIQUE (merchant_id, environment, email_key) WHERE deleted_at IS NULL AND email_exclusive
 customers: INDEX (merchant_id, environment, email_key, id) WHERE deleted_at IS NULL AND NOT email_exclusive
 customers: UNIQUE (merchant_id, environment, external_id) WHERE deleted_at IS NULL AND external_id IS NOT NULL
+customers: INDEX (merchant_id, environment, created_at, id) WHERE created_at IS NOT NULL
 customers: INDEX (merchant_id, environment, id) WHERE archived_at IS NOT NULL AND deleted_at IS NULL
 customers: PRIMARY KEY (merchant_id, environment, id)
 customers: FOREIGN KEY (merchant_id) REFERENCES merchants (id)

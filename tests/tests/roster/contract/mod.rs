@@ -3,6 +3,7 @@
 mod billing;
 mod bodies;
 mod conditions;
+mod filters;
 mod identity;
 mod lava;
 mod limits;

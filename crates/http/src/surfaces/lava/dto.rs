@@ -2,7 +2,7 @@
 
 use actix_web::HttpRequest;
 use roster_application::Registration;
-use roster_application::ports::{CustomerFilter, CustomerRef};
+use roster_application::ports::{CustomerFilter, CustomerRef, ListOrder};
 use roster_domain::external_id::ExternalIdError;
 use roster_domain::{
     Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, ExternalId, Json, Metadata, MetadataEdit,
@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use crate::failure::Failure;
 use crate::request::caller::CustomerList;
 use crate::request::fields::Fields;
-use crate::request::query::{self, PageQuery, set_filter};
+use crate::request::query::{PageQuery, set_filter};
 use crate::respond;
 
 /// The most characters of a `name` and of a `reference_id` on this surface, one fewer than on the others.
@@ -240,7 +240,7 @@ pub(super) struct Success {
 /// Reads the query of `GET /lava/v1/customers`: a page, and filters that customers match exactly.
 pub(super) fn read_list(request: &HttpRequest) -> Result<CustomerList, Failure> {
     let mut filter = CustomerFilter::default();
-    let PageQuery { size, cursor } = PageQuery::read_with(request, query::parse_cursor, |name, value| {
+    let PageQuery { size, cursor } = PageQuery::read_with(request, |name, value| {
         Some(match name {
             "reference_id" => set_filter("reference_id", &mut filter.external_id, ExternalId::parse(value)),
             "email" => {
@@ -250,7 +250,8 @@ pub(super) fn read_list(request: &HttpRequest) -> Result<CustomerList, Failure> 
             _ => return None,
         })
     })?;
-    Ok(CustomerList { filter, before: cursor, offset: 0, limit: size.get() })
+    let order = ListOrder::default();
+    Ok(CustomerList { filter, order, cursor, offset: 0, limit: size.get(), with_total: false })
 }
 
 /// Reads the body of `POST /lava/v1/customers`, in which every field is optional.

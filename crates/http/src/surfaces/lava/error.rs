@@ -8,6 +8,7 @@ use roster_application::ports::Taken;
 use serde::Serialize;
 
 use crate::failure::{self, BodyFailure, Failure, Faults};
+use crate::request::query::INVALID_CURSOR;
 use crate::respond;
 
 failure::error!(
@@ -39,6 +40,7 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         Failure::MethodNotAllowed(_) => error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
         Failure::Body(failure) => body(failure),
         Failure::Invalid(faults) => error(StatusCode::BAD_REQUEST, &message(faults)),
+        Failure::InvalidCursor => error(StatusCode::BAD_REQUEST, &format!("cursor {INVALID_CURSOR}")),
         Failure::MalformedId | Failure::NotFound => error(StatusCode::NOT_FOUND, "Customer not found"),
         Failure::Taken(Taken { external_id: Some(_), .. }) => {
             error(StatusCode::CONFLICT, "A customer with this reference_id already exists")

@@ -2,16 +2,15 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
+use roster_application::Precondition;
 use roster_application::ports::{CustomerKey, Taken};
-use roster_application::{Page, Precondition};
 use roster_domain::{Customer, Subscription, Tenant};
 
 use super::dto::{self, CustomerView, PageView, SubscriptionEnvelope, SubscriptionView, Success};
 use super::error::{Error, answer};
 use crate::failure::Failure;
 use crate::openapi;
-use crate::request::caller::{Caller, ReadCustomers, Subscriber, WriteCustomers};
-use crate::request::query;
+use crate::request::caller::{Caller, ListPage, ReadCustomers, Subscriber, WriteCustomers};
 use crate::request::{body, path};
 use crate::respond::{self, json};
 use crate::routing::{Surface, delete, get, patch, post};
@@ -62,12 +61,11 @@ async fn find(request: &HttpRequest) -> Result<Subscriber, Failure> {
 async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::<ReadCustomers>::of(&request).await?;
     let list = dto::read_list(&request)?;
-    let write = |page: Page<Subscriber>| {
+    let write = |page: ListPage<Subscriber>| {
         let shown = page.items.iter();
         let data: Vec<_> =
             shown.map(|(customer, subscription)| CustomerView::of(customer, subscription.as_ref())).collect();
-        let next = page.items.last().filter(|_| page.has_more).map(|(last, _)| query::cursor_behind(last.id()));
-        respond::list_bytes(data.len(), &PageView { data, has_more: page.has_more, next_cursor: next })
+        respond::list_bytes(data.len(), &PageView { data, has_more: page.next.is_some(), next_cursor: page.next })
     };
     Ok(respond::list(caller.list_subscribers(list, write).await??))
 }

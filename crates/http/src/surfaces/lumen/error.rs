@@ -88,6 +88,8 @@ fn answer_to(operation: Operation, failure: &Failure) -> HttpResponse {
         Failure::MethodNotAllowed(_) => error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
         Failure::Body(failure) => body(failure),
         Failure::Invalid(faults) => invalid(faults),
+        // The list has no cursors here: it is streamed as a whole.
+        Failure::InvalidCursor => error(StatusCode::BAD_REQUEST, "Invalid cursor"),
         Failure::MalformedId => error(StatusCode::BAD_REQUEST, "Invalid customer ID format"),
         Failure::NotFound => error(StatusCode::NOT_FOUND, "Customer not found or access denied"),
         Failure::Taken(taken) => match Conflict::email_first(taken) {

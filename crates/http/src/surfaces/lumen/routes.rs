@@ -4,15 +4,15 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::{Stream, stream};
-use roster_application::ports::{CustomerFilter, CustomerKey, CustomerRef};
-use roster_application::{Page, Precondition};
-use roster_domain::{Customer, CustomerId, Tenant};
+use roster_application::ports::{CustomerFilter, CustomerKey, CustomerRef, Place};
+use roster_application::{CustomerPage, Precondition};
+use roster_domain::{Customer, Tenant};
 
 use super::dto::{self, CustomerView, Envelope, StatusView, Success};
 use super::error::{Error, Operation, answer};
 use crate::failure::Failure;
 use crate::openapi;
-use crate::request::caller::{Caller, CustomerList, ReadCustomers, WriteCustomers};
+use crate::request::caller::{Caller, ReadCustomers, WriteCustomers};
 use crate::request::{body, path};
 use crate::respond::json;
 use crate::routing::{Surface, delete, get, post};
@@ -110,8 +110,8 @@ struct List {
     size: PartSize,
     /// The rest of the current part, which the client has not read yet.
     part: Bytes,
-    /// The customer after which the next part begins. `None` if that part is the last.
-    next: Option<CustomerId>,
+    /// The place after which the next part begins. `None` if that part is the last.
+    next: Option<Place>,
     /// Whether some of it was sent.
     has_begun: bool,
 }
@@ -144,12 +144,11 @@ impl List {
         Ok(Some(next_chunk(&mut self.part)))
     }
 
-    async fn read_part(&mut self, after: Option<CustomerId>) -> Result<(), Failure> {
+    async fn read_part(&mut self, after: Option<Place>) -> Result<(), Failure> {
         let limit = self.size.next();
         let is_first = after.is_none();
-        let write = move |page: Page<Customer>| write_part(is_first, &page);
-        let list = CustomerList { filter: self.filter.clone(), before: after, offset: 0, limit };
-        let written = self.caller.list_customers(list, write).await?;
+        let write = move |page: CustomerPage| write_part(is_first, &page);
+        let written = self.caller.read_part(self.filter.clone(), after, limit, write).await?;
         let Part { text, items, next } = written.map_err(|_| Failure::Internal)?;
         self.size.note(items, text.len());
         (self.part, self.next) = (text, next);
@@ -161,25 +160,24 @@ impl List {
 struct Part {
     text: Bytes,
     items: usize,
-    /// The customer after which the next part begins. `None` if this is the last.
-    next: Option<CustomerId>,
+    /// The place after which the next part begins. `None` if this is the last.
+    next: Option<Place>,
 }
 
-fn write_part(is_first: bool, page: &Page<Customer>) -> serde_json::Result<Part> {
+fn write_part(is_first: bool, page: &CustomerPage) -> serde_json::Result<Part> {
     let mut text = if is_first { br#"{"customers":["#.to_vec() } else { Vec::new() };
-    for (index, customer) in page.items.iter().enumerate() {
+    for (index, customer) in page.customers.iter().enumerate() {
         // A later part may be empty, if the remaining customers were deleted meanwhile: it must not begin with a comma.
         if index > 0 || !is_first {
             text.push(b',');
         }
         serde_json::to_writer(&mut text, &CustomerView::from(customer))?;
     }
-    let next = page.items.last().filter(|_| page.has_more).map(Customer::id);
-    if next.is_none() {
+    if page.next.is_none() {
         text.extend_from_slice(b"]}");
     }
     // Drops spare capacity, because many parts may be in memory for slow clients.
-    Ok(Part { text: Bytes::from(text.into_boxed_slice()), items: page.items.len(), next })
+    Ok(Part { text: Bytes::from(text.into_boxed_slice()), items: page.customers.len(), next: page.next })
 }
 
 fn enveloped(status: StatusCode, customer: &Customer) -> HttpResponse {
@@ -195,7 +193,7 @@ fn key(request: &HttpRequest, tenant: Tenant) -> Result<CustomerKey, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use roster_domain::{EmailUse, Environment, MerchantId, Profile, Timestamp};
+    use roster_domain::{CustomerId, EmailUse, Environment, MerchantId, Profile, Timestamp};
     use serde_json::Value;
     use uuid::Uuid;
 
@@ -207,8 +205,14 @@ mod tests {
         (1..=count).map(register).collect()
     }
 
+    fn page(count: u128, has_more: bool) -> CustomerPage {
+        let customers = customers(count);
+        let last = customers.last().map(Place::from);
+        CustomerPage { customers, next: last.filter(|_| has_more), total: None }
+    }
+
     /// The number of customers in the list that is written from `pages`.
-    fn written(pages: &[Page<Customer>]) -> usize {
+    fn written(pages: &[CustomerPage]) -> usize {
         let parts = pages.iter().enumerate().map(|(index, page)| write_part(index == 0, page).expect("JSON"));
         let text = parts.flat_map(|part| part.text.to_vec()).collect::<Vec<_>>();
         let list: Value = serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{error}: {text:?}"));
@@ -217,7 +221,6 @@ mod tests {
 
     #[test]
     fn the_parts_of_a_list_are_one_json_text() {
-        let page = |count, has_more| Page { items: customers(count), has_more };
         assert_eq!(written(&[page(0, false)]), 0);
         assert_eq!(written(&[page(2, false)]), 2);
         assert_eq!(written(&[page(2, true), page(1, true), page(2, false)]), 5);
@@ -225,7 +228,6 @@ mod tests {
 
     #[test]
     fn a_list_whose_last_customers_are_deleted_meanwhile_is_valid_json() {
-        let page = |count, has_more| Page { items: customers(count), has_more };
         assert_eq!(written(&[page(2, true), page(0, false)]), 2);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use roster_application::json::metadata_patch;
-use roster_application::ports::{CustomerState, SubscriptionCursor, SubscriptionKey};
+use roster_application::ports::{Count, CustomerFilter, CustomerState, ListOrder, MetadataCondition, SubscriptionKey};
 use roster_application::{
     ApiKey, ApiKeyOrder, CreatedApiKey, DEFAULT_OVERLAP, MAX_OVERLAP, Precondition, Registration, Scope, Scopes,
     SubscriptionReport, Upsert,
@@ -12,15 +12,14 @@ use roster_application::{
 use roster_domain::{
     Address, AddressEdit, AddressPart, ApiKeyId, BusinessName, Country, Currency, Customer, CustomerEdit, CustomerId,
     CustomerStatus, DetailsEdit, Edit, Email, EmailUse, ExternalId, Json, Locale, Metadata, MetadataEdit, Name, Phone,
-    PlanId, PostalCode, Rule, Subscription, SubscriptionId, SubscriptionStatus, TaxExemption, TaxId, Tenant, TimeZone,
-    Timestamp,
+    PlanId, PostalCode, Rule, Subscription, SubscriptionStatus, TaxExemption, TaxId, Tenant, TimeZone, Timestamp,
 };
 use serde::Serialize;
 
 use crate::failure::{Failure, Fault};
 use crate::request::caller::CustomerList;
 use crate::request::fields::Fields;
-use crate::request::query::{self, MAX_OFFSET, PageQuery, set_filter};
+use crate::request::query::{self, MAX_OFFSET, PageQuery, set_filter, set_once};
 use crate::respond;
 
 /// A customer in a response: billing.io's fields and our own. Absent values are `null`.
@@ -195,10 +194,26 @@ pub(super) struct HealthView {
 
 /// A page of a list.
 #[derive(Serialize)]
-pub(super) struct PageView<T> {
-    pub(super) data: Vec<T>,
-    pub(super) has_more: bool,
-    pub(super) next_cursor: Option<String>,
+pub(super) struct PageView<'a, T> {
+    data: Vec<T>,
+    has_more: bool,
+    next_cursor: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_count: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_is_exact: Option<bool>,
+}
+
+impl<'a, T> PageView<'a, T> {
+    pub(super) fn new(data: Vec<T>, next: Option<&'a str>, total: Option<Count>) -> Self {
+        Self {
+            data,
+            has_more: next.is_some(),
+            next_cursor: next,
+            total_count: total.map(|total| total.number),
+            total_is_exact: total.map(|total| total.is_exact),
+        }
+    }
 }
 
 /// What a creation does if a customer has its identifiers already, other than to fail.
@@ -346,23 +361,82 @@ fn read_address(fields: &mut Fields) -> AddressEdit {
 
 /// Reads the query of `GET /v1/customers`.
 pub(super) fn read_list(request: &HttpRequest) -> Result<CustomerList, Failure> {
-    let (mut status, mut offset) = (None, 0);
-    let read = |name: &str, value: &str| match name {
-        "status" => Some(set_filter("status", &mut status, CustomerStatus::parse(value))),
-        "offset" => Some(match value.parse().ok().filter(|offset| *offset <= MAX_OFFSET) {
-            Some(skipped) => {
-                offset = skipped;
+    let mut list = ListParameters::default();
+    let PageQuery { size, cursor } = PageQuery::read_with(request, |name, value| list.read(name, value))?;
+    let ListParameters { status, mut filter, order, offset, with_total } = list;
+    filter.state = status.map_or(CustomerState::Live, state_of);
+    if offset > 0 && filter.is_walked() {
+        let detail = "cannot be combined with these filters: follow next_cursor";
+        return Err(query::fault("offset", detail).into());
+    }
+    Ok(CustomerList { filter, order: order.unwrap_or_default(), cursor, offset, limit: size.get(), with_total })
+}
+
+/// The parameters of the list of customers, besides those that all lists have.
+#[derive(Default)]
+struct ListParameters {
+    status: Option<CustomerStatus>,
+    filter: CustomerFilter,
+    order: Option<ListOrder>,
+    offset: usize,
+    with_total: bool,
+}
+
+impl ListParameters {
+    fn read(&mut self, name: &str, value: &str) -> Option<Result<(), Fault>> {
+        let time = || Timestamp::parse(value);
+        Some(match name {
+            "status" => set_filter("status", &mut self.status, CustomerStatus::parse(value)),
+            "email" => {
+                let key = Email::parse(value).map(|email| email.key().to_owned());
+                set_filter("email", &mut self.filter.email_key, key)
+            }
+            "external_id" => set_filter("external_id", &mut self.filter.external_id, ExternalId::parse(value)),
+            "created_after" => set_filter("created_after", &mut self.filter.created_after, time()),
+            "created_before" => set_filter("created_before", &mut self.filter.created_before, time()),
+            "updated_after" => set_filter("updated_after", &mut self.filter.updated_after, time()),
+            "order" => match value {
+                "asc" => set_once("order", &mut self.order, ListOrder::Ascending),
+                "desc" => set_once("order", &mut self.order, ListOrder::Descending),
+                _ => Err(query::fault("order", "must be asc or desc")),
+            },
+            "offset" => match value.parse().ok().filter(|offset| *offset <= MAX_OFFSET) {
+                Some(skipped) => {
+                    self.offset = skipped;
+                    Ok(())
+                }
+                None => Err(query::fault("offset", &format!("must be a number from 0 to {MAX_OFFSET}"))),
+            },
+            "include" if value == "total" => {
+                self.with_total = true;
                 Ok(())
             }
-            None => Err(query::fault("offset", &format!("must be a number from 0 to {MAX_OFFSET}"))),
-        }),
-        // Ignored, it would return other customers than those that were searched for.
-        "search" => Some(Err(query::fault("search", "is not supported yet"))),
-        _ => None,
-    };
-    let PageQuery { size, cursor } = PageQuery::read_with(request, query::parse_cursor, read)?;
-    let filter = status.map_or(CustomerState::Live, state_of).into();
-    Ok(CustomerList { filter, before: cursor, offset, limit: size.get() })
+            "include" => Err(query::fault("include", "must be total")),
+            // Ignored, it would return other customers than those that were searched for.
+            "search" => Err(query::fault("search", "is not supported yet")),
+            _ => {
+                let key = name.strip_prefix("metadata[")?.strip_suffix(']')?;
+                self.add_condition(MetadataCondition { key: key.to_owned(), value: value.to_owned() })
+            }
+        })
+    }
+
+    fn add_condition(&mut self, condition: MetadataCondition) -> Result<(), Fault> {
+        let conditions = &mut self.filter.metadata;
+        match conditions.iter().find(|other| other.key == condition.key) {
+            Some(other) if *other != condition => {
+                Err(query::fault("metadata", "must not have a key twice with different values"))
+            }
+            Some(_) => Ok(()),
+            None if conditions.len() == MetadataCondition::MAX => {
+                Err(query::fault("metadata", &format!("must have at most {} keys", MetadataCondition::MAX)))
+            }
+            None => {
+                conditions.push(condition);
+                Ok(())
+            }
+        }
+    }
 }
 
 fn state_of(status: CustomerStatus) -> CustomerState {
@@ -410,16 +484,4 @@ pub(super) fn read_overlap(body: Json) -> Result<Duration, Failure> {
     let seconds = fields.number("overlap_seconds", 0..=MAX_OVERLAP.as_secs()).into_option();
     fields.refuse_the_rest();
     fields.finish(seconds.map_or(DEFAULT_OVERLAP, Duration::from_secs))
-}
-
-/// The cursor of the page after `subscription`: its start in milliseconds, a dot, and its identifier.
-pub(super) fn cursor_behind(subscription: &Subscription) -> String {
-    format!("{}.{}", subscription.started_at.as_millis(), subscription.id.as_str())
-}
-
-/// Parses the cursor of [`cursor_behind`].
-pub(super) fn parse_cursor(cursor: &str) -> Option<SubscriptionCursor> {
-    let (millis, id) = cursor.split_once('.')?;
-    let started_at = Timestamp::from_millis(millis.parse().ok()?).ok()?;
-    Some(SubscriptionCursor { started_at, id: SubscriptionId::parse(id).ok()? })
 }

@@ -8,6 +8,7 @@ use roster_application::ports::Taken;
 use serde::Serialize;
 
 use crate::failure::{self, BodyFailure, Conflict, Failure, Fault, Faults, Place};
+use crate::request::query::{self, INVALID_CURSOR};
 use crate::respond;
 
 failure::error!(
@@ -138,6 +139,7 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         ),
         Failure::Body(failure) => body(failure),
         Failure::Invalid(faults) => invalid(faults),
+        Failure::InvalidCursor => invalid_cursor(),
         Failure::MalformedId | Failure::NotFound => {
             problem(StatusCode::NOT_FOUND, "customer_not_found", "There is no such customer.")
         }
@@ -213,6 +215,16 @@ fn precondition_failed(current: Option<Revision>) -> HttpResponse {
     );
     let mut content = content(status, "version_mismatch", detail);
     content.current_version = Some(version);
+    write(&content)
+}
+
+fn invalid_cursor() -> HttpResponse {
+    let fault = query::fault("cursor", INVALID_CURSOR);
+    let (status, code) = (StatusCode::BAD_REQUEST, "invalid_cursor");
+    let listed = ProblemFault { code, ..ProblemFault::from(&fault) };
+    let mut content = content(status, code, format!("The {}.", listed.detail));
+    content.error.param = Some("cursor".to_owned());
+    content.errors = vec![listed];
     write(&content)
 }
 

@@ -2,15 +2,16 @@
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse};
+use roster_application::Revision;
 use roster_application::ports::{CustomerKey, CustomerRef, SubscriptionKey, SubscriptionWrite, Write};
-use roster_application::{Page, Revision};
 use roster_domain::{ApiKeyId, Customer, CustomerId, ExternalId, SubscriptionId, Tenant};
+use serde::Serialize;
 
 use super::dto::{self, ApiKeyView, CustomerView, HealthView, OnConflict, OnMetadata, PageView, SubscriptionView};
 use super::error::{Error, answer};
 use crate::failure::{Failure, Fault, Place};
 use crate::openapi;
-use crate::request::caller::{Caller, ManageKeys, ReadCustomers, WriteCustomers, WriteSubscriptions};
+use crate::request::caller::{Caller, ListPage, ManageKeys, ReadCustomers, WriteCustomers, WriteSubscriptions};
 use crate::request::query::{self, PageQuery};
 use crate::request::{body, conditions, path};
 use crate::respond::{self, json};
@@ -88,12 +89,13 @@ async fn find(request: &HttpRequest, caller: &Caller<ReadCustomers>, key: Custom
 async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::<ReadCustomers>::of(&request).await?;
     let list = dto::read_list(&request)?;
-    let write = |page: Page<Customer>| {
-        let next = page.items.last().filter(|_| page.has_more).map(|last| query::cursor_behind(last.id()));
+    let write = |page: ListPage<Customer>| {
         let data: Vec<_> = page.items.iter().map(CustomerView::from).collect();
-        respond::list_bytes(data.len(), &PageView { data, has_more: page.has_more, next_cursor: next })
+        let bytes = respond::list_bytes(data.len(), &PageView::new(data, page.next.as_deref(), page.total))?;
+        Ok::<_, Failure>((bytes, page.next))
     };
-    Ok(respond::list(caller.list_customers(list, write).await??))
+    let (bytes, next) = caller.list_customers(list, write).await??;
+    Ok(linked(&request, next.as_deref(), respond::list(bytes)))
 }
 
 async fn change(request: HttpRequest) -> Result<HttpResponse, Error> {
@@ -130,12 +132,8 @@ async fn record_subscription(request: HttpRequest) -> Result<HttpResponse, Error
 async fn list_subscriptions(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::<ReadCustomers>::of(&request).await?;
     let customer = customer_id(&request)?;
-    let PageQuery { size, cursor } = PageQuery::read(&request, dto::parse_cursor)?;
-    let key = CustomerKey { tenant: caller.tenant(), customer: CustomerRef::Id(customer) };
-    let page = caller.list_subscriptions(key, cursor, size).await?;
-    let next = page.items.last().filter(|_| page.has_more).map(dto::cursor_behind);
-    let data = page.items.iter().map(|subscription| SubscriptionView::of(customer, subscription)).collect();
-    Ok(json(StatusCode::OK, &PageView { data, has_more: page.has_more, next_cursor: next }))
+    let page = caller.list_subscriptions(customer, PageQuery::read(&request)?).await?;
+    Ok(shown(&request, &page, |subscription| SubscriptionView::of(customer, subscription)))
 }
 
 async fn create_api_key(request: HttpRequest) -> Result<HttpResponse, Error> {
@@ -148,11 +146,8 @@ async fn create_api_key(request: HttpRequest) -> Result<HttpResponse, Error> {
 
 async fn list_api_keys(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::<ManageKeys>::of(&request).await?;
-    let PageQuery { size, cursor } = PageQuery::read(&request, ApiKeyId::from_suffix)?;
-    let page = caller.list_api_keys(cursor, size).await?;
-    let next = page.items.last().filter(|_| page.has_more).map(|last| last.id.suffix().to_string());
-    let data = page.items.iter().map(ApiKeyView::from).collect();
-    Ok(json(StatusCode::OK, &PageView { data, has_more: page.has_more, next_cursor: next }))
+    let page = caller.list_api_keys(PageQuery::read(&request)?).await?;
+    Ok(shown(&request, &page, |key| ApiKeyView::from(key)))
 }
 
 async fn revoke_api_key(request: HttpRequest) -> Result<HttpResponse, Error> {
@@ -172,6 +167,22 @@ async fn rotate_api_key(request: HttpRequest) -> Result<HttpResponse, Error> {
 /// Says that the service answers. It asks no database: requests without a key must not take the place of those with one.
 async fn show_health(_: HttpRequest) -> HttpResponse {
     json(StatusCode::OK, &HealthView { status: "healthy", version: env!("CARGO_PKG_VERSION") })
+}
+
+/// A page of a list that is short.
+fn shown<'a, T, V: Serialize>(request: &HttpRequest, page: &'a ListPage<T>, view: impl Fn(&'a T) -> V) -> HttpResponse {
+    let next = page.next.as_deref();
+    let data = page.items.iter().map(view).collect();
+    linked(request, next, json(StatusCode::OK, &PageView::new(data, next, page.total)))
+}
+
+/// The page with the header that says where the list goes on.
+fn linked(request: &HttpRequest, next: Option<&str>, mut page: HttpResponse) -> HttpResponse {
+    let link = next.map(|cursor| header::HeaderValue::try_from(query::link_to_next(request, cursor)));
+    if let Some(Ok(link)) = link {
+        page.headers_mut().insert(header::LINK, link);
+    }
+    page
 }
 
 fn found(customer: &Customer) -> HttpResponse {
