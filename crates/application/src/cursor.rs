@@ -96,8 +96,16 @@ impl CursorScope {
     /// The list of the customers of `tenant` that `filter` includes, in `order`.
     #[must_use]
     pub fn of_customers(tenant: Tenant, filter: &CustomerFilter, order: ListOrder) -> Self {
-        let CustomerFilter { state, email_key, external_id, created_after, created_before, updated_after, metadata } =
-            filter;
+        let CustomerFilter {
+            state,
+            email_key,
+            external_id,
+            created_after,
+            created_before,
+            updated_after,
+            metadata,
+            search,
+        } = filter;
         let order = match order {
             ListOrder::Ascending => "ascending",
             ListOrder::Descending => "descending",
@@ -116,7 +124,8 @@ impl CursorScope {
             .with_some("external_id", external_id.as_ref().map(roster_domain::ExternalId::as_str))
             .with_some("created_after", created_after.map(Timestamp::as_millis))
             .with_some("created_before", created_before.map(Timestamp::as_millis))
-            .with_some("updated_after", updated_after.map(Timestamp::as_millis));
+            .with_some("updated_after", updated_after.map(Timestamp::as_millis))
+            .with_some("search", search.as_ref().map(roster_domain::SearchTerm::as_str));
         // All must hold, so that their order makes no other list.
         let mut metadata: Vec<_> = metadata.iter().collect();
         metadata.sort_unstable();
@@ -144,7 +153,7 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
-    use roster_domain::{Environment, ExternalId, MerchantId};
+    use roster_domain::{Environment, ExternalId, MerchantId, SearchTerm};
 
     use super::*;
     use crate::ports::MetadataCondition;
@@ -176,6 +185,7 @@ mod tests {
             CustomerFilter { created_before: time(1), ..plain.clone() },
             CustomerFilter { updated_after: time(1), ..plain.clone() },
             CustomerFilter { updated_after: time(2), ..plain.clone() },
+            CustomerFilter { search: SearchTerm::parse("a@example.com").ok(), ..plain.clone() },
             CustomerFilter { metadata: vec![condition("k", "v")], ..plain.clone() },
             CustomerFilter { metadata: vec![condition("kv", "")], ..plain.clone() },
             CustomerFilter { metadata: vec![condition("k", "v"), condition("k", "v")], ..plain },

@@ -55,11 +55,28 @@ pub fn count(
     Ok(Count::of_at_most(most, usize::try_from(found).unwrap_or(usize::MAX)))
 }
 
+/// The most rows that are read at once where few of them may be found.
+const CHUNK: usize = 500;
+
 /// A page of a list whose rows are checked again after they were read, or are in two indexes.
 fn walk(connection: &mut SqliteConnection, query: &CustomerQuery) -> Result<Listed, Fault> {
-    let wanted = query.offset + query.limit;
     // Before the page is read: what is added or deleted meanwhile does not move the place.
     let end = if query.filter.is_walked() { place_of_last_row(connection, query)? } else { None };
+    let mut listed = walk_on(connection, query, end)?;
+    while let Some(place) = listed.stopped_at.filter(|place| Some(*place) != end) {
+        let limit = query.limit - listed.customers.len();
+        let rest = CustomerQuery { after: Some(place), offset: 0, limit, ..query.clone() };
+        let more = walk_on(connection, &rest, end)?;
+        listed.customers.extend(more.customers);
+        listed.stopped_at = more.stopped_at;
+    }
+    Ok(listed)
+}
+
+/// The next part of the same, up to `end` at most.
+fn walk_on(connection: &mut SqliteConnection, query: &CustomerQuery, end: Option<Place>) -> Result<Listed, Fault> {
+    let wanted = query.offset + query.limit;
+    let wanted = if query.filter.search.is_some() { wanted.max(CHUNK) } else { wanted };
     let conditions = Conditions { until: end.map(bound), ..Conditions::of(query) };
     let mut candidates = restored(Page { conditions, offset: 0, limit: limit(wanted) }.load(connection)?)?;
     let last = candidates.last().filter(|_| candidates.len() == wanted).map(Place::from);

@@ -1,6 +1,6 @@
 use std::cmp::Ordering;
 
-use roster_domain::{Customer, CustomerId, ExternalId, Json, Metadata, Number, Tenant, Timestamp};
+use roster_domain::{Customer, CustomerId, ExternalId, Json, Metadata, Number, SearchTerm, Tenant, Timestamp};
 
 use super::CustomerState;
 use crate::json;
@@ -25,6 +25,8 @@ pub struct CustomerFilter {
     pub updated_after: Option<Timestamp>,
     /// All of these hold of their metadata.
     pub metadata: Vec<MetadataCondition>,
+    /// They have it in one of the texts that are searched.
+    pub search: Option<SearchTerm>,
 }
 
 impl CustomerFilter {
@@ -40,6 +42,7 @@ impl CustomerFilter {
             && self.created_before.is_none_or(|time| customer.created_at() <= time)
             && self.updated_after.is_none_or(|time| customer.updated_at() >= time)
             && self.metadata.iter().all(|condition| condition.holds(&profile.metadata))
+            && self.search.as_ref().is_none_or(|term| term.is_found_in(customer))
     }
 
     /// Whether it names an identifier, by which a store finds few customers at once.
@@ -65,6 +68,7 @@ impl CustomerFilter {
         let has_rare_state = matches!(self.state, CustomerState::Archived | CustomerState::Deleted);
         self.updated_after.is_some()
             || !self.metadata.is_empty()
+            || self.search.is_some()
             || (self.is_of_a_period() && (self.is_of_identified() || has_rare_state))
     }
 }

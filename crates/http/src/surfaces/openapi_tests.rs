@@ -18,8 +18,8 @@ use roster_application::ports::Taken;
 use roster_application::{ApiKeyOrder, MAX_OVERLAP, PageSize, Revision, Roster, Scope, Scopes};
 use roster_domain::{
     AddressPart, ApiKeyId, BusinessName, Country, Customer, CustomerId, Email, EmailUse, Environment, ExternalId,
-    Locale, MerchantId, MerchantName, Metadata, Name, PlanId, PostalCode, Profile, SubscriptionId, TaxExemption, TaxId,
-    Tenant, Timestamp,
+    Locale, MerchantId, MerchantName, Metadata, Name, PlanId, PostalCode, Profile, SearchTerm, SubscriptionId,
+    TaxExemption, TaxId, Tenant, Timestamp,
 };
 use roster_executor::{Executor, Reads};
 use roster_memory::{CountingEntropy, CountingIds, FixedClock, MemoryStore};
@@ -263,6 +263,7 @@ fn every_limit_of_a_schema_is_the_enforced_one() {
         ("schemas/PlanId/maxLength", PlanId::MAX),
         ("schemas/PostalCode/maxLength", PostalCode::MAX),
         ("schemas/RotateApiKey/properties/overlap_seconds/maximum", overlap),
+        ("schemas/SearchTerm/maxLength", SearchTerm::MAX),
         ("schemas/SubscriptionId/maxLength", SubscriptionId::MAX),
         ("schemas/SubscriptionPage/properties/data/maxItems", page),
         ("schemas/TaxId/maxLength", TaxId::MAX),

@@ -13,6 +13,8 @@ on_both_databases! {
     a_filter_that_cannot_be_is_refused,
     a_list_is_followed_by_its_links_in_either_order,
     the_number_of_all_customers_of_a_list_is_given_if_asked_for,
+    a_customer_is_searched_for_by_part_of_what_it_is_called,
+    a_search_sees_every_write_that_was_acknowledged,
     a_cursor_of_another_list_is_refused_and_named,
     a_cursor_that_was_changed_is_refused_on_each_list,
     a_cursor_works_on_every_instance_and_after_a_restart,
@@ -145,6 +147,52 @@ fn the_number_of_all_customers_of_a_list_is_given_if_asked_for(database: Databas
     assert_eq!(list(&app, "").json().get("total_count"), None);
 }
 
+fn a_customer_is_searched_for_by_part_of_what_it_is_called(database: Database) {
+    let app = App::start(database);
+    let ada = json!({"email": "Ada.Byron@example.com", "name": "Ada Lovelace", "business_name": "Ｅngines Ltd", "external_id": "USR-42"});
+    let eda = json!({"email": "eda@example.com", "name": "JOSÉ Straße"});
+    let [ada, eda] = [ada, eda].map(|body| app.native().post("/customers", body).expect(201));
+    let theirs = app.native().with_key(&app.tenants().theirs.live);
+    theirs.post("/customers", json!({"email": "ada.byron@example.com"})).is(201);
+    for (search, found) in [
+        ("BYRON", vec![&ada]),
+        ("a love", vec![&ada]),
+        ("engines", vec![&ada]),
+        ("r-42", vec![&ada]),
+        ("example.com", vec![&eda, &ada]),
+        ("strasse", vec![&eda]),
+        ("jose\u{301}", vec![&eda]),
+        ("u", vec![&ada]),
+        ("ED", vec![&eda]),
+        ("da", vec![]),
+        ("babbage", vec![]),
+    ] {
+        let page = list(&app, &format!("include=total&search={}", encode(search)));
+        assert_eq!(ids(&page), ids_of(&found), "{search}");
+        assert_eq!(page.json()["total_count"], found.len(), "{search}");
+    }
+    assert_eq!(ids(&list(&app, "search=example.com&email=eda@example.com&order=asc")), ids_of(&[&eda]));
+    app.native().patch(&path(&ada), json!({"status": "archived"})).is(200);
+    assert_eq!(ids(&list(&app, "search=example.com&status=archived")), ids_of(&[&ada]));
+}
+
+fn a_search_sees_every_write_that_was_acknowledged(database: Database) {
+    let app = App::start(database);
+    let found = |search: &str| ids(&list(&app, &format!("search={search}")));
+    for number in 0..20 {
+        let body = json!({"email": format!("first{number}@example.com"), "name": format!("Before{number}x")});
+        let customer = app.native().post("/customers", body).expect(201);
+        assert_eq!(found(&format!("before{number}x")), ids_of(&[&customer]));
+        app.native().patch(&path(&customer), json!({"name": format!("After{number}x")})).is(200);
+        assert_eq!(
+            (found(&format!("before{number}x")).len(), found(&format!("after{number}x"))),
+            (0, ids_of(&[&customer]))
+        );
+        app.native().delete(&path(&customer)).is(204);
+        assert_eq!(found(&format!("after{number}x")), [""; 0]);
+    }
+}
+
 fn a_cursor_of_another_list_is_refused_and_named(database: Database) {
     let app = App::start(database);
     let theirs = app.native().with_key(&app.tenants().theirs.live);
@@ -160,6 +208,7 @@ fn a_cursor_of_another_list_is_refused_and_named(database: Database) {
         of(&app.native(), "&order=asc"),
         of(&app.native(), "&status=active"),
         of(&app.native(), "&metadata[k]=v"),
+        of(&app.native(), "&search=example"),
         of(&app.native(), "&updated_after=2000-01-01T00:00:00Z"),
         of(&app.native(), "&created_after=2000-01-01T00:00:00Z"),
     ];

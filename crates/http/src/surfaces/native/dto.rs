@@ -12,7 +12,8 @@ use roster_application::{
 use roster_domain::{
     Address, AddressEdit, AddressPart, ApiKeyId, BusinessName, Country, Currency, Customer, CustomerEdit, CustomerId,
     CustomerStatus, DetailsEdit, Edit, Email, EmailUse, ExternalId, Json, Locale, Metadata, MetadataEdit, Name, Phone,
-    PlanId, PostalCode, Rule, Subscription, SubscriptionStatus, TaxExemption, TaxId, Tenant, TimeZone, Timestamp,
+    PlanId, PostalCode, Rule, SearchTerm, Subscription, SubscriptionStatus, TaxExemption, TaxId, Tenant, TimeZone,
+    Timestamp,
 };
 use serde::Serialize;
 
@@ -412,8 +413,7 @@ impl ListParameters {
                 Ok(())
             }
             "include" => Err(query::fault("include", "must be total")),
-            // Ignored, it would return other customers than those that were searched for.
-            "search" => Err(query::fault("search", "is not supported yet")),
+            "search" => set_filter("search", &mut self.filter.search, SearchTerm::parse(value)),
             _ => {
                 let key = name.strip_prefix("metadata[")?.strip_suffix(']')?;
                 self.add_condition(MetadataCondition { key: key.to_owned(), value: value.to_owned() })
