@@ -1,11 +1,14 @@
 # Roster's everyday commands. `make` alone lists them.
 
+# A program for SQLite alone builds fast.
+QUICK := --no-default-features --features sqlite
+
 # PostgreSQL support takes minutes to build, mostly for OpenSSL. `make run` builds it only if DATABASE_URL names
 # PostgreSQL, and without optimisation, so that the first start is fast. `make build` builds the binary to deploy.
 ifneq (,$(filter postgres://% postgresql://%,$(value DATABASE_URL)))
 run: TOOLS := cc perl
 else
-run: FEATURES := --no-default-features --features sqlite
+run: FEATURES := $(QUICK)
 run: TOOLS := cc
 endif
 
@@ -32,7 +35,7 @@ STATEMENTS = $(TARGET)/statements
 CLIENTS = $(TARGET)/clients
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run test test-clients faults lint build bench bench-quick bench-growth bench-micro clean-data tools clients
+.PHONY: help run test test-clients faults openapi lint build bench bench-quick bench-growth bench-micro clean-data tools clients
 
 help: ## List the commands
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -56,6 +59,12 @@ test-clients: tools clients ## Run the vendors' own client libraries against the
 faults: tools ## Run the tests of faults that are too slow for `make test`; installs PgBouncer too
 	ROSTER_REQUIRE_POSTGRES=1 cargo test --package roster-tests --test faults --test roster -- \
 		--ignored --test-threads=1
+
+openapi: tools ## Write the OpenAPI documents that are committed, from the code
+	cargo build --package roster-server $(QUICK)
+	for api in native lumen lava; do \
+		'$(TARGET)/debug/roster' openapi $$api > '$(TARGET)/openapi.json' && \
+		mv '$(TARGET)/openapi.json' crates/http/src/surfaces/$$api/openapi.json || exit 1; done
 
 lint: tools ## Check formatting, plain words, lints, licences and documentation
 	cargo fmt --all --check

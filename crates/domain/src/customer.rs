@@ -37,16 +37,15 @@ impl Rule for CustomerStatusError {
 }
 
 impl CustomerStatus {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Active, Self::Archived];
+
     /// Parses a name.
     ///
     /// # Errors
     /// [`CustomerStatusError`]
     pub fn parse(name: &str) -> Result<Self, CustomerStatusError> {
-        match name {
-            "active" => Ok(Self::Active),
-            "archived" => Ok(Self::Archived),
-            _ => Err(CustomerStatusError),
-        }
+        Self::ALL.into_iter().find(|status| status.as_str() == name).ok_or(CustomerStatusError)
     }
 
     /// Its name, which [`CustomerStatus::parse`] reads.

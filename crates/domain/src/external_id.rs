@@ -30,6 +30,8 @@ impl Rule for ExternalIdError {
 }
 
 impl ExternalId {
+    /// The fewest characters it may have.
+    pub const MIN: usize = 1;
     /// The most characters it may have.
     pub const MAX: usize = 256;
     /// The prefix of Lava's customer ids, which it must not have.

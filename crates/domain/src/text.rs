@@ -52,6 +52,8 @@ macro_rules! text {
         pub struct $name(String);
 
         impl $name {
+            /// The fewest characters it may have.
+            pub const MIN: usize = $min;
             /// The most characters it may have.
             pub const MAX: usize = $max;
 
@@ -61,7 +63,7 @@ macro_rules! text {
             /// [`TextError`](crate::TextError), the rule that it breaks.
             pub fn parse(text: impl Into<String>) -> Result<Self, $crate::TextError> {
                 let text = text.into();
-                if $min > 0 && text.is_empty() {
+                if Self::MIN > 0 && text.is_empty() {
                     return Err($crate::TextError::Empty);
                 }
                 $crate::text::check(&text, Self::MAX)?;
@@ -84,6 +86,38 @@ macro_rules! text {
     };
 }
 pub(crate) use text;
+
+/// Every value that is written as a text implements `AsRef<str>`, so that code which writes values need not name each.
+macro_rules! as_ref {
+    ($($name:ident),+ $(,)?) => {$(
+        impl AsRef<str> for crate::$name {
+            fn as_ref(&self) -> &str {
+                self.as_str()
+            }
+        }
+    )+};
+}
+
+as_ref!(
+    AddressPart,
+    BusinessName,
+    Country,
+    Currency,
+    CustomerStatus,
+    Email,
+    Environment,
+    ExternalId,
+    Locale,
+    Name,
+    Phone,
+    PlanId,
+    PostalCode,
+    SubscriptionId,
+    SubscriptionStatus,
+    TaxExemption,
+    TaxId,
+    TimeZone,
+);
 
 text!(
     /// A customer's display name, at most 256 characters.

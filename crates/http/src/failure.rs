@@ -13,6 +13,7 @@ use roster_application::{
 use roster_domain::{ApiKeyId, CustomerId, Rule, Timestamp};
 use roster_executor::ExecuteError;
 
+use crate::given::Given;
 use crate::middleware::limits::Limit;
 
 /// Why a request failed. Each surface has one total `match` that maps it to a response.
@@ -176,6 +177,11 @@ impl Fault {
     /// The fault of a request that breaks `rule` at `place`.
     pub(crate) fn new(place: Place, rule: &dyn Rule) -> Self {
         Self { place, code: rule.code(), detail: rule.to_string() }
+    }
+
+    /// The same fault, and what the request gave at its place.
+    pub(crate) fn given(self, given: &Given) -> Self {
+        Self { detail: format!("{}; given: {given}", self.detail), ..self }
     }
 }
 

@@ -6,16 +6,20 @@
 //! - [`request`]: reads a request's body, path and query, and authenticates and authorises its caller
 //! - [`middleware`]: access log, rate limits and headers for browsers, for every request
 //! - [`transport`]: sockets, connections and TLS
-//! - [`failure`]: all reasons why a request fails
+//! - [`failure`]: all reasons why a request fails, and [`given`]: what it gave where it broke a rule
+//! - [`problems`]: the codes of the native surface and their pages
+//! - [`openapi`]: the documents, made from the routes and the types of requests and responses
 //! - [`memory`]: the memory that many requests share
 //!
 //! This crate depends on actix-web. It must not know diesel or which store is used. It calls use cases through
 //! `roster-executor`.
 
 pub(crate) mod failure;
+pub(crate) mod given;
 pub(crate) mod memory;
 pub(crate) mod middleware;
 pub(crate) mod openapi;
+pub(crate) mod problems;
 pub(crate) mod request;
 pub(crate) mod respond;
 pub(crate) mod routing;
@@ -52,7 +56,7 @@ use crate::transport::stop::Stop;
 pub use middleware::browsers::{Origin, OriginError};
 pub use middleware::limits::Quotas;
 pub use routing::Route;
-pub use surfaces::routes;
+pub use surfaces::{Api, routes};
 pub use transport::tls::{Tls, TlsError};
 
 /// How long a connection may be idle between two requests.

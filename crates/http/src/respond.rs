@@ -54,11 +54,6 @@ pub(crate) fn metadata<S: Serializer>(metadata: &Metadata, serializer: S) -> Res
     serde_json::from_str::<&RawValue>(metadata.as_str()).map_err(serde::ser::Error::custom)?.serialize(serializer)
 }
 
-/// Serializes anything that has a text form as a JSON string.
-pub(crate) fn text<T: std::fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
-}
-
 /// Adds the headers that say more of `failure`, on every surface the same.
 pub(crate) fn add_headers(failure: &Failure, response: &mut HttpResponse) {
     let headers = response.headers_mut();

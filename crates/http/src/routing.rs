@@ -11,6 +11,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 
 use crate::failure::{Answer, Failure};
+use crate::openapi::operation::Operation;
 use crate::request::body;
 use crate::transport::refusals::Refusals;
 
@@ -64,6 +65,8 @@ pub(crate) struct Surface {
 pub(crate) struct Endpoint {
     method: Method,
     handler: Handler,
+    /// What its surface's document says of it.
+    describe: Option<fn() -> Operation>,
 }
 
 type Handler = Box<dyn Fn(HttpRequest) -> LocalBoxFuture<'static, HttpResponse>>;
@@ -98,6 +101,18 @@ impl Surface {
             endpoints.iter().map(route).collect::<Vec<_>>()
         };
         self.mounted().flat_map(routes).collect()
+    }
+
+    /// Every path below the base, with the methods that are described.
+    pub(crate) fn described(&self) -> impl Iterator<Item = (&'static str, Vec<(&Method, Operation)>)> + '_ {
+        self.resources.iter().map(|(path, endpoints)| {
+            let described = endpoints.iter().map(|endpoint| {
+                let describe =
+                    endpoint.describe.unwrap_or_else(|| panic!("{} {path} is not described", endpoint.method));
+                (&endpoint.method, describe())
+            });
+            (*path, described.collect())
+        })
     }
 
     /// The endpoints of each whole pattern: each path below each base.
@@ -188,7 +203,13 @@ impl Endpoint {
             let answer = handler(request.clone());
             answer.map(move |answer| answer.respond_to(&request).map_into_boxed_body()).boxed_local()
         };
-        Self { method, handler: Box::new(handler) }
+        Self { method, handler: Box::new(handler), describe: None }
+    }
+
+    /// The same endpoint with its description in the surface's document. Every endpoint of a surface that has a document
+    /// needs one.
+    pub(crate) fn described(self, describe: fn() -> Operation) -> Self {
+        Self { describe: Some(describe), ..self }
     }
 }
 

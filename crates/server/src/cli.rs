@@ -7,6 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use roster_application::{MAX_OVERLAP, Scope};
 use roster_domain::{ApiKeyId, Environment, MerchantId, MerchantName, Name};
+use roster_http::Api;
 
 /// The longest validity of a key that expires: 100 years.
 const LONGEST_VALIDITY: Duration = Duration::from_hours(100 * 366 * 24);
@@ -84,6 +85,16 @@ Example:
     /// Make, list, rotate and revoke API keys
     #[command(subcommand)]
     Keys(Keys),
+
+    /// Print the OpenAPI 3.1 document of an API
+    #[command(after_help = "\
+Example:
+  roster openapi native > openapi.json")]
+    Openapi {
+        /// Which API
+        #[arg(value_parser = api())]
+        api: Api,
+    },
 }
 
 /// The commands for merchants.
@@ -198,6 +209,11 @@ pub struct Form {
 
 fn environment() -> impl TypedValueParser<Value = Environment> {
     PossibleValuesParser::new(Environment::ALL.map(Environment::as_str)).try_map(|text| Environment::parse(&text))
+}
+
+fn api() -> impl TypedValueParser<Value = Api> {
+    let named = |name: String| Api::ALL.into_iter().find(|api| api.as_str() == name).ok_or("must be an API");
+    PossibleValuesParser::new(Api::ALL.map(Api::as_str)).try_map(named)
 }
 
 fn scope() -> impl TypedValueParser<Value = Scope> {

@@ -280,3 +280,15 @@ fn every_command_has_help() {
     }
     assert_eq!(program.run(&["--version"]).expect_success(), format!("roster {}\n", env!("CARGO_PKG_VERSION")));
 }
+
+#[test]
+fn the_document_of_each_api_is_printed_without_a_database() {
+    let program = Program::new();
+    for (api, base) in [("native", "/v1"), ("lumen", "/api"), ("lava", "/lava/v1")] {
+        let document: Value = serde_json::from_str(&program.run(&["openapi", api]).expect_success()).expect("JSON");
+        assert_eq!(document["openapi"], "3.1.0");
+        assert_eq!(document["servers"][0]["url"], base);
+    }
+    assert_eq!(program.folder().read_dir().expect("a folder").count(), 0);
+    program.run(&["openapi", "soap"]).expect_failure(2);
+}

@@ -158,9 +158,10 @@ impl Setup {
     /// A route that needs no credential responds alike to every caller.
     fn answers_every_caller_alike(&self, route: &Route) {
         let caller = route.caller(&self.app).without_key();
-        let known = route.call_at(&caller, route.path).expect(route.status);
+        let path = route.path_for(&self.owner.resources.customer);
+        let known = route.call_at(&caller, &path).expect(route.status);
         for credential in self.credentials() {
-            let response = route.call_at(&caller.with_key(credential), route.path);
+            let response = route.call_at(&caller.with_key(credential), &path);
             assert_eq!(comparable(&response), comparable(&known), "{route:?}");
         }
     }
@@ -181,7 +182,8 @@ impl Setup {
         for (place, (path, unknown_path)) in existing.paths(route).iter().zip(unknown.paths(route)).enumerate() {
             is_named = true;
             let (response, expected) = (route.call_at(&caller, path), route.call_at(&caller, &unknown_path));
-            assert_eq!(comparable(&response), comparable(&expected), "{route:?} at {path}");
+            let (shown, expected) = (existing.comparable(&response), unknown.comparable(&expected));
+            assert_eq!(shown, expected, "{route:?} at {path}");
             // The first path is the one that the owner would use. For Lumen the ids in the others are malformed.
             let is_refused =
                 response.status == 404 || (route.surface == Surface::Lumen && place > 0 && response.status == 400);
@@ -276,6 +278,15 @@ impl Resources {
             "key_id" => format!("key_{}", self.key),
             _ => route.value_for(name, &self.customer),
         })
+    }
+
+    /// A [`comparable`] response without the customer's id, which a message about a malformed id repeats.
+    fn comparable(&self, response: &Response) -> Response {
+        let mut response = comparable(response);
+        let suffix = &self.customer.suffix;
+        let body = response.text().replace(suffix, "…").replace(&suffix.to_uppercase(), "…");
+        response.body = body.into_bytes();
+        response
     }
 
     /// The paths of a route to these resources: first with the name on the surface of the route, then with the names on

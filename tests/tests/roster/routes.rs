@@ -73,6 +73,8 @@ const TABLE: &[Route] = &[
     native("POST", "/api_keys/{key_id}/rotate", KEYS, 201).with(OVERLAP),
     native("DELETE", "/api_keys/{key_id}", KEYS, 204),
     native("GET", "/health", &[], 200),
+    native("GET", "/problems", &[], 200),
+    native("GET", "/problems/{code}", &[], 200),
     native("GET", "/openapi.json", &[], 200),
     lumen("GET", "/customers", READ, 200),
     lumen("POST", "/customers", WRITE, 201).with(NEW),
@@ -201,6 +203,7 @@ impl Route {
             "subscription_id" => "sub_1".to_owned(),
             // A target has no key: this id names none.
             "key_id" => format!("key_{}", target.suffix),
+            "code" => "unauthorized".to_owned(),
             _ => panic!("{self:?}: unknown parameter {name}"),
         }
     }

@@ -5,6 +5,7 @@ use roster_application::PageSize;
 use roster_domain::Rule;
 
 use crate::failure::{Failure, Fault, Faults, Place};
+use crate::given::Given;
 
 /// The most items of a list that a request may skip: the database reads them.
 pub(crate) const MAX_OFFSET: usize = 10_000;
@@ -70,7 +71,7 @@ pub(crate) fn read_parameters(
     for (name, value) in form_urlencoded::parse(request.query_string().as_bytes()) {
         match read(&name, &value) {
             Some(Ok(())) => {}
-            Some(Err(fault)) => faults.add(|| fault),
+            Some(Err(fault)) => faults.add(|| fault.given(&Given::of(&value))),
             None => faults.add(|| unknown_parameter(name.into_owned())),
         }
     }
@@ -104,8 +105,9 @@ pub(crate) fn fault(name: &'static str, detail: &str) -> Fault {
     Fault { place: Place::Parameter(name), code: "invalid_parameter", detail: detail.to_owned() }
 }
 
-fn unknown_parameter(name: String) -> Fault {
-    let detail = "is not a parameter of this request".to_owned();
+/// The fault of a parameter that a query does not have.
+pub(crate) fn unknown_parameter(name: String) -> Fault {
+    let detail = "is not a parameter of this request: leave it out".to_owned();
     Fault { place: Place::UnknownParameter(name), code: "unknown_parameter", detail }
 }
 

@@ -1,6 +1,6 @@
 //! The HTTP contracts, one folder each, with the same file names: `routes` (paths and handlers), `dto` (requests and
-//! responses), `error` (one total `match` from [`Failure`](crate::failure::Failure) to responses) and `openapi.json`.
-//! No surface imports another.
+//! responses), `error` (one total `match` from [`Failure`](crate::failure::Failure) to responses), `describe` (what the
+//! OpenAPI document says) and `openapi.json`, the document. No surface imports another.
 
 pub(crate) mod lava;
 pub(crate) mod lumen;
@@ -13,6 +13,42 @@ use actix_web::web::ServiceConfig;
 
 use crate::routing::{self, Route, Surface};
 use crate::transport::refusals::Refusals;
+
+/// An API of the service that has an OpenAPI document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Api {
+    /// The native surface, under `/v1`.
+    Native,
+    /// The Lumen surface, under `/api`.
+    Lumen,
+    /// The Lava surface, under `/lava/v1`.
+    Lava,
+}
+
+impl Api {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Native, Self::Lumen, Self::Lava];
+
+    /// Its name, which is that of its folder.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Lumen => "lumen",
+            Self::Lava => "lava",
+        }
+    }
+
+    /// Its document as the code describes it now. The service serves the one that was committed.
+    #[must_use]
+    pub fn document(self) -> String {
+        match self {
+            Self::Native => native::openapi(),
+            Self::Lumen => lumen::openapi(),
+            Self::Lava => lava::openapi(),
+        }
+    }
+}
 
 /// Every path and method that the service serves.
 #[must_use]

@@ -7,6 +7,7 @@ mod serve;
 
 use crate::cli::Command;
 use crate::config::Config;
+use crate::output;
 
 /// Runs a command.
 ///
@@ -18,5 +19,6 @@ pub fn run(command: Command, config: &Config) -> anyhow::Result<()> {
         Command::Migrate => migrate::run(config),
         Command::Merchants(command) => merchants::run(command, config),
         Command::Keys(command) => keys::run(command, config),
+        Command::Openapi { api } => output::print(&api.document()),
     }
 }

@@ -23,6 +23,8 @@ on_both_databases! {
     a_change_updates_only_updated_at,
     a_deleted_customer_is_404_and_its_identifiers_are_free,
     a_malformed_id_is_404,
+    a_message_repeats_what_was_given_at_its_place_and_nothing_else,
+    the_type_of_a_problem_is_the_path_of_its_page,
 }
 
 const DETAILS: [&str; 5] = ["business_name", "tax_exempt", "locale", "timezone", "currency"];
@@ -320,4 +322,41 @@ fn assert_taken(response: &Response, code: &str, by: &Response) {
     assert_error(Surface::Native, response, 409);
     assert_eq!(response.text_at("/code"), code, "{response:?}");
     assert_eq!(response.text_at("/customer_id"), by.text_at("/id"), "{response:?}");
+}
+
+fn a_message_repeats_what_was_given_at_its_place_and_nothing_else(database: Database) {
+    let app = App::start(database);
+    let long = "9".repeat(1000);
+    let body = json!({ "email": "no address", "phone": long, "billing_address": { "country": "Britain" }, "name": 7 });
+    let problem = app.native().post("/customers", body).expect(422).json();
+    let details: Vec<_> = problem["errors"].as_array().expect("faults").iter().map(|fault| &fault["detail"]).collect();
+    let endings = [
+        "; given: \"no address\"".to_owned(),
+        "; given: a number".to_owned(),
+        format!("; given: \"{}\"… (1000 bytes)", "9".repeat(64)),
+        "; given: \"Britain\"".to_owned(),
+    ];
+    assert_eq!(details.len(), endings.len(), "{problem}");
+    for (detail, ending) in details.into_iter().zip(endings) {
+        let detail = detail.as_str().expect("a text");
+        let given = detail.matches("given: ").count();
+        assert!(detail.ends_with(&ending) && given == 1, "{detail} does not end with {ending}");
+    }
+    let of_query = app.native().get("/customers?limit=many").expect(422).text_at("/errors/0/detail");
+    assert_eq!(of_query, "limit must be a number from 1 to 100; given: \"many\"");
+}
+
+fn the_type_of_a_problem_is_the_path_of_its_page(database: Database) {
+    let app = App::start(database);
+    for (path, status, code) in [
+        ("/customers/cus_01h2xcejqtf2nbrexx3vqjhp41", 404, "customer_not_found"),
+        ("/customers?limit=0", 422, "invalid_request"),
+        ("/nothing", 404, "unknown_path"),
+    ] {
+        let kind = app.native().get(path).expect(status).text_at("/type");
+        assert_eq!(kind, format!("/v1/problems/{code}"));
+        let page = app.root().get(&kind).expect(200);
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{page:?}");
+        assert!(page.text().contains(code) && page.text().contains("What to do"), "{page:?}");
+    }
 }

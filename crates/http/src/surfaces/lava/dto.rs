@@ -1,21 +1,25 @@
 //! The requests and responses of the Lava surface.
 
+use std::fmt;
+
 use actix_web::HttpRequest;
-use roster_application::Registration;
 use roster_application::ports::{CustomerFilter, CustomerRef, ListOrder};
+use roster_application::{PageSize, Registration};
 use roster_domain::external_id::ExternalIdError;
 use roster_domain::{
     Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, ExternalId, Json, Metadata, MetadataEdit,
-    Name, Phone, PlanId, Subscription, SubscriptionStatus, Tenant, TextError, text,
+    Name, Phone, PlanId, Subscription, SubscriptionId, SubscriptionStatus, Tenant, TextError, Timestamp, text,
 };
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::failure::Failure;
+use crate::openapi::schema::{Described, MetadataView, Of, Shown, Text};
 use crate::request::caller::CustomerList;
 use crate::request::fields::Fields;
 use crate::request::query::{PageQuery, set_filter};
-use crate::respond;
 
 /// The most characters of a `name` and of a `reference_id` on this surface, one fewer than on the others.
 pub(crate) const MAX_CHARACTERS: usize = 255;
@@ -38,50 +42,110 @@ pub(super) fn parse_customer_ref(tenant: Tenant, text: String) -> Option<Custome
     CustomerId::from_suffix(&suffix).map(CustomerRef::Id)
 }
 
-/// A customer in a response. Absent values are `null`.
-#[derive(Serialize)]
+/// A customer. Absent values are `null`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Customer")]
 pub(super) struct CustomerView<'a> {
-    customer_id: String,
-    reference_id: Option<&'a str>,
+    customer_id: Shown<Id>,
+    /// Merchant's external identifier for this customer. Used for idempotent creation. One that was set on another surface
+    /// may have 256 characters.
+    reference_id: Option<Text<&'a ExternalId>>,
     contact: Contact<'a>,
+    /// The active or trialing subscription that started last, or `null` if none.
     subscription: Option<SubscriptionView<'a>>,
-    #[serde(serialize_with = "respond::metadata")]
-    metadata: &'a Metadata,
-    created_at: String,
+    metadata: MetadataView<'a>,
+    created_at: Shown<Timestamp>,
 }
 
-#[derive(Serialize)]
+/// A customer's identifier, as this surface writes it.
+struct Id(Environment, CustomerId);
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(environment, id) = self;
+        write!(f, "{}{}", prefix(*environment), id.suffix().to_ascii_uppercase())
+    }
+}
+
+impl Described for Id {
+    const NAME: &'static str = "CustomerId";
+
+    fn schema(_: &mut SchemaGenerator) -> Value {
+        json!({
+            "description": "Unique identifier for the customer: `con_live_` or `con_test_` and 26 characters of upper-case \
+                            Crockford base32, which are the same on every surface but for their case.",
+            "type": "string",
+            "pattern": format!("^({})[0-7][0-9A-HJKMNP-TV-Z]{{25}}$", Environment::ALL.map(prefix).join("|")),
+            "examples": ["con_test_01H2XCEJQTF2NBREXX3VQJHP41"],
+        })
+    }
+}
+
+/// How to reach the customer. The first word of `name` is the first name and the rest the last.
+#[derive(Serialize, JsonSchema)]
 struct Contact<'a> {
-    phone: Option<&'a str>,
-    email: Option<&'a str>,
+    phone: Option<Text<&'a Phone>>,
+    email: Option<Text<&'a Email>>,
+    #[schemars(example = &"Jane")]
     first_name: Option<&'a str>,
+    #[schemars(example = &"Smith")]
     last_name: Option<&'a str>,
 }
 
 /// The customer's active or trialing subscription that started last. What the billing engine did not report is `null`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Subscription")]
 pub(super) struct SubscriptionView<'a> {
-    subscription_id: &'a str,
-    plan_id: Option<&'a str>,
+    subscription_id: Text<&'a SubscriptionId>,
+    plan_id: Option<Text<&'a PlanId>>,
     name: Option<&'a str>,
+    /// One that is trialing is active here.
+    #[schemars(extend("enum" = ["active"]))]
     status: &'static str,
-    started_at: String,
-    cancelled_at: Option<String>,
+    started_at: Shown<Timestamp>,
+    cancelled_at: Option<Shown<Timestamp>>,
+    #[schemars(with = "Of<Reported>")]
     cycle_start_at: Option<&'a RawValue>,
+    #[schemars(with = "Of<Reported>")]
     cycle_end_at: Option<&'a RawValue>,
+    #[schemars(with = "Of<Reported>")]
     auto_top_up_bundle_id: Option<&'a RawValue>,
+    #[schemars(with = "Of<Reported>")]
     pending_change: Option<&'a RawValue>,
     plan: PlanView<'a>,
     credits: Credits<'a>,
 }
 
-#[derive(Serialize)]
+/// A part of the details of a subscription.
+struct Reported;
+
+impl Described for Reported {
+    const NAME: &'static str = "Reported";
+
+    fn schema(_: &mut SchemaGenerator) -> Value {
+        json!({
+            "description": "As the billing engine reported it in `details` on the native surface, else `null`. A plan without \
+                            a name has that of the subscription. `pending_change` is an object, all others are strings, if \
+                            the billing engine reports them as this vendor does.",
+        })
+    }
+}
+
+/// The plan of a subscription.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Plan")]
 struct PlanView<'a> {
+    #[schemars(with = "Of<Reported>")]
     name: Option<PlanName<'a>>,
+    #[schemars(with = "Of<Reported>")]
     period_amount: Option<&'a RawValue>,
+    #[schemars(with = "Of<Reported>")]
     included_credit: Option<&'a RawValue>,
+    #[schemars(with = "Of<Reported>")]
     billing_interval: Option<&'a RawValue>,
+    #[schemars(with = "Of<Reported>")]
     rollover_type: Option<&'a RawValue>,
+    #[schemars(with = "Of<Reported>")]
     bundle_rollover_type: Option<&'a RawValue>,
 }
 
@@ -128,15 +192,19 @@ struct Plan<'a> {
     bundle_rollover_type: Option<&'a RawValue>,
 }
 
-#[derive(Default, Deserialize, Serialize)]
+/// What is left of the credit of a subscription.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 #[expect(clippy::struct_field_names, reason = "the names are the vendor's")]
 struct Credits<'a> {
     #[serde(borrow)]
+    #[schemars(with = "Of<Reported>", required)]
     total_remaining: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schemars(with = "Of<Reported>", required)]
     cycle_remaining: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schemars(with = "Of<Reported>", required)]
     bundle_remaining: Option<&'a RawValue>,
 }
 
@@ -150,17 +218,17 @@ impl<'a> CustomerView<'a> {
         let profile = customer.profile();
         let (first_name, last_name) = first_and_last(profile.name.as_ref().map_or("", Name::as_str));
         Self {
-            customer_id: customer_id(customer),
-            reference_id: profile.external_id.as_ref().map(ExternalId::as_str),
+            customer_id: Shown(Id(customer.tenant().environment, customer.id())),
+            reference_id: profile.external_id.as_ref().map(Text),
             contact: Contact {
-                phone: profile.phone.as_ref().map(Phone::as_str),
-                email: profile.email.as_ref().map(Email::as_str),
+                phone: profile.phone.as_ref().map(Text),
+                email: profile.email.as_ref().map(Text),
                 first_name,
                 last_name,
             },
             subscription: subscription.map(SubscriptionView::from),
-            metadata: &profile.metadata,
-            created_at: customer.created_at().to_string(),
+            metadata: MetadataView(&profile.metadata),
+            created_at: Shown(customer.created_at()),
         }
     }
 }
@@ -170,12 +238,12 @@ impl<'a> From<&'a Subscription> for SubscriptionView<'a> {
         let name = subscription.name.as_ref().map(Name::as_str);
         let details: Details<'a> = fields_of(subscription.details.as_ref().map(Metadata::as_str));
         Self {
-            subscription_id: subscription.id.as_str(),
-            plan_id: subscription.plan_id.as_ref().map(PlanId::as_str),
+            subscription_id: Text(&subscription.id),
+            plan_id: subscription.plan_id.as_ref().map(Text),
             name,
             status: status(subscription.status),
-            started_at: subscription.started_at.to_string(),
-            cancelled_at: subscription.cancelled_at.map(|time| time.to_string()),
+            started_at: Shown(subscription.started_at),
+            cancelled_at: subscription.cancelled_at.map(Shown),
             cycle_start_at: details.cycle_start_at,
             cycle_end_at: details.cycle_end_at,
             auto_top_up_bundle_id: details.auto_top_up_bundle_id,
@@ -204,10 +272,6 @@ fn status(status: SubscriptionStatus) -> &'static str {
     if status.is_in_use() { "active" } else { "cancelled" }
 }
 
-fn customer_id(customer: &Customer) -> String {
-    format!("{}{}", prefix(customer.tenant().environment), customer.id().suffix().to_ascii_uppercase())
-}
-
 /// The first word of a name, and the rest.
 fn first_and_last(name: &str) -> (Option<&str>, Option<&str>) {
     let name = name.trim();
@@ -217,23 +281,30 @@ fn first_and_last(name: &str) -> (Option<&str>, Option<&str>) {
 }
 
 /// A page of customers.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CustomerPage")]
 pub(super) struct PageView<'a> {
+    #[schemars(length(max = PageSize::MAX.get()))]
     pub(super) data: Vec<CustomerView<'a>>,
+    /// Whether the list goes on behind this page.
     pub(super) has_more: bool,
+    /// Where it goes on, to be sent as `cursor`; left out if it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub(super) next_cursor: Option<String>,
 }
 
 /// The response to `GET …/subscription`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct SubscriptionEnvelope<'a> {
+    /// The active subscription, or `null` if none.
     pub(super) subscription: Option<SubscriptionView<'a>>,
 }
 
 /// The response to a deletion.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Success {
+    #[schemars(extend("const" = true))]
     pub(super) success: bool,
 }
 
@@ -256,23 +327,19 @@ pub(super) fn read_list(request: &HttpRequest) -> Result<CustomerList, Failure> 
 
 /// Reads the body of `POST /lava/v1/customers`, in which every field is optional.
 pub(super) fn read_registration(tenant: Tenant, email_use: EmailUse, body: Json) -> Result<Registration, Failure> {
-    let mut fields = Fields::of_body(body)?;
-    let edit = read_customer(&mut fields, email_use);
-    Ok(Registration::new(tenant, fields.finish(edit)?)?)
+    Ok(Registration::new(tenant, Fields::read(body, |fields| read_customer(fields, email_use))?)?)
 }
 
 /// Reads the body of `PATCH /lava/v1/customers/{customer_id}`: a missing field is kept, `null` clears a field, and
 /// metadata is replaced as a whole.
 pub(super) fn read_edit(email_use: EmailUse, body: Json) -> Result<CustomerEdit, Failure> {
-    let mut fields = Fields::of_body(body)?;
-    let edit = read_customer(&mut fields, email_use);
-    fields.finish(edit)
+    Fields::read(body, |fields| read_customer(fields, email_use))
 }
 
 /// Reads the fields of this vendor and ignores all others.
 ///
 /// On this surface customers share e-mail addresses without asking for it, if the key has the scope for that.
-fn read_customer(fields: &mut Fields, email_use: EmailUse) -> CustomerEdit {
+pub(super) fn read_customer(fields: &mut Fields, email_use: EmailUse) -> CustomerEdit {
     CustomerEdit {
         external_id: fields.text("reference_id", |text| {
             at_most(&text).map_err(ExternalIdError::from)?;

@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use roster_application::Scope;
 use roster_application::json::JsonError;
 use roster_application::ports::Taken;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::{self, BodyFailure, Failure, Faults};
@@ -17,8 +18,11 @@ failure::error!(
     answer
 );
 
-#[derive(Serialize)]
-struct Content<'a> {
+/// Why a request failed.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub(super) struct Content<'a> {
+    /// What went wrong.
     error: &'a str,
 }
 

@@ -6,6 +6,7 @@ use roster_application::Precondition;
 use roster_application::ports::{CustomerKey, Taken};
 use roster_domain::{Customer, Subscription, Tenant};
 
+use super::describe;
 use super::dto::{self, CustomerView, PageView, SubscriptionEnvelope, SubscriptionView, Success};
 use super::error::{Error, answer};
 use crate::failure::Failure;
@@ -18,9 +19,22 @@ use crate::routing::{Surface, delete, get, patch, post};
 /// The Lava surface.
 pub(crate) fn surface() -> Surface {
     Surface::new("/lava/v1", answer)
-        .resource("/customers", vec![get(list), post(create)])
-        .resource("/customers/{customer_id}", vec![get(show), patch(change), delete(remove)])
-        .resource("/customers/{customer_id}/subscription", vec![get(show_subscription)])
+        .resource(
+            "/customers",
+            vec![get(list).described(describe::list_customers), post(create).described(describe::create_customer)],
+        )
+        .resource(
+            "/customers/{customer_id}",
+            vec![
+                get(show).described(describe::get_customer),
+                patch(change).described(describe::update_customer),
+                delete(remove).described(describe::delete_customer),
+            ],
+        )
+        .resource(
+            "/customers/{customer_id}/subscription",
+            vec![get(show_subscription).described(describe::get_subscription)],
+        )
         .resource("/openapi.json", vec![openapi::show(super::OPENAPI)])
 }
 

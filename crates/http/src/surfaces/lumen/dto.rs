@@ -1,19 +1,23 @@
 //! The requests and responses of the Lumen surface.
 
+use std::fmt;
+
 use actix_web::HttpRequest;
 use roster_application::Registration;
 use roster_application::ports::CustomerFilter;
 use roster_domain::{
     AddressEdit, AddressPart, BusinessName, Country, Currency, Customer, CustomerEdit, CustomerId, DetailsEdit, Edit,
-    Email, EmailUse, ExternalId, Json, Locale, Metadata, MetadataEdit, Name, Phone, PlanId, PostalCode, Subscription,
-    TaxExemption, TaxId, Tenant, TimeZone,
+    Email, EmailUse, ExternalId, Json, Locale, MerchantId, Metadata, MetadataEdit, Name, Phone, PlanId, PostalCode,
+    Subscription, TaxExemption, TaxId, Tenant, TimeZone, Timestamp,
 };
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::failure::{Failure, Fault, Place};
+use crate::openapi::schema::{self, Described, MetadataView, Shown, Text};
 use crate::request::fields::Fields;
 use crate::request::query::{read_parameters, set_filter};
-use crate::respond;
 
 /// The prefix of a customer's identifier, before its 26 characters.
 const CUSTOMER_PREFIX: &str = "cust_";
@@ -30,100 +34,170 @@ pub(super) fn parse_customer_id(text: &str) -> Option<CustomerId> {
 }
 
 /// One customer in its envelope.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CustomerEnvelope")]
 pub(super) struct Envelope<'a> {
     pub(super) customer: CustomerView<'a>,
 }
 
+/// All customers in their envelope. It is streamed, and never made as a whole.
+#[derive(JsonSchema)]
+#[schemars(rename = "CustomersEnvelope")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) struct Envelopes<'a> {
+    customers: Vec<CustomerView<'a>>,
+}
+
 /// The response to a deletion.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Success {
+    #[schemars(extend("const" = true))]
     pub(super) success: bool,
 }
 
-/// A customer in a response: the fields of the vendor's page in its order, then those of its later documentation. Absent
-/// values are `null`.
-#[derive(Serialize)]
+/// A customer's identifier, as this surface writes it.
+struct Id(CustomerId);
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{CUSTOMER_PREFIX}{}", self.0.suffix())
+    }
+}
+
+impl Described for Id {
+    const NAME: &'static str = "CustomerId";
+
+    fn schema(_: &mut SchemaGenerator) -> Value {
+        let about = "Unique identifier, stable throughout the customer's lifecycle: `cust_` and 26 characters of lower-case \
+                     Crockford base32, which are the same on every surface.";
+        schema::id(CUSTOMER_PREFIX, about, "01h2xcejqtf2nbrexx3vqjhp41")
+    }
+}
+
+/// A customer's identifier as this surface reads it: with either of its prefixes.
+pub(super) struct AnyId;
+
+impl Described for AnyId {
+    const NAME: &'static str = "CustomerIdInPath";
+
+    fn schema(_: &mut SchemaGenerator) -> Value {
+        let about = "The customer's identifier. It may begin with `cus_` instead of `cust_`.";
+        let mut schema = schema::id(&format!("({})", CUSTOMER_PREFIXES.join("|")), about, "");
+        schema["examples"] = json!([format!("{CUSTOMER_PREFIX}01h2xcejqtf2nbrexx3vqjhp41")]);
+        schema
+    }
+}
+
+/// The merchant's identifier, as this surface writes it.
+struct OwnerId(MerchantId);
+
+impl fmt::Display for OwnerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{MERCHANT_PREFIX}{}", self.0.suffix())
+    }
+}
+
+impl Described for OwnerId {
+    const NAME: &'static str = "MerchantId";
+
+    fn schema(_: &mut SchemaGenerator) -> Value {
+        schema::id(MERCHANT_PREFIX, "The authenticated merchant.", "01h2xcejqtf2nbrexx3vqjhp42")
+    }
+}
+
+/// A customer: the fields of the vendor's page in its order, then those of its later documentation. Absent values are
+/// `null`.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Customer")]
 pub(super) struct CustomerView<'a> {
-    id: String,
-    email: Option<&'a str>,
-    name: Option<&'a str>,
-    user_id: Option<&'a str>,
+    id: Shown<Id>,
+    /// `null` only for a customer that was created without one.
+    email: Option<Text<&'a Email>>,
+    name: Option<Text<&'a Name>>,
+    user_id: Option<Text<&'a ExternalId>>,
     #[serde(rename = "billingAddressLine1")]
-    line1: Option<&'a str>,
+    line1: Option<Text<&'a AddressPart>>,
     #[serde(rename = "billingAddressLine2")]
-    line2: Option<&'a str>,
-    billing_city: Option<&'a str>,
-    billing_postal_code: Option<&'a str>,
-    billing_country: Option<&'a str>,
-    tax_id: Option<&'a str>,
-    merchant_id: String,
-    created_at: String,
-    updated_at: String,
-    deleted_at: Option<String>,
+    line2: Option<Text<&'a AddressPart>>,
+    billing_city: Option<Text<&'a AddressPart>>,
+    billing_postal_code: Option<Text<&'a PostalCode>>,
+    billing_country: Option<Text<&'a Country>>,
+    tax_id: Option<Text<&'a TaxId>>,
+    merchant_id: Shown<OwnerId>,
+    created_at: Shown<Timestamp>,
+    updated_at: Shown<Timestamp>,
+    /// When the customer was deleted. Deleted customers are in no answer, so that it is always `null`.
+    deleted_at: Option<Shown<Timestamp>>,
     /// The later name of `userId`.
-    external_customer_id: Option<&'a str>,
-    phone_number: Option<&'a str>,
-    billing_state_province: Option<&'a str>,
-    business_name: Option<&'a str>,
+    external_customer_id: Option<Text<&'a ExternalId>>,
+    phone_number: Option<Text<&'a Phone>>,
+    billing_state_province: Option<Text<&'a AddressPart>>,
+    business_name: Option<Text<&'a BusinessName>>,
+    /// Whether no taxes are charged: because the customer is exempt, or under the reverse charge. `null` if that is not
+    /// known.
     tax_exempt: Option<bool>,
-    preferred_language: Option<&'a str>,
-    timezone: Option<&'a str>,
-    preferred_currency: Option<&'a str>,
-    #[serde(serialize_with = "respond::metadata")]
-    metadata: &'a Metadata,
+    preferred_language: Option<Text<&'a Locale>>,
+    timezone: Option<Text<&'a TimeZone>>,
+    preferred_currency: Option<Text<&'a Currency>>,
+    metadata: MetadataView<'a>,
 }
 
 impl<'a> From<&'a Customer> for CustomerView<'a> {
     fn from(customer: &'a Customer) -> Self {
         let profile = customer.profile();
         let (address, details) = (&profile.address, &profile.details);
-        let external_id = profile.external_id.as_ref().map(ExternalId::as_str);
+        let external_id = profile.external_id.as_ref().map(Text);
         Self {
-            id: format!("{CUSTOMER_PREFIX}{}", customer.id().suffix()),
-            email: profile.email.as_ref().map(Email::as_str),
-            name: profile.name.as_ref().map(Name::as_str),
+            id: Shown(Id(customer.id())),
+            email: profile.email.as_ref().map(Text),
+            name: profile.name.as_ref().map(Text),
             user_id: external_id,
-            line1: address.line1.as_ref().map(AddressPart::as_str),
-            line2: address.line2.as_ref().map(AddressPart::as_str),
-            billing_city: address.city.as_ref().map(AddressPart::as_str),
-            billing_postal_code: address.postal_code.as_ref().map(PostalCode::as_str),
-            billing_country: address.country.as_ref().map(Country::as_str),
-            tax_id: profile.tax_id.as_ref().map(TaxId::as_str),
-            merchant_id: format!("{MERCHANT_PREFIX}{}", customer.tenant().merchant.suffix()),
-            created_at: customer.created_at().to_string(),
-            updated_at: customer.updated_at().to_string(),
-            deleted_at: customer.deleted_at().map(|time| time.to_string()),
+            line1: address.line1.as_ref().map(Text),
+            line2: address.line2.as_ref().map(Text),
+            billing_city: address.city.as_ref().map(Text),
+            billing_postal_code: address.postal_code.as_ref().map(Text),
+            billing_country: address.country.as_ref().map(Text),
+            tax_id: profile.tax_id.as_ref().map(Text),
+            merchant_id: Shown(OwnerId(customer.tenant().merchant)),
+            created_at: Shown(customer.created_at()),
+            updated_at: Shown(customer.updated_at()),
+            deleted_at: customer.deleted_at().map(Shown),
             external_customer_id: external_id,
-            phone_number: profile.phone.as_ref().map(Phone::as_str),
-            billing_state_province: address.state.as_ref().map(AddressPart::as_str),
-            business_name: details.business_name.as_ref().map(BusinessName::as_str),
+            phone_number: profile.phone.as_ref().map(Text),
+            billing_state_province: address.state.as_ref().map(Text),
+            business_name: details.business_name.as_ref().map(Text),
             tax_exempt: details.tax_exempt.map(|exemption| exemption != TaxExemption::None),
-            preferred_language: details.locale.as_ref().map(Locale::as_str),
-            timezone: details.timezone.as_ref().map(TimeZone::as_str),
-            preferred_currency: details.currency.as_ref().map(Currency::as_str),
-            metadata: &profile.metadata,
+            preferred_language: details.locale.as_ref().map(Text),
+            timezone: details.timezone.as_ref().map(Text),
+            preferred_currency: details.currency.as_ref().map(Text),
+            metadata: MetadataView(&profile.metadata),
         }
     }
 }
 
 /// The response to the question whether a customer has an active subscription.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "SubscriptionStatus")]
 pub(super) struct StatusView<'a> {
     customer: CustomerView<'a>,
     has_active_subscription: bool,
+    /// The active subscription that started last.
     subscription: Option<SubscriptionView<'a>>,
 }
 
-/// A subscription as the vendor's components read it.
-#[derive(Serialize)]
+/// A subscription as the billing engine reported it on the native surface.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Subscription")]
 struct SubscriptionView<'a> {
+    /// The billing engine's own identifier.
     id: &'a str,
     plan_id: Option<&'a str>,
+    /// The name of the subscription.
     plan_name: Option<&'a str>,
+    #[schemars(example = &"active")]
     status: &'static str,
 }
 
@@ -162,7 +236,7 @@ pub(super) fn read_whose_status(request: &HttpRequest) -> Result<ExternalId, Fai
     let mut external_id = None;
     read_parameters(request, |name, value| read_external_id_parameter(&mut external_id, name, value))?;
     external_id.ok_or_else(|| {
-        let detail = "is required".to_owned();
+        let detail = "is required, under this name or as userId".to_owned();
         Fault { place: Place::Parameter(EXTERNAL_ID_NAMES[1]), code: "required", detail }.into()
     })
 }
@@ -188,23 +262,29 @@ fn disagreement(place: Place) -> Fault {
 
 /// Reads the body of `POST /api/customers`.
 pub(super) fn read_registration(tenant: Tenant, body: Json) -> Result<Registration, Failure> {
-    let mut fields = Fields::of_body(body)?;
-    let edit = read_customer(&mut fields);
+    Ok(Registration::new(tenant, Fields::read(body, new_customer)?)?)
+}
+
+/// Reads the fields of a new customer.
+pub(super) fn new_customer(fields: &mut Fields) -> CustomerEdit {
+    let edit = read_customer(fields);
     let may_lack_email = fields.flag("dangerouslyAllowCustomerWithoutEmail");
-    if !may_lack_email && !matches!(edit.email, Edit::Set(_)) {
-        fields.require("email");
+    if !may_lack_email {
+        fields.require("email", &edit.email);
     }
-    Ok(Registration::new(tenant, fields.finish(edit)?)?)
+    edit
 }
 
 /// Reads the body of `POST /api/customers/{id}`: a missing field is kept, `null` clears a field.
 pub(super) fn read_edit(body: Json) -> Result<CustomerEdit, Failure> {
-    let mut fields = Fields::of_body(body)?;
-    let edit = read_customer(&mut fields);
-    if edit.email == Edit::Clear {
-        fields.require("email");
-    }
-    fields.finish(edit)
+    Fields::read(body, customer_edit)
+}
+
+/// Reads the fields of a change.
+pub(super) fn customer_edit(fields: &mut Fields) -> CustomerEdit {
+    let edit = read_customer(fields);
+    fields.refuse_null("email", &edit.email);
+    edit
 }
 
 /// Reads the fields of this vendor and ignores all others.

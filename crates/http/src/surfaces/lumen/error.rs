@@ -5,6 +5,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 use roster_application::json::JsonError;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::{BodyFailure, Conflict, Failure, Fault, Faults, Place};
@@ -51,18 +52,28 @@ impl ResponseError for Error {
     }
 }
 
-#[derive(Serialize)]
-struct Content<'a> {
+/// Why a request failed.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub(super) struct Content<'a> {
+    /// What went wrong.
     error: &'a str,
+    /// The rules that the request breaks. Left out where `error` says all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = Faults::MAX_LISTED))]
     details: Vec<Detail>,
+    /// How many rules the request breaks, if `details` does not list all of them.
     #[serde(rename = "detailsTotal", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "usize", range(min = Faults::MAX_LISTED + 1))]
     details_total: Option<usize>,
 }
 
-#[derive(Serialize)]
+/// One rule that the request breaks.
+#[derive(Serialize, JsonSchema)]
 struct Detail {
+    /// The field, or `body`.
     field: String,
+    /// The rule, to be read behind the field's name, and what was given.
     message: String,
 }
 
@@ -71,7 +82,7 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
     answer_to(Operation::Read, failure)
 }
 
-fn answer_to(operation: Operation, failure: &Failure) -> HttpResponse {
+pub(super) fn answer_to(operation: Operation, failure: &Failure) -> HttpResponse {
     let mut response = match failure {
         Failure::Unauthorized => error(StatusCode::UNAUTHORIZED, "Unauthorized"),
         Failure::TooManyRequests(limit) => {

@@ -8,6 +8,7 @@ use roster_application::ports::{CustomerFilter, CustomerKey, CustomerRef, Place}
 use roster_application::{CustomerPage, Precondition};
 use roster_domain::{Customer, Tenant};
 
+use super::describe;
 use super::dto::{self, CustomerView, Envelope, StatusView, Success};
 use super::error::{Error, Operation, answer};
 use crate::failure::Failure;
@@ -22,9 +23,22 @@ use crate::stream::{PartSize, StreamBudget, next_chunk};
 pub(crate) fn surface() -> Surface {
     Surface::new("/api/v1", answer)
         .also_under("/api")
-        .resource("/customers", vec![get(list), post(create)])
-        .resource("/customers/subscription-status", vec![get(show_subscription_status)])
-        .resource("/customers/{id}", vec![get(show), post(update), delete(remove)])
+        .resource(
+            "/customers",
+            vec![get(list).described(describe::list_customers), post(create).described(describe::create_customer)],
+        )
+        .resource(
+            "/customers/subscription-status",
+            vec![get(show_subscription_status).described(describe::get_subscription_status)],
+        )
+        .resource(
+            "/customers/{id}",
+            vec![
+                get(show).described(describe::get_customer),
+                post(update).described(describe::update_customer),
+                delete(remove).described(describe::delete_customer),
+            ],
+        )
         .resource("/openapi.json", vec![openapi::show(super::OPENAPI)])
 }
 

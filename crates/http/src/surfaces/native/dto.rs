@@ -6,88 +6,91 @@ use actix_web::HttpRequest;
 use roster_application::json::metadata_patch;
 use roster_application::ports::{Count, CustomerFilter, CustomerState, ListOrder, MetadataCondition, SubscriptionKey};
 use roster_application::{
-    ApiKey, ApiKeyOrder, CreatedApiKey, DEFAULT_OVERLAP, MAX_OVERLAP, Precondition, Registration, Scope, Scopes,
-    SubscriptionReport, Upsert,
+    ApiKey, ApiKeyOrder, CreatedApiKey, DEFAULT_OVERLAP, MAX_OVERLAP, PageSize, Precondition, Registration, Scope,
+    Scopes, SubscriptionReport, Upsert,
 };
 use roster_domain::{
     Address, AddressEdit, AddressPart, ApiKeyId, BusinessName, Country, Currency, Customer, CustomerEdit, CustomerId,
-    CustomerStatus, DetailsEdit, Edit, Email, EmailUse, ExternalId, Json, Locale, Metadata, MetadataEdit, Name, Phone,
-    PlanId, PostalCode, Rule, SearchTerm, Subscription, SubscriptionStatus, TaxExemption, TaxId, Tenant, TimeZone,
-    Timestamp,
+    CustomerStatus, DetailsEdit, Edit, Email, EmailUse, Environment, ExternalId, Json, Locale, MerchantId, Metadata,
+    MetadataEdit, Name, Phone, PlanId, PostalCode, Rule, SearchTerm, Subscription, SubscriptionId, SubscriptionStatus,
+    TaxExemption, TaxId, Tenant, TimeZone, Timestamp,
 };
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::failure::{Failure, Fault};
+use crate::openapi::schema::{Described, MetadataView, Shown, Text};
 use crate::request::caller::CustomerList;
 use crate::request::fields::Fields;
 use crate::request::query::{self, MAX_OFFSET, PageQuery, set_filter, set_once};
-use crate::respond;
 
-/// A customer in a response: billing.io's fields and our own. Absent values are `null`.
-#[derive(Serialize)]
+/// A customer: billing.io's fields and our own. Absent values are `null`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Customer")]
 pub(super) struct CustomerView<'a> {
-    #[serde(serialize_with = "respond::text")]
-    id: CustomerId,
-    /// The same value, under the name that billing.io's clients read.
-    #[serde(serialize_with = "respond::text")]
-    customer_id: CustomerId,
-    #[serde(serialize_with = "respond::text")]
-    org_id: roster_domain::MerchantId,
-    environment: &'static str,
-    status: &'static str,
-    email: Option<&'a str>,
-    name: Option<&'a str>,
-    external_id: Option<&'a str>,
-    phone: Option<&'a str>,
+    id: Shown<CustomerId>,
+    /// The same as `id`, under the name that billing.io's clients read.
+    customer_id: Shown<CustomerId>,
+    org_id: Shown<MerchantId>,
+    environment: Text<Environment>,
+    status: Text<CustomerStatus>,
+    /// `null` only for a customer that was created without one on another surface.
+    email: Option<Text<&'a Email>>,
+    name: Option<Text<&'a Name>>,
+    external_id: Option<Text<&'a ExternalId>>,
+    phone: Option<Text<&'a Phone>>,
     billing_address: Option<AddressView<'a>>,
-    tax_id: Option<&'a str>,
-    business_name: Option<&'a str>,
-    tax_exempt: Option<&'static str>,
-    locale: Option<&'a str>,
-    timezone: Option<&'a str>,
-    currency: Option<&'a str>,
-    #[serde(serialize_with = "respond::metadata")]
-    metadata: &'a Metadata,
-    #[serde(serialize_with = "respond::text")]
-    created_at: Timestamp,
-    #[serde(serialize_with = "respond::text")]
-    updated_at: Timestamp,
+    tax_id: Option<Text<&'a TaxId>>,
+    business_name: Option<Text<&'a BusinessName>>,
+    tax_exempt: Option<Text<TaxExemption>>,
+    locale: Option<Text<&'a Locale>>,
+    timezone: Option<Text<&'a TimeZone>>,
+    currency: Option<Text<&'a Currency>>,
+    metadata: MetadataView<'a>,
+    created_at: Shown<Timestamp>,
+    updated_at: Shown<Timestamp>,
+    /// Counts the changes, from 1.
+    #[schemars(range(min = 1))]
     version: i64,
 }
 
-#[derive(Serialize)]
+/// Where to bill the customer. At least one part is known.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "BillingAddress")]
 struct AddressView<'a> {
-    line1: Option<&'a str>,
-    line2: Option<&'a str>,
-    city: Option<&'a str>,
-    state: Option<&'a str>,
-    postal_code: Option<&'a str>,
-    country: Option<&'a str>,
+    line1: Option<Text<&'a AddressPart>>,
+    line2: Option<Text<&'a AddressPart>>,
+    city: Option<Text<&'a AddressPart>>,
+    state: Option<Text<&'a AddressPart>>,
+    postal_code: Option<Text<&'a PostalCode>>,
+    country: Option<Text<&'a Country>>,
 }
 
 impl<'a> From<&'a Customer> for CustomerView<'a> {
     fn from(customer: &'a Customer) -> Self {
         let profile = customer.profile();
+        let details = &profile.details;
         Self {
-            id: customer.id(),
-            customer_id: customer.id(),
-            org_id: customer.tenant().merchant,
-            environment: customer.tenant().environment.as_str(),
-            status: customer.status().as_str(),
-            email: profile.email.as_ref().map(Email::as_str),
-            name: profile.name.as_ref().map(Name::as_str),
-            external_id: profile.external_id.as_ref().map(ExternalId::as_str),
-            phone: profile.phone.as_ref().map(Phone::as_str),
+            id: Shown(customer.id()),
+            customer_id: Shown(customer.id()),
+            org_id: Shown(customer.tenant().merchant),
+            environment: Text(customer.tenant().environment),
+            status: Text(customer.status()),
+            email: profile.email.as_ref().map(Text),
+            name: profile.name.as_ref().map(Text),
+            external_id: profile.external_id.as_ref().map(Text),
+            phone: profile.phone.as_ref().map(Text),
             billing_address: (!profile.address.is_empty()).then(|| AddressView::from(&profile.address)),
-            tax_id: profile.tax_id.as_ref().map(TaxId::as_str),
-            business_name: profile.details.business_name.as_ref().map(BusinessName::as_str),
-            tax_exempt: profile.details.tax_exempt.map(TaxExemption::as_str),
-            locale: profile.details.locale.as_ref().map(Locale::as_str),
-            timezone: profile.details.timezone.as_ref().map(TimeZone::as_str),
-            currency: profile.details.currency.as_ref().map(Currency::as_str),
-            metadata: &profile.metadata,
-            created_at: customer.created_at(),
-            updated_at: customer.updated_at(),
+            tax_id: profile.tax_id.as_ref().map(Text),
+            business_name: details.business_name.as_ref().map(Text),
+            tax_exempt: details.tax_exempt.map(Text),
+            locale: details.locale.as_ref().map(Text),
+            timezone: details.timezone.as_ref().map(Text),
+            currency: details.currency.as_ref().map(Text),
+            metadata: MetadataView(&profile.metadata),
+            created_at: Shown(customer.created_at()),
+            updated_at: Shown(customer.updated_at()),
             version: customer.version(),
         }
     }
@@ -96,112 +99,134 @@ impl<'a> From<&'a Customer> for CustomerView<'a> {
 impl<'a> From<&'a Address> for AddressView<'a> {
     fn from(address: &'a Address) -> Self {
         Self {
-            line1: address.line1.as_ref().map(AddressPart::as_str),
-            line2: address.line2.as_ref().map(AddressPart::as_str),
-            city: address.city.as_ref().map(AddressPart::as_str),
-            state: address.state.as_ref().map(AddressPart::as_str),
-            postal_code: address.postal_code.as_ref().map(PostalCode::as_str),
-            country: address.country.as_ref().map(Country::as_str),
+            line1: address.line1.as_ref().map(Text),
+            line2: address.line2.as_ref().map(Text),
+            city: address.city.as_ref().map(Text),
+            state: address.state.as_ref().map(Text),
+            postal_code: address.postal_code.as_ref().map(Text),
+            country: address.country.as_ref().map(Text),
         }
     }
 }
 
-/// A subscription in a response.
-#[derive(Serialize)]
+/// A subscription, as the billing engine reported it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Subscription")]
 pub(super) struct SubscriptionView<'a> {
-    id: &'a str,
-    #[serde(serialize_with = "respond::text")]
-    customer_id: CustomerId,
-    plan_id: Option<&'a str>,
-    name: Option<&'a str>,
-    status: &'static str,
-    started_at: String,
-    cancelled_at: Option<String>,
-    details: Option<DetailsView<'a>>,
-    created_at: String,
-    updated_at: String,
+    id: Text<&'a SubscriptionId>,
+    customer_id: Shown<CustomerId>,
+    plan_id: Option<Text<&'a PlanId>>,
+    name: Option<Text<&'a Name>>,
+    status: Text<SubscriptionStatus>,
+    started_at: Shown<Timestamp>,
+    cancelled_at: Option<Shown<Timestamp>>,
+    /// What else the billing engine reported. The Lava surface shows parts of it.
+    details: Option<MetadataView<'a>>,
+    created_at: Shown<Timestamp>,
+    updated_at: Shown<Timestamp>,
+    /// Counts the changes, from 1.
+    #[schemars(range(min = 1))]
     version: i64,
 }
-
-#[derive(Serialize)]
-struct DetailsView<'a>(#[serde(serialize_with = "respond::metadata")] &'a Metadata);
 
 impl<'a> SubscriptionView<'a> {
     pub(super) fn of(customer: CustomerId, subscription: &'a Subscription) -> Self {
         Self {
-            id: subscription.id.as_str(),
-            customer_id: customer,
-            plan_id: subscription.plan_id.as_ref().map(PlanId::as_str),
-            name: subscription.name.as_ref().map(Name::as_str),
-            status: subscription.status.as_str(),
-            started_at: subscription.started_at.to_string(),
-            cancelled_at: subscription.cancelled_at.map(|time| time.to_string()),
-            details: subscription.details.as_ref().map(DetailsView),
-            created_at: subscription.created_at.to_string(),
-            updated_at: subscription.updated_at.to_string(),
+            id: Text(&subscription.id),
+            customer_id: Shown(customer),
+            plan_id: subscription.plan_id.as_ref().map(Text),
+            name: subscription.name.as_ref().map(Text),
+            status: Text(subscription.status),
+            started_at: Shown(subscription.started_at),
+            cancelled_at: subscription.cancelled_at.map(Shown),
+            details: subscription.details.as_ref().map(MetadataView),
+            created_at: Shown(subscription.created_at),
+            updated_at: Shown(subscription.updated_at),
             version: subscription.version,
         }
     }
 }
 
-/// An API key in a response. Only the response that creates it has the secret.
-#[derive(Serialize)]
+/// An API key.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ApiKey")]
 pub(super) struct ApiKeyView<'a> {
-    #[serde(serialize_with = "respond::text")]
-    id: ApiKeyId,
-    #[serde(serialize_with = "respond::text")]
-    org_id: roster_domain::MerchantId,
-    environment: &'static str,
-    name: Option<&'a str>,
-    scopes: Vec<&'static str>,
-    created_at: String,
-    expires_at: Option<String>,
-    last_used_at: Option<String>,
-    revoked_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<&'a str>,
+    id: Shown<ApiKeyId>,
+    org_id: Shown<MerchantId>,
+    environment: Text<Environment>,
+    name: Option<Text<&'a Name>>,
+    /// What it allows its holder to do.
+    #[schemars(extend("uniqueItems" = true))]
+    scopes: Vec<Text<Scope>>,
+    created_at: Shown<Timestamp>,
+    /// From when on it is refused; `null`: never.
+    expires_at: Option<Shown<Timestamp>>,
+    /// When it was last used, to about a minute.
+    last_used_at: Option<Shown<Timestamp>>,
+    /// When it was revoked.
+    revoked_at: Option<Shown<Timestamp>>,
+}
+
+/// An API key, and its secret: only the response that creates it has it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "NewApiKey")]
+pub(super) struct NewApiKeyView<'a> {
+    #[serde(flatten)]
+    about: ApiKeyView<'a>,
+    /// The secret: what `Authorization: Bearer` takes. It is shown here and never again.
+    #[schemars(regex(pattern = r"^sk_(live|test)_[0-9A-Za-z]{36}$"))]
+    key: &'a str,
 }
 
 impl<'a> From<&'a ApiKey> for ApiKeyView<'a> {
     fn from(key: &'a ApiKey) -> Self {
-        let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
         Self {
-            id: key.id,
-            org_id: key.tenant.merchant,
-            environment: key.tenant.environment.as_str(),
-            name: key.name.as_ref().map(Name::as_str),
-            scopes: key.scopes.iter().map(Scope::as_str).collect(),
-            created_at: key.created_at.to_string(),
-            expires_at: time(key.expires_at),
-            last_used_at: time(key.last_used_at),
-            revoked_at: time(key.revoked_at),
-            key: None,
+            id: Shown(key.id),
+            org_id: Shown(key.tenant.merchant),
+            environment: Text(key.tenant.environment),
+            name: key.name.as_ref().map(Text),
+            scopes: key.scopes.iter().map(Text).collect(),
+            created_at: Shown(key.created_at),
+            expires_at: key.expires_at.map(Shown),
+            last_used_at: key.last_used_at.map(Shown),
+            revoked_at: key.revoked_at.map(Shown),
         }
     }
 }
 
-impl<'a> From<&'a CreatedApiKey> for ApiKeyView<'a> {
+impl<'a> From<&'a CreatedApiKey> for NewApiKeyView<'a> {
     fn from(created: &'a CreatedApiKey) -> Self {
-        Self { key: Some(created.secret.reveal()), ..Self::from(&created.key) }
+        Self { about: ApiKeyView::from(&created.key), key: created.secret.reveal() }
     }
 }
 
 /// The answer of `GET /v1/health`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Health")]
 pub(super) struct HealthView {
+    #[schemars(extend("const" = "healthy"))]
     pub(super) status: &'static str,
+    /// The version of the service.
     pub(super) version: &'static str,
 }
 
 /// A page of a list.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "{T}Page")]
 pub(super) struct PageView<'a, T> {
+    #[schemars(length(max = PageSize::MAX.get()))]
     data: Vec<T>,
+    /// Whether the list goes on behind this page.
     has_more: bool,
+    /// Where it goes on, to be sent as `cursor`; `null` if it does not.
     next_cursor: Option<&'a str>,
+    /// How many items the whole list has, whatever the cursor; only with `include=total`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "usize")]
     total_count: Option<usize>,
+    /// False: the list has more items than were counted, and `total_count` is the least that it has.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
     total_is_exact: Option<bool>,
 }
 
@@ -236,18 +261,40 @@ impl Rule for OnConflictError {
 }
 
 impl OnConflict {
+    const RETURN_EXISTING: &str = "return_existing";
+
     fn parse(text: &str) -> Result<Self, OnConflictError> {
-        if text == "return_existing" { Ok(Self::ReturnExisting) } else { Err(OnConflictError) }
+        if text == Self::RETURN_EXISTING { Ok(Self::ReturnExisting) } else { Err(OnConflictError) }
+    }
+}
+
+impl Described for OnConflict {
+    const NAME: &'static str = "OnConflict";
+
+    fn schema(_: &mut SchemaGenerator) -> Value {
+        json!({
+            "description": "`return_existing`: a live customer with the same `external_id` is returned as it is, with 200; \
+                            without an `external_id`, one that has the e-mail address and shares it with no other. \
+                            Otherwise, and if the e-mail address belongs to a customer with another `external_id`, a \
+                            conflict is 409.",
+            "type": "string",
+            "enum": [Self::RETURN_EXISTING],
+        })
     }
 }
 
 /// Reads the body of `POST /v1/customers`.
 pub(super) fn read_registration(tenant: Tenant, body: Json) -> Result<(Registration, Option<OnConflict>), Failure> {
-    let mut fields = Fields::of_body(body)?;
-    let edit = read_new(&mut fields);
+    let (edit, on_conflict) = Fields::read(body, new_customer)?;
+    Ok((Registration::new(tenant, edit)?, on_conflict))
+}
+
+/// Reads the fields of a new customer.
+pub(super) fn new_customer(fields: &mut Fields) -> (CustomerEdit, Option<OnConflict>) {
+    let edit = read_new(fields);
     let on_conflict = fields.text("on_conflict", |text| OnConflict::parse(&text)).into_option();
     fields.refuse_the_rest();
-    Ok((Registration::new(tenant, fields.finish(edit)?)?, on_conflict))
+    (edit, on_conflict)
 }
 
 /// Reads the body of `PUT /v1/customers/external/{external_id}`.
@@ -257,19 +304,24 @@ pub(super) fn read_upsert(
     precondition: Precondition,
     body: Json,
 ) -> Result<Upsert, Failure> {
-    let mut fields = Fields::of_body(body)?;
-    let edit = read_new(&mut fields);
+    let edit = Fields::read(body, |fields| named_customer(fields, Some(&external_id)))?;
+    Ok(Upsert::new(external_id, Registration::new(tenant, edit)?, precondition))
+}
+
+/// Reads the fields of a customer that its path names. `None`: it is not known yet which one.
+pub(super) fn named_customer(fields: &mut Fields, external_id: Option<&ExternalId>) -> CustomerEdit {
+    let edit = read_new(fields);
     let is_another = match &edit.external_id {
         Edit::Keep => false,
         Edit::Clear => true,
-        Edit::Set(other) => *other != external_id,
+        Edit::Set(other) => Some(other) != external_id,
     };
     if is_another {
         let detail = "must be the one that names the customer, or left out".to_owned();
         fields.refuse("external_id", |place| Fault { place, code: "external_id_mismatch", detail });
     }
     fields.refuse_the_rest();
-    Ok(Upsert::new(external_id, Registration::new(tenant, fields.finish(edit)?)?, precondition))
+    edit
 }
 
 /// The profile of a new customer, or one that replaces another.
@@ -279,8 +331,8 @@ fn read_new(fields: &mut Fields) -> CustomerEdit {
         edit.metadata = MetadataEdit::Replace(metadata);
     }
     let may_have_no_email = fields.flag("allow_missing_email");
-    if !may_have_no_email && !matches!(edit.email, Edit::Set(_)) {
-        fields.require("email");
+    if !may_have_no_email {
+        fields.require("email", &edit.email);
     }
     edit
 }
@@ -296,8 +348,12 @@ pub(super) enum OnMetadata {
 
 /// Reads the body of `PATCH /v1/customers/{id}`.
 pub(super) fn read_edit(body: Json, on_metadata: OnMetadata) -> Result<CustomerEdit, Failure> {
-    let mut fields = Fields::of_body(body)?;
-    let mut edit = read_profile(&mut fields);
+    Fields::read(body, |fields| customer_edit(fields, on_metadata))
+}
+
+/// Reads the fields of a change.
+pub(super) fn customer_edit(fields: &mut Fields, on_metadata: OnMetadata) -> CustomerEdit {
+    let mut edit = read_profile(fields);
     let read = |object| match on_metadata {
         OnMetadata::Merge => Ok(MetadataEdit::Merge(metadata_patch(object))),
         OnMetadata::Replace => Metadata::new(&object).map(MetadataEdit::Replace),
@@ -307,19 +363,12 @@ pub(super) fn read_edit(body: Json, on_metadata: OnMetadata) -> Result<CustomerE
         Edit::Clear => MetadataEdit::Replace(Metadata::default()),
         Edit::Set(edit) => edit,
     };
-    edit.status = match fields.text("status", |text| CustomerStatus::parse(&text)) {
-        Edit::Keep => None,
-        Edit::Clear => {
-            fields.require("status");
-            None
-        }
-        Edit::Set(status) => Some(status),
-    };
-    if edit.email == Edit::Clear {
-        fields.require("email");
-    }
+    let status = fields.text("status", |text| CustomerStatus::parse(&text));
+    fields.refuse_null("status", &status);
+    fields.refuse_null("email", &edit.email);
     fields.refuse_the_rest();
-    fields.finish(edit)
+    edit.status = status.into_option();
+    edit
 }
 
 fn read_profile(fields: &mut Fields) -> CustomerEdit {
@@ -452,36 +501,57 @@ pub(super) fn read_report(
     precondition: Precondition,
     body: Json,
 ) -> Result<SubscriptionReport, Failure> {
-    let mut fields = Fields::of_body(body)?;
+    Ok(Fields::read(body, reported)?(key, precondition))
+}
+
+/// Reads the fields of a report, which is complete once it is known what it is about.
+pub(super) fn reported(
+    fields: &mut Fields,
+) -> impl FnOnce(SubscriptionKey, Precondition) -> SubscriptionReport + use<> {
     let plan_id = fields.text("plan_id", PlanId::parse).into_option();
     let name = fields.text("name", Name::parse).into_option();
-    let status = fields.text("status", |text| SubscriptionStatus::parse(&text)).into_option();
+    let status = fields.text("status", |text| SubscriptionStatus::parse(&text));
     let started_at = fields.text("started_at", |text| Timestamp::parse(&text)).into_option();
     let cancelled_at = fields.text("cancelled_at", |text| Timestamp::parse(&text)).into_option();
     let details = fields.object("details", |object| Metadata::new(&object)).into_option();
-    if status.is_none() {
-        fields.require("status");
-    }
+    fields.require("status", &status);
     fields.refuse_the_rest();
-    let status = status.unwrap_or(SubscriptionStatus::Active);
-    fields.finish(SubscriptionReport { key, plan_id, name, status, started_at, cancelled_at, details, precondition })
+    let status = status.into_option().unwrap_or(SubscriptionStatus::Active);
+    move |key, precondition| SubscriptionReport {
+        key,
+        plan_id,
+        name,
+        status,
+        started_at,
+        cancelled_at,
+        details,
+        precondition,
+    }
 }
 
 /// Reads the body of `POST /v1/api_keys`.
 pub(super) fn read_api_key_order(tenant: Tenant, body: Json) -> Result<ApiKeyOrder, Failure> {
-    let mut fields = Fields::of_body(body)?;
+    Ok(Fields::read(body, api_key_order)?(tenant))
+}
+
+/// Reads the fields of a new key, which is complete once its tenant is known.
+pub(super) fn api_key_order(fields: &mut Fields) -> impl FnOnce(Tenant) -> ApiKeyOrder + use<> {
     let name = fields.text("name", Name::parse).into_option();
     let scopes = fields.texts("scopes", Scope::parse).into_option();
     let expires_at = fields.text("expires_at", |text| Timestamp::parse(&text)).into_option();
     fields.refuse_the_rest();
     let scopes = scopes.map_or(Scopes::DEFAULT, |scopes| scopes.into_iter().collect());
-    fields.finish(ApiKeyOrder { tenant, name, scopes, expires_at })
+    move |tenant| ApiKeyOrder { tenant, name, scopes, expires_at }
 }
 
 /// Reads the body of `POST /v1/api_keys/{id}/rotate`: how long the old key stays valid.
 pub(super) fn read_overlap(body: Json) -> Result<Duration, Failure> {
-    let mut fields = Fields::of_body(body)?;
+    Fields::read(body, overlap)
+}
+
+/// Reads the fields of a rotation.
+pub(super) fn overlap(fields: &mut Fields) -> Duration {
     let seconds = fields.number("overlap_seconds", 0..=MAX_OVERLAP.as_secs()).into_option();
     fields.refuse_the_rest();
-    fields.finish(seconds.map_or(DEFAULT_OVERLAP, Duration::from_secs))
+    seconds.map_or(DEFAULT_OVERLAP, Duration::from_secs)
 }

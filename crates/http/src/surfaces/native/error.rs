@@ -2,12 +2,17 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use roster_application::Revision;
 use roster_application::json::{JsonError, Pointer};
 use roster_application::ports::Taken;
+use roster_application::{Revision, Scope};
+use roster_domain::{ApiKeyId, CustomerId};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::{self, BodyFailure, Conflict, Failure, Fault, Faults, Place};
+use crate::openapi::schema::{Shown, Text};
+use crate::problems::{self, Kind};
+use crate::request::body::MAX_BYTES;
 use crate::request::query::{self, INVALID_CURSOR};
 use crate::respond;
 
@@ -17,38 +22,64 @@ failure::error!(
     answer
 );
 
-/// The members of RFC 9457 §3.1, with `code` for programs.
-#[derive(Serialize)]
-struct Problem {
+/// Problem details (RFC 9457), with `code` for programs.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Problem {
+    /// The path of the page that says what the `code` means and what to do, on the service itself.
     #[serde(rename = "type")]
+    #[schemars(extend("format" = "uri-reference"))]
     kind: String,
+    /// The status in words.
     title: &'static str,
+    /// The status as a number.
+    #[schemars(range(min = 400, max = 599))]
     status: u16,
+    /// What went wrong, for people.
     detail: String,
+    /// What went wrong, for programs.
+    #[schemars(extend("enum" = problems::ALL.iter().map(|kind| kind.code).collect::<Vec<_>>()))]
     code: &'static str,
+    /// The customer that has what the request claims.
     #[serde(skip_serializing_if = "Option::is_none")]
-    customer_id: Option<String>,
+    #[schemars(with = "Shown<CustomerId>")]
+    customer_id: Option<Shown<CustomerId>>,
+    /// The version of what is stored. Left out if nothing is.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64", range(min = 1))]
     current_version: Option<i64>,
+    /// The key in the place of the one that was rotated before.
     #[serde(skip_serializing_if = "Option::is_none")]
-    successor_id: Option<String>,
+    #[schemars(with = "Shown<ApiKeyId>")]
+    successor_id: Option<Shown<ApiKeyId>>,
+    /// The scope that is lacking.
     #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<&'static str>,
+    #[schemars(with = "Text<Scope>")]
+    scope: Option<Text<Scope>>,
+    /// The rules that the request breaks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = Faults::MAX_LISTED))]
     errors: Vec<ProblemFault>,
+    /// How many rules the request breaks, if `errors` does not list all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "usize", range(min = Faults::MAX_LISTED + 1))]
     errors_total: Option<usize>,
     error: BillingError,
 }
 
-/// The error as billing.io's clients read it. They crash on an `error` that is no object.
-#[derive(Serialize)]
+/// The error as billing.io's clients read it.
+// They crash on an `error` that is no object.
+#[derive(Serialize, JsonSchema)]
 struct BillingError {
+    /// What kind of error it is. A missing scope is an `authentication_error`.
     #[serde(rename = "type")]
+    #[schemars(extend("enum" = KINDS))]
     kind: &'static str,
+    /// The `code` of the problem, or that of the first of its `errors`.
     code: &'static str,
+    /// The `detail` of the problem, or that of the first of its `errors`.
     message: String,
     /// The field or the parameter that is at fault.
+    #[schemars(example = &"billing_address/country")]
     param: Option<String>,
 }
 
@@ -65,7 +96,10 @@ impl BillingError {
     }
 }
 
-/// The types of errors that billing.io has. A missing scope is an error of the credential, because there is no other type
+/// The types of errors that billing.io has, and that this service answers.
+const KINDS: [&str; 5] = ["authentication_error", "internal_error", "invalid_request", "not_found", "rate_limited"];
+
+/// The type of an error with this status. A missing scope is an error of the credential, because there is no other type
 /// for it.
 fn kind(status: StatusCode) -> &'static str {
     match status {
@@ -77,13 +111,23 @@ fn kind(status: StatusCode) -> &'static str {
     }
 }
 
-#[derive(Serialize)]
+/// One rule that the request breaks, in its body (`pointer`) or in a parameter.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Fault")]
+#[schemars(extend("oneOf" = [{ "required": ["pointer"] }, { "required": ["parameter"] }]))]
 struct ProblemFault {
+    /// Where in the body (RFC 6901).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", extend("format" = "json-pointer"), example = &"/billing_address/country")]
     pointer: Option<String>,
+    /// Which parameter of the path or the query.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", example = &"limit")]
     parameter: Option<String>,
+    /// The rule, for programs.
+    #[schemars(example = &"required", example = &"too_long", example = &"unknown_field", example = &"invalid_country")]
     code: &'static str,
+    /// The rule, for people: the place, what is allowed there, and what was given.
     detail: String,
 }
 
@@ -101,92 +145,85 @@ impl From<&Fault> for ProblemFault {
 /// The response to each failure.
 pub(crate) fn answer(failure: &Failure) -> HttpResponse {
     let mut response = match failure {
-        Failure::Unauthorized => problem(
-            StatusCode::UNAUTHORIZED,
-            "unauthorized",
-            "A valid API key or token is needed: Authorization: Bearer …",
-        ),
+        Failure::Unauthorized => {
+            problem(&problems::UNAUTHORIZED, "A valid API key or token is needed: Authorization: Bearer …")
+        }
         Failure::TooManyRequests(limit) => {
             let detail = format!("The limit on requests of this {} is reached.", limit.as_str());
-            problem(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
+            problem(&problems::RATE_LIMITED, detail)
         }
         Failure::MissingScope(scope) => {
-            let detail = format!("The credential lacks the scope {scope}.");
-            let mut content = content(StatusCode::FORBIDDEN, "missing_scope", detail);
-            content.scope = Some(scope.as_str());
-            write(&content)
+            let detail = format!("The credential lacks the scope {scope}. Use one that has it.");
+            write(&Problem { scope: Some(Text(*scope)), ..content(&problems::MISSING_SCOPE, detail) })
         }
         Failure::HeadTooLarge => problem(
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "head_too_large",
-            "The request line and the headers have more bytes than this service allows.",
+            &problems::HEAD_TOO_LARGE,
+            "The request line and the headers have more bytes than this service allows. Send fewer or shorter headers.",
         ),
         Failure::NoMemory => problem(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "no_memory",
-            "Requests that are being received take all the memory that they may take. Nothing was done.",
+            &problems::NO_MEMORY,
+            "Requests that are being received take all the memory that they may take. Nothing was done: send it again.",
         ),
-        Failure::OtherProtocol => problem(
-            StatusCode::BAD_REQUEST,
-            "other_protocol",
-            "This service speaks HTTP only: neither CONNECT nor Upgrade: websocket.",
-        ),
-        Failure::UnknownPath => problem(StatusCode::NOT_FOUND, "unknown_path", "There is nothing at this path."),
-        Failure::MethodNotAllowed(allow) => problem(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method_not_allowed",
-            format!("This path has other methods: {allow}."),
-        ),
+        Failure::OtherProtocol => {
+            problem(&problems::OTHER_PROTOCOL, "This service speaks HTTP only: neither CONNECT nor Upgrade: websocket.")
+        }
+        Failure::UnknownPath => {
+            problem(&problems::UNKNOWN_PATH, "There is nothing at this path. The paths are listed in /v1/openapi.json.")
+        }
+        Failure::MethodNotAllowed(allow) => {
+            problem(&problems::METHOD_NOT_ALLOWED, format!("This path has other methods: {allow}."))
+        }
         Failure::Body(failure) => body(failure),
         Failure::Invalid(faults) => invalid(faults),
         Failure::InvalidCursor => invalid_cursor(),
-        Failure::MalformedId | Failure::NotFound => {
-            problem(StatusCode::NOT_FOUND, "customer_not_found", "There is no such customer.")
-        }
         Failure::MalformedHeader(name) => {
             let detail =
                 format!("{name} must be * or a list of entity tags, each in quotes as the header ETag has it.");
-            let mut content = content(StatusCode::BAD_REQUEST, "malformed_header", detail);
+            let mut content = content(&problems::MALFORMED_HEADER, detail);
             content.error.param = Some((*name).to_owned());
             write(&content)
         }
         Failure::PreconditionFailed(current) => precondition_failed(*current),
+        Failure::MalformedId | Failure::NotFound => problem(
+            &problems::CUSTOMER_NOT_FOUND,
+            "There is no such customer in the merchant and the environment of the credential.",
+        ),
         Failure::Taken(taken) => conflict(taken),
-        Failure::KeyNotFound => problem(StatusCode::NOT_FOUND, "key_not_found", "There is no such API key."),
+        Failure::KeyNotFound => problem(
+            &problems::KEY_NOT_FOUND,
+            "There is no such API key in the merchant and the environment of the credential.",
+        ),
         Failure::KeyEnded => problem(
-            StatusCode::CONFLICT,
-            "key_ended",
-            "The API key is revoked or has expired, and nothing can come into its place.",
+            &problems::KEY_ENDED,
+            "The API key is revoked or has expired, and nothing can come into its place. Create a new one.",
         ),
         Failure::KeyHasSuccessor(successor) => {
             let detail =
                 format!("The API key was rotated before. {successor} has come into its place: rotate that one.");
-            let mut content = content(StatusCode::CONFLICT, "key_has_successor", detail);
-            content.successor_id = Some(successor.to_string());
-            write(&content)
+            let content = content(&problems::KEY_HAS_SUCCESSOR, detail);
+            write(&Problem { successor_id: Some(Shown(*successor)), ..content })
         }
-        Failure::OutlivesCaller(end) => problem(
-            StatusCode::FORBIDDEN,
-            "outlives_credential",
-            format!("The new API key would outlive the credential, which expires at {end}."),
-        ),
+        Failure::OutlivesCaller(end) => {
+            let detail = format!(
+                "The new API key would outlive the credential, which expires at {end}. Send an expires_at that is not later."
+            );
+            problem(&problems::OUTLIVES_CREDENTIAL, detail)
+        }
         Failure::Overloaded => problem(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "overloaded",
-            "Too many requests wait for the database. This one was not started.",
+            &problems::OVERLOADED,
+            "Too many requests wait for the database. This one was not started: send it again.",
         ),
         Failure::Unavailable => problem(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "database_unavailable",
+            &problems::DATABASE_UNAVAILABLE,
             "The database did not answer in time. A write may have happened; repeating it with its external_id is safe.",
         ),
-        Failure::ReadOnly => {
-            problem(StatusCode::SERVICE_UNAVAILABLE, "database_read_only", "The database takes no writes at present.")
-        }
+        Failure::ReadOnly => problem(
+            &problems::DATABASE_READ_ONLY,
+            "The database takes no writes at present. Nothing was done: send it again later.",
+        ),
         Failure::Internal => problem(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "This is a fault of the service, not of the request.",
+            &problems::INTERNAL,
+            "This is a fault of the service, not of the request. Its log has the cause, by the X-Request-Id.",
         ),
     };
     respond::add_headers(failure, &mut response);
@@ -194,55 +231,55 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
 }
 
 fn invalid(faults: &Faults) -> HttpResponse {
-    let status = StatusCode::UNPROCESSABLE_ENTITY;
-    let mut content = content(status, "invalid_request", "The request breaks the rules that errors names.");
+    let kind = &problems::INVALID_REQUEST;
+    let mut content = content(kind, "The request breaks the rules that errors names.");
     content.errors = faults.listed().iter().map(ProblemFault::from).collect();
     content.errors_total = faults.total_unless_listed();
     if let (Some(fault), Some(first)) = (faults.listed().first(), content.errors.first()) {
-        content.error = BillingError::of_fault(status, fault, first.detail.clone());
+        content.error = BillingError::of_fault(kind.status, fault, first.detail.clone());
     }
     write(&content)
 }
 
 fn precondition_failed(current: Option<Revision>) -> HttpResponse {
-    let status = StatusCode::PRECONDITION_FAILED;
     let Some(Revision { version, .. }) = current else {
-        return problem(status, "precondition_failed", "There is nothing that If-Match could match.");
+        return problem(&problems::PRECONDITION_FAILED, "There is nothing that If-Match could match.");
     };
     let detail = format!(
         "What is stored is now at version {version}, which If-Match does not name or If-None-Match does. Read it again, and \
          repeat the change with the ETag of that answer if it is still wanted."
     );
-    let mut content = content(status, "version_mismatch", detail);
-    content.current_version = Some(version);
-    write(&content)
+    write(&Problem { current_version: Some(version), ..content(&problems::VERSION_MISMATCH, detail) })
 }
 
 fn invalid_cursor() -> HttpResponse {
     let fault = query::fault("cursor", INVALID_CURSOR);
-    let (status, code) = (StatusCode::BAD_REQUEST, "invalid_cursor");
-    let listed = ProblemFault { code, ..ProblemFault::from(&fault) };
-    let mut content = content(status, code, format!("The {}.", listed.detail));
+    let kind = &problems::INVALID_CURSOR;
+    let listed = ProblemFault { code: kind.code, ..ProblemFault::from(&fault) };
+    let mut content = content(kind, format!("The {}.", listed.detail));
     content.error.param = Some("cursor".to_owned());
     content.errors = vec![listed];
     write(&content)
 }
 
 fn conflict(taken: &Taken) -> HttpResponse {
-    let (customer, code, param, detail) = match Conflict::external_id_first(taken) {
-        Some(Conflict::ExternalId(customer)) => {
-            (customer, "external_id_taken", "external_id", "Another customer has this external_id.")
-        }
+    let (customer, kind, param, detail) = match Conflict::external_id_first(taken) {
+        Some(Conflict::ExternalId(customer)) => (
+            customer,
+            &problems::EXTERNAL_ID_TAKEN,
+            "external_id",
+            "Another customer has this external_id: use that one, or send another external_id.",
+        ),
         Some(Conflict::Email(customer)) => (
             customer,
-            "email_taken",
+            &problems::EMAIL_TAKEN,
             "email",
             "Another customer has this e-mail address. \"allow_duplicate_email\": true lifts the rule.",
         ),
         None => return answer(&Failure::Unavailable),
     };
-    let mut content = content(StatusCode::CONFLICT, code, detail);
-    content.customer_id = Some(customer.to_string());
+    let mut content = content(kind, detail);
+    content.customer_id = Some(Shown(customer));
     content.error.param = Some(param.to_owned());
     write(&content)
 }
@@ -250,35 +287,35 @@ fn conflict(taken: &Taken) -> HttpResponse {
 fn body(failure: &BodyFailure) -> HttpResponse {
     match failure {
         BodyFailure::TooLarge => {
-            problem(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body may have at most 65536 bytes.")
+            let detail = format!("The body may have at most {MAX_BYTES} bytes. Send less in one request.");
+            problem(&problems::BODY_TOO_LARGE, detail)
         }
         BodyFailure::Incomplete => {
-            problem(StatusCode::REQUEST_TIMEOUT, "body_incomplete", "The body did not arrive in time.")
+            problem(&problems::BODY_INCOMPLETE, "The body did not arrive in time. Nothing was done: send it again.")
         }
-        BodyFailure::MediaType => problem(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
-            "The body must be JSON: Content-Type: application/json",
-        ),
+        BodyFailure::MediaType => {
+            let detail = "The body must be JSON. Send Content-Type: application/json";
+            problem(&problems::UNSUPPORTED_MEDIA_TYPE, detail)
+        }
         BodyFailure::Json(error @ (JsonError::Syntax { .. } | JsonError::TooDeep)) => {
-            problem(StatusCode::BAD_REQUEST, "invalid_json", format!("The body is {error}."))
+            problem(&problems::INVALID_JSON, format!("The body is {error}."))
         }
-        BodyFailure::Json(JsonError::DuplicateKey { pointer }) => problem(
-            StatusCode::BAD_REQUEST,
-            "duplicate_key",
-            format!("The body has a key twice in one object: {pointer}"),
-        ),
+        BodyFailure::Json(JsonError::DuplicateKey { pointer }) => {
+            let detail = format!("The body has a key twice in one object: {pointer}. Send it once.");
+            problem(&problems::DUPLICATE_KEY, detail)
+        }
     }
 }
 
-fn problem(status: StatusCode, code: &'static str, detail: impl Into<String>) -> HttpResponse {
-    write(&content(status, code, detail))
+fn problem(kind: &Kind, detail: impl Into<String>) -> HttpResponse {
+    write(&content(kind, detail))
 }
 
-fn content(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
+fn content(kind: &Kind, detail: impl Into<String>) -> Problem {
+    let Kind { code, status, .. } = *kind;
     let detail = detail.into();
     Problem {
-        kind: format!("urn:roster:problem:{code}"),
+        kind: kind.uri(),
         title: status.canonical_reason().unwrap_or_default(),
         status: status.as_u16(),
         error: BillingError::new(status, code, detail.clone()),

@@ -1,5 +1,6 @@
 //! The native surface, `/v1`: a strict superset of billing.io's customer API.
 
+mod describe;
 mod dto;
 mod error;
 mod routes;
@@ -7,5 +8,13 @@ mod routes;
 pub(crate) use error::{Error, answer};
 pub(crate) use routes::surface;
 
-/// The contract of this surface, as an OpenAPI 3.1 document.
+/// The base path of this surface.
+const BASE: &str = "/v1";
+
+/// The contract of this surface, as an OpenAPI 3.1 document. [`openapi`] writes it.
 pub(crate) const OPENAPI: &str = include_str!("openapi.json");
+
+/// The document, as the code describes the surface.
+pub(crate) fn openapi() -> String {
+    crate::openapi::document(&routes::surface(), describe::contract())
+}

@@ -7,33 +7,64 @@ use roster_application::ports::{CustomerKey, CustomerRef, SubscriptionKey, Subsc
 use roster_domain::{ApiKeyId, Customer, CustomerId, ExternalId, SubscriptionId, Tenant};
 use serde::Serialize;
 
-use super::dto::{self, ApiKeyView, CustomerView, HealthView, OnConflict, OnMetadata, PageView, SubscriptionView};
+use super::describe;
+use super::dto::{
+    self, ApiKeyView, CustomerView, HealthView, NewApiKeyView, OnConflict, OnMetadata, PageView, SubscriptionView,
+};
 use super::error::{Error, answer};
 use crate::failure::{Failure, Fault, Place};
 use crate::openapi;
+use crate::problems;
 use crate::request::caller::{Caller, ListPage, ManageKeys, ReadCustomers, WriteCustomers, WriteSubscriptions};
 use crate::request::query::{self, PageQuery};
 use crate::request::{body, conditions, path};
 use crate::respond::{self, json};
 use crate::routing::{Surface, delete, get, patch, post, put};
 
-/// The base path of this surface.
-const BASE: &str = "/v1";
-
 /// The native surface.
 pub(crate) fn surface() -> Surface {
     // Only this surface shows rate limits in headers: the contracts of the other two vendors have no such headers.
-    Surface::new(BASE, answer)
+    Surface::new(super::BASE, answer)
         .showing_limits()
-        .resource("/customers", vec![get(list), post(create)])
-        .resource("/customers/external/{external_id}", vec![get(show_by_external_id), put(upsert)])
-        .resource("/customers/{id}", vec![get(show), patch(change), delete(remove)])
-        .resource("/customers/{id}/subscriptions", vec![get(list_subscriptions)])
-        .resource("/customers/{id}/subscriptions/{subscription_id}", vec![put(record_subscription)])
-        .resource("/api_keys", vec![get(list_api_keys), post(create_api_key)])
-        .resource("/api_keys/{id}", vec![delete(revoke_api_key)])
-        .resource("/api_keys/{id}/rotate", vec![post(rotate_api_key)])
-        .resource("/health", vec![get(show_health)])
+        .resource(
+            "/customers",
+            vec![get(list).described(describe::list_customers), post(create).described(describe::create_customer)],
+        )
+        .resource(
+            "/customers/external/{external_id}",
+            vec![
+                get(show_by_external_id).described(describe::get_customer_by_external_id),
+                put(upsert).described(describe::upsert_customer),
+            ],
+        )
+        .resource(
+            "/customers/{id}",
+            vec![
+                get(show).described(describe::get_customer),
+                patch(change).described(describe::update_customer),
+                delete(remove).described(describe::delete_customer),
+            ],
+        )
+        .resource(
+            "/customers/{id}/subscriptions",
+            vec![get(list_subscriptions).described(describe::list_subscriptions)],
+        )
+        .resource(
+            "/customers/{id}/subscriptions/{subscription_id}",
+            vec![put(record_subscription).described(describe::record_subscription)],
+        )
+        .resource(
+            "/api_keys",
+            vec![
+                get(list_api_keys).described(describe::list_api_keys),
+                post(create_api_key).described(describe::create_api_key),
+            ],
+        )
+        .resource("/api_keys/{id}", vec![delete(revoke_api_key).described(describe::revoke_api_key)])
+        .resource("/api_keys/{id}/rotate", vec![post(rotate_api_key).described(describe::rotate_api_key)])
+        .resource("/health", vec![get(show_health).described(describe::get_health)])
+        .resource("/problems", vec![get(list_problems).described(describe::list_problems)])
+        .resource("/problems/{code}", vec![get(show_problem).described(describe::get_problem)])
         .resource("/openapi.json", vec![openapi::show(super::OPENAPI)])
 }
 
@@ -141,7 +172,7 @@ async fn create_api_key(request: HttpRequest) -> Result<HttpResponse, Error> {
     let body = body::read_optional(&request).map_err(Failure::from)?;
     let order = dto::read_api_key_order(caller.tenant(), body)?;
     let created = caller.create_api_key(order).await?;
-    Ok(json(StatusCode::CREATED, &ApiKeyView::from(&created)))
+    Ok(json(StatusCode::CREATED, &NewApiKeyView::from(&created)))
 }
 
 async fn list_api_keys(request: HttpRequest) -> Result<HttpResponse, Error> {
@@ -161,7 +192,7 @@ async fn rotate_api_key(request: HttpRequest) -> Result<HttpResponse, Error> {
     let id = api_key_id(&request)?;
     let overlap = dto::read_overlap(body::read_optional(&request).map_err(Failure::from)?)?;
     let created = caller.rotate_api_key(id, overlap).await?;
-    Ok(json(StatusCode::CREATED, &ApiKeyView::from(&created)))
+    Ok(json(StatusCode::CREATED, &NewApiKeyView::from(&created)))
 }
 
 /// Says that the service answers. It asks no database: requests without a key must not take the place of those with one.
@@ -183,6 +214,17 @@ fn linked(request: &HttpRequest, next: Option<&str>, mut page: HttpResponse) -> 
         page.headers_mut().insert(header::LINK, link);
     }
     page
+}
+
+/// The page with all kinds of problems.
+async fn list_problems(_: HttpRequest) -> HttpResponse {
+    problems::list()
+}
+
+/// The page that the `type` of a problem leads to.
+async fn show_problem(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let page = path::segment(&request, "code").and_then(|code| problems::page(&code));
+    Ok(page.ok_or(Failure::UnknownPath)?)
 }
 
 fn found(customer: &Customer) -> HttpResponse {

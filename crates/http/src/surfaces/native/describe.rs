@@ -1,0 +1,571 @@
+//! What the OpenAPI document says of the native surface.
+
+use actix_web::body::MessageBody as _;
+use actix_web::http::StatusCode;
+use roster_application::json::{JsonError, Pointer};
+use roster_application::ports::MetadataCondition;
+use roster_application::{MAX_OVERLAP, Revision, Scope};
+use roster_domain::{ApiKeyId, CustomerId, CustomerStatus, Email, ExternalId, SearchTerm, SubscriptionId, Timestamp};
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Value, json};
+
+use super::dto::{self, ApiKeyView, CustomerView, HealthView, NewApiKeyView, OnMetadata, PageView, SubscriptionView};
+use super::error::{Problem, answer};
+use crate::failure::{BodyFailure, Failure};
+use crate::middleware::limits::Limit;
+use crate::openapi::operation::{Answer, Operation, Parameter, Refusal, Request};
+use crate::openapi::schema::{Of, schema_of};
+use crate::openapi::{Contract, about_bodies, samples};
+use crate::problems::{self, Kind};
+use crate::request::caller::{ManageKeys, ReadCustomers, WriteCustomers, WriteSubscriptions};
+use crate::request::query::MAX_OFFSET;
+
+const CUSTOMERS: &str = "Customers";
+const SUBSCRIPTIONS: &str = "Subscriptions";
+const API_KEYS: &str = "API keys";
+const HEALTH: &str = "Health";
+const DESCRIPTION: &str = "Description";
+
+const UPDATED_AFTER: &str = "Only customers that were changed last at this time or later.";
+const SEARCH: &str = "Only customers that have this anywhere in their e-mail address, name, business name or external \
+                      identifier, whatever its case, width and composition. With fewer than 3 characters: those whose e-mail \
+                      address or external identifier begins with it.";
+const ORDER: &str = "`desc`, the default: the newest first; `asc`: the oldest first.";
+const INCLUDE: &str = "`total`: the answer has `total_count` and `total_is_exact`.";
+
+/// The document's other parts.
+pub(super) fn contract() -> Contract {
+    let description = format!(
+        "The customers of a merchant, and the subscriptions that a billing engine reports. It is a strict superset of \
+         billing.io's customer API. The same customers are seen on the service's other APIs; `/docs` shows all of them.\n\nEvery read \
+         and write is scoped by the merchant and the environment of the credential: another tenant's customer answers \
+         exactly as one that never existed.\n\n{} An absent value is `null` in answers, never left out. Failures are problem \
+         details (RFC 9457), whose `type` is the path of a page about them. A path that is not named here answers 404 with \
+         the code `unknown_path`, a path with another method 405 as `components/responses/MethodNotAllowed` says.",
+        about_bodies("refused")
+    );
+    Contract {
+        title: "Roster: native API",
+        description,
+        servers: &[super::BASE],
+        tags: &[
+            (CUSTOMERS, "Customer records."),
+            (SUBSCRIPTIONS, "What a billing engine reports of a customer's subscriptions. They are shown, not owned."),
+            (API_KEYS, "The keys of the merchant in the environment of the credential."),
+            (HEALTH, "Whether the service answers."),
+            (DESCRIPTION, "This document, and the pages about problems."),
+        ],
+        bearer: "A secret API key, or a token of an issuer that the service trusts. What it allows its holder to do is said \
+                 by its scopes; each operation names the one it needs. `sk_live_…` keys see live customers only, \
+                 `sk_test_…` keys sandbox customers only.",
+        refusals: refusals(),
+        of_callers: &["Unauthorized", "MissingScope", "TooManyRequests", "Internal", "Unavailable"],
+        of_bodies: &["InvalidJson", "BodyIncomplete", "BodyTooLarge", "UnsupportedMediaType", "Invalid"],
+        of_queries: &["Invalid"],
+        words: json!({}),
+    }
+}
+
+pub(super) fn list_customers() -> Operation {
+    Operation::new("listCustomers", CUSTOMERS, "List customers")
+        .needs::<ReadCustomers>()
+        .about(
+            "The live customers, active or archived, a page at a time, the last registered first. All filters must match; \
+             each is given once. With `created_after` or `created_before`, and without `email` and `external_id`, the \
+             order is that of `created_at`. No index serves `updated_after`, `metadata[…]` and `search`: a page looks at \
+             10,000 customers at most, and may be short or empty although `has_more` is true; follow `next_cursor`, and \
+             narrow the list by a period. They are not combined with `offset`. Unknown parameters are refused.",
+        )
+        .parameter(Parameter::limit())
+        .parameter(cursor())
+        .parameter(Parameter::query_of(
+            "offset",
+            "How many customers to skip, behind the `cursor` if there is one, in digits alone. Left out: none. A cursor is \
+             faster, and misses no customer if others come or go meanwhile.",
+            json!({ "type": "integer", "minimum": 0, "maximum": MAX_OFFSET }),
+        ))
+        .parameter(Parameter::query::<Of<CustomerStatus>>("status", "Only customers with this status. Left out: all."))
+        .parameter(Parameter::query::<Of<Email>>(
+            "email",
+            "Only customers with this e-mail address, in any spelling that counts as the same. Customers may share one.",
+        ))
+        .parameter(Parameter::query::<Of<ExternalId>>(
+            "external_id",
+            "Only the customer with exactly this external identifier.",
+        ))
+        .parameter(since("created_after", "Only customers that were created at this time or later."))
+        .parameter(since("created_before", "Only customers that were created at this time or earlier."))
+        .parameter(since("updated_after", UPDATED_AFTER))
+        .parameter(metadata_filter())
+        .parameter(Parameter::query::<Of<SearchTerm>>("search", SEARCH))
+        .parameter(Parameter::query_of("order", ORDER, json!({ "type": "string", "enum": ["asc", "desc"] })))
+        .parameter(Parameter::query_of("include", INCLUDE, json!({ "type": "string", "enum": ["total"] })))
+        .answers_with(page_of::<CustomerView<'_>>("A page of customers."))
+        .refuses("InvalidCursor")
+}
+
+pub(super) fn create_customer() -> Operation {
+    Operation::new("createCustomer", CUSTOMERS, "Create a customer")
+        .needs::<WriteCustomers>()
+        .about(
+            "Create a new customer record. With `on_conflict`, a customer that is there already is returned as it is, with \
+             200. To repeat it after a 503 is safe with an `external_id`: the answer is 409 with the `customer_id` if the \
+             first attempt succeeded.",
+        )
+        .reads(
+            with_or_without_email(customer_fields(Request::json("CreateCustomer", dto::new_customer)))
+                .example(
+                    "empty_metadata",
+                    json!({
+                        "email": "user@example.com",
+                        "name": "Jane Doe",
+                        "external_id": "usr_12345",
+                        "metadata": {},
+                    }),
+                )
+                .example(
+                    "with_metadata",
+                    json!({
+                        "email": "alice@example.com",
+                        "name": "Alice Johnson",
+                        "external_id": "usr_12346",
+                        "metadata": { "plan": "pro" },
+                    }),
+                )
+                .example("everything", everything()),
+        )
+        .answers_with(customer("The customer that is there already."))
+        .answers_with(created_customer())
+        .refuses("Taken")
+}
+
+pub(super) fn upsert_customer() -> Operation {
+    let request = Request::json("UpsertCustomer", |fields| dto::named_customer(fields, None))
+        .field("external_id", json!({ "description": "Left out, or the one of the path." }))
+        .example("sync", json!({ "email": "ada@example.com", "name": "Ada Lovelace", "metadata": { "plan": "pro" } }))
+        .example("phone_only", json!({ "phone": "+442079460000", "allow_missing_email": true }));
+    let upsert = Operation::new("upsertCustomer", CUSTOMERS, "Create or replace a customer by its external identifier")
+        .needs::<WriteCustomers>()
+        .about(
+            "201 if it is new, 200 if it was there, however many callers race: each call is done as a whole, one after the \
+             other. A field left out is cleared; the identifier, `created_at` and `status` stay. A call that changes \
+             nothing writes nothing, and the version stays.",
+        )
+        .parameter(external_id());
+    conditional(upsert)
+        .reads(with_or_without_email(customer_fields(request)))
+        .answers_with(customer("The customer was there, and is now as sent."))
+        .answers_with(created_customer())
+        .refuses("Taken")
+        .refuses("PreconditionFailed")
+}
+
+pub(super) fn get_customer_by_external_id() -> Operation {
+    let get = Operation::new("getCustomerByExternalId", CUSTOMERS, "Get a customer by its external identifier")
+        .needs::<ReadCustomers>()
+        .parameter(external_id());
+    conditional_read(get)
+}
+
+pub(super) fn get_customer() -> Operation {
+    conditional_read(
+        Operation::new("getCustomer", CUSTOMERS, "Get a customer").needs::<ReadCustomers>().parameter(customer_id()),
+    )
+}
+
+pub(super) fn update_customer() -> Operation {
+    let request = Request::json("UpdateCustomer", |fields| dto::customer_edit(fields, OnMetadata::Replace))
+        .field("metadata", json!({ "description": "Merged by a merge patch, replaced by any other change." }))
+        .example("replace_metadata", json!({ "name": "Jane Roe", "metadata": { "plan": "free" } }))
+        .or("application/merge-patch+json")
+        .example(
+            "clear_and_merge",
+            json!({ "name": "Jane Roe", "phone": null, "metadata": { "plan": "free", "seats": null } }),
+        );
+    let update = Operation::new("updateCustomer", CUSTOMERS, "Change a customer")
+        .needs::<WriteCustomers>()
+        .about(
+            "A key left out is kept, `null` clears, `billing_address` merges key by key. `application/merge-patch+json` (RFC \
+             7396) merges `metadata` key by key, too; `application/json` replaces it as a whole. A change that changes \
+             nothing writes nothing.",
+        )
+        .parameter(customer_id());
+    conditional(update)
+        .reads(customer_fields(request))
+        .answers_with(customer("The customer."))
+        .refuses("NotFound")
+        .refuses("Taken")
+        .refuses("PreconditionFailed")
+}
+
+pub(super) fn delete_customer() -> Operation {
+    let delete = Operation::new("deleteCustomer", CUSTOMERS, "Delete a customer")
+        .needs::<WriteCustomers>()
+        .about("Its e-mail address and external identifier are free again. Deleting it a second time answers 404.")
+        .parameter(customer_id());
+    conditional(delete)
+        .answers_with(Answer::new(StatusCode::NO_CONTENT, "Customer deleted."))
+        .refuses("NotFound")
+        .refuses("MalformedHeader")
+        .refuses("PreconditionFailed")
+}
+
+pub(super) fn list_subscriptions() -> Operation {
+    Operation::new("listSubscriptions", SUBSCRIPTIONS, "List the subscriptions of a customer")
+        .needs::<ReadCustomers>()
+        .about("The last started first, a page at a time. Unknown parameters are refused.")
+        .parameter(customer_id())
+        .parameter(Parameter::limit())
+        .parameter(cursor())
+        .answers_with(page_of::<SubscriptionView<'_>>("A page of subscriptions."))
+        .refuses("InvalidCursor")
+        .refuses("NotFound")
+}
+
+pub(super) fn record_subscription() -> Operation {
+    let started = "When it started, in any offset. Left out or `null`: as reported before, else now.";
+    let details = "What else the billing engine reports, as it was reported. The Lava surface shows `cycle_start_at`, \
+                   `cycle_end_at`, `auto_top_up_bundle_id`, `pending_change`, `plan` (`name`, `period_amount`, \
+                   `included_credit`, `billing_interval`, `rollover_type`, `bundle_rollover_type`) and `credits` \
+                   (`total_remaining`, `cycle_remaining`, `bundle_remaining`).";
+    let details_example = json!({
+        "cycle_end_at": "2025-02-15T12:00:00Z",
+        "plan": { "period_amount": "29.00", "billing_interval": "month" },
+        "credits": { "total_remaining": "12.50" },
+    });
+    let record = Operation::new("recordSubscription", SUBSCRIPTIONS, "Record a subscription of a customer")
+        .needs::<WriteSubscriptions>()
+        .about("What a billing engine reports of a subscription, in place of what it reported before.")
+        .parameter(customer_id())
+        .parameter(Parameter::path::<Of<SubscriptionId>>(
+            "subscription_id",
+            "The billing engine's name for the subscription, percent-encoded.",
+        ));
+    conditional(record)
+        .reads(
+            Request::json("SubscriptionReport", dto::reported)
+                .field("started_at", time(started, &json!("2025-01-15T12:00:00Z")))
+                .field("cancelled_at", time("When it was cancelled, in any offset.", &Value::Null))
+                .field("details", json!({ "description": details, "examples": [details_example] }))
+                .example(
+                    "active",
+                    json!({
+                        "plan_id": "plan_pro",
+                        "name": "Pro",
+                        "status": "active",
+                        "started_at": "2025-01-15T12:00:00Z",
+                        "cancelled_at": null,
+                    }),
+                ),
+        )
+        .answers_with(subscription(StatusCode::OK, "The subscription was known, and is now as reported."))
+        .answers_with(subscription(StatusCode::CREATED, "The subscription is new."))
+        .refuses("NotFound")
+        .refuses("PreconditionFailed")
+}
+
+pub(super) fn list_api_keys() -> Operation {
+    Operation::new("listApiKeys", API_KEYS, "List API keys")
+        .needs::<ManageKeys>()
+        .about(
+            "The keys of the merchant in the environment of the credential, the oldest first, usable or not, a page at a \
+             time; never their secrets. Unknown parameters are refused.",
+        )
+        .parameter(Parameter::limit())
+        .parameter(cursor())
+        .answers_with(page_of::<ApiKeyView<'_>>("A page of keys."))
+        .refuses("InvalidCursor")
+}
+
+pub(super) fn create_api_key() -> Operation {
+    let expires = "From when on it is refused, in any offset and in the future. Left out or `null`: never, which a \
+                   credential that expires itself may not ask for.";
+    let scopes = "What it allows its holder to do. Left out or `null`: everything but `keys:manage`.";
+    Operation::new("createApiKey", API_KEYS, "Create an API key")
+        .needs::<ManageKeys>()
+        .about(
+            "Create a key of the merchant in the environment of the credential. Its secret is shown here and never again. A \
+             scope that the credential lacks is not its to give, and the key of a credential that expires must expire with \
+             it or before: 403.",
+        )
+        .reads(
+            Request::json("CreateApiKey", dto::api_key_order)
+                .optional()
+                .field("scopes", json!({ "description": scopes }))
+                .field("expires_at", time(expires, &json!("2099-01-01T00:00:00Z")))
+                .example(
+                    "reader",
+                    json!({ "name": "reports", "scopes": ["customers:read"], "expires_at": "2099-01-01T00:00:00Z" }),
+                ),
+        )
+        .answers::<NewApiKeyView<'_>>(StatusCode::CREATED, "Key created.")
+        .refuses("NotGranted")
+}
+
+pub(super) fn revoke_api_key() -> Operation {
+    Operation::new("revokeApiKey", API_KEYS, "Revoke an API key")
+        .needs::<ManageKeys>()
+        .about(
+            "From now on it opens nothing; other instances of the service refuse it within seconds. It cannot be taken \
+             back. Revoking it again changes nothing.",
+        )
+        .parameter(api_key_id())
+        .answers_with(Answer::new(StatusCode::NO_CONTENT, "Key revoked."))
+        .refuses("KeyNotFound")
+}
+
+pub(super) fn rotate_api_key() -> Operation {
+    let seconds = "For how many seconds the old key stays valid; 0 revokes it. Left out or `null`: a day. Written in digits \
+                   alone: `3600`, not `3600.0` or `3.6e3`, which JSON Schema counts as integers too.";
+    Operation::new("rotateApiKey", API_KEYS, "Rotate an API key")
+        .needs::<ManageKeys>()
+        .about(format!(
+            "Create a key in the place of another: with its name, its scopes and its end. The old one stays valid for the \
+             overlap of at most {} days, or until its own end; with an overlap of 0 it is revoked. A key is rotated once: \
+             later, 409 names the key in its place. If the answer to a rotation was lost, and its secret with it, rotate \
+             that one. A key with a scope that the credential lacks, or that expires later than the credential, is not its \
+             to rotate: 403.",
+            MAX_OVERLAP.as_secs() / 86_400
+        ))
+        .parameter(api_key_id())
+        .reads(
+            Request::json("RotateApiKey", dto::overlap)
+                .optional()
+                .field("overlap_seconds", json!({ "description": seconds, "examples": [86_400] }))
+                .example("an_hour", json!({ "overlap_seconds": 3600 })),
+        )
+        .answers::<NewApiKeyView<'_>>(StatusCode::CREATED, "The new key.")
+        .refuses("NotGranted")
+        .refuses("KeyNotFound")
+        .refuses("NotRotated")
+}
+
+pub(super) fn get_health() -> Operation {
+    Operation::new("getHealth", HEALTH, "Ask whether the service answers")
+        .about("Needs no credential and asks no database.")
+        .answers::<HealthView>(StatusCode::OK, "The service answers.")
+}
+
+pub(super) fn list_problems() -> Operation {
+    Operation::new("listProblems", DESCRIPTION, "Read about all problems")
+        .about("A page with every `code` of a problem.")
+        .answers_with(page("The page."))
+}
+
+pub(super) fn get_problem() -> Operation {
+    let codes: Vec<_> = problems::ALL.iter().map(|kind| kind.code).collect();
+    Operation::new("getProblem", DESCRIPTION, "Read about a problem")
+        .about("The page that the `type` of a problem leads to: what its code means and what to do.")
+        .parameter(Parameter::path_of("code", "The `code` of the problem.", json!({ "type": "string", "enum": codes })))
+        .answers_with(page("The page."))
+        .refuses("UnknownPath")
+}
+
+fn page(description: &'static str) -> Answer {
+    Answer::new(StatusCode::OK, description).body("text/html", json!({ "type": "string" }))
+}
+
+/// An operation that is done on a condition.
+fn conditional(operation: Operation) -> Operation {
+    let if_match = "Entity tags as `ETag` has them, or `*`: the request is done only if what is stored has one of them, or \
+                    exists (RFC 9110 §13.1.1). Otherwise 412. What is compared and what is written is one step: of several \
+                    writers with one tag, one succeeds.";
+    let if_none_match = "Entity tags, or `*`: the request is done only if what is stored has none of them, or does not exist \
+                         (RFC 9110 §13.1.2). Otherwise a read is answered 304, a write 412.";
+    let tags = json!({ "type": "string", "examples": ["\"01h2xcejqtf2nbrexx3vqjhp41-3\"", "*"] });
+    operation.parameter(Parameter::header("If-Match", if_match, tags.clone())).parameter(Parameter::header(
+        "If-None-Match",
+        if_none_match,
+        tags,
+    ))
+}
+
+/// A read of one customer, on a condition.
+fn conditional_read(operation: Operation) -> Operation {
+    let unchanged = "The customer is as `If-None-Match` says: there is no body.";
+    conditional(operation)
+        .answers_with(customer("The customer."))
+        .answers_with(Answer::new(StatusCode::NOT_MODIFIED, unchanged).header("ETag"))
+        .refuses("MalformedHeader")
+        .refuses("NotFound")
+        .refuses("PreconditionFailed")
+}
+
+fn customer(description: &'static str) -> Answer {
+    Answer::new(StatusCode::OK, description).json::<CustomerView<'_>>().header("ETag")
+}
+
+fn created_customer() -> Answer {
+    let created = Answer::new(StatusCode::CREATED, "Customer created.").json::<CustomerView<'_>>();
+    created.header("ETag").header("Location")
+}
+
+fn subscription(status: StatusCode, description: &'static str) -> Answer {
+    Answer::new(status, description).json::<SubscriptionView<'_>>().header("ETag")
+}
+
+fn page_of<T: JsonSchema + 'static>(description: &'static str) -> Answer {
+    Answer::new(StatusCode::OK, description).json::<PageView<'static, T>>().header("Link")
+}
+
+/// The filter of a list by a time, which is read in any offset.
+fn since(name: &'static str, about: &str) -> Parameter {
+    let schema = json!({ "type": "string", "format": "date-time", "examples": ["2025-01-15T12:00:00Z"] });
+    Parameter::query_of(name, about, schema)
+}
+
+fn metadata_filter() -> Parameter {
+    let most = MetadataCondition::MAX;
+    let about = format!(
+        "`metadata[key]=value`, up to {most} keys, all of which must match, at the top level of the metadata. A string is \
+         compared with the value as it is, a number and a boolean by their JSON text: `5` is not `5.0`. `null`, objects and \
+         arrays match nothing."
+    );
+    let schema = json!({ "type": "object", "additionalProperties": { "type": "string" }, "maxProperties": most });
+    Parameter::query_object("metadata", &about, schema)
+}
+
+fn external_id() -> Parameter {
+    let about = "The merchant's own identifier, percent-encoded: `gid://app/1` is `gid:%2F%2Fapp%2F1`. What can never be one \
+                 is answered as one that no customer has, and refused by `PUT`.";
+    Parameter::path::<Of<ExternalId>>("external_id", about)
+}
+
+fn customer_id() -> Parameter {
+    let about = "The customer's identifier. What can never be one is answered as one that no customer has.";
+    Parameter::path::<Of<CustomerId>>("id", about)
+}
+
+fn api_key_id() -> Parameter {
+    let about = "The key's identifier. What can never be one is answered as one that no key has.";
+    Parameter::path::<Of<ApiKeyId>>("id", about)
+}
+
+fn cursor() -> Parameter {
+    let about = "The `next_cursor` of the page before, percent-encoded. Take it as it is. Left out: the first page.";
+    Parameter::query_of("cursor", about, json!({ "type": "string" }))
+}
+
+/// A new customer has an e-mail address, unless the request says that it may have none.
+fn with_or_without_email(request: Request) -> Request {
+    let without =
+        json!({ "required": ["allow_missing_email"], "properties": { "allow_missing_email": { "const": true } } });
+    request
+        .schema(&json!({ "required": null, "anyOf": [{ "required": ["email"] }, without] }))
+        .field("allow_missing_email", json!({ "description": "Whether `email` may be left out." }))
+}
+
+/// What the readers of customers do not say of their fields.
+fn customer_fields(request: Request) -> Request {
+    let allow = "Whether the e-mail address may be another live customer's too. It takes the scope \
+                 `customers:allow_duplicate_email`.";
+    request.field("allow_duplicate_email", json!({ "description": allow }))
+}
+
+/// A time as it is read: in any offset and of any precision.
+fn time(about: &str, example: &Value) -> Value {
+    // Removes the reference to the form in which times are written.
+    let any_of = Value::Null;
+    json!({
+        "anyOf": any_of,
+        "description": about,
+        "type": ["string", "null"],
+        "format": "date-time",
+        "examples": [example],
+    })
+}
+
+fn everything() -> Value {
+    json!({
+        "email": "ada@example.com",
+        "name": "Ada Lovelace",
+        "external_id": "gid://app/Customer/1234",
+        "phone": "+442079460000",
+        "billing_address": {
+            "line1": "12 St James's Square",
+            "line2": null,
+            "city": "London",
+            "state": null,
+            "postal_code": "SW1Y 4JH",
+            "country": "GB",
+        },
+        "tax_id": "GB123456789",
+        "business_name": "Analytical Engines Ltd",
+        "tax_exempt": "reverse",
+        "locale": "en-GB",
+        "timezone": "Europe/London",
+        "currency": "GBP",
+        "metadata": { "plan": "pro", "seats": 3 },
+        "allow_duplicate_email": true,
+    })
+}
+
+fn refusals() -> Vec<Refusal> {
+    let end = Timestamp::parse("2099-01-01T00:00:00Z").expect("a time");
+    let key = ApiKeyId::from_suffix("01h2xcejqtf2nbrexx3vqjhp43").expect("26 characters");
+    let country = Pointer::default().key("billing_address").key("country");
+    vec![
+        refusal(
+            "InvalidJson",
+            &[],
+            &[
+                BodyFailure::Json(JsonError::Syntax { line: 1, column: 1 }).into(),
+                BodyFailure::Json(JsonError::DuplicateKey { pointer: Pointer::default().key("email") }).into(),
+                Failure::MalformedHeader("If-Match"),
+            ],
+        ),
+        refusal("InvalidCursor", &["errors"], &[Failure::InvalidCursor]),
+        refusal("MalformedHeader", &[], &[Failure::MalformedHeader("If-Match")]),
+        refusal("PreconditionFailed", &[], &[stale(), Failure::PreconditionFailed(None)]),
+        refusal("Unauthorized", &[], &[Failure::Unauthorized]),
+        refusal("MissingScope", &["scope"], &[Failure::MissingScope(Scope::WriteCustomers)]),
+        refusal("NotGranted", &[], &[Failure::MissingScope(Scope::WriteCustomers), Failure::OutlivesCaller(end)]),
+        refusal("NotFound", &[], &[Failure::NotFound]),
+        refusal("KeyNotFound", &[], &[Failure::KeyNotFound]),
+        refusal("UnknownPath", &[], &[Failure::UnknownPath]),
+        refusal("MethodNotAllowed", &[], &[Failure::MethodNotAllowed("GET, POST".to_owned())]),
+        refusal("BodyIncomplete", &[], &[BodyFailure::Incomplete.into()]),
+        refusal("Taken", &["customer_id"], &[samples::email_taken(), samples::external_id_taken()]),
+        refusal("NotRotated", &[], &[Failure::KeyHasSuccessor(key), Failure::KeyEnded]),
+        refusal("BodyTooLarge", &[], &[BodyFailure::TooLarge.into()]),
+        refusal("UnsupportedMediaType", &[], &[BodyFailure::MediaType.into()]),
+        refusal("Invalid", &["errors"], &[samples::invalid_country(country)]),
+        refusal("TooManyRequests", &[], &[Failure::TooManyRequests(Limit::Key)])
+            .header("RateLimit")
+            .header("RateLimit-Policy")
+            .header("X-RateLimit-Limit")
+            .header("X-RateLimit-Remaining")
+            .header("X-RateLimit-Reset"),
+        // It is answered before the path is known, so that it is in no operation.
+        refusal("HeadTooLarge", &[], &[Failure::HeadTooLarge]).without_id(),
+        refusal("OtherProtocol", &[], &[Failure::OtherProtocol]),
+        refusal("Internal", &[], &[Failure::Internal]),
+        refusal("Unavailable", &[], &[Failure::Unavailable, Failure::Overloaded, Failure::ReadOnly, Failure::NoMemory]),
+    ]
+}
+
+fn stale() -> Failure {
+    let customer = CustomerId::from_suffix("01h2xcejqtf2nbrexx3vqjhp41").expect("26 characters");
+    Failure::PreconditionFailed(Some(Revision { customer, version: 4 }))
+}
+
+/// A refusal with these members in its problem, as the code answers these failures.
+fn refusal(name: &'static str, members: &'static [&'static str], failures: &[Failure]) -> Refusal {
+    let answers: Vec<_> = failures.iter().map(|failure| (kind_of(failure), answer(failure))).collect();
+    let codes: Vec<_> = answers.iter().map(|(kind, _)| kind.code).collect();
+    let sentences: Vec<_> = answers.iter().map(|(kind, _)| format!("`{}`: {}", kind.code, kind.meaning)).collect();
+    let schema = move |generator: &mut SchemaGenerator| {
+        let problem = generator.subschema_for::<Problem>();
+        let here = json!({ "type": "object", "required": members, "properties": { "code": { "enum": codes } } });
+        schema_of(json!({ "allOf": [problem, here] }))
+    };
+    let refusal = Refusal::of(name, sentences.join("\n\n"), Box::new(schema));
+    answers.into_iter().fold(refusal, |refusal, (kind, response)| refusal.example(kind.code, response))
+}
+
+/// The kind of problem that the code answers a failure with.
+fn kind_of(failure: &Failure) -> &'static Kind {
+    let body = answer(failure).into_body().try_into_bytes().expect("a body at hand");
+    let problem: Value = serde_json::from_slice(&body).expect("JSON");
+    problem["code"].as_str().and_then(Kind::find).expect("a code of the list")
+}
