@@ -21,7 +21,7 @@ use crate::turn_batcher::TurnBatcher;
 pub trait Operation: 'static {
     /// What its threads are called.
     const NAME: &str;
-    /// The most requests of one batch, at least one.
+    /// The most requests of one batch, at least one; on worker threads a request counts as its [`weight`](Self::weight).
     const MAX_BATCH: usize;
     /// What serves it.
     type Service: Clone + Send + Sync + 'static;
@@ -29,6 +29,11 @@ pub trait Operation: 'static {
     type Input: Send + 'static;
     /// What it gets.
     type Output: Send + 'static;
+
+    /// How many requests `input` counts as. One that counts as more than a batch may have is a batch of its own.
+    fn weight(_input: &Self::Input) -> usize {
+        1
+    }
 
     /// Serves each of `inputs`. The outputs are in their order, and no input fails because of another.
     fn run(service: &Self::Service, inputs: Vec<Self::Input>) -> Vec<Self::Output>;
@@ -118,7 +123,7 @@ impl<O: Operation> Batched<O> {
             let (queues, service) = (Arc::clone(&self.queues), self.service.clone());
             let work = move |turns: &Turns| {
                 let queue: &Queue<Pending<O>> = &queues[place];
-                while let Some(batch) = queue.pop_batch(O::MAX_BATCH) {
+                while let Some(batch) = queue.pop_batch(O::MAX_BATCH, |pending| O::weight(&pending.input)) {
                     if turns.take(|| run_batch(&service, batch)).is_err() {
                         return;
                     }

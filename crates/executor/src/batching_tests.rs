@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use futures_util::future::{join_all, select_all};
+use futures_util::future::{join, join_all, select_all};
 use proptest::prelude::*;
 use roster_application::ports::{CustomerKey, CustomerRef, CustomerRepository, StoreError, Taken, Write};
 use roster_application::{
@@ -17,6 +17,7 @@ use roster_domain::{
 };
 use roster_memory::{CountingEntropy, CountingIds, FixedClock, InterceptedStore, Interceptor};
 
+use crate::operations::PART;
 use crate::test_callers::{Callers, block_on};
 use crate::{ExecuteError, Executor, Handle, Reads, Settings};
 
@@ -345,6 +346,48 @@ fn a_write_that_panics_fails_alone() {
         assert!(matches!(answers[..], [Ok(Answer::Failed), Ok(Answer::Customer(_))]), "{answers:?}");
     });
     service.executor.stop(DEADLINE);
+}
+
+#[test]
+fn a_long_list_of_commands_is_done_in_parts_between_which_other_requests_have_their_turn() {
+    let service = HangingWriter::start(2, 1);
+    let command = |name: &str| register(service.tenants[0], with_name(name));
+    let listed = || std::iter::once(command(WAITS)).chain((1..=2 * PART).map(|number| command(&number.to_string())));
+    let (list, single) = block_on(async {
+        // Each part is one entry of a queue that has two.
+        let list = service.test.start_busy(service.handle.write_customers(listed().collect()));
+        let mut single = Box::pin(service.handle.write_customer(command("Single")));
+        assert!(single.as_mut().now_or_never().is_none());
+        service.test.open();
+        join(list, single).await
+    });
+    service.executor.stop(DEADLINE);
+    // Identifiers are made in the order of the writes.
+    let id = |result: Result<Result<Write, WriteError>, ExecuteError>| {
+        result.expect("an answer in time").expect("a write").after().id()
+    };
+    let (list, single): (Vec<_>, _) = (list.into_iter().map(id).collect(), id(single));
+    assert_eq!(list.len(), 2 * PART + 1);
+    assert!(list.is_sorted() && list[PART - 1] < single && single < list[PART], "{single:?} in {list:?}");
+}
+
+#[test]
+fn the_rest_of_a_list_is_not_started_once_a_part_has_no_answer() {
+    let service = HangingWriter::start(1, 1);
+    let command = |name: &str| register(service.tenants[0], with_name(name));
+    let results = block_on(async {
+        let hanging = service.hang();
+        let mut waiting = Box::pin(service.write(command("Waiting")));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        let listed = (0..=PART).map(|number| command(&number.to_string()));
+        let results = service.handle.write_customers(listed.collect()).await;
+        service.test.open();
+        let _answers = join(hanging, waiting).await;
+        results
+    });
+    service.executor.stop(DEADLINE);
+    assert_eq!(results.len(), PART + 1);
+    assert!(results.iter().all(|result| matches!(result, Err(ExecuteError::QueueFull))), "{results:?}");
 }
 
 /// Where the store waits for the test, and the test for the store. It is open once the other side is dropped.

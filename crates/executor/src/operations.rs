@@ -4,6 +4,7 @@
 //! serves a batch, and which threads run it.
 
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+use std::time::Instant;
 
 use roster_application::ports::{CustomerKey, StoreError, Write};
 use roster_application::{AuthenticateError, CustomerCommand, Presented, Principal, Roster, WriteError};
@@ -13,14 +14,20 @@ use crate::batched::{Batched, Limits, Local, Operation, Workers};
 use crate::threads::Worker;
 use crate::{ExecuteError, Handle, Reads, Settings};
 
+/// The most commands of a list that are one entry of a queue. They take a writer some milliseconds, for which single
+/// requests wait.
+pub(crate) const PART: usize = 100;
+
 /// Work that is not batched.
 pub(crate) type Job = Box<dyn FnOnce(&Roster) + Send>;
 
-/// Declares operations: `name: Type(input) -> output, at most n in a batch, run by workers, { use case }`.
+/// Declares operations: `name: Type(input) -> output, at most n in a batch, run by workers, { use case }`, and perhaps
+/// `weighing` for how many of the n an input counts.
 macro_rules! operations {
     ($(
         $(#[doc = $doc:literal])+
-        $name:ident: $operation:ident($input:ty) -> $output:ty, at most $max:literal, by $workers:expr, $run:expr;
+        $name:ident: $operation:ident($input:ty) -> $output:ty, at most $max:literal, by $workers:expr, $run:expr
+        $(, weighing $weight:expr)?;
     )+) => {
         $(
             $(#[doc = $doc])+
@@ -32,6 +39,11 @@ macro_rules! operations {
                 type Service = Roster;
                 type Input = $input;
                 type Output = $output;
+
+                $(fn weight(input: &$input) -> usize {
+                    let weight: fn(&$input) -> usize = $weight;
+                    weight(input)
+                })?
 
                 fn run(roster: &Roster, inputs: Vec<$input>) -> Vec<$output> {
                     let run: fn(&Roster, Vec<$input>) -> Vec<$output> = $run;
@@ -95,8 +107,8 @@ operations! {
     current_subscription: CurrentSubscription((Tenant, CustomerId)) -> Result<Option<Subscription>, StoreError>,
         at most 128, by reader, |roster, customers| roster.current_subscriptions(&customers);
     /// [`Roster::write_customers`]
-    write_customer: WriteCustomer(CustomerCommand) -> Result<Write, WriteError>,
-        at most 128, by writers, Roster::write_customers;
+    write_customers: WriteCustomers(Vec<CustomerCommand>) -> Vec<Result<Write, WriteError>>,
+        at most 128, by writers, write_lists, weighing Vec::len;
     /// Pages of lists, where the calling thread reads. One at a time: after each page, requests for rows have their turn.
     pages: ReadPage(Job) -> (), at most 1, by reader_of_pages, run_jobs;
     /// Work that is neither batched nor read by the calling thread.
@@ -110,6 +122,13 @@ operations! {
 
 fn run_jobs(roster: &Roster, jobs: Vec<Job>) -> Vec<()> {
     jobs.into_iter().map(|job| job(roster)).collect()
+}
+
+/// Runs several lists of commands as one.
+fn write_lists(roster: &Roster, lists: Vec<Vec<CustomerCommand>>) -> Vec<Vec<Result<Write, WriteError>>> {
+    let lengths: Vec<usize> = lists.iter().map(Vec::len).collect();
+    let mut results = roster.write_customers(lists.into_iter().flatten().collect()).into_iter();
+    lengths.into_iter().map(|length| results.by_ref().take(length).collect()).collect()
 }
 
 /// One thread, or the calling one. Two threads would share fewer batches, and keep two processes of the database busy
@@ -129,11 +148,11 @@ fn reader_of_pages<I>(settings: Settings) -> Workers<I> {
     }
 }
 
-fn writers(settings: Settings) -> Workers<CustomerCommand> {
+fn writers(settings: Settings) -> Workers<Vec<CustomerCommand>> {
     Workers::Threads {
         queues: settings.writers.max(1),
         threads: 1,
-        queue_of: |command, queues| shard(command.tenant(), queues),
+        queue_of: |commands, queues| commands.first().map_or(0, |command| shard(command.tenant(), queues)),
         are_watched: true,
     }
 }
@@ -209,7 +228,34 @@ impl Handle {
     /// # Errors
     /// [`ExecuteError`]
     pub async fn write_customer(&self, command: CustomerCommand) -> Result<Result<Write, WriteError>, ExecuteError> {
-        self.operations.write_customer.call(command).await
+        let mut results = self.operations.write_customers.call(vec![command]).await?;
+        results.pop().ok_or(ExecuteError::Panicked)
+    }
+
+    /// Does what several commands of one tenant say, in their order, [`PART`] at a time: requests that have come meanwhile
+    /// have their turn between two parts. Once the deadline has passed, or a part has no results, no further part is
+    /// started: its commands get [`ExecuteError::QueueFull`].
+    pub async fn write_customers(
+        &self,
+        mut commands: Vec<CustomerCommand>,
+    ) -> Vec<Result<Result<Write, WriteError>, ExecuteError>> {
+        let until = Instant::now() + self.shared.settings.deadline;
+        let mut results = Vec::with_capacity(commands.len());
+        while !commands.is_empty() {
+            let rest = commands.split_off(PART.min(commands.len()));
+            let part = std::mem::replace(&mut commands, rest);
+            let count = part.len();
+            let done = self.operations.write_customers.call(part).await;
+            let goes_on = done.is_ok() && Instant::now() < until;
+            match done {
+                Ok(done) => results.extend(done.into_iter().map(Ok)),
+                Err(error) => results.extend((0..count).map(|_| Err(error))),
+            }
+            if !goes_on {
+                results.extend(commands.drain(..).map(|_| Err(ExecuteError::QueueFull)));
+            }
+        }
+        results
     }
 }
 

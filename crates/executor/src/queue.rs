@@ -53,9 +53,9 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Takes the first items, at most `most`, and waits for one if there is none. `None` once the queue is closed and
-    /// empty.
-    pub(crate) fn pop_batch(&self, most: usize) -> Option<Vec<T>> {
+    /// Takes the first items, at least one and otherwise of a `weight` of at most `most` together, and waits for one if
+    /// there is none. `None` once the queue is closed and empty.
+    pub(crate) fn pop_batch(&self, most: usize, weight: impl Fn(&T) -> usize) -> Option<Vec<T>> {
         let mut state = self.lock();
         while state.items.is_empty() {
             if state.is_closed {
@@ -64,7 +64,12 @@ impl<T> Queue<T> {
             state.sleepers += 1;
             state = self.pushed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let count = state.items.len().min(most);
+        let mut total = 0;
+        let fits = |item: &&T| {
+            total += weight(item);
+            total <= most
+        };
+        let count = state.items.iter().take_while(fits).count().max(1);
         Some(state.items.drain(..count).collect())
     }
 
@@ -92,15 +97,25 @@ mod tests {
         for item in 0..5 {
             queue.push(item).expect("there is room");
         }
-        assert_eq!(queue.pop_batch(3), Some(vec![0, 1, 2]));
-        assert_eq!(queue.pop_batch(3), Some(vec![3, 4]));
+        assert_eq!(queue.pop_batch(3, |_| 1), Some(vec![0, 1, 2]));
+        assert_eq!(queue.pop_batch(3, |_| 1), Some(vec![3, 4]));
+    }
+
+    #[test]
+    fn items_are_taken_together_up_to_a_weight_and_a_heavier_one_alone() {
+        let queue = Queue::new(10);
+        for item in [2, 1, 9, 3, 1] {
+            queue.push(item).expect("there is room");
+        }
+        let batches: Vec<_> = (0..3).map(|_| queue.pop_batch(4, |item| *item)).collect();
+        assert_eq!(batches, [Some(vec![2, 1]), Some(vec![9]), Some(vec![3, 1])]);
     }
 
     #[test]
     fn a_full_queue_refuses_items_until_one_is_taken() {
         let queue = Queue::new(2);
         assert_eq!([queue.push(1), queue.push(2), queue.push(3)], [Ok(()), Ok(()), Err(Full)]);
-        assert_eq!(queue.pop_batch(1), Some(vec![1]));
+        assert_eq!(queue.pop_batch(1, |_| 1), Some(vec![1]));
         assert_eq!([queue.push(4), queue.push(5)], [Ok(()), Err(Full)]);
     }
 
@@ -110,7 +125,7 @@ mod tests {
         queue.push(1).expect("there is room");
         queue.close();
         assert_eq!(queue.push(2), Err(Full));
-        assert_eq!((queue.pop_batch(9), queue.pop_batch(9)), (Some(vec![1]), None));
+        assert_eq!((queue.pop_batch(9, |_| 1), queue.pop_batch(9, |_| 1)), (Some(vec![1]), None));
     }
 
     #[test]
@@ -124,7 +139,7 @@ mod tests {
                     let report = report.clone();
                     let queue = &queue;
                     scope.spawn(move || {
-                        while let Some(batch) = queue.pop_batch(7) {
+                        while let Some(batch) = queue.pop_batch(7, |_| 1) {
                             for item in batch {
                                 report.send(item).expect("the test listens");
                             }
@@ -154,7 +169,7 @@ mod tests {
     fn sleeping_workers_end_when_the_queue_is_closed() {
         let queue: Queue<()> = Queue::new(1);
         thread::scope(|scope| {
-            let workers: Vec<_> = (0..3).map(|_| scope.spawn(|| queue.pop_batch(1))).collect();
+            let workers: Vec<_> = (0..3).map(|_| scope.spawn(|| queue.pop_batch(1, |()| 1))).collect();
             while queue.lock().sleepers < 3 {
                 thread::yield_now();
             }

@@ -47,6 +47,8 @@ pub(crate) enum Failure {
     MalformedId,
     /// No live customer of the tenant has that identifier.
     NotFound,
+    /// It is an item of a batch that was to be done as a whole, and another item failed.
+    BatchUndone,
     /// What is stored is not what the headers ask for, but this; `None` if nothing is.
     PreconditionFailed(Option<Revision>),
     /// Another customer has the e-mail address or the external identifier.
@@ -75,8 +77,8 @@ pub(crate) type Answer = fn(&Failure) -> HttpResponse;
 /// Why a body is refused.
 #[derive(Debug)]
 pub(crate) enum BodyFailure {
-    /// It has more bytes than allowed.
-    TooLarge,
+    /// It has more bytes than this.
+    TooLarge(usize),
     /// It took too long to arrive, or stopped arriving.
     Incomplete,
     /// Its content type is not JSON.

@@ -143,7 +143,7 @@ pub fn serve(
             .shutdown_timeout(settings.shutdown_timeout.as_secs())
             .disable_signals();
         let server = server.listen("roster", listener, move || {
-            let limits = body::Limits { timeout: settings.body_timeout, memory: requests.clone() };
+            let limits = body::Limits::new(settings.body_timeout, &requests, settings.request_memory);
             let app = App::new()
                 .app_data(web::Data::new(handles.handle()))
                 .app_data(web::Data::new(limits))

@@ -38,6 +38,9 @@ macro_rules! kinds {
 }
 
 kinds! {
+    BATCH_UNDONE: "batch_undone", FAILED_DEPENDENCY,
+        "The item belongs to an atomic batch of which another item failed. Nothing of the batch was done.",
+        "Correct the items whose results have another code, and send the whole batch again.";
     BODY_INCOMPLETE: "body_incomplete", REQUEST_TIMEOUT,
         "The body did not arrive in time, or not to its end. Nothing was done.",
         "Send the request again. If it happens often, look for a slow or lossy network between the caller and the service.";

@@ -57,6 +57,7 @@ pub(crate) struct Surface {
     bases: Vec<&'static str>,
     answer: Answer,
     shows_limits: bool,
+    batches: Vec<&'static str>,
     /// The endpoints of each pattern, without a base.
     resources: Vec<(&'static str, Rc<[Endpoint]>)>,
 }
@@ -74,7 +75,7 @@ type Handler = Box<dyn Fn(HttpRequest) -> LocalBoxFuture<'static, HttpResponse>>
 impl Surface {
     /// A surface under `base` (empty: under the root) that writes failures with `answer`.
     pub(crate) fn new(base: &'static str, answer: Answer) -> Self {
-        Self { bases: vec![base], answer, shows_limits: false, resources: Vec::new() }
+        Self { bases: vec![base], answer, shows_limits: false, batches: Vec::new(), resources: Vec::new() }
     }
 
     /// The same surface under another base, too. A base that starts with another one is named before it.
@@ -92,6 +93,18 @@ impl Surface {
     pub(crate) fn resource(mut self, path: &'static str, endpoints: Vec<Endpoint>) -> Self {
         self.resources.push((path, endpoints.into()));
         self
+    }
+
+    /// Adds a path without parameters, below the base, whose bodies may be as large as those of batches.
+    pub(crate) fn batch_resource(mut self, path: &'static str, endpoints: Vec<Endpoint>) -> Self {
+        self.batches.push(path);
+        self.resource(path, endpoints)
+    }
+
+    /// The whole paths that take batches.
+    pub(crate) fn batch_paths(&self) -> Vec<String> {
+        let below = |base: &'static str| self.batches.iter().map(move |path| format!("{base}{path}"));
+        self.bases.iter().copied().flat_map(below).collect()
     }
 
     /// Every path and method of this surface.

@@ -40,6 +40,7 @@ const WRITERS: &[Writer] = &[
         r#"{"email":"upserted@example.com","billing_address":{"city":"Oia"}}"#,
         201,
     ),
+    writer(Surface::Native, "POST", "/customers/batch", r#"{"items":[]}"#, 200),
     writer(Surface::Native, "PATCH", "/customers/{id}", r#"{"name":"Changed","billing_address":{"city":"Oia"}}"#, 200),
     writer(Surface::Native, "PUT", "/customers/{id}/subscriptions/{subscription}", r#"{"status":"active"}"#, 201),
     writer(Surface::Native, "POST", "/api_keys", r#"{"name":"new"}"#, 201),

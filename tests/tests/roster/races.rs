@@ -6,6 +6,7 @@ use std::thread;
 
 use roster_tests::client::{Request, Surface, agent};
 use roster_tests::program::Program;
+use roster_tests::rows::rows_in;
 use roster_tests::{App, Caller, Database, Response, on_both_databases};
 use serde_json::json;
 
@@ -21,6 +22,8 @@ on_both_databases! {
     one_version_is_edited_by_one_caller,
     one_external_id_is_upserted_by_every_caller_and_created_by_one,
     one_customer_is_created_once_and_returned_to_every_caller,
+    atomic_batches_in_opposite_orders_are_each_done_as_a_whole,
+    of_atomic_batches_that_claim_one_identifier_one_is_done,
 }
 
 fn one_reference_is_created_once_and_every_caller_gets_it(database: Database) {
@@ -171,6 +174,54 @@ fn one_customer_is_created_once_and_returned_to_every_caller(database: Database)
             assert_eq!(bodies.len(), 1, "{bodies:?}");
         },
     );
+}
+
+fn atomic_batches_in_opposite_orders_are_each_done_as_a_whole(database: Database) {
+    let pair = Pair::start(database);
+    race(
+        &pair.callers(Surface::Native),
+        |caller, round, place| {
+            let upsert = |name: &str| {
+                let body = json!({"email": format!("{name}.{round}@example.com"), "name": format!("Caller {place}")});
+                json!({"op": "upsert", "external_id": format!("{name}.{round}"), "body": body})
+            };
+            let names = if place % 2 == 0 { ["a", "b"] } else { ["b", "a"] };
+            caller.request("POST", "/customers/batch").json(json!({"items": names.map(upsert), "atomic": true}))
+        },
+        |responses| {
+            assert_eq!(statuses(responses), [200; CALLERS], "{responses:?}");
+            let results = responses.iter().map(|response| response.json()["results"].clone());
+            let statuses: Vec<_> = results.map(|results| [0, 1].map(|item| results[item]["status"].as_u64())).collect();
+            assert_eq!(statuses.iter().filter(|both| **both == [Some(201); 2]).count(), 1, "{statuses:?}");
+            assert_eq!(statuses.iter().filter(|both| **both == [Some(200); 2]).count(), CALLERS - 1, "{statuses:?}");
+        },
+    );
+    for round in 0..ROUNDS {
+        let name = |name: &str| pair.app.native().get(&format!("/customers/external/{name}.{round}")).text_at("/name");
+        assert_eq!(name("a"), name("b"), "both were written by the last");
+    }
+}
+
+fn of_atomic_batches_that_claim_one_identifier_one_is_done(database: Database) {
+    let pair = Pair::start(database);
+    race(
+        &pair.callers(Surface::Native),
+        |caller, round, place| {
+            let create = |id: String| json!({"op": "create", "body": {"external_id": id, "allow_missing_email": true}});
+            let items = [create(format!("own.{round}.{place}")), create(format!("one.{round}"))];
+            caller.request("POST", "/customers/batch").json(json!({"items": items, "atomic": true}))
+        },
+        |responses| {
+            let results = responses.iter().map(|response| response.clone().expect(200).json()["results"].clone());
+            let mut statuses: Vec<_> =
+                results.map(|results| [0, 1].map(|item| results[item]["status"].clone())).collect();
+            statuses.sort_by_key(|both| both[0].as_u64());
+            let (done, refused) = statuses.split_first().expect("responses");
+            assert_eq!(*done, [json!(201), json!(201)]);
+            assert!(refused.iter().all(|both| *both == [json!(424), json!(409)]), "{refused:?}");
+        },
+    );
+    assert_eq!(rows_in(pair.app.database(), "customers").len(), 2 * ROUNDS);
 }
 
 /// Two instances of the service: a lock within one process does not decide these races.

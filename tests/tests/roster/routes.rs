@@ -40,6 +40,7 @@ pub(crate) const SCOPES: [&str; 5] =
     ["customers:read", "customers:write", "customers:allow_duplicate_email", "subscriptions:write", "keys:manage"];
 
 const NEW: &str = r#"{"email":"route@example.com"}"#;
+const BATCH: &str = r#"{"items":[{"op":"create","body":{"email":"route@example.com"}}]}"#;
 const NEW_SHARING: &str = r#"{"email":"route@example.com","allow_duplicate_email":true}"#;
 const LUMEN_SHARING: &str = r#"{"email":"route@example.com","dangerouslyAllowSameEmailForDifferentCustomers":true}"#;
 const SUBSCRIPTION: &str = r#"{"plan_id":"pro","name":"Pro","status":"active","started_at":"2025-01-15T12:00:00Z"}"#;
@@ -58,6 +59,7 @@ pub(crate) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
 const TABLE: &[Route] = &[
     native("POST", "/customers", WRITE, 201).with(NEW),
     native("POST", "/customers", SHARE, 201).with(NEW_SHARING),
+    native("POST", "/customers/batch", WRITE, 200).with(BATCH),
     native("GET", "/customers", READ, 200).in_pages(),
     native("GET", "/customers/{id}", READ, 200),
     native("GET", "/customers/external/{external_id}", READ, 200),

@@ -20,6 +20,7 @@ mod register_customer;
 mod revoke_api_key;
 mod rotate_api_key;
 mod upsert_customer;
+mod write_atomically;
 mod write_customers;
 
 pub use authenticate::{AuthenticateError, Presented, Recognition};
@@ -33,4 +34,5 @@ pub use record_subscription::SubscriptionReport;
 pub use register_customer::Registration;
 pub use rotate_api_key::{DEFAULT_OVERLAP, MAX_OVERLAP, RotateApiKeyError};
 pub use upsert_customer::Upsert;
+pub use write_atomically::AtomicError;
 pub use write_customers::{CustomerCommand, WriteError};

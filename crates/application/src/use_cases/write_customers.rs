@@ -135,7 +135,7 @@ impl Roster {
         results.pop().unwrap_or_else(missing)?
     }
 
-    fn begin(&self, command: CustomerCommand, now: Timestamp) -> Command {
+    pub(super) fn begin(&self, command: CustomerCommand, now: Timestamp) -> Command {
         match command {
             CustomerCommand::Register(registration) => Command::Create(registration.register(&*self.ids, now)),
             CustomerCommand::GetOrRegister(registration) => {
@@ -216,7 +216,7 @@ impl Roster {
     }
 
     /// Reads what each command is about, each by itself.
-    fn read(&self, commands: &[&Command]) -> Vec<Result<Option<Read>, StoreError>> {
+    pub(super) fn read(&self, commands: &[&Command]) -> Vec<Result<Option<Read>, StoreError>> {
         let customer_keys: Vec<CustomerKey> = commands.iter().filter_map(|command| command.customer_key()).collect();
         let subscription_keys: Vec<SubscriptionKey> =
             commands.iter().filter_map(|command| command.subscription_key()).collect();
@@ -244,7 +244,7 @@ impl Roster {
 }
 
 /// A command that has begun: what must stay the same when it is tried again is fixed.
-enum Command {
+pub(super) enum Command {
     Create(Customer),
     Ensure(Ensure),
     Change(CustomerChange),
@@ -253,8 +253,9 @@ enum Command {
 }
 
 /// What a command decides from.
-struct Read {
-    customer: Customer,
+#[derive(Clone)]
+pub(super) struct Read {
+    pub(super) customer: Customer,
     /// The subscription that the command is about.
     subscription: Option<Subscription>,
 }
@@ -305,7 +306,7 @@ impl Command {
     }
 
     /// The customer that it is about, which is read first; `None` if it can only be a new one.
-    fn key(&self) -> Option<&CustomerKey> {
+    pub(super) fn key(&self) -> Option<&CustomerKey> {
         match self {
             Self::Create(_) => None,
             Self::Ensure(ensure) => ensure.key(),
@@ -328,7 +329,7 @@ impl Command {
 
     /// Reads what it is about in a transaction, in which nothing of it changes from then on: a
     /// subscription is only written with its customer locked.
-    fn read_locked(&self, uow: &mut dyn UnitOfWork) -> Result<Option<Read>, StoreError> {
+    pub(super) fn read_locked(&self, uow: &mut dyn UnitOfWork) -> Result<Option<Read>, StoreError> {
         let Some(key) = self.key() else { return Ok(None) };
         let found = uow.customers().find(CustomerState::Live, std::slice::from_ref(key))?;
         let Some(customer) = found.into_iter().next().flatten() else { return Ok(None) };
@@ -338,12 +339,12 @@ impl Command {
     }
 
     /// Whether it may come to return a customer that it has not read.
-    fn may_return_a_holder(&self) -> bool {
+    pub(super) fn may_return_a_holder(&self) -> bool {
         matches!(self, Self::Ensure(ensure) if ensure.may_return_a_holder())
     }
 
     /// The result after its `write` was refused because of what is `taken`; `None` if it is to be decided anew.
-    fn refused(
+    pub(super) fn refused(
         &self,
         write: &Write,
         taken: Taken,
@@ -355,7 +356,7 @@ impl Command {
         }
     }
 
-    fn decide(&self, read: Option<Read>, now: Timestamp) -> Result<Write, WriteError> {
+    pub(super) fn decide(&self, read: Option<Read>, now: Timestamp) -> Result<Write, WriteError> {
         match (self, read) {
             (Self::Create(customer), _) => Ok(Write::create(customer.clone())),
             (Self::Ensure(ensure), read) => ensure.decide(read.map(|read| read.customer), now),
@@ -370,7 +371,7 @@ impl Command {
 /// What the writes of one attempt will have stored, each with the place of the last write that it comes from. Later
 /// commands of the attempt decide from it.
 #[derive(Default)]
-struct Drafts {
+pub(super) struct Drafts {
     /// Whether a later command may look. A lone command, and a batch of creations, never do.
     is_needed: bool,
     customers: HashMap<(Tenant, CustomerId), (Customer, usize)>,
@@ -380,13 +381,13 @@ struct Drafts {
 }
 
 impl Drafts {
-    fn for_commands(commands: &[&Command]) -> Self {
+    pub(super) fn for_commands(commands: &[&Command]) -> Self {
         let looks = |command: &&Command| command.key().is_some();
         Self { is_needed: commands.len() > 1 && commands.iter().any(looks), ..Self::default() }
     }
 
     /// What `command` is about as the writes so far will leave it, and which of them it comes from.
-    fn latest(&self, command: &Command, read: Option<Read>) -> (Option<Read>, Option<usize>) {
+    pub(super) fn latest(&self, command: &Command, read: Option<Read>) -> (Option<Read>, Option<usize>) {
         let Some(key) = command.key() else { return (None, None) };
         if !self.is_needed {
             return (read, None);
@@ -414,7 +415,7 @@ impl Drafts {
         (latest.filter(|read| read.customer.is_live()), Some(*write))
     }
 
-    fn keep(&mut self, write: &Write, place: usize) {
+    pub(super) fn keep(&mut self, write: &Write, place: usize) {
         if !self.is_needed {
             return;
         }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 use roster_application::ports::{CustomerKey, CustomerRef, Write};
 use roster_application::{
-    CustomerChange, CustomerCommand, CustomerDeletion, PageSize, Precondition, Registration, SubscriptionReport,
-    Upsert, WriteError,
+    AtomicError, CustomerChange, CustomerCommand, CustomerDeletion, PageSize, Precondition, Registration,
+    SubscriptionReport, Upsert, WriteError,
 };
 use roster_domain::{
     Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, ExternalId, Name, PlanId, Profile, SubscriptionId,
@@ -238,7 +238,7 @@ impl Answer {
 }
 
 /// All customers that were ever registered, oldest first, and their subscriptions.
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Model {
     customers: Vec<Remembered>,
     subscriptions: HashMap<(CustomerId, SubscriptionId), RememberedSubscription>,
@@ -347,10 +347,46 @@ impl Model {
 /// Runs `commands` as one batch, and asserts that each is answered as by the model, one after the other.
 fn run_batch(service: &Service, model: &mut Model, commands: &[CustomerCommand]) {
     for (command, result) in commands.iter().zip(service.write_all(commands.to_vec())) {
-        let created = result.as_ref().ok().filter(|write| write.before().is_none());
-        let new = created.map_or(CustomerId::new(Uuid::nil()), |write| write.after().id());
-        assert_eq!(Answer::of(&result), model.apply(command, new), "{command:?} in {commands:?}");
+        assert_eq!(Answer::of(&result), model.apply(command, new_id(&result)), "{command:?} in {commands:?}");
     }
+}
+
+/// Runs `commands` all or nothing, and asserts that they are answered as by the model, one after the other: up to the first
+/// that is refused, because of which the model forgets them.
+fn run_atomically(service: &Service, model: &mut Model, commands: &[CustomerCommand]) {
+    let mut after = model.clone();
+    match service.roster.write_atomically(commands.to_vec()) {
+        Ok(writes) => {
+            for (command, write) in commands.iter().zip(writes.into_iter().map(Ok)) {
+                assert_eq!(Answer::of(&write), after.apply(command, new_id(&write)), "{command:?} in {commands:?}");
+            }
+            *model = after;
+        }
+        Err(AtomicError::Refused { place, error }) => {
+            for (number, command) in commands[..place].iter().enumerate() {
+                let answer = after.apply(command, CustomerId::new(Uuid::from_u128(number as u128 + 1)));
+                assert!(matches!(answer, Answer::Written { .. }), "{command:?} before {place} in {commands:?}");
+            }
+            let expected = after.apply(&commands[place], CustomerId::new(Uuid::nil()));
+            assert_same_refusal(&Answer::of(&Err(error)), &expected, commands);
+        }
+        Err(AtomicError::Store(error)) => panic!("{error:?}"),
+    }
+}
+
+/// The identifiers of customers that were registered and forgotten are the model's own.
+fn assert_same_refusal(answer: &Answer, expected: &Answer, commands: &[CustomerCommand]) {
+    match (answer, expected) {
+        (Answer::Taken { email: a, external_id: b }, Answer::Taken { email: c, external_id: d }) => {
+            assert_eq!((a.is_some(), b.is_some()), (c.is_some(), d.is_some()), "{commands:?}");
+        }
+        _ => assert_eq!(answer, expected, "{commands:?}"),
+    }
+}
+
+fn new_id(result: &Result<Write, WriteError>) -> CustomerId {
+    let created = result.as_ref().ok().filter(|write| write.before().is_none());
+    created.map_or(CustomerId::new(Uuid::nil()), |write| write.after().id())
 }
 
 /// Asserts that the store has the live customers of the model, and that each is found by its external identifier.
@@ -375,15 +411,16 @@ fn assert_same(service: &Service, model: &Model, tenant: Tenant) {
 proptest! {
     #[test]
     fn a_batch_is_answered_as_its_commands_would_be_one_after_the_other(
-        batches in proptest::collection::vec(proptest::collection::vec(step(), 1..10), 1..8)
+        batches in proptest::collection::vec((any::<bool>(), proptest::collection::vec(step(), 1..10)), 1..8)
     ) {
         let service = Service::start();
         let mut model = Model::default();
-        for steps in &batches {
+        for (is_atomic, steps) in &batches {
             let known = model.customers.clone();
             let commands = Commands { tenant: service.tenant, known: &known };
             let commands: Vec<CustomerCommand> = steps.iter().map(|step| commands.command(step)).collect();
-            run_batch(&service, &mut model, &commands);
+            let run = if *is_atomic { run_atomically } else { run_batch };
+            run(&service, &mut model, &commands);
             for tenant in [service.tenant, sandbox(service.tenant)] {
                 assert_same(&service, &model, tenant);
             }

@@ -15,10 +15,14 @@ use roster_domain::{Json, Object};
 
 use crate::failure::{BodyFailure, Failure};
 use crate::memory::{Budget, Reserved};
+use crate::surfaces;
 use crate::transport::exchange::Exchange;
 
 /// The most bytes of a body: 64 KiB.
 pub(crate) const MAX_BYTES: usize = 65_536;
+
+/// The most bytes of the body of a batch: 1 MiB.
+pub(crate) const MAX_BATCH_BYTES: usize = 1 << 20;
 
 /// How many bytes of a body that is too large are read and discarded: 16 MiB.
 ///
@@ -33,15 +37,43 @@ const FREE_BYTES: usize = 8192;
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     /// How long a body may take to arrive.
-    pub(crate) timeout: Duration,
+    timeout: Duration,
     /// The memory for what requests send beyond a small part of each.
-    pub(crate) memory: Budget,
+    memory: Budget,
+    /// The part of it that batches may take: half, so that a few of them do not keep all other requests out.
+    batch_memory: Budget,
+    /// The paths that take batches.
+    batch_paths: Rc<[String]>,
+}
+
+impl Limits {
+    /// Limits with these `bytes` of memory, which is all that `memory` has.
+    pub(crate) fn new(timeout: Duration, memory: &Budget, bytes: usize) -> Self {
+        Self {
+            timeout,
+            memory: memory.clone(),
+            batch_memory: Budget::new(bytes / 2),
+            batch_paths: surfaces::batch_paths().into(),
+        }
+    }
+
+    /// Takes memory for a body of so many bytes. `None` if there is not so much left.
+    fn reserve(&self, bytes: usize) -> Option<Vec<Reserved>> {
+        let of_batches = if bytes > MAX_BYTES { Some(self.batch_memory.reserve(bytes)?) } else { None };
+        let of_all = self.memory.reserve(bytes)?;
+        Some(of_batches.into_iter().chain([of_all]).collect())
+    }
+
+    /// The most bytes of a body that is sent to `path`.
+    fn most(&self, path: &str) -> usize {
+        if self.batch_paths.iter().any(|batch| batch == path) { MAX_BATCH_BYTES } else { MAX_BYTES }
+    }
 }
 
 /// The body of a request as it arrived.
 enum Received {
     /// All of it, and its share of the memory for bodies.
-    Body(Vec<u8>, Option<Reserved>),
+    Body(Vec<u8>, Vec<Reserved>),
     /// A body that is refused where one is read.
     Refused(BodyFailure),
     /// A request that is refused, whatever it asks for.
@@ -72,10 +104,10 @@ pub(crate) async fn receive<B: MessageBody>(
 ) -> Result<ServiceResponse<B>, Error> {
     let payload = request.take_payload();
     let (received, rest) = match payload {
-        Payload::None => (Received::Body(Vec::new(), None), Rest::None),
+        Payload::None => (Received::Body(Vec::new(), Vec::new()), Rest::None),
         // actix-http reads such a body to the end of the connection, whatever its length.
         _ if is_for_another_protocol(&request) => (Received::NotServed(Refusal::OtherProtocol), Rest::Unread),
-        payload => within_limits(payload, request.app_data::<web::Data<Limits>>()).await,
+        payload => within_limits(payload, request.path(), request.app_data::<web::Data<Limits>>()).await,
     };
     if let Some(exchange) = request.conn_data::<Rc<Exchange>>() {
         exchange.body_received();
@@ -118,35 +150,38 @@ pub(crate) fn is_merge_patch(request: &HttpRequest) -> bool {
     media_type(request).is_some_and(|declared| declared == "application/merge-patch+json")
 }
 
-async fn within_limits(payload: Payload, limits: Option<&web::Data<Limits>>) -> (Received, Rest) {
+async fn within_limits(payload: Payload, path: &str, limits: Option<&web::Data<Limits>>) -> (Received, Rest) {
     let late = (Received::Refused(BodyFailure::Incomplete), Rest::Unread);
     let Some(limits) = limits else { return late };
-    tokio::time::timeout(limits.timeout, collect(payload, &limits.memory)).await.unwrap_or(late)
+    tokio::time::timeout(limits.timeout, collect(payload, limits, limits.most(path))).await.unwrap_or(late)
 }
 
-async fn collect(mut payload: Payload, memory: &Budget) -> (Received, Rest) {
+async fn collect(mut payload: Payload, limits: &Limits, most: usize) -> (Received, Rest) {
     let mut body = Vec::new();
-    let mut reserved = None;
+    let mut reserved = Vec::new();
+    let mut room = FREE_BYTES;
     let mut received = 0;
     while let Some(chunk) = payload.next().await {
         let Ok(chunk) = chunk else { return (Received::Refused(BodyFailure::Incomplete), Rest::Unread) };
         received += chunk.len();
-        if received > FREE_BYTES && reserved.is_none() {
-            reserved = memory.reserve(MAX_BYTES);
-            if reserved.is_none() {
+        while received > room && room < most {
+            let next = if room < MAX_BYTES { MAX_BYTES } else { most };
+            let Some(more) = limits.reserve(next) else {
                 return (Received::NotServed(Refusal::NoMemory), Rest::Unread);
-            }
-            body.reserve_exact(MAX_BYTES - body.len());
+            };
+            reserved.extend(more);
+            body.reserve_exact(next - body.len());
+            room = next;
         }
-        if received <= MAX_BYTES {
+        if received <= most {
             body.extend_from_slice(&chunk);
         } else if received > MAX_DRAINED_BYTES {
-            return (Received::Refused(BodyFailure::TooLarge), Rest::Unread);
+            return (Received::Refused(BodyFailure::TooLarge(most)), Rest::Unread);
         }
     }
-    let is_too_large = received > MAX_BYTES;
-    let received = if is_too_large { Received::Refused(BodyFailure::TooLarge) } else { Received::Body(body, reserved) };
-    (received, Rest::None)
+    let is_too_large = received > most;
+    let too_large = || Received::Refused(BodyFailure::TooLarge(most));
+    (if is_too_large { too_large() } else { Received::Body(body, reserved) }, Rest::None)
 }
 
 /// Whether the request asks for a tunnel or for WebSocket: actix-http ignores the length of its body.

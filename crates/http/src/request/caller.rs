@@ -5,6 +5,7 @@
 //! compile.
 
 use std::marker::PhantomData;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use actix_web::{HttpMessage as _, HttpRequest, web};
@@ -13,8 +14,9 @@ use roster_application::ports::{
     SubscriptionWrite, Write,
 };
 use roster_application::{
-    ApiKey, ApiKeyOrder, CreatedApiKey, CursorKey, CursorScope, CustomerChange, CustomerCommand, CustomerDeletion,
-    CustomerPage, Grant, Page, Precondition, Principal, Registration, Roster, Scope, SubscriptionReport, Upsert,
+    ApiKey, ApiKeyOrder, AtomicError, CreatedApiKey, CursorKey, CursorScope, CustomerChange, CustomerCommand,
+    CustomerDeletion, CustomerPage, Grant, Page, Precondition, Principal, Registration, Roster, Scope,
+    SubscriptionReport, Upsert,
 };
 use roster_domain::{ApiKeyId, Customer, CustomerEdit, CustomerId, EmailUse, Subscription, Tenant};
 use roster_executor::Handle;
@@ -74,6 +76,14 @@ impl<P: Permission> Caller<P> {
         let caller = Self { principal, handle: auth::handle(request)?.clone(), permission: PhantomData };
         caller.require(P::SCOPE)?;
         Ok(caller)
+    }
+
+    /// Counts the request as so many more, and refuses it if a limit is reached.
+    pub(crate) fn count_more(&self, request: &HttpRequest, requests: NonZeroU32) -> Result<(), Failure> {
+        let rates = request.app_data::<web::Data<RateLimits>>().ok_or(Failure::Internal)?;
+        let (allowance, verdict) = rates.count_more(&self.principal, requests);
+        request.extensions_mut().insert(allowance);
+        verdict.map_err(Failure::TooManyRequests)
     }
 
     /// Refuses a caller whose credential has ended since it was checked last.
@@ -273,6 +283,34 @@ impl Caller<WriteCustomers> {
         self.write(CustomerCommand::Delete(CustomerDeletion { key, precondition })).await.map(drop)
     }
 
+    /// Refuses a command that shares an address if the caller lacks the scope for it.
+    pub(crate) fn permits(&self, command: CustomerCommand) -> Result<CustomerCommand, Failure> {
+        self.require_for(match &command {
+            CustomerCommand::Register(registration) | CustomerCommand::GetOrRegister(registration) => {
+                registration.email_use
+            }
+            CustomerCommand::Upsert(upsert) => upsert.registration().email_use,
+            CustomerCommand::Change(change) => change.edit.email_use,
+            CustomerCommand::Delete(_) | CustomerCommand::Record(_) => EmailUse::Exclusive,
+        })?;
+        Ok(command)
+    }
+
+    /// Does what the commands say, in their order, each for itself. They must be [permitted](Self::permits).
+    pub(crate) async fn write_each(&self, commands: Vec<CustomerCommand>) -> Vec<Result<Write, Failure>> {
+        let results = self.handle.write_customers(commands).await;
+        results.into_iter().map(|result| Ok(result??)).collect()
+    }
+
+    /// Does what the commands say, in their order, all of it or nothing. They must be [permitted](Self::permits).
+    pub(crate) async fn write_all(&self, commands: Vec<CustomerCommand>) -> Result<Vec<Write>, BatchFailure> {
+        let written = self.handle.run(move |roster| roster.write_atomically(commands)).await;
+        written.map_err(|error| BatchFailure::Whole(error.into()))?.map_err(|error| match error {
+            AtomicError::Refused { place, error } => BatchFailure::Item(place, error.into()),
+            AtomicError::Store(error) => BatchFailure::Whole(error.into()),
+        })
+    }
+
     /// The widest use of an address that the caller may allow, for a surface on which addresses are shared unasked.
     pub(crate) fn widest_email_use(&self) -> EmailUse {
         if self.require_for(EmailUse::Shared).is_ok() { EmailUse::Shared } else { EmailUse::Exclusive }
@@ -284,6 +322,14 @@ impl Caller<WriteCustomers> {
             EmailUse::Shared => self.require(Scope::AllowDuplicateEmail),
         }
     }
+}
+
+/// Why nothing of a batch was done.
+pub(crate) enum BatchFailure {
+    /// The item at this place, from 0, failed.
+    Item(usize, Failure),
+    /// The request failed.
+    Whole(Failure),
 }
 
 impl Caller<WriteSubscriptions> {

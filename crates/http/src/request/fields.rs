@@ -128,6 +128,23 @@ impl Fields {
         Edit::Set(read)
     }
 
+    /// A field that is a list of at most so many values, which are not looked at.
+    pub(crate) fn list(&mut self, key: &str, most: usize) -> Edit<Vec<Json>> {
+        let schema = || -> MakeSchema { Box::new(move |_| schema_of(json!({ "type": "array", "maxItems": most }))) };
+        let items = match self.take(key, schema) {
+            None => return Edit::Keep,
+            Some(Json::Null) => return Edit::Clear,
+            Some(Json::Array(items)) => items,
+            Some(other) => return self.mistyped(key, "a list", &other),
+        };
+        if items.len() > most {
+            let detail = format!("must have at most {most} items; given: {}", items.len());
+            self.faults.add(|| Fault { place: Place::Body(self.at.key(key)), code: "too_many", detail });
+            return Edit::Keep;
+        }
+        Edit::Set(items)
+    }
+
     /// A field that is a whole number within `bounds`.
     pub(crate) fn number(&mut self, key: &str, bounds: RangeInclusive<u64>) -> Edit<u64> {
         let (least, most) = (*bounds.start(), *bounds.end());

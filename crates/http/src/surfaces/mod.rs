@@ -56,6 +56,11 @@ pub fn routes() -> Vec<Route> {
     all().iter().flat_map(Surface::routes).collect()
 }
 
+/// The paths whose bodies may be as large as those of batches.
+pub(crate) fn batch_paths() -> Vec<String> {
+    all().iter().flat_map(Surface::batch_paths).collect()
+}
+
 /// Registers every surface in an app.
 pub(crate) fn configure(app: &mut ServiceConfig) {
     routing::serve(all(), app);

@@ -28,7 +28,7 @@ use crate::failure::{BodyFailure, Failure, Fault, Faults, Place};
 use crate::memory::Budget;
 use crate::middleware::limits::{Limit, Quotas, RateLimits};
 use crate::problems;
-use crate::request::body;
+use crate::request::body::{self, MAX_BYTES};
 use crate::stream::StreamBudget;
 use crate::surfaces::{self, Api, lava, lumen, native};
 
@@ -180,7 +180,7 @@ fn every_problem_has_the_documented_fields_and_code() {
         Failure::OtherProtocol,
         Failure::UnknownPath,
         Failure::MethodNotAllowed("GET".to_owned()),
-        Failure::Body(BodyFailure::TooLarge),
+        Failure::Body(BodyFailure::TooLarge(MAX_BYTES)),
         Failure::Body(BodyFailure::Incomplete),
         Failure::Body(BodyFailure::MediaType),
         Failure::Body(BodyFailure::Json(JsonError::TooDeep)),
@@ -188,6 +188,7 @@ fn every_problem_has_the_documented_fields_and_code() {
         fault(Place::Body(Pointer::default())).into(),
         fault(Place::Parameter("limit")).into(),
         Failure::MalformedHeader("If-Match"),
+        Failure::BatchUndone,
         Failure::PreconditionFailed(None),
         Failure::PreconditionFailed(Some(Revision { customer: id, version: 2 })),
         Failure::InvalidCursor,
@@ -290,7 +291,7 @@ fn call_with(scopes: Scopes, requests: Vec<(Method, String, Value)>) -> Vec<(Sta
     let settings = roster_executor::Settings { threads: 1, writers: 1, queue: 16, deadline, reads: Reads::ByWorkers };
     let executor = Executor::start(&roster, settings).expect("threads");
     let answers = rt::System::new().block_on(async {
-        let limits = body::Limits { timeout: Duration::from_secs(10), memory: Budget::new(1 << 20) };
+        let limits = body::Limits::new(Duration::from_secs(10), &Budget::new(1 << 20), 1 << 20);
         let quotas = Quotas { key: NonZeroU32::MAX, merchant: NonZeroU32::MAX };
         let rates = web::Data::new(RateLimits::new(quotas, quotas));
         let app = App::new()
@@ -330,6 +331,19 @@ fn every_example_creates_a_customer_with_the_documented_fields() {
             document.check_fields(schema, &answer, &Pointer::default());
         }
     }
+}
+
+#[test]
+fn a_batch_has_the_documented_fields() {
+    let [native, ..] = documents();
+    let described = &native.json["paths"]["/customers/batch"]["post"];
+    let example = &described["requestBody"]["content"]["application/json"]["examples"]["sync"]["value"];
+    let (status, answer) = call(vec![(Method::POST, "/v1/customers/batch".to_owned(), example.clone())]).remove(0);
+    let results = answer["results"].as_array().expect("results");
+    let statuses: Vec<_> = results.iter().map(|result| result["status"].as_u64()).collect();
+    assert_eq!((status, statuses), (StatusCode::OK, [201, 201, 200, 204].map(Some).into()));
+    let schema = &described["responses"]["200"]["content"]["application/json"]["schema"];
+    native.check_fields(schema, &answer, &Pointer::default());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The promises of each surface that go beyond the examples of the vendors.
 
+mod batches;
 mod billing;
 mod bodies;
 mod conditions;

@@ -51,7 +51,8 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         }
         // Customers share addresses here, unless their caller lacks the scope for it.
         Failure::Taken(Taken { external_id: None, .. }) => answer(&Failure::MissingScope(Scope::AllowDuplicateEmail)),
-        // Their headers are read only on the native surface.
+        // Their headers are read, and batches are done, only on the native surface.
+        Failure::BatchUndone => error(StatusCode::FAILED_DEPENDENCY, "Failed dependency"),
         Failure::MalformedHeader(_) => error(StatusCode::BAD_REQUEST, "Bad request"),
         Failure::PreconditionFailed(_) => error(StatusCode::PRECONDITION_FAILED, "Precondition failed"),
         Failure::KeyEnded | Failure::KeyHasSuccessor(_) => error(StatusCode::CONFLICT, "Conflict"),
@@ -67,7 +68,9 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
 
 fn body(failure: &BodyFailure) -> HttpResponse {
     match failure {
-        BodyFailure::TooLarge => error(StatusCode::PAYLOAD_TOO_LARGE, "The body may have at most 65536 bytes"),
+        BodyFailure::TooLarge(most) => {
+            error(StatusCode::PAYLOAD_TOO_LARGE, &format!("The body may have at most {most} bytes"))
+        }
         BodyFailure::Incomplete => error(StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time"),
         BodyFailure::MediaType => error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json"),
         BodyFailure::Json(fault @ (JsonError::Syntax { .. } | JsonError::TooDeep | JsonError::DuplicateKey { .. })) => {

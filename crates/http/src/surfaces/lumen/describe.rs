@@ -13,6 +13,7 @@ use crate::middleware::limits::Limit;
 use crate::openapi::operation::{Operation, Parameter, Refusal, Request};
 use crate::openapi::schema::Of;
 use crate::openapi::{Contract, about_bodies, samples};
+use crate::request::body::MAX_BYTES;
 use crate::request::caller::{ReadCustomers, WriteCustomers};
 
 const CUSTOMERS: &str = "Customers";
@@ -283,7 +284,7 @@ fn refusals() -> Vec<Refusal> {
         taken("CreateTaken", Doing::Create),
         taken("UpdateTaken", Doing::Update),
         refusal("BodyTooLarge", "The body has too many bytes.")
-            .example("too_large", answer(&BodyFailure::TooLarge.into())),
+            .example("too_large", answer(&BodyFailure::TooLarge(MAX_BYTES).into())),
         refusal("UnsupportedMediaType", "The body is declared as something other than JSON.")
             .example("media_type", answer(&BodyFailure::MediaType.into())),
         refusal("TooManyRequests", "A limit on requests is reached: that of the key, or that of the merchant.")

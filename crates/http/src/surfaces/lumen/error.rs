@@ -108,7 +108,8 @@ pub(super) fn answer_to(operation: Operation, failure: &Failure) -> HttpResponse
             Some(Conflict::ExternalId(_)) => error(StatusCode::CONFLICT, "A customer with this userId already exists"),
             None => answer_to(operation, &Failure::Unavailable),
         },
-        // Their headers are read only on the native surface.
+        // Their headers are read, and batches are done, only on the native surface.
+        Failure::BatchUndone => error(StatusCode::FAILED_DEPENDENCY, "Failed dependency"),
         Failure::MalformedHeader(_) => error(StatusCode::BAD_REQUEST, "Bad request"),
         Failure::PreconditionFailed(_) => error(StatusCode::PRECONDITION_FAILED, "Precondition failed"),
         Failure::KeyEnded | Failure::KeyHasSuccessor(_) => error(StatusCode::CONFLICT, "Conflict"),
@@ -141,7 +142,9 @@ fn email_taken(operation: Operation) -> &'static str {
 
 fn body(failure: &BodyFailure) -> HttpResponse {
     match failure {
-        BodyFailure::TooLarge => error(StatusCode::PAYLOAD_TOO_LARGE, "Request body must be at most 65536 bytes"),
+        BodyFailure::TooLarge(most) => {
+            error(StatusCode::PAYLOAD_TOO_LARGE, &format!("Request body must be at most {most} bytes"))
+        }
         BodyFailure::Incomplete => error(StatusCode::REQUEST_TIMEOUT, "Request body did not arrive in time"),
         BodyFailure::MediaType => error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json"),
         BodyFailure::Json(fault @ (JsonError::Syntax { .. } | JsonError::TooDeep | JsonError::DuplicateKey { .. })) => {

@@ -9,14 +9,16 @@ use roster_domain::{ApiKeyId, CustomerId, CustomerStatus, Email, ExternalId, Sea
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
+use super::batch;
 use super::dto::{self, ApiKeyView, CustomerView, HealthView, NewApiKeyView, OnMetadata, PageView, SubscriptionView};
 use super::error::{Problem, answer};
 use crate::failure::{BodyFailure, Failure};
 use crate::middleware::limits::Limit;
 use crate::openapi::operation::{Answer, Operation, Parameter, Refusal, Request};
-use crate::openapi::schema::{Of, schema_of};
+use crate::openapi::schema::{Of, schema_of, thousands};
 use crate::openapi::{Contract, about_bodies, samples};
 use crate::problems::{self, Kind};
+use crate::request::body::{MAX_BATCH_BYTES, MAX_BYTES};
 use crate::request::caller::{ManageKeys, ReadCustomers, WriteCustomers, WriteSubscriptions};
 use crate::request::query::MAX_OFFSET;
 
@@ -365,6 +367,63 @@ fn page(description: &'static str) -> Answer {
     Answer::new(StatusCode::OK, description).body("text/html", json!({ "type": "string" }))
 }
 
+pub(super) fn write_customers() -> Operation {
+    let op = "`create` is `POST /customers`, `upsert` is `PUT /customers/external/{external_id}`, `update` is `PATCH` with \
+              `application/json`, `delete` is `DELETE`.";
+    let item = json!({
+        "description": "The members beside `body` are those that a request of its own has in its path. Faults in them are \
+                        named by `parameter`, those in the body by `pointer`, from the body on.",
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["op"],
+        "properties": {
+            "op": { "description": op, "type": "string", "enum": batch::Op::NAMES },
+            "id": { "description": "The customer of an `update` or a `delete`.", "type": ["string", "null"] },
+            "external_id": {
+                "description": "The customer of an `update` or a `delete`, instead of `id`; the customer of an `upsert`, \
+                                unless it is in the body.",
+                "type": ["string", "null"],
+            },
+            "body": {
+                "description": "The body of the request that the item stands for. A `delete` has none.",
+                "anyOf": [
+                    { "$ref": "#/components/schemas/CreateCustomer" },
+                    { "$ref": "#/components/schemas/UpsertCustomer" },
+                    { "$ref": "#/components/schemas/UpdateCustomer" },
+                    { "type": "null" },
+                ],
+            },
+        },
+    });
+    let example = json!({
+        "items": [
+            { "op": "upsert", "external_id": "usr_1", "body": { "email": "ada@example.com", "name": "Ada" } },
+            { "op": "create", "body": { "email": "eda@example.com" } },
+            { "op": "update", "external_id": "usr_1", "body": { "name": "Ada Lovelace" } },
+            { "op": "delete", "external_id": "usr_1" },
+        ],
+    });
+    Operation::new("writeCustomers", CUSTOMERS, "Create, change and delete many customers")
+        .needs::<WriteCustomers>()
+        .about(format!(
+            "Up to {} items, done in their order; each sees what those before it did. The answer is 200 with a result for \
+             each item, in their order: what a request of its own would be answered. An item that fails does so alone; with \
+             `atomic`, all are done or none, and those that did not fail themselves have the status 424 and the code \
+             `batch_undone`. Every {} items, begun or whole, count as one request for the rate limits. The body may have {} \
+             bytes. After a 503 for the whole batch, or for items of it, they may have been done: an upsert can be sent again.",
+            batch::MAX_ITEMS,
+            batch::ITEMS_OF_A_REQUEST,
+            thousands(MAX_BATCH_BYTES),
+        ))
+        .reads(
+            Request::json("Batch", batch::batch)
+                .field("items", json!({ "items": item }))
+                .field("atomic", json!({ "description": "Whether all items are done or none." }))
+                .example("sync", example),
+        )
+        .answers::<batch::ResultsView<'_>>(StatusCode::OK, "What became of each item.")
+}
+
 /// An operation that is done on a condition.
 fn conditional(operation: Operation) -> Operation {
     let if_match = "Entity tags as `ETag` has them, or `*`: the request is done only if what is stored has one of them, or \
@@ -527,7 +586,7 @@ fn refusals() -> Vec<Refusal> {
         refusal("BodyIncomplete", &[], &[BodyFailure::Incomplete.into()]),
         refusal("Taken", &["customer_id"], &[samples::email_taken(), samples::external_id_taken()]),
         refusal("NotRotated", &[], &[Failure::KeyHasSuccessor(key), Failure::KeyEnded]),
-        refusal("BodyTooLarge", &[], &[BodyFailure::TooLarge.into()]),
+        refusal("BodyTooLarge", &[], &[BodyFailure::TooLarge(MAX_BYTES).into()]),
         refusal("UnsupportedMediaType", &[], &[BodyFailure::MediaType.into()]),
         refusal("Invalid", &["errors"], &[samples::invalid_country(country)]),
         refusal("TooManyRequests", &[], &[Failure::TooManyRequests(Limit::Key)])

@@ -12,7 +12,6 @@ use serde::Serialize;
 use crate::failure::{self, BodyFailure, Conflict, Failure, Fault, Faults, Place};
 use crate::openapi::schema::{Shown, Text};
 use crate::problems::{self, Kind};
-use crate::request::body::MAX_BYTES;
 use crate::request::query::{self, INVALID_CURSOR};
 use crate::respond;
 
@@ -183,6 +182,9 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
             content.error.param = Some((*name).to_owned());
             write(&content)
         }
+        Failure::BatchUndone => {
+            problem(&problems::BATCH_UNDONE, "Another item of this atomic batch failed, so that nothing was done.")
+        }
         Failure::PreconditionFailed(current) => precondition_failed(*current),
         Failure::MalformedId | Failure::NotFound => problem(
             &problems::CUSTOMER_NOT_FOUND,
@@ -286,8 +288,8 @@ fn conflict(taken: &Taken) -> HttpResponse {
 
 fn body(failure: &BodyFailure) -> HttpResponse {
     match failure {
-        BodyFailure::TooLarge => {
-            let detail = format!("The body may have at most {MAX_BYTES} bytes. Send less in one request.");
+        BodyFailure::TooLarge(most) => {
+            let detail = format!("The body may have at most {most} bytes. Send less in one request.");
             problem(&problems::BODY_TOO_LARGE, detail)
         }
         BodyFailure::Incomplete => {

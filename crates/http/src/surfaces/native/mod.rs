@@ -1,5 +1,6 @@
 //! The native surface, `/v1`: a strict superset of billing.io's customer API.
 
+pub(crate) mod batch;
 mod describe;
 mod dto;
 mod error;

@@ -7,6 +7,7 @@ use roster_application::ports::{CustomerKey, CustomerRef, SubscriptionKey, Subsc
 use roster_domain::{ApiKeyId, Customer, CustomerId, ExternalId, SubscriptionId, Tenant};
 use serde::Serialize;
 
+use super::batch;
 use super::describe;
 use super::dto::{
     self, ApiKeyView, CustomerView, HealthView, NewApiKeyView, OnConflict, OnMetadata, PageView, SubscriptionView,
@@ -30,6 +31,7 @@ pub(crate) fn surface() -> Surface {
             "/customers",
             vec![get(list).described(describe::list_customers), post(create).described(describe::create_customer)],
         )
+        .batch_resource("/customers/batch", vec![post(batch::write).described(describe::write_customers)])
         .resource(
             "/customers/external/{external_id}",
             vec![
