@@ -1,1 +1,1 @@
-DELETE FROM harmless_migrations WHERE version IN ('00000000000014', '00000000000015');
+DELETE FROM harmless_migrations WHERE version IN ('00000000000014', '00000000000013');
