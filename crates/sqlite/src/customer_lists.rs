@@ -8,7 +8,8 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Binary, Text};
 use diesel::sqlite::Sqlite;
 use roster_application::ports::{
-    Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, ListOrder, Listed, Place,
+    Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, ListOrder, Listed,
+    MetadataCondition, Place,
 };
 use roster_domain::{Customer, CustomerId, Tenant, Timestamp};
 
@@ -160,7 +161,7 @@ impl Conditions {
             created_after: filter.created_after.map(time),
             created_before: filter.created_before.map(time),
             updated_after: filter.updated_after.map(time),
-            traces: filter.metadata.iter().map(|condition| condition.traces()).collect(),
+            traces: filter.metadata.iter().map(MetadataCondition::traces).collect(),
             is_by_creation: filter.is_by_creation(),
             order: *order,
             after: after.map(bound),

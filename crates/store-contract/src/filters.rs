@@ -22,10 +22,8 @@ pub fn every_combination_of_filters_lists_what_it_includes_in_both_orders(store:
             let expected = query.page_of(customers.iter().cloned());
             assert_eq!(list_by(store, &query), expected, "{query:?}");
             // Pages of which some are cut because the store has looked at enough rows.
-            for (limit, max_rows) in [(2, 3)] {
-                let query = CustomerQuery { limit, max_rows, ..query.clone() };
-                assert_eq!(walk(store, &query), expected, "{query:?}");
-            }
+            let query = CustomerQuery { limit: 2, max_rows: 3, ..query };
+            assert_eq!(walk(store, &query), expected, "{query:?}");
         }
         let number = customers.iter().filter(|customer| filter.includes(customer)).count();
         assert_eq!(count(store, tenant, &filter, MAX_ROWS), Count { number, is_exact: true }, "{filter:?}");
@@ -95,7 +93,7 @@ fn walk(store: &Arc<dyn Store>, query: &CustomerQuery) -> Vec<Customer> {
 
 /// Customers that differ in all that lists are filtered by, as they are stored.
 fn varied(store: &Arc<dyn Store>, samples: &crate::samples::Samples, tenant: Tenant) -> Vec<Customer> {
-    let sample = |place: i64| samples.customer(tenant).at([40, 10, 30, 20, 50, 20, 60, 0][place as usize % 8]);
+    let sample = |place: usize| samples.customer(tenant).at([40, 10, 30, 20, 50, 20, 60, 0][place]);
     let mut customers = vec![
         sample(0).email("ada@example.com").metadata(r#"{"tier":"gold","seats":5}"#).build(),
         sample(1).email("ada@example.com").shared().metadata(r#"{"seats":"5","tier":"gold"}"#).build(),
