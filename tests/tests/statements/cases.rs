@@ -32,6 +32,11 @@ fn assert_refused(statements: &[&str]) {
 fn a_tenant_in_the_condition_is_enough() {
     assert_allowed(&[
         "SELECT * FROM customers WHERE merchant_id = $1 AND environment = $2",
+        "SELECT customers.id FROM customers WHERE customers.merchant_id = $1 AND customers.environment = $2 \
+         AND (strpos(customers.metadata::text, $3) > 0 OR strpos(customers.metadata::text, $4) > 0) \
+         AND (customers.created_at, customers.id) < ($5, $6) ORDER BY customers.created_at DESC, customers.id DESC LIMIT $7",
+        "SELECT count(*) FROM (SELECT customers.id FROM customers WHERE customers.merchant_id = $1 \
+         AND customers.environment = $2 ORDER BY customers.id DESC LIMIT $3) AS found",
         "SELECT id FROM customers AS c WHERE (c.merchant_id = $1) AND ($2 = c.environment AND (id = $3 OR id = $4))",
         r#"SELECT "customers"."id" FROM "customers" WHERE (("customers"."merchant_id" = $1)
            AND ("customers"."environment" = $2)) ORDER BY id LIMIT $3 FOR NO KEY UPDATE"#,

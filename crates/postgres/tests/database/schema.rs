@@ -107,6 +107,7 @@ fn races_are_decided_by_partial_unique_indexes() {
         indexes,
         [
             index("", "customers_archived", "id", "((archived_at IS NOT NULL) AND (deleted_at IS NULL))"),
+            index("", "customers_created", "created_at, id", "(created_at IS NOT NULL)"),
             index("UNIQUE ", "customers_email_exclusive", "email_key", "((deleted_at IS NULL) AND email_exclusive)"),
             index("", "customers_email_shared", "email_key, id", "((deleted_at IS NULL) AND (NOT email_exclusive))"),
             index(

@@ -116,10 +116,10 @@ api_keys: INDEX (id)
 api_keys: PRIMARY KEY (merchant_id, id)
 api_keys: UNIQUE (merchant_id, digest)
 api_keys: FOREIGN KEY (merchant_id) REFERENCES merchants (id)
+customers: INDEX (merchant_id, environment, created_at, id) WHERE created_at IS NOT NULL
 customers: UNIQUE (merchant_id, environment, email_key) WHERE deleted_at IS NULL AND email_exclusive
 customers: INDEX (merchant_id, environment, email_key, id) WHERE deleted_at IS NULL AND NOT email_exclusive
 customers: UNIQUE (merchant_id, environment, external_id) WHERE deleted_at IS NULL AND external_id IS NOT NULL
-customers: INDEX (merchant_id, environment, created_at, id) WHERE created_at IS NOT NULL
 customers: INDEX (merchant_id, environment, id) WHERE archived_at IS NOT NULL AND deleted_at IS NULL
 customers: PRIMARY KEY (merchant_id, environment, id)
 customers: FOREIGN KEY (merchant_id) REFERENCES merchants (id)
