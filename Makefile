@@ -19,6 +19,8 @@ build: TOOLS := cc perl
 bench bench-quick bench-growth: TOOLS += pgbench wrk
 faults: TOOLS += pgbouncer
 test-clients: TOOLS += venv node npm
+test-browser: TOOLS += chromium
+fuzz: TOOLS += venv
 lacking-cc = $(if $(shell command -v cc),,gcc libc6-dev)
 lacking-perl = $(if $(shell perl -MFindBin -MIPC::Cmd -e 'print 1' 2>/dev/null),,perl)
 lacking-postgresql = $(if $(wildcard /usr/lib/postgresql/*/bin/initdb)$(shell command -v initdb),,postgresql)
@@ -27,15 +29,18 @@ lacking-pgbouncer = $(if $(shell command -v pgbouncer)$(wildcard /usr/sbin/pgbou
 lacking-venv = $(if $(shell python3 -c 'import ensurepip, venv; print(1)' 2>/dev/null),,python3 python3-venv)
 lacking-node = $(if $(shell command -v node),,nodejs)
 lacking-npm = $(if $(shell command -v npm),,npm)
+lacking-chromium = $(if $(shell command -v chromedriver),,chromium chromium-driver)
 lacking-curl = $(if $(shell command -v curl),,curl)
 lacking-wrk = $(if $(shell command -v wrk),,wrk)
 PACKAGES = $(strip $(foreach tool,$(TOOLS),$(lacking-$(tool))))
 TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
 STATEMENTS = $(TARGET)/statements
 CLIENTS = $(TARGET)/clients
+SCHEMATHESIS = $(TARGET)/schemathesis
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run test test-clients faults openapi lint build bench bench-quick bench-growth bench-micro clean-data tools clients
+.PHONY: help run test test-clients test-browser fuzz faults openapi lint build bench bench-quick bench-growth \
+	bench-micro clean-data tools clients schemathesis
 
 help: ## List the commands
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -54,6 +59,16 @@ test: tools ## Run every test, on every store; installs PostgreSQL if it is miss
 test-clients: tools clients ## Run the vendors' own client libraries against the program, on both databases; installs them
 	ROSTER_REQUIRE_POSTGRES=1 ROSTER_CLIENTS='$(CLIENTS)' \
 		cargo test --package roster-tests --test clients -- --ignored --nocapture --test-threads=1
+
+SCREENSHOT =
+test-browser: tools ## Try the API page in headless Chromium, which it installs; SCREENSHOT=FILE keeps a picture of it
+	ROSTER_SCREENSHOT='$(abspath $(SCREENSHOT))' \
+		cargo test --package roster-tests --test browser -- --ignored --test-threads=1
+
+EXAMPLES = 100
+fuzz: tools schemathesis ## Try EXAMPLES=100 generated requests and more for each operation, on both databases; installs Schemathesis
+	ROSTER_REQUIRE_POSTGRES=1 ROSTER_SCHEMATHESIS='$(SCHEMATHESIS)/bin/schemathesis' ROSTER_FUZZ_EXAMPLES=$(EXAMPLES) \
+		cargo test --package roster-tests --test fuzz -- --ignored --nocapture --test-threads=1
 
 # One by one: each of them keeps both the service and its database busy.
 faults: tools ## Run the tests of faults that are too slow for `make test`; installs PgBouncer too
@@ -123,3 +138,12 @@ clients: tools
 		cp tests/clients/package.json tests/clients/package-lock.json '$(CLIENTS)' && \
 		npm ci --prefix '$(CLIENTS)' --no-audit --no-fund --ignore-scripts && \
 		cat tests/clients/requirements.txt tests/clients/package-lock.json > '$(CLIENTS)/installed'; }
+
+# The same for Schemathesis, in exactly the versions of tests/fuzz.
+schemathesis: tools
+	@cmp --silent tests/fuzz/requirements.txt '$(SCHEMATHESIS)/installed' || { \
+		rm -rf '$(SCHEMATHESIS)' && \
+		python3 -m venv '$(SCHEMATHESIS)' && \
+		'$(SCHEMATHESIS)/bin/pip' install --quiet --disable-pip-version-check --no-deps \
+			--requirement tests/fuzz/requirements.txt && \
+		cp tests/fuzz/requirements.txt '$(SCHEMATHESIS)/installed'; }

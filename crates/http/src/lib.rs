@@ -49,6 +49,7 @@ use crate::memory::Budget;
 use crate::middleware::{access_log, browsers, exchange, limits};
 use crate::request::body;
 use crate::stream::StreamBudget;
+use crate::surfaces::api_page::ApiPage;
 use crate::transport::connection::{Connection, LINGER, Rules};
 use crate::transport::listener;
 use crate::transport::stop::Stop;
@@ -90,6 +91,8 @@ pub struct Settings {
     pub write_timeout: Duration,
     /// The origins whose web pages may read responses. Empty: none.
     pub cors_origins: Vec<Origin>,
+    /// Whether the API page is served at `/docs`.
+    pub api_page: bool,
     /// How long the service goes on as before once it is to stop, and only `/readyz` says that it is stopping.
     pub drain: Duration,
     /// How long running requests may take to finish after that, in whole seconds.
@@ -145,6 +148,7 @@ pub fn serve(
         let server = server.listen("roster", listener, move || {
             let limits = body::Limits::new(settings.body_timeout, &requests, settings.request_memory);
             let app = App::new()
+                .app_data(ApiPage { is_served: settings.api_page })
                 .app_data(web::Data::new(handles.handle()))
                 .app_data(web::Data::new(limits))
                 .app_data(web::Data::from(Arc::clone(&stopping)))
@@ -223,6 +227,7 @@ mod tests {
             request_memory: 1,
             write_timeout: second,
             cors_origins: Vec::new(),
+            api_page: true,
             drain: second,
             shutdown_timeout: second,
             live: quotas,

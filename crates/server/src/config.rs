@@ -63,6 +63,8 @@ pub struct Http {
     pub request_memory_mib: usize,
     /// Whose web pages may read answers.
     pub cors_origins: Vec<Origin>,
+    /// Whether `/docs` is served.
+    pub api_page: bool,
     /// How long the service goes on after a signal, while `/readyz` says that it is stopping.
     pub drain: Duration,
     /// How long requests in flight may take to finish.
@@ -171,6 +173,7 @@ impl Config {
                 max_head_kib: layers.read("http.max_head_kib", number(8..=64)),
                 request_memory_mib: layers.read("http.request_memory_mib", number(0..=65_536)),
                 cors_origins: layers.read("http.cors_origins", origins),
+                api_page: layers.read("http.api_page", flag),
                 drain: layers.read("http.drain_ms", millis(0..=600_000)),
                 shutdown_timeout: layers.read("http.shutdown_timeout_ms", millis(1000..=600_000)),
                 stream_memory_mib: layers.read("http.stream_memory_mib", number(0..=65_536)),
@@ -326,6 +329,7 @@ mod tests {
         ("http.cors_origins", "[\"https://a.example\"]", "https://b.example,http://localhost:3000", |c| {
             c.http.cors_origins.iter().map(Origin::to_string).collect::<Vec<_>>().join(",")
         }),
+        ("http.api_page", "false", "true", |c| c.http.api_page.to_string()),
         ("http.drain_ms", "1003", "1004", |c| c.http.drain.as_millis().to_string()),
         ("http.shutdown_timeout_ms", "1005", "1006", |c| c.http.shutdown_timeout.as_millis().to_string()),
         ("http.stream_memory_mib", "17", "18", |c| c.http.stream_memory_mib.to_string()),
@@ -394,6 +398,7 @@ mod tests {
                     max_head_kib: 16,
                     request_memory_mib: 64,
                     cors_origins: Vec::new(),
+                    api_page: true,
                     drain: Duration::ZERO,
                     shutdown_timeout: Duration::from_secs(30),
                     stream_memory_mib: 16,
@@ -463,6 +468,7 @@ mod tests {
             ("database.writers", "0", "must be a whole number from 1 to 64"),
             ("database.queue", "-1", "must be a whole number from 1 to 65536"),
             ("database.deadline_ms", "1e3", "must be a whole number from 100 to 60000 (milliseconds)"),
+            ("http.api_page", "1", "must be true or false"),
             ("database.migrate_on_start", "yes", "must be true or false"),
             ("auth.key_cache_ms", "60001", "must be a whole number from 0 to 60000 (milliseconds)"),
             ("auth.key_grace_ms", "3600001", "must be a whole number from 0 to 3600000 (milliseconds)"),

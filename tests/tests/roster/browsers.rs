@@ -4,12 +4,14 @@ use roster_tests::client::Surface;
 use roster_tests::{App, Database, Response, on_both_databases};
 use serde_json::json;
 
-use crate::routes::{ROUTES, Target};
+use crate::routes::{ROUTES, Target, assert_error};
 
 on_both_databases! {
     every_response_has_the_security_headers,
     without_configured_origins_no_response_has_cors_headers,
     only_pages_of_configured_origins_may_read_responses,
+    the_api_page_loads_nothing_from_elsewhere,
+    the_api_page_can_be_switched_off,
 }
 
 const ORIGIN: &str = "https://app.example:8443";
@@ -128,4 +130,29 @@ fn assert_security_headers(response: &Response) {
     }
     // Without TLS the service cannot promise HTTPS.
     assert_eq!(response.header("strict-transport-security"), None, "{response:?}");
+}
+
+fn the_api_page_loads_nothing_from_elsewhere(database: Database) {
+    let app = App::start(database);
+    let page = app.root().get("/docs").expect(200);
+    let policy = page.header("content-security-policy").expect("a policy").to_owned();
+    for rule in ["default-src 'none'", "script-src 'self'", "connect-src 'self'", "frame-ancestors 'none'"] {
+        assert!(policy.split("; ").any(|one| one == rule), "{policy}");
+    }
+    let page = page.text();
+    assert!(!page.contains("//") && !page.contains("<script>"), "{page}");
+    let links = page.split('"').filter_map(|text| text.strip_prefix("docs/")).collect::<Vec<_>>();
+    assert_eq!(links.len(), 5, "{page}");
+    for file in links {
+        assert!(!app.root().get(&format!("/docs/{file}")).expect(200).body.is_empty(), "{file}");
+    }
+    assert_error(Surface::Native, &app.root().get("/docs/swagger-initializer.js"), 404);
+}
+
+fn the_api_page_can_be_switched_off(database: Database) {
+    let app = App::start_with(database, &[("ROSTER__HTTP__API_PAGE", "false")]);
+    for path in ["/docs", "/docs/start.js", "/docs/swagger-ui.css"] {
+        assert_error(Surface::Native, &app.root().get(path), 404);
+    }
+    app.native().get("/openapi.json").is(200);
 }

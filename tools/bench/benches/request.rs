@@ -123,6 +123,7 @@ fn serve() -> (SocketAddr, String, Customer) {
         request_memory: 64 << 20,
         write_timeout: Duration::from_secs(30),
         cors_origins: Vec::new(),
+        api_page: true,
         drain: Duration::ZERO,
         shutdown_timeout: Duration::from_secs(1),
         live: quotas,

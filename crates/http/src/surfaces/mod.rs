@@ -2,6 +2,7 @@
 //! responses), `error` (one total `match` from [`Failure`](crate::failure::Failure) to responses), `describe` (what the
 //! OpenAPI document says) and `openapi.json`, the document. No surface imports another.
 
+pub(crate) mod api_page;
 pub(crate) mod lava;
 pub(crate) mod lumen;
 pub(crate) mod native;

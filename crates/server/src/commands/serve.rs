@@ -84,6 +84,7 @@ fn settings(config: &Config, tls: Option<Tls>, reads: Reads) -> roster_http::Set
         max_head: http.max_head_kib << 10,
         request_memory: http.request_memory_mib << 20,
         cors_origins: http.cors_origins.clone(),
+        api_page: http.api_page,
         drain: http.drain,
         shutdown_timeout: http.shutdown_timeout,
         live: config.limits.live,

@@ -148,7 +148,10 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
             problem(&problems::UNAUTHORIZED, "A valid API key or token is needed: Authorization: Bearer …")
         }
         Failure::TooManyRequests(limit) => {
-            let detail = format!("The limit on requests of this {} is reached.", limit.as_str());
+            let detail = format!(
+                "The limit on requests of this {} is reached. Send it again after Retry-After.",
+                limit.as_str()
+            );
             problem(&problems::RATE_LIMITED, detail)
         }
         Failure::MissingScope(scope) => {
@@ -300,7 +303,7 @@ fn body(failure: &BodyFailure) -> HttpResponse {
             problem(&problems::UNSUPPORTED_MEDIA_TYPE, detail)
         }
         BodyFailure::Json(error @ (JsonError::Syntax { .. } | JsonError::TooDeep)) => {
-            problem(&problems::INVALID_JSON, format!("The body is {error}."))
+            problem(&problems::INVALID_JSON, format!("The body is {error}. Let a library write it."))
         }
         BodyFailure::Json(JsonError::DuplicateKey { pointer }) => {
             let detail = format!("The body has a key twice in one object: {pointer}. Send it once.");
