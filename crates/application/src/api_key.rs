@@ -20,9 +20,17 @@ const CHECKSUM_LENGTH: usize = 6;
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKeySecret(String);
 
-/// The SHA-256 of a key in the clear, under which the key is stored and looked up.
+/// A SHA-256: of an API key, under which the key is stored and looked up, or of what a request has.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// The digest of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
 
 impl ApiKeySecret {
     /// Creates a key for `environment`.
@@ -59,7 +67,7 @@ impl ApiKeySecret {
     /// The digest under which the key is stored and looked up.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        Digest(Sha256::digest(self.0.as_bytes()).into())
+        Digest::of(self.0.as_bytes())
     }
 
     /// The key in the clear, to show it to its owner.

@@ -9,6 +9,7 @@ pub mod batch;
 pub mod cursor;
 pub mod json;
 mod known_credentials;
+mod outcome;
 pub mod page;
 pub mod ports;
 mod precondition;
@@ -44,17 +45,28 @@ pub struct Roster {
     tokens: Option<Arc<dyn TokenVerifier>>,
     known: Arc<KnownCredentials>,
     cursor_key: Arc<OnceLock<CursorKey>>,
+    reply_lifetime: Duration,
 }
 
 /// How long a key that was looked up stays in the cache by default: 5 s.
 pub const DEFAULT_KEY_LIFETIME: Duration = Duration::from_secs(5);
 
 impl Roster {
-    /// Builds the service. It accepts no tokens, and caches a key for [`DEFAULT_KEY_LIFETIME`].
+    /// Builds the service. It accepts no tokens, caches a key for [`DEFAULT_KEY_LIFETIME`], and keeps replies for
+    /// [`DEFAULT_REPLY_LIFETIME`].
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, entropy: Arc<dyn Entropy>) -> Self {
         let known = Arc::new(KnownCredentials::new(DEFAULT_KEY_LIFETIME, Duration::ZERO));
-        Self { store, clock, ids, entropy, tokens: None, known, cursor_key: Arc::default() }
+        Self {
+            store,
+            clock,
+            ids,
+            entropy,
+            tokens: None,
+            known,
+            cursor_key: Arc::default(),
+            reply_lifetime: DEFAULT_REPLY_LIFETIME,
+        }
     }
 
     /// The time of the service's clock.

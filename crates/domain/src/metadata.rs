@@ -28,6 +28,12 @@ pub enum MetadataError {
     Unreadable,
 }
 
+impl MetadataError {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::TooLarge, Self::TooDeep, Self::Nul, Self::ControlCharacterInKey, Self::Unreadable];
+}
+
 impl Rule for MetadataError {
     fn code(&self) -> &'static str {
         match self {

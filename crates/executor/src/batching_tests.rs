@@ -131,7 +131,12 @@ impl Answer {
             Ok(write) => Self::Customer(Box::new(write.into_customer())),
             Err(WriteError::NotFound) => Self::NotFound,
             Err(WriteError::Taken(taken)) => Self::Taken(taken),
-            Err(WriteError::PreconditionFailed(_) | WriteError::Metadata(_) | WriteError::Store(_)) => Self::Failed,
+            Err(
+                WriteError::PreconditionFailed(_)
+                | WriteError::Metadata(_)
+                | WriteError::KeyReused
+                | WriteError::Store(_),
+            ) => Self::Failed,
         }
     }
 
@@ -171,7 +176,7 @@ fn one_after_the_other(requests: &[Request]) -> Vec<Answer> {
     drop(test);
     let roster = service(gate);
     let tenants = tenants(&roster);
-    let write = |command| Answer::of_write(roster.write_customers(vec![command]).remove(0));
+    let write = |command| Answer::of_write(roster.write_customers(vec![command]).remove(0).result);
     let find = |key| Answer::of_find(roster.find_customers(&[key]).remove(0));
     let answered = || requests.iter().filter(|request| !request.goes_away);
     write(register(tenants[0], with_name(WAITS)));
@@ -190,7 +195,8 @@ fn all_at_once(requests: &[Request], reads: Reads) -> Vec<Answer> {
     let tenants = tenants(&roster);
     let executor = Executor::start(&roster, Settings { reads, ..SETTINGS }).expect("threads");
     let handle = executor.handles().handle();
-    let write = |command| handle.write_customer(command).map(|result| result.map(Answer::of_write));
+    let write =
+        |command| handle.write_customer(command).map(|result| result.map(|answer| Answer::of_write(answer.result)));
     let find = |key| handle.find_customer(key).map(|result| result.map(Answer::of_find));
     let busy = || write(register(tenants[0], with_name(WAITS)));
     let goes_away = || requests.iter().map(|request| request.goes_away);
@@ -264,7 +270,7 @@ impl HangingWriter {
     }
 
     async fn write(&self, command: CustomerCommand) -> Result<Answer, ExecuteError> {
-        self.handle.write_customer(command).await.map(Answer::of_write)
+        self.handle.write_customer(command).await.map(|answer| Answer::of_write(answer.result))
     }
 
     /// Starts the write that hangs.
@@ -292,7 +298,7 @@ fn writes_of_one_tenant_are_done_in_order_however_many_writers_there_are() {
         service.test.open();
         hanging.await.expect("an answer in time");
         for ((number, _), write) in numbered.zip(writes.await) {
-            let write = write.expect("an answer in time").expect("a live customer");
+            let write = write.expect("an answer in time").result.expect("a live customer");
             let names = [write.before(), Some(write.after())].map(|customer| customer?.profile().name.clone());
             assert_eq!(names, [number - 1, number].map(|number| Some(name(&number.to_string()))));
         }
@@ -355,7 +361,7 @@ fn a_long_list_of_commands_is_done_in_parts_between_which_other_requests_have_th
     let listed = || std::iter::once(command(WAITS)).chain((1..=2 * PART).map(|number| command(&number.to_string())));
     let (list, single) = block_on(async {
         // Each part is one entry of a queue that has two.
-        let list = service.test.start_busy(service.handle.write_customers(listed().collect()));
+        let list = service.test.start_busy(service.handle.write_customers(listed().map(Into::into).collect()));
         let mut single = Box::pin(service.handle.write_customer(command("Single")));
         assert!(single.as_mut().now_or_never().is_none());
         service.test.open();
@@ -363,8 +369,8 @@ fn a_long_list_of_commands_is_done_in_parts_between_which_other_requests_have_th
     });
     service.executor.stop(DEADLINE);
     // Identifiers are made in the order of the writes.
-    let id = |result: Result<Result<Write, WriteError>, ExecuteError>| {
-        result.expect("an answer in time").expect("a write").after().id()
+    let id = |answer: Result<roster_application::Answer, ExecuteError>| {
+        answer.expect("an answer in time").result.expect("a write").after().id()
     };
     let (list, single): (Vec<_>, _) = (list.into_iter().map(id).collect(), id(single));
     assert_eq!(list.len(), 2 * PART + 1);
@@ -380,7 +386,7 @@ fn the_rest_of_a_list_is_not_started_once_a_part_has_no_answer() {
         let mut waiting = Box::pin(service.write(command("Waiting")));
         assert!(waiting.as_mut().now_or_never().is_none());
         let listed = (0..=PART).map(|number| command(&number.to_string()));
-        let results = service.handle.write_customers(listed.collect()).await;
+        let results = service.handle.write_customers(listed.map(Into::into).collect()).await;
         service.test.open();
         let _answers = join(hanging, waiting).await;
         results

@@ -77,8 +77,8 @@ pub enum ExecuteError {
 /// The threads that run use cases.
 pub struct Executor {
     shared: Arc<Shared>,
-    /// Nothing is sent here: dropping it ends the thread that writes when keys were used.
-    key_uses: mpsc::Sender<Infallible>,
+    /// Nothing is sent here: dropping them ends the threads that work now and then.
+    ends: [mpsc::Sender<Infallible>; 2],
     threads: Threads,
 }
 
@@ -108,6 +108,9 @@ type CheckResult = Result<Result<(), StoreError>, ExecuteError>;
 /// How long the uses of keys are collected before they are written.
 const KEY_USES_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long replies that have expired may wait until they are looked for.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+
 /// How long the result of a check of the store is good. Checks need no credential, so they must be cheap.
 const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -120,11 +123,13 @@ impl Executor {
         let limits = Limits { queue: settings.queue, deadline: settings.deadline };
         let operations = Operations::new(roster, limits, settings);
         let (key_uses, end) = mpsc::channel();
+        let (sweeps, end_of_sweeps) = mpsc::channel();
         let mut workers = operations.workers();
         workers.push(key_uses_recorder(roster.clone(), end));
+        workers.push(reply_sweeper(roster.clone(), end_of_sweeps));
         let threads = Threads::start(workers, settings.deadline)?;
         let shared = Shared { roster: roster.clone(), settings, operations, last_check: Mutex::default() };
-        Ok(Self { shared: Arc::new(shared), key_uses, threads })
+        Ok(Self { shared: Arc::new(shared), ends: [key_uses, sweeps], threads })
     }
 
     /// Where threads get their handle.
@@ -137,7 +142,7 @@ impl Executor {
     /// hangs in the database must not keep the process alive.
     pub fn stop(self, patience: Duration) {
         self.shared.operations.close();
-        drop(self.key_uses);
+        drop(self.ends);
         self.threads.join(Instant::now() + patience);
     }
 }
@@ -160,6 +165,31 @@ fn key_uses_recorder(roster: Roster, end: mpsc::Receiver<Infallible>) -> Worker 
         }
     };
     Worker { name: "key-uses".to_owned(), work: Box::new(work), is_watched: true }
+}
+
+/// Deletes replies that have expired, now and then, in small steps.
+fn reply_sweeper(roster: Roster, end: mpsc::Receiver<Infallible>) -> Worker {
+    let end = std::sync::Mutex::new(end);
+    let wait = move |interval| end.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(interval);
+    let sweep = move |from| {
+        roster.sweep_replies(from).unwrap_or_else(|error| {
+            tracing::warn!(%error, "replies that have expired are not deleted");
+            None
+        })
+    };
+    let work = move |turns: &Turns| {
+        let mut next = None;
+        loop {
+            let interval = if next.is_some() { Duration::ZERO } else { SWEEP_INTERVAL };
+            if wait(interval) == Err(RecvTimeoutError::Disconnected) {
+                return;
+            }
+            if turns.take(|| next = sweep(next.unwrap_or_default())).is_err() {
+                return;
+            }
+        }
+    };
+    Worker { name: "reply-sweeps".to_owned(), work: Box::new(work), is_watched: true }
 }
 
 impl Handles {

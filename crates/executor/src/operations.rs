@@ -6,8 +6,8 @@
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::time::Instant;
 
-use roster_application::ports::{CustomerKey, StoreError, Write};
-use roster_application::{AuthenticateError, CustomerCommand, Presented, Principal, Roster, WriteError};
+use roster_application::ports::{CustomerKey, StoreError};
+use roster_application::{Answer, AuthenticateError, Presented, Principal, Roster, WriteRequest};
 use roster_domain::{Customer, CustomerId, Subscription, Tenant};
 
 use crate::batched::{Batched, Limits, Local, Operation, Workers};
@@ -107,7 +107,7 @@ operations! {
     current_subscription: CurrentSubscription((Tenant, CustomerId)) -> Result<Option<Subscription>, StoreError>,
         at most 128, by reader, |roster, customers| roster.current_subscriptions(&customers);
     /// [`Roster::write_customers`]
-    write_customers: WriteCustomers(Vec<CustomerCommand>) -> Vec<Result<Write, WriteError>>,
+    write_customers: WriteCustomers(Vec<WriteRequest>) -> Vec<Answer>,
         at most 128, by writers, write_lists, weighing Vec::len;
     /// Pages of lists, where the calling thread reads. One at a time: after each page, requests for rows have their turn.
     pages: ReadPage(Job) -> (), at most 1, by reader_of_pages, run_jobs;
@@ -124,11 +124,12 @@ fn run_jobs(roster: &Roster, jobs: Vec<Job>) -> Vec<()> {
     jobs.into_iter().map(|job| job(roster)).collect()
 }
 
-/// Runs several lists of commands as one.
-fn write_lists(roster: &Roster, lists: Vec<Vec<CustomerCommand>>) -> Vec<Vec<Result<Write, WriteError>>> {
+/// Runs several lists of requests as one.
+fn write_lists(roster: &Roster, lists: Vec<Vec<WriteRequest>>) -> Vec<Vec<Answer>> {
     let lengths: Vec<usize> = lists.iter().map(Vec::len).collect();
-    let mut results = roster.write_customers(lists.into_iter().flatten().collect()).into_iter();
-    lengths.into_iter().map(|length| results.by_ref().take(length).collect()).collect()
+    let requests: Vec<WriteRequest> = lists.into_iter().flatten().collect();
+    let mut answers = roster.write_customers(requests).into_iter();
+    lengths.into_iter().map(|length| answers.by_ref().take(length).collect()).collect()
 }
 
 /// One thread, or the calling one. Two threads would share fewer batches, and keep two processes of the database busy
@@ -148,11 +149,11 @@ fn reader_of_pages<I>(settings: Settings) -> Workers<I> {
     }
 }
 
-fn writers(settings: Settings) -> Workers<Vec<CustomerCommand>> {
+fn writers(settings: Settings) -> Workers<Vec<WriteRequest>> {
     Workers::Threads {
         queues: settings.writers.max(1),
         threads: 1,
-        queue_of: |commands, queues| commands.first().map_or(0, |command| shard(command.tenant(), queues)),
+        queue_of: |requests, queues| requests.first().map_or(0, |request| shard(request.command.tenant(), queues)),
         are_watched: true,
     }
 }
@@ -227,23 +228,20 @@ impl Handle {
     ///
     /// # Errors
     /// [`ExecuteError`]
-    pub async fn write_customer(&self, command: CustomerCommand) -> Result<Result<Write, WriteError>, ExecuteError> {
-        let mut results = self.operations.write_customers.call(vec![command]).await?;
-        results.pop().ok_or(ExecuteError::Panicked)
+    pub async fn write_customer(&self, request: impl Into<WriteRequest>) -> Result<Answer, ExecuteError> {
+        let mut answers = self.operations.write_customers.call(vec![request.into()]).await?;
+        answers.pop().ok_or(ExecuteError::Panicked)
     }
 
     /// Does what several commands of one tenant say, in their order, [`PART`] at a time: requests that have come meanwhile
     /// have their turn between two parts. Once the deadline has passed, or a part has no results, no further part is
     /// started: its commands get [`ExecuteError::QueueFull`].
-    pub async fn write_customers(
-        &self,
-        mut commands: Vec<CustomerCommand>,
-    ) -> Vec<Result<Result<Write, WriteError>, ExecuteError>> {
+    pub async fn write_customers(&self, mut requests: Vec<WriteRequest>) -> Vec<Result<Answer, ExecuteError>> {
         let until = Instant::now() + self.shared.settings.deadline;
-        let mut results = Vec::with_capacity(commands.len());
-        while !commands.is_empty() {
-            let rest = commands.split_off(PART.min(commands.len()));
-            let part = std::mem::replace(&mut commands, rest);
+        let mut results = Vec::with_capacity(requests.len());
+        while !requests.is_empty() {
+            let rest = requests.split_off(PART.min(requests.len()));
+            let part = std::mem::replace(&mut requests, rest);
             let count = part.len();
             let done = self.operations.write_customers.call(part).await;
             let goes_on = done.is_ok() && Instant::now() < until;
@@ -252,7 +250,7 @@ impl Handle {
                 Err(error) => results.extend((0..count).map(|_| Err(error))),
             }
             if !goes_on {
-                results.extend(commands.drain(..).map(|_| Err(ExecuteError::QueueFull)));
+                results.extend(requests.drain(..).map(|_| Err(ExecuteError::QueueFull)));
             }
         }
         results

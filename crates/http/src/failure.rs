@@ -7,8 +7,8 @@ use actix_web::HttpResponse;
 use roster_application::json::{JsonError, Pointer};
 use roster_application::ports::{Retry, StoreError, Taken};
 use roster_application::{
-    AuthenticateError, CreateApiKeyError, CursorKeyError, ListSubscriptionsError, Revision, RotateApiKeyError, Scope,
-    WriteError,
+    AuthenticateError, CreateApiKeyError, CursorKeyError, ListSubscriptionsError, RepeatError, Revision,
+    RevokeApiKeyError, RotateApiKeyError, Scope, WriteError,
 };
 use roster_domain::{ApiKeyId, CustomerId, Rule, Timestamp};
 use roster_executor::ExecuteError;
@@ -35,6 +35,12 @@ pub(crate) enum Failure {
     UnknownPath,
     /// The path does not have the method. It has these, as in the header `Allow`.
     MethodNotAllowed(String),
+    /// The header `Idempotency-Key` breaks this rule, which follows its name.
+    IdempotencyKey(&'static str),
+    /// Another request has had the same idempotency key.
+    IdempotencyKeyReused,
+    /// The first request with this idempotency key came with another credential, without which it cannot be answered again.
+    OtherCredential,
     /// The body is refused.
     Body(BodyFailure),
     /// The request breaks rules.
@@ -250,6 +256,7 @@ impl From<WriteError> for Failure {
                 let place = Place::Body(Pointer::default().key("metadata"));
                 Fault::new(place, &error).into()
             }
+            WriteError::KeyReused => Self::IdempotencyKeyReused,
             WriteError::Store(error) => error.into(),
         }
     }
@@ -292,6 +299,7 @@ impl From<CreateApiKeyError> for Failure {
                 tracing::error!(%error, "no key could be made");
                 Self::Internal
             }
+            CreateApiKeyError::Repeat(error) => error.into(),
             CreateApiKeyError::Store(error) => error.into(),
         }
     }
@@ -306,7 +314,27 @@ impl From<RotateApiKeyError> for Failure {
             RotateApiKeyError::BeyondScope(scope) => Self::MissingScope(scope),
             RotateApiKeyError::Outlives(end) => Self::OutlivesCaller(end),
             RotateApiKeyError::Create(error) => error.into(),
+            RotateApiKeyError::Repeat(error) => error.into(),
             RotateApiKeyError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RevokeApiKeyError> for Failure {
+    fn from(error: RevokeApiKeyError) -> Self {
+        match error {
+            RevokeApiKeyError::NotFound => Self::KeyNotFound,
+            RevokeApiKeyError::Repeat(error) => error.into(),
+            RevokeApiKeyError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RepeatError> for Failure {
+    fn from(error: RepeatError) -> Self {
+        match error {
+            RepeatError::KeyReused => Self::IdempotencyKeyReused,
+            RepeatError::OtherCredential => Self::OtherCredential,
         }
     }
 }

@@ -57,8 +57,9 @@ kinds! {
         "Send the request again after the seconds that Retry-After names.";
     DATABASE_UNAVAILABLE: "database_unavailable", SERVICE_UNAVAILABLE,
         "The database did not answer in time. A write may have happened.",
-        "Send the request again after the seconds that Retry-After names. Repeating a creation is safe with an \
-         external_id: if the first attempt succeeded, the answer is 409 with the identifier of the customer.";
+        "Send the request again after the seconds that Retry-After names. Repeating a request is safe with its \
+         Idempotency-Key, and a creation with an external_id: if the first attempt succeeded, the answer is 409 with the \
+         identifier of the customer.";
     DUPLICATE_KEY: "duplicate_key", BAD_REQUEST,
         "The body has a key twice in one object, so that it is not clear which value is meant. The detail names the place.",
         "Send each key once.";
@@ -74,6 +75,14 @@ kinds! {
     HEAD_TOO_LARGE: "head_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE,
         "The request line and the headers together have more bytes than this service allows.",
         "Send fewer or shorter headers, and a shorter query. An operator can raise http.max_head_kib.";
+    IDEMPOTENCY_CREDENTIAL_CHANGED: "idempotency_credential_changed", CONFLICT,
+        "The first request with this Idempotency-Key created an API key and came with another credential. The created key is \
+         stored nowhere, and can only be shown again to that credential. Nothing was done.",
+        "Repeat the request with the credential of the first, or rotate or revoke the created key.";
+    IDEMPOTENCY_KEY_REUSED: "idempotency_key_reused", CONFLICT,
+        "Another request of the merchant in this environment has had this Idempotency-Key: with another method, path or \
+         body. Nothing was done.",
+        "Take a new key for a new request. Only a repeat of the same request has the same key.";
     INTERNAL: "internal", INTERNAL_SERVER_ERROR,
         "This is a fault of the service, not of the request. A write may have happened.",
         "Report it to the operator of the service with the X-Request-Id of the response, by which its log has the cause.";
@@ -82,6 +91,9 @@ kinds! {
          another order.",
         "Send the next_cursor of a page as it is, with the filters and the order of that page, or leave the cursor out to \
          begin with the first page.";
+    INVALID_IDEMPOTENCY_KEY: "invalid_idempotency_key", BAD_REQUEST,
+        "The header Idempotency-Key breaks a rule, which the detail names. Nothing was done.",
+        "Send it once, with 1 to 255 printable ASCII characters: a UUID, for example.";
     INVALID_JSON: "invalid_json", BAD_REQUEST,
         "The body is not JSON that this service reads: not JSON, or nested too deep. The detail names the place.",
         "Correct the body at the place that the detail names. Let a library write it.";

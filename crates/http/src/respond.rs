@@ -96,6 +96,9 @@ pub(crate) fn add_headers(failure: &Failure, response: &mut HttpResponse) {
         Failure::HeadTooLarge
         | Failure::OtherProtocol
         | Failure::UnknownPath
+        | Failure::IdempotencyKey(_)
+        | Failure::IdempotencyKeyReused
+        | Failure::OtherCredential
         | Failure::Body(_)
         | Failure::Invalid(_)
         | Failure::MalformedHeader(_)

@@ -12,7 +12,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::failure::{Answer, Failure};
 use crate::openapi::operation::Operation;
-use crate::request::body;
+use crate::request::{body, idempotency};
 use crate::transport::refusals::Refusals;
 
 /// One path and method that the service serves.
@@ -194,7 +194,11 @@ impl Table {
 impl Resource {
     async fn answer(&self, request: &HttpRequest) -> HttpResponse {
         match self.endpoints.iter().find(|endpoint| endpoint.method == *request.method()) {
-            Some(endpoint) => (endpoint.handler)(request.clone()).await,
+            Some(endpoint) => {
+                let mut response = (endpoint.handler)(request.clone()).await;
+                idempotency::add_header(request, &mut response);
+                response
+            }
             None => (self.answer)(&Failure::MethodNotAllowed(self.methods())),
         }
     }

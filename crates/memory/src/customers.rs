@@ -82,6 +82,9 @@ impl Rows {
             let all = self.subscriptions.entry((write.after().tenant(), write.after().id())).or_default();
             all.insert(subscription.after.id.clone(), subscription.after.clone());
         }
+        if let Some(reply) = write.reply() {
+            self.replies.insert(reply.key, reply.clone());
+        }
         Written::Done
     }
 
@@ -92,7 +95,8 @@ impl Rows {
             let stored = self.subscriptions.get(&key).and_then(|all| all.get(&subscription.after.id));
             stored.map(|stored| stored.version) != subscription.before.as_ref().map(|before| before.version)
         });
-        stored != write.before().map(Customer::version) || subscription_is_stale
+        let is_repeat = write.reply().is_some_and(|reply| !self.takes(reply));
+        stored != write.before().map(Customer::version) || subscription_is_stale || is_repeat
     }
 
     fn taken(&self, write: &Write) -> Taken {

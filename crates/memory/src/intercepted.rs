@@ -3,7 +3,8 @@
 
 use roster_application::ports::{
     ApiKeyRepository, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRepository, CustomerState, Listed,
-    MerchantRepository, SecretRepository, Store, StoreError, SubscriptionRepository, UnitOfWork, Work, Write, Written,
+    MerchantRepository, ReplyRepository, SecretRepository, Store, StoreError, SubscriptionRepository, UnitOfWork, Work,
+    Write, Written,
 };
 use roster_domain::{Customer, Tenant};
 
@@ -95,6 +96,10 @@ impl UnitOfWork for Intercepted<'_> {
 
     fn api_keys(&mut self) -> &mut dyn ApiKeyRepository {
         self.uow.api_keys()
+    }
+
+    fn replies(&mut self) -> &mut dyn ReplyRepository {
+        self.uow.replies()
     }
 
     fn secrets(&mut self) -> &mut dyn SecretRepository {

@@ -13,6 +13,7 @@ mod entropy;
 mod ids;
 mod intercepted;
 mod merchants;
+mod replies;
 mod secrets;
 mod store;
 mod subscriptions;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use roster_application::ports::{Store, StoreError, Verdict, Work, rerun_lost_races};
+use roster_application::ports::{ReplyKey, SavedReply, Store, StoreError, Verdict, Work, rerun_lost_races};
 use roster_application::{ApiKey, Digest};
 use roster_domain::{
     ApiKeyId, Customer, CustomerId, ExternalId, Merchant, MerchantId, Subscription, SubscriptionId, Tenant,
@@ -35,6 +35,7 @@ pub(crate) struct Rows {
     pub(crate) email_keys: BTreeSet<(Tenant, String, CustomerId)>,
     pub(crate) secrets: BTreeMap<String, [u8; 32]>,
     pub(crate) subscriptions: BTreeMap<(Tenant, CustomerId), BTreeMap<SubscriptionId, Subscription>>,
+    pub(crate) replies: BTreeMap<ReplyKey, SavedReply>,
 }
 
 impl Store for MemoryStore {

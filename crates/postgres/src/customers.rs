@@ -12,16 +12,24 @@ use roster_application::ports::{
 use roster_domain::{Customer, CustomerId, Tenant};
 use uuid::Uuid;
 
+use crate::customer_lists;
 use crate::error::Fault;
 use crate::rows::{Wanted, in_order, kept_prepared};
 use crate::schema::{CustomerRow, customers, customers_of};
 use crate::unit_of_work::PostgresUnitOfWork;
-use crate::{customer_lists, writes};
+use crate::writes::{self, Keys};
 
 impl CustomerRepository for PostgresUnitOfWork<'_> {
     fn write(&mut self, writes: &[Write]) -> Result<Vec<Written>, StoreError> {
         let is_alone = !self.is_in_transaction();
-        self.run_write(|connection| writes::write(connection, writes, is_alone))
+        // A reply that is refused ends the transaction of a caller, who could do nothing about it. Outside of one the writes
+        // are made anew.
+        let mut keys = if is_alone { Keys::Tried } else { Keys::Taken };
+        self.run_write(|connection| {
+            let written = writes::write(connection, writes, is_alone, keys);
+            keys = Keys::Taken;
+            written
+        })
     }
 
     fn find(&mut self, state: CustomerState, keys: &[CustomerKey]) -> Result<Vec<Option<Customer>>, StoreError> {

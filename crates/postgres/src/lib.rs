@@ -22,6 +22,7 @@ mod loans;
 mod merchants;
 mod migrations;
 mod pool;
+mod replies;
 mod rows;
 mod schema;
 mod secrets;

@@ -13,7 +13,8 @@ use roster_domain::{ApiKeyId, Tenant};
 use uuid::Uuid;
 
 pub use tables::{
-    ApiKeyRow, CustomerRow, CustomerRows, MerchantRow, SubscriptionRow, SubscriptionRows, merchants, secrets,
+    ApiKeyRow, CustomerRow, CustomerRows, MerchantRow, ReplyRow, ReplyRows, SubscriptionRow, SubscriptionRows,
+    merchants, secrets,
 };
 
 mod tables {
@@ -21,8 +22,8 @@ mod tables {
     use diesel::query_builder::AstPass;
     use diesel::sql_types::{Array, BigInt, Bool, Bytea, Json, Nullable, Text, Timestamptz};
     use roster_application::ApiKey;
-    use roster_application::ports::StoreError;
-    use roster_application::records::{ApiKeyRecord, CustomerRecord, MerchantRecord, SubscriptionRecord};
+    use roster_application::ports::{SavedReply, StoreError};
+    use roster_application::records::{ApiKeyRecord, CustomerRecord, MerchantRecord, ReplyRecord, SubscriptionRecord};
     use roster_domain::{Customer, Merchant, Subscription};
 
     use super::{DateTime, Insertable, QueryResult, Queryable, Utc, Uuid};
@@ -110,6 +111,19 @@ mod tables {
             details: Option<JsonText> => Nullable<Json>,
         }
     }
+
+    table! {
+        replies (merchant_id, environment, key_digest) as ReplyRow, ReplyRows from ReplyRecord to SavedReply {
+            merchant_id: Uuid => diesel::sql_types::Uuid,
+            environment: String => Text,
+            key_digest: Vec<u8> => Bytea,
+            fingerprint: Vec<u8> => Bytea,
+            customer_id: Option<Uuid> => Nullable<diesel::sql_types::Uuid>,
+            outcome: String => Text,
+            created_at: DateTime<Utc> => Timestamptz,
+            expires_at: DateTime<Utc> => Timestamptz,
+        }
+    }
 }
 
 /// The columns of a key.
@@ -129,6 +143,11 @@ pub mod customers {
 /// The columns of a subscription.
 pub mod subscriptions {
     pub use super::tables::subscriptions::{SqlType, all_columns, columns::*};
+}
+
+/// The columns of a saved reply.
+pub mod replies {
+    pub use super::tables::replies::{SqlType, all_columns, columns::*};
 }
 
 /// The keys of `tenant`.
@@ -155,6 +174,14 @@ pub fn subscriptions_of(tenant: Tenant) -> _ {
     tables::subscriptions::table
         .filter(subscriptions::merchant_id.eq(merchant))
         .filter(subscriptions::environment.eq(environment))
+}
+
+/// The replies to requests of `tenant`.
+#[auto_type]
+pub fn replies_of(tenant: Tenant) -> _ {
+    let merchant: Uuid = tenant.merchant.uuid();
+    let environment: &'static str = tenant.environment.as_str();
+    tables::replies::table.filter(replies::merchant_id.eq(merchant)).filter(replies::environment.eq(environment))
 }
 
 /// The key with this digest, of any tenant: the tenant of a caller is known only after its key is found.

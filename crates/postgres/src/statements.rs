@@ -14,7 +14,7 @@ use diesel::sql_types::{BigInt, Text};
 use roster_application::Digest;
 use roster_application::ports::{
     CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, ListOrder, MetadataCondition, Place,
-    Store as _, StoreError, SubscriptionKey, SubscriptionWrite, UnitOfWork, Write, Written,
+    ReplyKey, SavedReply, Store as _, StoreError, SubscriptionKey, SubscriptionWrite, UnitOfWork, Write, Written,
 };
 use roster_domain::{
     Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, ExternalId, Merchant, MerchantId,
@@ -45,7 +45,7 @@ fn now() -> Timestamp {
 /// Something that is done to customers that are stored.
 type Operation = fn(&mut dyn UnitOfWork, &[Customer]) -> Result<(), StoreError>;
 
-const OPERATIONS: [(&str, Operation); 20] = [
+const OPERATIONS: [(&str, Operation); 26] = [
     ("create again", |uow, customers| {
         let writes: Vec<Write> = customers.iter().cloned().map(Write::create).collect();
         uow.customers().write(&writes).map(drop)
@@ -128,8 +128,67 @@ const OPERATIONS: [(&str, Operation); 20] = [
     ("list subscriptions", |uow, customers| {
         uow.subscriptions().list(TENANT, customers[0].id(), None, customers.len()).map(drop)
     }),
+    ("create with keys", |uow, customers| {
+        let another = |customer: &Customer| {
+            let id = CustomerId::new(Uuid::from_u128(customer.id().uuid().as_u128() + (1 << 65)));
+            let customer = Customer::register(TENANT, id, Profile::default(), EmailUse::Exclusive, now());
+            Write::create(customer.clone()).replying(reply("create", &customer))
+        };
+        assert_done(&uow.customers().write(&customers.iter().map(another).collect::<Vec<_>>())?);
+        Ok(())
+    }),
+    ("change with keys", |uow, customers| {
+        let changed = |before: Customer| {
+            let name = Name::parse(format!("Key {}", before.version())).expect("a name");
+            let edit = CustomerEdit { name: Edit::Set(name), ..CustomerEdit::default() };
+            let after = before.changed(edit, now()).expect("no metadata");
+            Write::change(before, after.clone()).replying(reply("change", &after))
+        };
+        let writes: Vec<Write> = find(uow, customers, by_id)?.into_iter().map(changed).collect();
+        assert_done(&uow.customers().write(&writes)?);
+        Ok(())
+    }),
+    ("record with keys", |uow, customers| {
+        let found = uow.subscriptions().find(&subscription_keys(customers, by_id))?;
+        let record = |(customer, before): (Customer, Option<Subscription>)| {
+            let after = subscription(before.as_ref().map_or(1, |before| before.version + 1));
+            let reply = reply(&format!("record {}", after.version), &customer);
+            Write::record(customer, SubscriptionWrite { before, after }).replying(reply)
+        };
+        let writes: Vec<Write> = found.into_iter().flatten().map(record).collect();
+        assert_done(&uow.customers().write(&writes)?);
+        Ok(())
+    }),
+    ("save replies alone", |uow, customers| {
+        let replies: Vec<SavedReply> = customers.iter().map(|customer| reply("alone", customer)).collect();
+        uow.replies().save(&replies).map(drop)
+    }),
+    ("find replies", |uow, customers| {
+        let keys: Vec<ReplyKey> = customers.iter().map(|customer| reply("alone", customer).key).collect();
+        uow.replies().find(&keys, now()).map(drop)
+    }),
+    ("sweep replies", |uow, customers| {
+        let later = now().plus(LIFETIME);
+        let expired = uow.replies().expired(&[TENANT], later, customers.len())?;
+        uow.replies().delete_expired(&expired, later)
+    }),
     ("find API keys", |uow, customers| uow.api_keys().find(&vec![Digest([0; 32]); customers.len()]).map(drop)),
 ];
+
+const LIFETIME: Duration = Duration::from_mins(1);
+
+/// The reply to a request about a version of a customer.
+fn reply(what: &str, customer: &Customer) -> SavedReply {
+    let digest = Digest::of(format!("{what} {} {}", customer.id(), customer.version()).as_bytes());
+    SavedReply {
+        key: ReplyKey { tenant: TENANT, digest },
+        fingerprint: digest,
+        customer: Some(customer.id()),
+        outcome: String::new(),
+        created_at: now(),
+        expires_at: now().plus(LIFETIME),
+    }
+}
 
 fn by_id(customer: &Customer) -> CustomerKey {
     CustomerKey { tenant: TENANT, customer: CustomerRef::Id(customer.id()) }
@@ -349,7 +408,11 @@ fn a_lone_write_takes_at_most_two_round_trips() {
     let lone = [customer(1)];
     let create = statements_sent(&store, |uow| uow.customers().write(&[Write::create(customer(2))]).map(drop));
     assert_eq!(create, 1);
-    for name in ["change the name", "claim identifiers", "record a subscription"] {
+    let keyed = Write::create(customer(3)).replying(reply("lone", &customer(3)));
+    assert_eq!(statements_sent(&store, |uow| uow.customers().write(std::slice::from_ref(&keyed)).map(drop)), 1);
+    for name in
+        ["change the name", "claim identifiers", "record a subscription", "change with keys", "record with keys"]
+    {
         let (_, operation) = OPERATIONS.iter().find(|(operation, _)| *operation == name).expect(name);
         assert_eq!(statements_sent(&store, |uow| operation(uow, &lone)), 2, "{name}: one reads, one writes");
     }
@@ -395,7 +458,7 @@ fn a_statement_is_planned_once_however_often_it_runs() {
     assert!(planned_anew.is_empty(), "{planned_anew:#?}");
 }
 
-/// The rows of customers and subscriptions that `work` makes the database look at, with or without the statements that
+/// The rows of customers, subscriptions and replies that `work` makes the database look at, with or without the statements that
 /// lock what they find.
 fn rows_read(store: &PostgresStore, locks: bool, work: impl Fn(&mut dyn UnitOfWork) -> Result<(), StoreError>) -> i64 {
     let mut session = store.pool.get().expect("a connection");
@@ -414,7 +477,7 @@ fn rows_read(store: &PostgresStore, locks: bool, work: impl Fn(&mut dyn UnitOfWo
 fn rows_read_so_far(session: &mut Borrowed) -> i64 {
     let query = sql::<BigInt>(
         "SELECT sum(seq_tup_read + idx_tup_fetch)::bigint FROM pg_stat_xact_user_tables \
-         WHERE relname IN ('customers', 'subscriptions')",
+         WHERE relname IN ('customers', 'subscriptions', 'replies')",
     );
     session.run(|connection| Ok(query.get_result(connection)?)).expect("a number")
 }
@@ -437,13 +500,15 @@ fn a_statement_planned_on_an_empty_table_reads_few_rows_of_a_grown_one_with_and_
     direct(&store, |uow| use_all(uow, 1, 1));
     direct(&store, |uow| use_all(uow, 2, 3));
     let many: Vec<Customer> = (1000..4000).map(customer).collect();
-    let writes: Vec<Write> = many.iter().cloned().map(Write::create).collect();
+    let create = |customer: &Customer| Write::create(customer.clone()).replying(reply("grow", customer));
+    let writes: Vec<Write> = many.iter().map(create).collect();
     direct(&store, |uow| uow.customers().write(&writes).map(drop));
     assert_few_rows_are_read(&store, &many, "planned before");
     administer(database.url(), &["ANALYZE"]);
     assert_few_rows_are_read(&store, &many, "analysed");
     // As in a database that was restored from a dump, which has no statistics.
-    let forget = "UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE relname ~ '^(customers|subscriptions)'";
+    let forget =
+        "UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE relname ~ '^(customers|subscriptions|replies)'";
     administer(database.url(), &["DELETE FROM pg_statistic", forget]);
     assert_few_rows_are_read(&connect(database.url()), &many, "without statistics");
 }

@@ -1,51 +1,124 @@
-//! Writing customers, and the subscriptions that are stored with them.
+//! Writing customers, and the subscriptions and replies that are stored with them.
 //!
 //! All forms of these statements are in this file: another database of the same family may need others.
 //!
 //! A write needs no lock that it took before: it names the version that it was decided from, and what it claims, and the
 //! statement stores nothing where that is not so any more. What is refused is looked at again in a new statement: only one
 //! that starts after the refusal is sure to see the row that caused it.
+//!
+//! The reply of a write is inserted by the statement that makes the write, for those that it has made: one round trip, and
+//! nothing to undo for those that are refused. If its key has one already, that statement fails. That is rare, because keys
+//! were looked for before; then the keys are taken first ([`Keys`]).
 
 use std::collections::{HashMap, HashSet};
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{self, Array, BigInt, Nullable, Text};
-use roster_application::ports::{Identifier, Origins, TRIES, Taken, Write, Written};
-use roster_application::records::{CustomerRecord, SubscriptionRecord};
+use diesel::sql_types::{self, Array, BigInt, Binary, Nullable, Text};
+use roster_application::ports::{Identifier, Origins, ReplyKey, SavedReply, TRIES, Taken, Write, Written};
+use roster_application::records::{CustomerRecord, ReplyRecord, SubscriptionRecord, reply_key};
 use roster_domain::{Customer, CustomerId, Tenant};
 use uuid::Uuid;
 
 use crate::customers::FindByExternalId;
 use crate::error::Fault;
+use crate::replies;
 use crate::rows::{Wanted, in_order, kept_prepared};
-use crate::schema::{CustomerRow, CustomerRows, SubscriptionRow, SubscriptionRows};
+use crate::schema::{CustomerRow, CustomerRows, ReplyRow, ReplyRows, SubscriptionRow, SubscriptionRows};
+
+/// When the keys of replies are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// With the writes. A key that has a reply, even one that has expired, fails all of them.
+    Tried,
+    /// Before the writes, by inserting their replies, which waits for other transactions with the same keys. Those of
+    /// writes that are refused are deleted again.
+    Taken,
+}
 
 /// Makes the writes, in as few statements as their order allows. `is_alone`: in a transaction of their own, unless one
 /// statement makes all of them; otherwise the caller has one open.
-pub fn write(connection: &mut PgConnection, writes: &[Write], is_alone: bool) -> Result<Vec<Written>, Fault> {
+pub fn write(
+    connection: &mut PgConnection,
+    writes: &[Write],
+    is_alone: bool,
+    keys: Keys,
+) -> Result<Vec<Written>, Fault> {
+    let keys = if writes.iter().all(|write| write.reply().is_none()) { Keys::Tried } else { keys };
     let levels = Levels::of(writes);
-    if !is_alone || levels.is_one_statement(writes) {
-        return write_levels(connection, writes, &levels);
+    if !is_alone || (keys == Keys::Tried && levels.is_one_statement(writes)) {
+        return write_levels(connection, writes, &levels, keys);
     }
-    connection.transaction(|connection| write_levels(connection, writes, &levels))
+    connection.transaction(|connection| write_levels(connection, writes, &levels, keys))
 }
 
-fn write_levels(connection: &mut PgConnection, writes: &[Write], levels: &Levels) -> Result<Vec<Written>, Fault> {
+fn write_levels(
+    connection: &mut PgConnection,
+    writes: &[Write],
+    levels: &Levels,
+    keys: Keys,
+) -> Result<Vec<Written>, Fault> {
     let mut results = vec![Written::Stale; writes.len()];
     // In a single level no write depends on another.
     let origins = if levels.0.len() > 1 { Origins::of(writes) } else { Origins::of(&[]) };
     for level in &levels.0 {
         // What was decided from a write that was not made stays stale.
         let open = level.iter().copied().filter(|&place| origins.are_made(place, &results)).collect();
-        write_level(connection, writes, open, &mut results)?;
+        match keys {
+            Keys::Tried => write_level(connection, writes, open, keys, &mut results)?,
+            Keys::Taken => {
+                let open = take_keys(connection, writes, open)?;
+                write_level(connection, writes, open.clone(), keys, &mut results)?;
+                give_back_keys(connection, writes, &open, &results)?;
+            }
+        }
     }
     Ok(results)
 }
 
+/// Saves the replies of the writes at the places `open`. Returns the places of those that have none, or one that is saved.
+fn take_keys(connection: &mut PgConnection, writes: &[Write], mut open: Vec<usize>) -> Result<Vec<usize>, Fault> {
+    let replies: Vec<&SavedReply> = open.iter().filter_map(|&place| writes[place].reply()).collect();
+    let taken = save(connection, &replies)?;
+    open.retain(|&place| writes[place].reply().is_none_or(|reply| taken.contains(&reply.key)));
+    Ok(open)
+}
+
+/// Deletes the replies of those writes that were not made.
+fn give_back_keys(
+    connection: &mut PgConnection,
+    writes: &[Write],
+    open: &[usize],
+    results: &[Written],
+) -> Result<(), Fault> {
+    let refused = open.iter().filter(|&&place| results[place] != Written::Done);
+    let replies = refused.filter_map(|&place| writes[place].reply());
+    let keys: Vec<_> = replies.map(|reply| (reply.key, reply.expires_at)).collect();
+    Ok(replies::delete(connection, &keys)?)
+}
+
+/// Saves replies with different keys, each unless its key has one already that has not expired. Returns the keys of those
+/// that are saved.
+pub fn save(connection: &mut PgConnection, replies: &[&SavedReply]) -> Result<HashSet<ReplyKey>, Fault> {
+    if replies.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows = sorted_replies(replies.iter().copied()).collect();
+    let saved: Vec<(Uuid, String, Vec<u8>)> = (&Save { rows }).load(connection)?;
+    let key = |(merchant, environment, digest): (Uuid, String, Vec<u8>)| reply_key(merchant, &environment, digest);
+    Ok(saved.into_iter().map(key).collect::<Result<_, _>>()?)
+}
+
+/// Rows in the order in which every batch saves them, so that batches rarely deadlock each other.
+fn sorted_replies<'a>(replies: impl Iterator<Item = &'a SavedReply>) -> impl Iterator<Item = ReplyRow> {
+    let mut replies: Vec<&SavedReply> = replies.collect();
+    replies.sort_unstable_by_key(|reply| reply.key);
+    replies.into_iter().map(|reply| ReplyRow::from(ReplyRecord::from(reply)))
+}
+
 /// The places of writes, level by level: a write is in the first level after those of the earlier writes that share its
-/// customer or an identifier with it, so that no two writes of a level depend on each other.
+/// customer, an identifier or the key of a reply with it, so that no two writes of a level depend on each other.
 ///
 /// The first level claims every identifier of the batch, in sorted order, so that two batches that claim the same ones
 /// rarely wait for each other in a circle.
@@ -58,14 +131,19 @@ impl Levels {
         }
         let mut customers: HashMap<(Tenant, CustomerId), usize> = HashMap::with_capacity(writes.len());
         let mut identifiers: HashMap<(Tenant, Identifier<'_>), usize> = HashMap::with_capacity(2 * writes.len());
+        let mut keys: HashMap<ReplyKey, usize> = HashMap::new();
         let mut levels: Vec<Vec<usize>> = Vec::new();
         for (place, write) in writes.iter().enumerate() {
             let tenant = write.after().tenant();
             let customer = (tenant, write.after().id());
             let moved: Vec<_> = write.moved_identifiers().map(|identifier| (tenant, identifier)).collect();
             let by_identifier = moved.iter().filter_map(|identifier| identifiers.get(identifier));
-            let level = customers.get(&customer).into_iter().chain(by_identifier).max().map_or(0, |last| last + 1);
+            let key = write.reply().map(|reply| reply.key);
+            let by_key = key.and_then(|key| keys.get(&key));
+            let earlier = customers.get(&customer).into_iter().chain(by_identifier).chain(by_key);
+            let level = earlier.max().map_or(0, |last| last + 1);
             customers.insert(customer, level);
+            keys.extend(key.map(|key| (key, level)));
             identifiers.extend(moved.into_iter().map(|identifier| (identifier, level)));
             if levels.len() == level {
                 levels.push(Vec::new());
@@ -117,6 +195,7 @@ fn write_level(
     connection: &mut PgConnection,
     writes: &[Write],
     mut open: Vec<usize>,
+    keys: Keys,
     results: &mut [Written],
 ) -> Result<(), Fault> {
     for _ in 0..TRIES {
@@ -127,7 +206,7 @@ fn write_level(
         for kind in [Kind::Change, Kind::ChangeClaiming, Kind::Create, Kind::Record] {
             let batch: Vec<&Write> =
                 open.iter().map(|&place| &writes[place]).filter(|write| Kind::of(write) == kind).collect();
-            stored.extend(store(connection, kind, &batch)?);
+            stored.extend(store(connection, kind, &batch, keys)?);
         }
         let mut refused = Vec::new();
         for place in open {
@@ -143,7 +222,7 @@ fn write_level(
         }
         let refused: Vec<&Write> = open.iter().map(|&place| &writes[place]).collect();
         let mut again = Vec::new();
-        for (place, reason) in open.into_iter().zip(reasons(connection, &refused)?) {
+        for (place, reason) in open.into_iter().zip(reasons(connection, &refused, keys)?) {
             match reason {
                 Some(reason) => results[place] = reason,
                 None => again.push(place),
@@ -156,26 +235,41 @@ fn write_level(
 }
 
 /// Runs the statement of one kind, and gives the primary keys of the customers that it was stored for.
-fn store(connection: &mut PgConnection, kind: Kind, batch: &[&Write]) -> QueryResult<Vec<PrimaryKey>> {
+fn store(connection: &mut PgConnection, kind: Kind, batch: &[&Write], keys: Keys) -> QueryResult<Vec<PrimaryKey>> {
     if batch.is_empty() {
         return Ok(Vec::new());
     }
+    let replies = if keys == Keys::Tried { Replies::of(batch) } else { Replies::default() };
     let row = |write: &Write| CustomerRow::from(CustomerRecord::from(write.after()));
     match (kind, batch) {
-        (Kind::Create, [write]) => Insert(row(write)).load(connection),
+        (Kind::Create, [write]) => run(connection, Insert(row(write)), replies),
         (Kind::Create, many) => {
-            Insert(sorted(many.iter().map(|write| row(write))).collect::<CustomerRows>()).load(connection)
+            let rows: CustomerRows = sorted(many.iter().map(|write| row(write))).collect();
+            run(connection, Insert(rows), replies)
         }
-        (Kind::Change, [write]) => Update(Change::of(write)).load(connection),
-        (Kind::Change, many) => Update(Changes::of(many)).load(connection),
-        (Kind::ChangeClaiming, [write]) => UpdateClaiming(Change::of(write)).load(connection),
-        (Kind::ChangeClaiming, many) => UpdateClaiming(Changes::of(many)).load(connection),
-        (Kind::Record, many) => Record::of(many).load(connection),
+        (Kind::Change, [write]) => run(connection, Update(Change::of(write)), replies),
+        (Kind::Change, many) => run(connection, Update(Changes::of(many)), replies),
+        (Kind::ChangeClaiming, [write]) => run(connection, UpdateClaiming(Change::of(write)), replies),
+        (Kind::ChangeClaiming, many) => run(connection, UpdateClaiming(Changes::of(many)), replies),
+        (Kind::Record, many) => run(connection, Record::of(many), replies),
     }
 }
 
+/// Runs a statement that returns the primary keys of the customers that it has written, with the replies of these.
+fn run<S>(connection: &mut PgConnection, statement: S, replies: Replies) -> QueryResult<Vec<PrimaryKey>>
+where
+    S: QueryFragment<Pg> + QueryId + Query<SqlType = KeySql> + 'static,
+    for<'a> &'a S: QueryFragment<Pg> + QueryId + Query<SqlType = KeySql> + RunQueryDsl<PgConnection>,
+{
+    if replies.customers.is_empty() {
+        return (&statement).load(connection);
+    }
+    (&WithReplies { statement, replies }).load(connection)
+}
+
 /// Why each write was refused; `None` if nothing is in its way any more.
-fn reasons(connection: &mut PgConnection, refused: &[&Write]) -> Result<Vec<Option<Written>>, Fault> {
+fn reasons(connection: &mut PgConnection, refused: &[&Write], keys: Keys) -> Result<Vec<Option<Written>>, Fault> {
+    let repeats = if keys == Keys::Tried { repeats(connection, refused)? } else { HashSet::new() };
     let mut conflicts = FindConflicts::default();
     let mut namesakes = FindByExternalId::default();
     for (place, write) in (1..).zip(refused) {
@@ -192,7 +286,8 @@ fn reasons(connection: &mut PgConnection, refused: &[&Write]) -> Result<Vec<Opti
     let namesakes = in_order(refused.len(), namesakes, Customer::try_from)?;
     let reason = |((write, conflict), namesake): ((&&Write, Option<Conflict>), Option<Customer>)| {
         let (version, exclusive, shared) = conflict.unwrap_or_default();
-        if version != write.before().map(Customer::version) || write.subscription().is_some() {
+        let is_repeat = write.reply().is_some_and(|reply| repeats.contains(&reply.key));
+        if version != write.before().map(Customer::version) || write.subscription().is_some() || is_repeat {
             return Some(Written::Stale);
         }
         let email = exclusive.or(shared).map(CustomerId::new);
@@ -200,6 +295,17 @@ fn reasons(connection: &mut PgConnection, refused: &[&Write]) -> Result<Vec<Opti
         (!taken.is_empty()).then_some(Written::Taken(taken))
     };
     Ok(refused.iter().zip(found).zip(namesakes).map(reason).collect())
+}
+
+/// The keys of refused writes that have a reply: what refused such a write may be the customer of the first request.
+fn repeats(connection: &mut PgConnection, refused: &[&Write]) -> Result<HashSet<ReplyKey>, Fault> {
+    let replies: Vec<&SavedReply> = refused.iter().filter_map(|write| write.reply()).collect();
+    let keys: Vec<ReplyKey> = replies.iter().map(|reply| reply.key).collect();
+    let found = replies.iter().zip(replies::find(connection, &keys)?);
+    let is_there = |(reply, found): (&&SavedReply, Option<SavedReply>)| {
+        found.filter(|found| !found.has_expired(reply.created_at)).map(|found| found.key)
+    };
+    Ok(found.filter_map(is_there).collect())
 }
 
 /// Rows in the order in which every batch claims what it claims, so that batches rarely deadlock each other.
@@ -486,6 +592,86 @@ impl QueryFragment<Pg> for Record {
     }
 }
 
+/// The replies of writes, each with the identifier of its customer.
+#[derive(Default)]
+struct Replies {
+    rows: ReplyRows,
+    customers: Vec<Uuid>,
+}
+
+impl Replies {
+    fn of(writes: &[&Write]) -> Self {
+        let with_reply = |write: &&Write| write.reply().cloned().map(|reply| (reply, write.after().id().uuid()));
+        let mut replies: Vec<(SavedReply, Uuid)> = writes.iter().filter_map(with_reply).collect();
+        replies.sort_unstable_by_key(|(reply, _)| reply.key);
+        let customers = replies.iter().map(|(_, customer)| *customer).collect();
+        Self { rows: replies.iter().map(|(reply, _)| ReplyRow::from(ReplyRecord::from(reply))).collect(), customers }
+    }
+}
+
+/// A statement that returns the primary keys of the customers that it has written, and the replies of these. Their keys
+/// must have none: a row of the same key, or one that another transaction is about to commit, fails the statement.
+struct WithReplies<S> {
+    statement: S,
+    replies: Replies,
+}
+
+fn push_reply_columns(out: &mut AstPass<'_, '_, Pg>) {
+    for (place, name) in ReplyRow::NAMES.iter().enumerate() {
+        out.push_sql(if place > 0 { ", reply." } else { "reply." });
+        out.push_sql(name);
+    }
+}
+
+impl<S: QueryFragment<Pg>> QueryFragment<Pg> for WithReplies<S> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("WITH written (merchant_id, environment, id) AS (");
+        self.statement.walk_ast(out.reborrow())?;
+        out.push_sql("), saved AS (INSERT INTO replies (");
+        out.push_sql(ReplyRow::COLUMNS);
+        out.push_sql(") SELECT ");
+        push_reply_columns(&mut out);
+        out.push_sql(" FROM unnest(");
+        self.replies.rows.push_arrays(&mut out)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.replies.customers)?;
+        out.push_sql(") AS reply (");
+        out.push_sql(ReplyRow::COLUMNS);
+        // IS TRUE keeps it from becoming a join, which would compare each row with each: this looks up each in a hash table.
+        out.push_sql(
+            ", written_id) WHERE ((reply.merchant_id, reply.environment, reply.written_id) IN \
+             (SELECT written.merchant_id, written.environment, written.id FROM written)) IS TRUE \
+             RETURNING 1) SELECT merchant_id, environment, id FROM written",
+        );
+        Ok(())
+    }
+}
+
+/// Saves replies, each in the place of none, or of one that has expired, and returns the keys of those that are saved.
+struct Save {
+    rows: ReplyRows,
+}
+
+impl QueryFragment<Pg> for Save {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("INSERT INTO replies (");
+        out.push_sql(ReplyRow::COLUMNS);
+        out.push_sql(") SELECT ");
+        push_reply_columns(&mut out);
+        out.push_sql(" FROM unnest(");
+        self.rows.push_arrays(&mut out)?;
+        out.push_sql(") AS reply (");
+        out.push_sql(ReplyRow::COLUMNS);
+        out.push_sql(") ON CONFLICT (merchant_id, environment, key_digest) DO UPDATE SET ");
+        push_assignments(ReplyRow::NAMES, &["merchant_id", "environment", "key_digest"], "excluded", &mut out);
+        out.push_sql(
+            " WHERE replies.expires_at <= excluded.created_at \
+             RETURNING replies.merchant_id, replies.environment, replies.key_digest",
+        );
+        Ok(())
+    }
+}
+
 /// The version of a customer that is stored, and the customers that have an e-mail key exclusively and shared.
 type Conflict = (Option<i64>, Option<Uuid>, Option<Uuid>);
 
@@ -535,4 +721,6 @@ kept_prepared!(Insert<G>, KeySql, for G);
 kept_prepared!(Update<G>, KeySql, for G);
 kept_prepared!(UpdateClaiming<G>, KeySql, for G);
 kept_prepared!(Record, KeySql);
+kept_prepared!(WithReplies<S>, KeySql, for S);
+kept_prepared!(Save, (sql_types::Uuid, Text, Binary));
 kept_prepared!(FindConflicts, (BigInt, (Nullable<BigInt>, Nullable<sql_types::Uuid>, Nullable<sql_types::Uuid>)));

@@ -34,6 +34,8 @@ pub struct Config {
     pub auth: Auth,
     /// How many requests a second are accepted.
     pub limits: Limits,
+    /// How repeats of requests are answered.
+    pub idempotency: Idempotency,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -108,6 +110,13 @@ pub struct Limits {
     pub live: Quotas,
     /// Requests a second of sandbox customers.
     pub sandbox: Quotas,
+}
+
+/// `idempotency.*`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Idempotency {
+    /// How long a reply is kept.
+    pub keep: Duration,
 }
 
 /// `log.*`
@@ -201,6 +210,7 @@ impl Config {
                     merchant: layers.read("limits.sandbox_merchant_per_second", per_second),
                 },
             },
+            idempotency: Idempotency { keep: layers.read("idempotency.keep_seconds", seconds(60..=2_592_000)) },
             log: Log { level: layers.read("log.level", level), format: layers.read("log.format", format) },
         }
     }
@@ -243,6 +253,11 @@ where
 fn millis(bounds: RangeInclusive<u64>) -> impl Fn(&Value) -> Result<Duration, String> {
     let number = number(bounds);
     move |value| number(value).map(Duration::from_millis).map_err(|rule| format!("{rule} (milliseconds)"))
+}
+
+fn seconds(bounds: RangeInclusive<u64>) -> impl Fn(&Value) -> Result<Duration, String> {
+    let number = number(bounds);
+    move |value| number(value).map(Duration::from_secs).map_err(|rule| format!("{rule} (seconds)"))
 }
 
 fn per_second(value: &Value) -> Result<NonZeroU32, String> {
@@ -352,6 +367,7 @@ mod tests {
         ("limits.live_merchant_per_second", "13", "14", |c| c.limits.live.merchant.to_string()),
         ("limits.sandbox_key_per_second", "15", "16", |c| c.limits.sandbox.key.to_string()),
         ("limits.sandbox_merchant_per_second", "17", "18", |c| c.limits.sandbox.merchant.to_string()),
+        ("idempotency.keep_seconds", "60", "61", |c| c.idempotency.keep.as_secs().to_string()),
         ("log.level", "\"debug\"", "warn", |c| c.log.level.clone()),
         ("log.format", "\"json\"", "pretty", |c| format!("{:?}", c.log.format).to_lowercase()),
     ];
@@ -413,6 +429,7 @@ mod tests {
                 },
                 auth: Auth { key_cache: Duration::from_secs(5), key_grace: Duration::ZERO, issuers: Vec::new() },
                 limits: Limits { live: quotas(5000, 10_000), sandbox: quotas(500, 1000) },
+                idempotency: Idempotency { keep: Duration::from_hours(24) },
                 log: Log { level: "info".to_owned(), format: LogFormat::Auto },
             }
         );

@@ -24,6 +24,7 @@ mod identity;
 mod merchants;
 mod migrations;
 mod pool;
+mod replies;
 mod rows;
 mod schema;
 mod secrets;

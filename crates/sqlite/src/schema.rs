@@ -12,15 +12,15 @@ use roster_domain::{ApiKeyId, Tenant};
 
 use crate::rows::Id;
 
-pub use tables::{ApiKeyRow, CustomerRow, MerchantRow, SubscriptionRow, merchants, secrets};
+pub use tables::{ApiKeyRow, CustomerRow, MerchantRow, ReplyRow, SubscriptionRow, merchants, secrets};
 
 mod tables {
     use diesel::query_builder::AstPass;
     use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
     use diesel::sqlite::Sqlite;
     use roster_application::ApiKey;
-    use roster_application::ports::StoreError;
-    use roster_application::records::{ApiKeyRecord, CustomerRecord, MerchantRecord, SubscriptionRecord};
+    use roster_application::ports::{SavedReply, StoreError};
+    use roster_application::records::{ApiKeyRecord, CustomerRecord, MerchantRecord, ReplyRecord, SubscriptionRecord};
     use roster_domain::{Customer, Merchant, Subscription};
 
     use super::{Id, Insertable, QueryResult, Queryable};
@@ -108,6 +108,19 @@ mod tables {
             details: Option<String> => Nullable<Text>,
         }
     }
+
+    table! {
+        replies (merchant_id, environment, key_digest) as ReplyRow from ReplyRecord to SavedReply {
+            merchant_id: Id => Binary,
+            environment: String => Text,
+            key_digest: Vec<u8> => Binary,
+            fingerprint: Vec<u8> => Binary,
+            customer_id: Option<Id> => Nullable<Binary>,
+            outcome: String => Text,
+            created_at: Time => BigInt,
+            expires_at: Time => BigInt,
+        }
+    }
 }
 
 /// The columns of a key.
@@ -127,6 +140,11 @@ pub mod customers {
 /// The columns of a subscription.
 pub mod subscriptions {
     pub use super::tables::subscriptions::columns::*;
+}
+
+/// The columns of a saved reply.
+pub mod replies {
+    pub use super::tables::replies::columns::*;
 }
 
 /// The keys of `tenant`.
@@ -153,6 +171,14 @@ pub fn subscriptions_of(tenant: Tenant) -> _ {
     tables::subscriptions::table
         .filter(subscriptions::merchant_id.eq(merchant))
         .filter(subscriptions::environment.eq(environment))
+}
+
+/// The replies to requests of `tenant`.
+#[auto_type]
+pub fn replies_of(tenant: Tenant) -> _ {
+    let merchant: Id = Id(tenant.merchant.uuid());
+    let environment: &'static str = tenant.environment.as_str();
+    tables::replies::table.filter(replies::merchant_id.eq(merchant)).filter(replies::environment.eq(environment))
 }
 
 /// The key with this digest, of any tenant: the tenant of a caller is known only after its key is found.

@@ -1,13 +1,15 @@
 //! Tests of every statement of all repositories: each names its tenant, uses an index, and is prepared once.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use diesel::connection::InstrumentationEvent;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use roster_application::ports::{
     ApiKeyUse, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, ListOrder, MetadataCondition,
-    Place, StoreError, SubscriptionCursor, SubscriptionKey, SubscriptionWrite, UnitOfWork, Verdict, Write, Written,
+    Place, ReplyKey, SavedReply, StoreError, SubscriptionCursor, SubscriptionKey, SubscriptionWrite, UnitOfWork,
+    Verdict, Write, Written,
 };
 use roster_application::{ApiKey, Digest, Scopes};
 use roster_domain::{
@@ -99,7 +101,25 @@ fn call_everything(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> 
     call_api_keys(unit_of_work)?;
     call_hot_customers(unit_of_work)?;
     call_other_customers(unit_of_work)?;
-    call_subscriptions(unit_of_work)
+    call_subscriptions(unit_of_work)?;
+    let later = now().plus(LIFETIME);
+    let expired = unit_of_work.replies().expired(&[tenant()], later, 10)?;
+    assert_eq!(expired.len(), 1);
+    unit_of_work.replies().delete_expired(&expired, later)
+}
+
+const LIFETIME: Duration = Duration::from_mins(1);
+
+fn reply() -> SavedReply {
+    let digest = Digest([0; 32]);
+    SavedReply {
+        key: ReplyKey { tenant: tenant(), digest },
+        fingerprint: digest,
+        customer: None,
+        outcome: String::new(),
+        created_at: now(),
+        expires_at: now().plus(LIFETIME),
+    }
 }
 
 fn call_merchants(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
@@ -174,6 +194,8 @@ fn call_hot_customers(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreErro
     assert_eq!(unit_of_work.customers().write(&[write])?, [Written::Done]);
     unit_of_work.api_keys().find(&[Digest([0; 32])])?;
     unit_of_work.subscriptions().current(&[(tenant(), id)])?;
+    unit_of_work.replies().save(&[reply()])?;
+    unit_of_work.replies().find(&[reply().key], now())?;
     Ok(())
 }
 
@@ -247,7 +269,7 @@ fn every_statement_names_the_tenant_of_each_table_that_it_mentions() {
     for sql in &statements {
         let sql = WITHOUT_A_TENANT.iter().fold(sql.replace('`', ""), |sql, exception| sql.replace(exception, ""));
         let count = |what: &str, of: &str| sql.matches(&format!("{what}{of}")).count();
-        let tables = ["api_keys", "customers", "subscriptions"];
+        let tables = ["api_keys", "customers", "replies", "subscriptions"];
         let mentioned: usize = tables.map(|table| count("FROM ", table) + count("UPDATE ", table)).iter().sum();
         // A SELECT or an UPDATE names the tenant in its conditions, an INSERT in its columns.
         assert_eq!((count("merchant_id", " = ?"), count("environment", " = ?")), (mentioned, mentioned), "{sql}");

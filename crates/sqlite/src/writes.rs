@@ -1,4 +1,4 @@
-//! Writing customers, and the subscriptions that are stored with them.
+//! Writing customers, and the subscriptions and replies that are stored with them.
 //!
 //! All forms of these statements are in this file. Writes are made one after the other in one transaction, which has the
 //! write lock from its beginning: what a statement has just seen stays so until the commit.
@@ -8,14 +8,15 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use diesel::sqlite::Sqlite;
-use roster_application::ports::{Claims, CustomerKey, CustomerRef, Origins, Taken, Write, Written};
-use roster_application::records::{CustomerRecord, SubscriptionRecord};
+use roster_application::ports::{Claims, CustomerKey, CustomerRef, Origins, SavedReply, Taken, Write, Written};
+use roster_application::records::{CustomerRecord, ReplyRecord, SubscriptionRecord};
 use roster_domain::{Customer, CustomerId, Tenant};
 
 use crate::customers::{find_one, live};
 use crate::error::Fault;
+use crate::replies;
 use crate::rows::Id;
-use crate::schema::{CustomerRow, SubscriptionRow, customers, customers_of};
+use crate::schema::{CustomerRow, ReplyRow, SubscriptionRow, customers, customers_of};
 
 /// Makes the writes in their order.
 pub fn write(connection: &mut SqliteConnection, writes: &[Write]) -> Result<Vec<Written>, Fault> {
@@ -29,6 +30,24 @@ pub fn write(connection: &mut SqliteConnection, writes: &[Write]) -> Result<Vec<
 }
 
 fn write_one(connection: &mut SqliteConnection, write: &Write) -> Result<Written, Fault> {
+    let Some(reply) = write.reply() else { return write_rows(connection, write) };
+    if replies::find_one(connection, &reply.key, reply.created_at)?.is_some() {
+        return Ok(Written::Stale);
+    }
+    let written = write_rows(connection, write)?;
+    if written == Written::Done {
+        save(connection, reply)?;
+    }
+    Ok(written)
+}
+
+/// Saves a reply unless its key has one already that has not expired.
+pub fn save(connection: &mut SqliteConnection, reply: &SavedReply) -> QueryResult<bool> {
+    let row = ReplyRow::from(ReplyRecord::from(reply));
+    Ok(RunQueryDsl::execute(&Save { row }, connection)? == 1)
+}
+
+fn write_rows(connection: &mut SqliteConnection, write: &Write) -> Result<Written, Fault> {
     let Some(before) = write.before() else { return create(connection, write) };
     let claims = write.claims();
     if !claims.is_empty() {
@@ -245,3 +264,30 @@ impl QueryFragment<Sqlite> for Record {
 }
 
 kept_prepared!(Record);
+
+/// Saves a reply in the place of none, or of one that has expired.
+struct Save {
+    row: ReplyRow,
+}
+
+impl QueryFragment<Sqlite> for Save {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("INSERT INTO replies (");
+        out.push_sql(ReplyRow::COLUMNS);
+        out.push_sql(") VALUES (");
+        self.row.push_values(ReplyRow::NAMES.iter().copied(), &mut out)?;
+        out.push_sql(") ON CONFLICT (merchant_id, environment, key_digest) DO UPDATE SET ");
+        let changing =
+            ReplyRow::NAMES.iter().filter(|name| !["merchant_id", "environment", "key_digest"].contains(name));
+        for (place, name) in changing.enumerate() {
+            out.push_sql(if place > 0 { ", " } else { "" });
+            out.push_sql(name);
+            out.push_sql(" = excluded.");
+            out.push_sql(name);
+        }
+        out.push_sql(" WHERE replies.expires_at <= excluded.created_at");
+        Ok(())
+    }
+}
+
+kept_prepared!(Save);

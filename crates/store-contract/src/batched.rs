@@ -7,11 +7,11 @@ use futures_util::future::join_all;
 use roster_application::batch::serve_together;
 use roster_application::ports::{
     ApiKeyRepository, ApiKeyUse, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRepository, CustomerState,
-    FirstError, Listed, MerchantRepository, SecretRepository, Store, StoreError, SubscriptionCursor, SubscriptionKey,
-    SubscriptionRepository, UnitOfWork, Work, Write, Written,
+    FirstError, Listed, MerchantRepository, ReplyKey, ReplyRepository, SavedReply, SecretRepository, Store, StoreError,
+    SubscriptionCursor, SubscriptionKey, SubscriptionRepository, UnitOfWork, Work, Write, Written,
 };
 use roster_application::{ApiKey, Digest};
-use roster_domain::{ApiKeyId, Customer, CustomerId, Merchant, MerchantId, Subscription, Tenant};
+use roster_domain::{ApiKeyId, Customer, CustomerId, Merchant, MerchantId, Subscription, Tenant, Timestamp};
 use roster_executor::Reads;
 use roster_executor::batched::{Batched, Limits, Operation, Workers};
 use roster_executor::threads::Threads;
@@ -230,5 +230,15 @@ impl ApiKeyRepository for BatchedUnitOfWork<'_> {
         fn lock(tenant: Tenant, id: ApiKeyId) -> Option<ApiKey>;
         fn update(key: &ApiKey) -> ();
         fn record_uses(uses: &[ApiKeyUse]) -> ();
+    }
+}
+
+impl ReplyRepository for BatchedUnitOfWork<'_> {
+    unbatched! {
+        replies:
+        fn find(keys: &[ReplyKey], now: Timestamp) -> Vec<Option<SavedReply>>;
+        fn save(replies: &[SavedReply]) -> Vec<bool>;
+        fn expired(tenants: &[Tenant], now: Timestamp, limit: usize) -> Vec<ReplyKey>;
+        fn delete_expired(keys: &[ReplyKey], now: Timestamp) -> ();
     }
 }

@@ -61,6 +61,7 @@ mod merchants;
 mod pages;
 mod race;
 mod races;
+mod replies;
 mod samples;
 mod secrets;
 mod subject;

@@ -161,6 +161,28 @@ macro_rules! __contract_table {
                 current_subscriptions_are_in_the_order_of_the_customers
                 several_tenants_each_see_their_own_current_subscriptions
             }
+            replies {
+                a_reply_is_saved_with_every_kind_of_write
+                a_reply_comes_back_as_it_was_saved
+                replies_are_found_in_the_order_of_the_keys_and_missing_ones_are_none
+                three_hundred_replies_are_saved_and_found_at_once
+                a_write_whose_key_has_a_reply_is_stale_and_leaves_nothing
+                a_key_with_a_reply_is_reported_before_taken
+                a_refused_write_saves_no_reply
+                of_writes_with_one_key_in_a_batch_the_first_that_succeeds_is_done
+                a_write_with_a_used_key_does_not_affect_the_others_of_its_batch
+                a_later_write_sees_that_one_with_a_used_key_was_not_made
+                a_reply_is_saved_alone_unless_its_key_has_one
+                a_reply_that_has_expired_counts_as_absent
+                a_refused_write_with_an_expired_key_leaves_none
+                one_key_of_several_tenants_is_a_key_of_each
+                a_reply_is_undone_with_its_transaction
+                expired_replies_of_some_tenants_are_found_and_deleted
+                one_key_goes_to_exactly_one_of_many_callers
+                one_key_and_one_external_id_go_to_exactly_one_of_many_callers
+                one_key_goes_to_a_write_or_to_a_reply_alone
+                batches_with_keys_in_opposite_orders_do_not_block_each_other
+            }
             merchants {
                 a_merchant_comes_back_as_it_was_made
                 an_unknown_merchant_is_not_found

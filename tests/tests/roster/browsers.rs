@@ -81,6 +81,7 @@ fn only_pages_of_configured_origins_may_read_responses(database: Database) {
         exposed.sort_unstable();
         let named = [
             "etag",
+            "idempotent-replayed",
             "location",
             "ratelimit",
             "ratelimit-policy",

@@ -107,9 +107,9 @@ fn serve() -> (SocketAddr, String, Customer) {
     let tenant = Tenant { merchant: merchant.id, environment: Environment::Live };
     let order = ApiKeyOrder { tenant, name: None, scopes: Scopes::DEFAULT, expires_at: None };
     let key = roster.create_api_key(order, Scopes::ALL).expect("memory").secret.reveal().to_owned();
-    let registrations = (0..25).map(|number| CustomerCommand::Register(registration(tenant, number))).collect();
+    let registrations: Vec<_> = (0..25).map(|number| CustomerCommand::Register(registration(tenant, number))).collect();
     let registered = roster.write_customers(registrations).into_iter().next().expect("25 of them");
-    let customer = registered.expect("no other customer").into_customer();
+    let customer = registered.result.expect("no other customer").into_customer();
     let most = NonZeroU32::new(1_000_000).expect("not zero");
     let quotas = Quotas { key: most, merchant: most };
     let settings = Settings {

@@ -47,6 +47,7 @@ impl Plan {
             Operation::Get,
             Operation::GetByExternalId,
             Operation::Create,
+            Operation::CreateWithKey,
             Operation::Update,
             Operation::List,
             Operation::ListAll,
@@ -83,7 +84,13 @@ impl Plan {
             for operation in [Operation::Get, Operation::Create] {
                 cells.extend(service(kind, operation, &[1, 64, 256]));
             }
-            for operation in [Operation::GetByExternalId, Operation::Update, Operation::List, Operation::ListAll] {
+            for operation in [
+                Operation::GetByExternalId,
+                Operation::CreateWithKey,
+                Operation::Update,
+                Operation::List,
+                Operation::ListAll,
+            ] {
                 cells.extend(service(kind, operation, &[64]));
             }
             cells.extend(service(kind, Operation::ListLargest, &[1]));

@@ -27,14 +27,25 @@ local operations = {
     end,
 }
 
+local function unique(count)
+    -- The modulus is prime, so that all results differ. They are in no order.
+    return string.format("%08x-%d-%d", count * 1000003 % 4294967291, run, number)
+end
+
+local function create(name, count)
+    return wrk.format("POST", "/v1/customers", nil, string.format(
+        '{"email":"%s@example.com","external_id":"ext_%s","name":"Customer %d","metadata":{"plan":"pro","seats":12}}',
+        name, name, count))
+end
+
 local writes = {
     create = function(customer, count)
-        -- The modulus is prime, so that all results differ. They are in no order.
-        local mixed = count * 1000003 % 4294967291
-        local name = string.format("%08x-%d-%d", mixed, run, number)
-        return wrk.format("POST", "/v1/customers", nil, string.format(
-            '{"email":"%s@example.com","external_id":"ext_%s","name":"Customer %d","metadata":{"plan":"pro","seats":12}}',
-            name, name, count))
+        return create(unique(count), count)
+    end,
+    create_with_key = function(customer, count)
+        local name = unique(count)
+        wrk.headers["Idempotency-Key"] = name
+        return create("k" .. name, count)
     end,
     update = function(customer, count)
         return wrk.format("PATCH", "/v1/customers/" .. customer.id, nil, string.format(

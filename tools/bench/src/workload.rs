@@ -32,6 +32,8 @@ pub enum Operation {
     GetByExternalId,
     /// Creates a customer with a unique e-mail address, a unique external id, a name and metadata.
     Create,
+    /// The same, each request with an idempotency key.
+    CreateWithKey,
     /// Changes the name and the metadata of a customer.
     Update,
     /// Lists the newest 25 customers of a merchant.
@@ -52,6 +54,7 @@ impl Operation {
             Self::Get => "get by id",
             Self::GetByExternalId => "get by external id",
             Self::Create => "create",
+            Self::CreateWithKey => "create with an idempotency key",
             Self::Update => "update",
             Self::List => "list of 25",
             Self::ListDeep => "list of 25, deep",
@@ -67,6 +70,7 @@ impl Operation {
             Self::Get => Some("get"),
             Self::GetByExternalId => Some("get_by_external_id"),
             Self::Create => Some("create"),
+            Self::CreateWithKey => Some("create_with_key"),
             Self::Update => Some("update"),
             Self::List => Some("list"),
             Self::ListDeep => Some("list_deep"),

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use roster_domain::{Customer, CustomerId, CustomerStatus, ExternalId, Subscription, Tenant};
 
-use super::{Count, CustomerFilter, CustomerQuery, Listed, StoreError};
+use super::{Count, CustomerFilter, CustomerQuery, Listed, SavedReply, StoreError};
 
 /// Identifies one customer of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -58,6 +58,7 @@ pub struct Write {
     before: Option<Customer>,
     after: Customer,
     subscription: Option<SubscriptionWrite>,
+    reply: Option<SavedReply>,
 }
 
 /// A subscription before and after a report of the billing engine.
@@ -73,13 +74,13 @@ impl Write {
     /// Stores a new customer.
     #[must_use]
     pub fn create(after: Customer) -> Self {
-        Self { before: None, after, subscription: None }
+        Self { before: None, after, subscription: None, reply: None }
     }
 
     /// Stores `after` in place of `before`, the same customer one version earlier. A deleted `after` is a deletion.
     #[must_use]
     pub fn change(before: Customer, after: Customer) -> Self {
-        Self { before: Some(before), after, subscription: None }
+        Self { before: Some(before), after, subscription: None, reply: None }
     }
 
     /// Stores nothing: `customer` is as it shall be.
@@ -91,7 +92,13 @@ impl Write {
     /// Stores a subscription of `customer`, which stays as it is.
     #[must_use]
     pub fn record(customer: Customer, subscription: SubscriptionWrite) -> Self {
-        Self { before: Some(customer.clone()), after: customer, subscription: Some(subscription) }
+        Self { before: Some(customer.clone()), after: customer, subscription: Some(subscription), reply: None }
+    }
+
+    /// The same write, made only if `reply` can be saved with it: its key has no other reply.
+    #[must_use]
+    pub fn replying(self, reply: SavedReply) -> Self {
+        Self { reply: Some(reply), ..self }
     }
 
     /// The customer as it was read; `None` if it is new.
@@ -110,6 +117,12 @@ impl Write {
     #[must_use]
     pub fn subscription(&self) -> Option<&SubscriptionWrite> {
         self.subscription.as_ref()
+    }
+
+    /// The reply that is saved with it.
+    #[must_use]
+    pub fn reply(&self) -> Option<&SavedReply> {
+        self.reply.as_ref()
     }
 
     /// The customer as it will be.
@@ -265,7 +278,7 @@ pub enum Written {
     /// Other customers have what it claims; at least one of the two is named. Nothing is stored.
     Taken(Taken),
     /// What is stored is not `before`: another writer was faster, or the customer that had what is claimed has just given
-    /// it up. Nothing is stored; read again and decide anew.
+    /// it up; or the key of its reply has a reply already. Nothing is stored; read again and decide anew.
     Stale,
 }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{ApiKeyRepository, CustomerRepository, MerchantRepository, SecretRepository, SubscriptionRepository};
+use super::{
+    ApiKeyRepository, CustomerRepository, MerchantRepository, ReplyRepository, SecretRepository, SubscriptionRepository,
+};
 
 /// The database, or its replacement in tests.
 ///
@@ -84,6 +86,8 @@ pub trait UnitOfWork {
     fn merchants(&mut self) -> &mut dyn MerchantRepository;
     /// The API keys.
     fn api_keys(&mut self) -> &mut dyn ApiKeyRepository;
+    /// The replies to requests with idempotency keys.
+    fn replies(&mut self) -> &mut dyn ReplyRepository;
     /// The secrets that all instances share.
     fn secrets(&mut self) -> &mut dyn SecretRepository;
 }
@@ -91,7 +95,12 @@ pub trait UnitOfWork {
 /// A type that is every repository is a unit of work.
 impl<T> UnitOfWork for T
 where
-    T: CustomerRepository + SubscriptionRepository + MerchantRepository + ApiKeyRepository + SecretRepository,
+    T: CustomerRepository
+        + SubscriptionRepository
+        + MerchantRepository
+        + ApiKeyRepository
+        + ReplyRepository
+        + SecretRepository,
 {
     fn customers(&mut self) -> &mut dyn CustomerRepository {
         self
@@ -106,6 +115,10 @@ where
     }
 
     fn api_keys(&mut self) -> &mut dyn ApiKeyRepository {
+        self
+    }
+
+    fn replies(&mut self) -> &mut dyn ReplyRepository {
         self
     }
 

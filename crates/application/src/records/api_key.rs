@@ -1,16 +1,18 @@
 use roster_domain::{ApiKeyId, Environment, MerchantId, Name, Tenant, Timestamp};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::ports::StoreError;
 use crate::{ApiKey, Digest, Scopes};
 
 /// The row of an API key, in types that every database has.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "fields are the columns")]
 pub struct ApiKeyRecord {
     pub merchant_id: Uuid,
     pub id: Uuid,
     pub environment: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The names of the scopes, with a space between them.
     pub scopes: String,
@@ -18,11 +20,15 @@ pub struct ApiKeyRecord {
     /// Milliseconds since 1970.
     pub created_at: i64,
     /// Milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<i64>,
     /// Milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<i64>,
     /// Milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub successor_id: Option<Uuid>,
 }
 

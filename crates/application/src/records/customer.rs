@@ -3,34 +3,52 @@ use roster_domain::{
     EmailUse, Environment, ExternalId, Locale, MerchantId, Metadata, Name, Phone, PostalCode, Profile, TaxExemption,
     TaxId, Tenant, TimeZone, Timestamp,
 };
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::ports::StoreError;
 
 /// The row of a customer, in types that every database has.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "fields are the columns")]
 pub struct CustomerRecord {
     pub merchant_id: Uuid,
     pub environment: String,
     pub id: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub email_key: Option<String>,
     pub email_exclusive: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub address_line1: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub address_line2: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub address_city: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub address_state: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub address_postal_code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub address_country: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tax_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub business_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tax_exempt: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub locale: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
     /// Compact JSON.
     pub metadata: String,
@@ -40,8 +58,10 @@ pub struct CustomerRecord {
     /// Milliseconds since 1970.
     pub updated_at: i64,
     /// Milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<i64>,
     /// Milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub archived_at: Option<i64>,
 }
 

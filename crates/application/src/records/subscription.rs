@@ -1,24 +1,28 @@
 use roster_domain::{
     CustomerId, Metadata, Name, PlanId, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp,
 };
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::ports::StoreError;
 
 /// The row of a subscription, in types that every database has.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "fields are the columns")]
 pub struct SubscriptionRecord {
     pub merchant_id: Uuid,
     pub environment: String,
     pub customer_id: Uuid,
     pub id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub plan_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     pub status: String,
     /// Milliseconds since 1970.
     pub started_at: i64,
     /// Milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cancelled_at: Option<i64>,
     /// Milliseconds since 1970.
     pub created_at: i64,
@@ -26,6 +30,7 @@ pub struct SubscriptionRecord {
     pub updated_at: i64,
     pub version: i64,
     /// JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub details: Option<String>,
 }
 

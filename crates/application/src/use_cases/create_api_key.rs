@@ -1,6 +1,11 @@
 use roster_domain::{ApiKeyId, Name, Tenant, Timestamp};
 
+use uuid::Uuid;
+
+use super::once::{Once, RepeatError, Repeatable};
+use crate::outcome::Outcome;
 use crate::ports::{EntropyError, StoreError};
+use crate::records::ApiKeyRecord;
 use crate::{ApiKey, ApiKeySecret, Grant, Roster, Scope, Scopes};
 
 /// A key to create.
@@ -43,6 +48,9 @@ pub enum CreateApiKeyError {
     /// The system has no random bytes.
     #[error("no secret could be made")]
     Entropy(#[source] EntropyError),
+    /// It is not answered as the first request with its idempotency key.
+    #[error("it is no repeat of the first request")]
+    Repeat(#[from] RepeatError),
     /// The store failed.
     #[error("the key could not be stored")]
     Store(#[from] StoreError),
@@ -60,32 +68,57 @@ impl Roster {
         order: ApiKeyOrder,
         granted: impl Into<Grant>,
     ) -> Result<CreatedApiKey, CreateApiKeyError> {
-        let granted = granted.into();
-        if let Some(scope) = order.scopes.first_beyond(granted.scopes) {
-            return Err(CreateApiKeyError::BeyondScope(scope));
-        }
-        if let Some(end) = granted.exceeded_by(order.expires_at) {
-            return Err(CreateApiKeyError::Outlives(end));
-        }
-        let created = self.new_api_key(order)?;
-        if !created.key.is_usable(created.key.created_at) {
-            return Err(CreateApiKeyError::Expired);
-        }
-        let key = &created.key;
-        self.store.transaction(|uow| {
-            uow.merchants().find(key.tenant.merchant)?.ok_or(CreateApiKeyError::UnknownMerchant)?;
-            uow.api_keys().insert(key)?;
-            Ok::<_, CreateApiKeyError>(())
-        })?;
-        Ok(created)
+        self.create_api_key_once(order, granted.into(), None).result
+    }
+
+    /// The same, once for the idempotency key of a request. A repeat with the same credential gets the same key in the
+    /// clear.
+    #[must_use]
+    pub fn create_api_key_once(
+        &self,
+        order: ApiKeyOrder,
+        granted: Grant,
+        once: Option<&Once>,
+    ) -> Repeatable<Result<CreatedApiKey, CreateApiKeyError>> {
+        let (tenant, scopes, expires_at) = (order.tenant, order.scopes, order.expires_at);
+        let NewApiKey { created, salt } = match self.new_api_key(order, once) {
+            Ok(new) => new,
+            Err(error) => return Repeatable { result: Err(error), is_replayed: false },
+        };
+        self.do_once(
+            tenant,
+            once,
+            |uow| {
+                if let Some(scope) = scopes.first_beyond(granted.scopes) {
+                    return Err(CreateApiKeyError::BeyondScope(scope));
+                }
+                if let Some(end) = granted.exceeded_by(expires_at) {
+                    return Err(CreateApiKeyError::Outlives(end));
+                }
+                if !created.key.is_usable(created.key.created_at) {
+                    return Err(CreateApiKeyError::Expired);
+                }
+                uow.merchants().find(tenant.merchant)?.ok_or(CreateApiKeyError::UnknownMerchant)?;
+                uow.api_keys().insert(&created.key)?;
+                Ok(created.clone())
+            },
+            |result| result.as_ref().ok().map(|created| created.outcome(salt)),
+            |outcome| CreatedApiKey::replayed(outcome, once),
+        )
     }
 
     /// Creates a key without storing it.
-    pub(super) fn new_api_key(&self, order: ApiKeyOrder) -> Result<CreatedApiKey, CreateApiKeyError> {
+    pub(super) fn new_api_key(&self, order: ApiKeyOrder, once: Option<&Once>) -> Result<NewApiKey, CreateApiKeyError> {
         let ApiKeyOrder { tenant, name, scopes, expires_at } = order;
         let now = self.clock.now();
-        let secret =
-            ApiKeySecret::generate(tenant.environment, self.entropy.as_ref()).map_err(CreateApiKeyError::Entropy)?;
+        let mut salt = [0; 16];
+        let secret = match once {
+            None => ApiKeySecret::generate(tenant.environment, self.entropy.as_ref()),
+            Some(Once { seed, .. }) => {
+                self.entropy.fill(&mut salt).and_then(|()| seed.secret(tenant.environment, Uuid::from_bytes(salt)))
+            }
+        };
+        let secret = secret.map_err(CreateApiKeyError::Entropy)?;
         let key = ApiKey {
             id: ApiKeyId::new(self.ids.next(now)),
             tenant,
@@ -98,6 +131,33 @@ impl Roster {
             revoked_at: None,
             successor: None,
         };
-        Ok(CreatedApiKey { key, secret })
+        Ok(NewApiKey { created: CreatedApiKey { key, secret }, salt: Uuid::from_bytes(salt) })
+    }
+}
+
+/// A key that is not stored yet.
+pub(super) struct NewApiKey {
+    pub(super) created: CreatedApiKey,
+    /// What its secret is derived from beside the [`Once`] of its request, if it has one.
+    pub(super) salt: Uuid,
+}
+
+impl CreatedApiKey {
+    /// What is saved for repeats of its request: all but the secret.
+    pub(super) fn outcome(&self, salt: Uuid) -> Outcome {
+        Outcome::KeyCreated { key: ApiKeyRecord::from(&self.key), salt }
+    }
+
+    /// The key that an earlier request has created.
+    pub(super) fn replayed<E: From<StoreError> + From<RepeatError>>(
+        outcome: Outcome,
+        once: Option<&Once>,
+    ) -> Result<Self, E> {
+        let (Outcome::KeyCreated { key, salt }, Some(Once { seed, .. })) = (outcome, once) else {
+            return Err(StoreError::internal("a reply is of another kind of request").into());
+        };
+        let key = ApiKey::try_from(key)?;
+        let secret = seed.secret(key.tenant.environment, salt).map_err(StoreError::internal)?;
+        if secret.digest() == key.digest { Ok(Self { key, secret }) } else { Err(RepeatError::OtherCredential.into()) }
     }
 }

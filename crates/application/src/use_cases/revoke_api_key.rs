@@ -1,6 +1,8 @@
-use roster_domain::{ApiKeyId, Tenant};
+use roster_domain::{ApiKeyId, Tenant, Timestamp};
 
-use crate::ports::StoreError;
+use super::once::{Once, RepeatError, Repeatable};
+use crate::outcome::Outcome;
+use crate::ports::{StoreError, UnitOfWork};
 use crate::{ApiKey, Roster};
 
 impl Roster {
@@ -12,16 +14,47 @@ impl Roster {
     /// [`StoreError`]
     pub fn revoke_api_key(&self, tenant: Tenant, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
         let now = self.clock.now();
-        let revoked = self.store.transaction(|uow| {
-            let Some(key) = uow.api_keys().lock(tenant, id)? else { return Ok(None) };
-            let key = ApiKey { revoked_at: key.revoked_at.or(Some(now)), ..key };
-            uow.api_keys().update(&key)?;
-            Ok::<_, StoreError>(Some(key))
-        })?;
-        if let Some(key) = &revoked {
+        let revoked = self.store.transaction(|uow| revoke(uow, tenant, id, now))?;
+        self.forget(revoked.as_ref());
+        Ok(revoked)
+    }
+
+    /// The same, once for the idempotency key of a request.
+    #[must_use]
+    pub fn revoke_api_key_once(
+        &self,
+        tenant: Tenant,
+        id: ApiKeyId,
+        once: Option<&Once>,
+    ) -> Repeatable<Result<(), RevokeApiKeyError>> {
+        let now = self.clock.now();
+        let mut revoked = None;
+        let answer = self.do_once(
+            tenant,
+            once,
+            |uow| {
+                revoked = revoke(uow, tenant, id, now)?;
+                revoked.as_ref().map(drop).ok_or(RevokeApiKeyError::NotFound)
+            },
+            |result| match result {
+                Ok(()) => Some(Outcome::KeyRevoked {}),
+                Err(RevokeApiKeyError::NotFound) => Some(Outcome::KeyNotFound {}),
+                Err(RevokeApiKeyError::Repeat(_) | RevokeApiKeyError::Store(_)) => None,
+            },
+            |outcome| match outcome {
+                Outcome::KeyRevoked {} => Ok(()),
+                Outcome::KeyNotFound {} => Err(RevokeApiKeyError::NotFound),
+                _ => Err(StoreError::internal("a reply is of another kind of request").into()),
+            },
+        );
+        self.forget(revoked.as_ref());
+        answer
+    }
+
+    fn forget(&self, revoked: Option<&ApiKey>) {
+        if let Some(key) = revoked {
             self.known.evict_key(&key.digest);
         }
-        Ok(revoked)
     }
 
     /// The tenant of a key, usable or not. `None` if there is no such key.
@@ -33,4 +66,30 @@ impl Roster {
     pub fn tenant_of_api_key(&self, id: ApiKeyId) -> Result<Option<Tenant>, StoreError> {
         self.store.direct(|uow| uow.api_keys().tenant_of(id))
     }
+}
+
+/// Why a key was not revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum RevokeApiKeyError {
+    /// The tenant has no such key.
+    #[error("there is no such key")]
+    NotFound,
+    /// It is not answered as the first request with its idempotency key.
+    #[error("it is no repeat of the first request")]
+    Repeat(#[from] RepeatError),
+    /// The store failed.
+    #[error("the key could not be revoked")]
+    Store(#[from] StoreError),
+}
+
+fn revoke(
+    uow: &mut dyn UnitOfWork,
+    tenant: Tenant,
+    id: ApiKeyId,
+    now: Timestamp,
+) -> Result<Option<ApiKey>, StoreError> {
+    let Some(key) = uow.api_keys().lock(tenant, id)? else { return Ok(None) };
+    let key = ApiKey { revoked_at: key.revoked_at.or(Some(now)), ..key };
+    uow.api_keys().update(&key)?;
+    Ok(Some(key))
 }

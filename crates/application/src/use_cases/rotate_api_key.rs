@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use roster_domain::{ApiKeyId, Tenant, Timestamp};
 
-use super::create_api_key::{ApiKeyOrder, CreateApiKeyError};
+use super::create_api_key::{ApiKeyOrder, CreateApiKeyError, NewApiKey};
+use super::once::{Once, RepeatError, Repeatable};
+use crate::outcome::Outcome;
 use crate::ports::StoreError;
 use crate::{ApiKey, CreatedApiKey, Grant, Roster, Scope, Scopes};
 
@@ -33,6 +35,9 @@ pub enum RotateApiKeyError {
     /// The new key could not be created.
     #[error("no key could be made in its place")]
     Create(#[source] CreateApiKeyError),
+    /// It is not answered as the first request with its idempotency key.
+    #[error("it is no repeat of the first request")]
+    Repeat(#[from] RepeatError),
     /// The store failed.
     #[error("the key could not be rotated")]
     Store(#[from] StoreError),
@@ -54,24 +59,66 @@ impl Roster {
         overlap: Duration,
         granted: impl Into<Grant>,
     ) -> Result<CreatedApiKey, RotateApiKeyError> {
-        let (now, granted) = (self.clock.now(), granted.into());
+        self.rotate_api_key_once(tenant, id, overlap, granted.into(), None).result
+    }
+
+    /// The same, once for the idempotency key of a request. A repeat with the same credential gets the same key in the
+    /// clear.
+    #[must_use]
+    pub fn rotate_api_key_once(
+        &self,
+        tenant: Tenant,
+        id: ApiKeyId,
+        overlap: Duration,
+        granted: Grant,
+        once: Option<&Once>,
+    ) -> Repeatable<Result<CreatedApiKey, RotateApiKeyError>> {
+        let now = self.clock.now();
         // Created outside the transaction, whose closure may run again. The old key's name, scopes and end replace these
         // below.
         let order = ApiKeyOrder { tenant, name: None, scopes: Scopes::NONE, expires_at: None };
-        let fresh = self.new_api_key(order).map_err(RotateApiKeyError::Create)?;
-        let (new, old) = self.store.transaction(|uow| {
-            let keys = uow.api_keys();
-            let old = keys.lock(tenant, id)?.ok_or(RotateApiKeyError::NotFound)?;
-            check_rotation(&old, now, granted)?;
-            let new =
-                ApiKey { name: old.name.clone(), scopes: old.scopes, expires_at: old.expires_at, ..fresh.key.clone() };
-            let old = ApiKey { successor: Some(new.id), ..ended(old, now, overlap) };
-            keys.insert(&new)?;
-            keys.update(&old)?;
-            Ok::<_, RotateApiKeyError>((new, old))
-        })?;
-        self.known.evict_key(&old.digest);
-        Ok(CreatedApiKey { key: new, secret: fresh.secret })
+        let NewApiKey { created: fresh, salt } = match self.new_api_key(order, once) {
+            Ok(new) => new,
+            Err(error) => return Repeatable { result: Err(RotateApiKeyError::Create(error)), is_replayed: false },
+        };
+        let mut rotated = None;
+        let answer = self.do_once(
+            tenant,
+            once,
+            |uow| {
+                let keys = uow.api_keys();
+                let old = keys.lock(tenant, id)?.ok_or(RotateApiKeyError::NotFound)?;
+                check_rotation(&old, now, granted)?;
+                let (name, scopes, expires_at) = (old.name.clone(), old.scopes, old.expires_at);
+                let new = ApiKey { name, scopes, expires_at, ..fresh.key.clone() };
+                let old = ApiKey { successor: Some(new.id), ..ended(old, now, overlap) };
+                keys.insert(&new)?;
+                keys.update(&old)?;
+                rotated = Some(old.digest);
+                Ok(CreatedApiKey { key: new, secret: fresh.secret.clone() })
+            },
+            |result| match result {
+                Ok(created) => Some(created.outcome(salt)),
+                Err(RotateApiKeyError::NotFound) => Some(Outcome::KeyNotFound {}),
+                Err(RotateApiKeyError::Ended) => Some(Outcome::KeyEnded {}),
+                Err(RotateApiKeyError::HasSuccessor(successor)) => {
+                    Some(Outcome::KeyHasSuccessor { successor: successor.uuid() })
+                }
+                Err(_) => None,
+            },
+            |outcome| match outcome {
+                Outcome::KeyNotFound {} => Err(RotateApiKeyError::NotFound),
+                Outcome::KeyEnded {} => Err(RotateApiKeyError::Ended),
+                Outcome::KeyHasSuccessor { successor } => {
+                    Err(RotateApiKeyError::HasSuccessor(ApiKeyId::new(successor)))
+                }
+                outcome => CreatedApiKey::replayed(outcome, once),
+            },
+        );
+        if let Some(digest) = rotated {
+            self.known.evict_key(&digest);
+        }
+        answer
     }
 }
 

@@ -2,9 +2,13 @@ use std::ops::Range;
 
 use roster_domain::{Customer, CustomerId, Tenant, Timestamp};
 
+use super::idempotency::{Idempotency, Keyed, is_saved};
+use super::once::Repeatable;
 use super::write_customers::{Command, CustomerCommand, Drafts, Read, WriteError};
 use crate::Roster;
-use crate::ports::{CustomerKey, CustomerRef, CustomerState, StoreError, UnitOfWork, Write, Written};
+use crate::outcome::Outcome;
+use crate::ports::{CustomerKey, CustomerRef, CustomerState, ReplyKey, StoreError, UnitOfWork, Write, Written};
+use crate::records::corrupt_reply;
 
 /// Why none of several commands was done.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -18,6 +22,9 @@ pub enum AtomicError {
         #[source]
         error: WriteError,
     },
+    /// Another request has had the same idempotency key.
+    #[error("another request has had the same idempotency key")]
+    KeyReused,
     /// The store failed. Unless it was out of reach, nothing was written.
     #[error("the customers could not be written")]
     Store(#[from] StoreError),
@@ -28,41 +35,87 @@ const RETRIES: usize = 3;
 
 impl Roster {
     /// Does what the commands say, in their order, all of it or nothing: each sees what those before it did, in one
-    /// transaction. The results are those of [`Roster::write_customers`].
-    ///
-    /// # Errors
-    /// [`AtomicError`]
-    pub fn write_atomically(&self, commands: Vec<CustomerCommand>) -> Result<Vec<Write>, AtomicError> {
+    /// transaction. The results are those of [`Roster::write_customers`]. With `idempotency`, it is done once, and repeats
+    /// have the same result.
+    #[must_use]
+    pub fn write_atomically(
+        &self,
+        tenant: Tenant,
+        commands: Vec<CustomerCommand>,
+        idempotency: Option<Idempotency>,
+    ) -> Repeatable<Result<Vec<Write>, AtomicError>> {
         let now = self.now();
+        let once = idempotency.map(|idempotency| Keyed { place: 0, tenant, idempotency });
         let commands: Vec<Command> = commands.into_iter().map(|command| self.begin(command, now)).collect();
         for retry in 0..=RETRIES {
-            let written =
-                if retry < RETRIES { self.attempt_all(&commands, now) } else { self.settle_all(&commands, now) };
-            match written {
-                Ok(writes) => return Ok(writes),
-                Err(Undone::Lost) => {}
-                Err(Undone::Refused { place, error }) => return Err(AtomicError::Refused { place, error }),
-                Err(Undone::Store(error)) => return Err(error.into()),
-            }
+            let written = if retry < RETRIES {
+                self.attempt_all(&commands, once.as_ref(), now)
+            } else {
+                self.settle_all(&commands, once.as_ref(), now)
+            };
+            let result = match written {
+                Ok(writes) => Ok(writes),
+                Err(Undone::Lost) => continue,
+                Err(Undone::Replayed(result)) => return Repeatable { result: *result, is_replayed: true },
+                Err(Undone::Refused { place, error }) => match self.save_refused(once.as_ref(), place, &error, now) {
+                    Ok(true) => Err(AtomicError::Refused { place, error }),
+                    // The reply of the request that was faster is there the next time.
+                    Ok(false) => continue,
+                    Err(error) => Err(error.into()),
+                },
+                Err(Undone::Store(error)) => Err(error.into()),
+            };
+            return Repeatable { result, is_replayed: false };
         }
-        Err(StoreError::lost_race("other writers were faster each time").into())
+        let lost = StoreError::lost_race("other writers were faster each time");
+        Repeatable { result: Err(lost.into()), is_replayed: false }
+    }
+
+    /// Saves that a batch was refused, if it is to be done once. `false`: another request with its key was faster.
+    fn save_refused(
+        &self,
+        once: Option<&Keyed>,
+        place: usize,
+        error: &WriteError,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (Some(once), Some(refused)) = (once, Outcome::of_error(error, None)) else { return Ok(true) };
+        let outcome = Outcome::BatchRefused { place, refused: Box::new(refused) };
+        let reply = once.idempotency.reply(once.tenant, &outcome, now, self.reply_lifetime)?;
+        self.store.direct(|uow| is_saved(uow, reply.clone()))
+    }
+
+    /// Saves what a batch led to with its writes, if it is to be done once.
+    fn save_done(
+        &self,
+        uow: &mut dyn UnitOfWork,
+        once: Option<&Keyed>,
+        writes: &[Write],
+        now: Timestamp,
+    ) -> Result<(), Undone> {
+        let Some(once) = once else { return Ok(()) };
+        let items = writes.iter().map(|write| Outcome::of_write(write, None)).collect();
+        let reply = once.idempotency.reply(once.tenant, &Outcome::Batch { items }, now, self.reply_lifetime)?;
+        if is_saved(uow, reply)? { Ok(()) } else { Err(Undone::Lost) }
     }
 
     /// Tries the commands once. What the first part of them is about is read before the transaction, so that it is short
     /// and locks rows only as it writes them, in an order that all writers keep.
-    fn attempt_all(&self, commands: &[Command], now: Timestamp) -> Result<Vec<Write>, Undone> {
+    fn attempt_all(&self, commands: &[Command], once: Option<&Keyed>, now: Timestamp) -> Result<Vec<Write>, Undone> {
         let mut segments = segments(commands);
         let first = segments.remove(0);
         let read = self.read_all(&commands[first.clone()])?;
         self.store.transaction(|uow| {
+            replay(uow, once, now)?;
             let mut results = write_segment(uow, &commands[first.clone()], read.clone(), now)?;
             results.extend(write_segments(uow, commands, &segments, now)?);
+            self.save_done(uow, once, &results, now)?;
             Ok(results)
         })
     }
 
     /// Does the commands in a transaction that other writers of their customers wait for.
-    fn settle_all(&self, commands: &[Command], now: Timestamp) -> Result<Vec<Write>, Undone> {
+    fn settle_all(&self, commands: &[Command], once: Option<&Keyed>, now: Timestamp) -> Result<Vec<Write>, Undone> {
         let read = self.read_all(commands)?;
         let mut found: Vec<_> = read.iter().flatten().map(|read| by_id(&read.customer)).collect();
         // In the order in which writes lock customers, too.
@@ -71,8 +124,11 @@ impl Roster {
         let found: Vec<_> =
             found.into_iter().map(|(tenant, id)| CustomerKey { tenant, customer: CustomerRef::Id(id) }).collect();
         self.store.transaction(|uow| {
+            replay(uow, once, now)?;
             uow.customers().find(CustomerState::Live, &found)?;
-            write_segments(uow, commands, &segments(commands), now)
+            let results = write_segments(uow, commands, &segments(commands), now)?;
+            self.save_done(uow, once, &results, now)?;
+            Ok(results)
         })
     }
 
@@ -94,6 +150,8 @@ enum Undone {
         place: usize,
         error: WriteError,
     },
+    /// It was done before, with this result.
+    Replayed(Box<Result<Vec<Write>, AtomicError>>),
     Store(StoreError),
 }
 
@@ -110,6 +168,35 @@ impl Undone {
             Self::Refused { place, error } => Self::Refused { place: first + place, error },
             other => other,
         }
+    }
+}
+
+/// Ends the transaction if the batch was done before.
+fn replay(uow: &mut dyn UnitOfWork, once: Option<&Keyed>, now: Timestamp) -> Result<(), Undone> {
+    let Some(once) = once else { return Ok(()) };
+    let key = once.key();
+    let Some(reply) = uow.replies().find(&[key], now)?.into_iter().next().flatten() else { return Ok(()) };
+    let result = if reply.fingerprint == once.idempotency.fingerprint {
+        replayed(Outcome::decode(&key, &reply.outcome)?, &key)?
+    } else {
+        Err(AtomicError::KeyReused)
+    };
+    Err(Undone::Replayed(Box::new(result)))
+}
+
+/// The result of a batch that was done before.
+fn replayed(outcome: Outcome, key: &ReplyKey) -> Result<Result<Vec<Write>, AtomicError>, StoreError> {
+    let corrupt = || corrupt_reply(key, "outcome");
+    match outcome {
+        Outcome::Batch { items } => {
+            let write = |item: Outcome| item.into_write(key)?.0.map_err(|_| corrupt());
+            items.into_iter().map(write).collect::<Result<_, _>>().map(Ok)
+        }
+        Outcome::BatchRefused { place, refused } => match refused.into_write(key)?.0 {
+            Err(error) => Ok(Err(AtomicError::Refused { place, error })),
+            Ok(_) => Err(corrupt()),
+        },
+        _ => Err(corrupt()),
     }
 }
 
@@ -156,7 +243,7 @@ fn write_segment(
     now: Timestamp,
 ) -> Result<Vec<Write>, Undone> {
     let commands: Vec<&Command> = commands.iter().collect();
-    let mut drafts = Drafts::for_commands(&commands);
+    let mut drafts = Drafts::for_commands(commands.iter().copied());
     let mut results: Vec<Write> = Vec::with_capacity(commands.len());
     let (mut writes, mut places) = (Vec::new(), Vec::new());
     let mut refused = None;

@@ -5,12 +5,14 @@ use roster_domain::{Customer, CustomerId, ExternalId, Subscription, Subscription
 
 use super::change_customer::CustomerChange;
 use super::delete_customer::CustomerDeletion;
+use super::idempotency::{Answer, Idempotency, Keyed, View, WriteRequest, is_saved, replay_in};
 use super::record_subscription::SubscriptionReport;
 use super::register_customer::Registration;
 use super::upsert_customer::{Ensure, Upsert};
 use crate::batch::serve_together;
+use crate::outcome::Outcome;
 use crate::ports::{
-    CustomerKey, CustomerRef, CustomerState, StoreError, SubscriptionKey, Taken, UnitOfWork, Write, Written,
+    CustomerKey, CustomerRef, CustomerState, ReplyKey, StoreError, SubscriptionKey, Taken, UnitOfWork, Write, Written,
 };
 use crate::{Revision, Roster};
 
@@ -60,6 +62,9 @@ pub enum WriteError {
     /// The merged metadata breaks a limit.
     #[error("its merged metadata breaks a limit")]
     Metadata(#[source] MetadataError),
+    /// Another request has had the same idempotency key.
+    #[error("another request has had the same idempotency key")]
+    KeyReused,
     /// The store failed. Unless it was out of reach, nothing was written.
     #[error("the customer could not be written")]
     Store(#[from] StoreError),
@@ -70,26 +75,34 @@ const REREADS: usize = 3;
 
 impl Roster {
     /// Does what the commands say, in their order: a command sees what those before it did, and the failure of one is not
-    /// the failure of another. All that is written commits together. The results are in the order of the commands: the
-    /// write that was made, or one whose `before` and `after` are equal if there was nothing to change.
+    /// the failure of another. All that is written commits together. The answers are in the order of the commands.
     ///
     /// Race-free: each command reads, decides in memory, and writes on condition that what it read is still stored. If it
     /// is not, the command starts again, at most [`REREADS`] times, the last time with its customer locked: while many
     /// processes change one customer, any of them could lose each race.
+    ///
+    /// A command whose request has an idempotency key is done once. Its outcome commits with what it writes, and repeats of
+    /// the request are answered from that.
     #[must_use]
-    pub fn write_customers(&self, commands: Vec<CustomerCommand>) -> Vec<Result<Write, WriteError>> {
+    pub fn write_customers(&self, requests: Vec<impl Into<WriteRequest>>) -> Vec<Answer> {
         let now = self.clock.now();
-        let commands: Vec<Command> = commands.into_iter().map(|command| self.begin(command, now)).collect();
-        let mut results: Vec<Option<Result<Write, WriteError>>> = commands.iter().map(|_| None).collect();
+        let commands: Vec<Begun> =
+            requests.into_iter().map(|request| self.begin_request(request.into(), now)).collect();
+        let mut answers: Vec<Option<Answer>> = commands.iter().map(|_| None).collect();
         let mut losses = vec![0; commands.len()];
         let mut open: Vec<usize> = (0..commands.len()).collect();
         // Ends, as the first of the open commands never waits.
         while !open.is_empty() {
-            let attempts = self.attempt(&commands, &open, now);
+            for (place, answer) in self.replay(&keyed(&commands, &open), now) {
+                answers[place] = Some(answer);
+            }
+            open.retain(|&place| answers[place].is_none());
+            let mut attempts = self.attempt(&commands, &open, now);
+            self.save_answers_alone(&commands, &open, &mut attempts, now);
             let mut again = Vec::new();
             for (place, attempt) in open.into_iter().zip(attempts) {
                 match attempt {
-                    Attempt::Settled(result) => results[place] = Some(*result),
+                    Attempt::Settled { answer, .. } => answers[place] = Some(*answer),
                     Attempt::Waits => again.push(place),
                     Attempt::Lost => {
                         losses[place] += 1;
@@ -100,39 +113,80 @@ impl Roster {
             // An earlier command of the same tenant has lost as often or is done: the order is kept.
             let (last_tries, others): (Vec<_>, Vec<_>) = again.into_iter().partition(|&place| losses[place] >= REREADS);
             for place in last_tries {
-                results[place] = Some(self.settle_locked(&commands[place], now));
+                answers[place] = Some(self.settle_locked(&commands[place], now));
             }
             open = others;
         }
         let missing = || StoreError::internal("a command has no result");
-        results.into_iter().map(|result| result.unwrap_or_else(|| Err(missing().into()))).collect()
+        answers.into_iter().map(|answer| answer.unwrap_or_else(|| missing().into())).collect()
     }
 
-    /// Does one command in a transaction that other writers of its customer wait for.
-    fn settle_locked(&self, command: &Command, now: Timestamp) -> Result<Write, WriteError> {
-        let lost = || StoreError::lost_race("other writers were faster each time");
-        let attempt = |uow: &mut dyn UnitOfWork| {
-            let write = match command.decide(command.read_locked(uow)?, now) {
-                Ok(write) if write.is_needed() => write,
-                result => return Ok(result),
-            };
-            match uow.customers().write(std::slice::from_ref(&write))?.pop() {
-                Some(Written::Done) => Ok(Ok(write)),
-                Some(Written::Taken(taken)) => {
-                    let find = |key: &CustomerKey| {
-                        Ok(uow.customers().find(CustomerState::Live, std::slice::from_ref(key))?.pop().flatten())
-                    };
-                    command.refused(&write, taken, find).ok_or_else(lost)
-                }
-                Some(Written::Stale) => Err(lost()),
-                None => Err(StoreError::internal("a write has no result")),
-            }
-        };
-        let mut results = serve_together(std::slice::from_ref(command), |_| {
-            self.store.transaction(attempt).map(|result| vec![result])
-        });
+    /// Does one command in a transaction that other writers of its customer wait for. If another request with the same
+    /// idempotency key was faster, its reply is there the second time.
+    fn settle_locked(&self, begun: &Begun, now: Timestamp) -> Answer {
+        let is_lost = |answer: &Answer| matches!(&answer.result, Err(WriteError::Store(error)) if error.is_lost_race());
+        match self.try_locked(begun, now) {
+            answer if begun.idempotency.is_some() && is_lost(&answer) => self.try_locked(begun, now),
+            answer => answer,
+        }
+    }
+
+    fn try_locked(&self, begun: &Begun, now: Timestamp) -> Answer {
+        let attempt = |uow: &mut dyn UnitOfWork| self.decide_locked(uow, begun, now);
+        let mut answers =
+            serve_together(std::slice::from_ref(begun), |_| self.store.transaction(attempt).map(|answer| vec![answer]));
         let missing = || Err(StoreError::internal("a command has no result"));
-        results.pop().unwrap_or_else(missing)?
+        answers.pop().unwrap_or_else(missing).unwrap_or_else(Answer::from)
+    }
+
+    fn decide_locked(&self, uow: &mut dyn UnitOfWork, begun: &Begun, now: Timestamp) -> Result<Answer, StoreError> {
+        let lost = || StoreError::lost_race("other writers were faster each time");
+        let keyed = begun.keyed(0);
+        if let Some(answer) = keyed.as_ref().map(|keyed| replay_in(uow, keyed, now)).transpose()?.flatten() {
+            return Ok(answer);
+        }
+        let read = begun.command.read_locked(uow)?;
+        let subscription = match &read {
+            Some(read) if begun.shows_subscription() => {
+                let customer = (read.customer.tenant(), read.customer.id());
+                uow.subscriptions().current(&[customer])?.pop().flatten()
+            }
+            _ => None,
+        };
+        let result = match begun.command.decide(read, now) {
+            Ok(write) if write.is_needed() => {
+                let write = self.with_reply(begun, write, subscription.as_ref(), now)?;
+                match uow.customers().write(std::slice::from_ref(&write))?.pop() {
+                    Some(Written::Done) => {
+                        return Ok(Answer { subscription, ..Ok(write).into() });
+                    }
+                    Some(Written::Taken(taken)) => {
+                        let find = |key: &CustomerKey| {
+                            Ok(uow.customers().find(CustomerState::Live, std::slice::from_ref(key))?.pop().flatten())
+                        };
+                        begun.command.refused(&write, taken, find).ok_or_else(lost)?
+                    }
+                    Some(Written::Stale) => return Err(lost()),
+                    None => return Err(StoreError::internal("a write has no result")),
+                }
+            }
+            result => result,
+        };
+        let mut answer = Answer { subscription, ..result.into() };
+        if let Some(Keyed { tenant, idempotency, .. }) = keyed {
+            if let (View::Subscriber, Err(WriteError::Taken(Taken { external_id: Some(holder), .. }))) =
+                (idempotency.view, &answer.result)
+            {
+                answer.subscription = uow.subscriptions().current(&[(tenant, holder.id())])?.pop().flatten();
+            }
+            if let Some(outcome) = idempotency.outcome_alone(&answer) {
+                let reply = idempotency.reply(tenant, &outcome, now, self.reply_lifetime)?;
+                if !is_saved(uow, reply)? {
+                    return Err(StoreError::lost_race("another request with the same idempotency key was faster"));
+                }
+            }
+        }
+        Ok(answer)
     }
 
     pub(super) fn begin(&self, command: CustomerCommand, now: Timestamp) -> Command {
@@ -148,21 +202,52 @@ impl Roster {
         }
     }
 
+    fn begin_request(&self, request: WriteRequest, now: Timestamp) -> Begun {
+        Begun { command: self.begin(request.command, now), idempotency: request.idempotency }
+    }
+
+    /// The write with the reply that is saved with it, if its request has a key.
+    fn with_reply(
+        &self,
+        begun: &Begun,
+        write: Write,
+        shown: Option<&Subscription>,
+        now: Timestamp,
+    ) -> Result<Write, StoreError> {
+        let Some(idempotency) = &begun.idempotency else { return Ok(write) };
+        let outcome = Outcome::of_write(&write, shown);
+        Ok(write.replying(idempotency.reply(begun.command.tenant(), &outcome, now, self.reply_lifetime)?))
+    }
+
+    /// Saves the answers to requests with keys for which nothing was written.
+    fn save_answers_alone(&self, commands: &[Begun], open: &[usize], attempts: &mut [Attempt], now: Timestamp) {
+        let unsaved = attempts.iter_mut().enumerate().filter_map(|(index, attempt)| match attempt {
+            Attempt::Settled { answer, is_saved: false } => Some((commands[open[index]].keyed(index)?, &mut **answer)),
+            _ => None,
+        });
+        for index in self.save_alone(unsaved.collect(), now) {
+            attempts[index] = Attempt::Lost;
+        }
+    }
+
     /// Tries the commands at the `open` places once.
     ///
     /// A command whose customer depends on a write that may be refused waits for the next attempt, and so do all later
     /// ones of its tenant: decided now, it could turn out wrong after those behind it have been done. So does a command
-    /// that may change a customer which one before it may return.
-    fn attempt(&self, commands: &[Command], open: &[usize], now: Timestamp) -> Vec<Attempt> {
-        let commands: Vec<&Command> = open.iter().map(|&place| &commands[place]).collect();
-        let mut drafts = Drafts::for_commands(&commands);
+    /// that may change a customer which one before it may return, and one that has the idempotency key of an earlier one,
+    /// which it may be a repeat of.
+    fn attempt(&self, commands: &[Begun], open: &[usize], now: Timestamp) -> Vec<Attempt> {
+        let commands: Vec<&Begun> = open.iter().map(|&place| &commands[place]).collect();
+        let mut drafts = Drafts::for_commands(commands.iter().map(|begun| &begun.command));
         let mut writes: Vec<Write> = Vec::with_capacity(commands.len());
         let mut waiting: HashSet<Tenant> = HashSet::new();
         let mut returning: HashSet<Tenant> = HashSet::new();
+        let mut keys: HashSet<ReplyKey> = HashSet::new();
         let decisions: Vec<Decision> = commands
             .iter()
-            .zip(self.read(&commands))
-            .map(|(command, read)| {
+            .zip(self.read_begun(&commands))
+            .map(|(begun, read)| {
+                let command = &begun.command;
                 if command.key().is_some() && returning.contains(&command.tenant()) {
                     waiting.insert(command.tenant());
                 }
@@ -172,21 +257,32 @@ impl Roster {
                 if command.may_return_a_holder() {
                     returning.insert(command.tenant());
                 }
-                let (read, depends_on) = match read {
-                    Ok(read) => drafts.latest(command, read),
-                    Err(error) => return Decision::settled(Err(error.into()), None),
+                let is_repeat = begun.keyed(0).is_some_and(|keyed| !keys.insert(keyed.key()));
+                let read = match read {
+                    Ok(read) => read,
+                    Err(error) => return Decision::settled(error.into(), None),
                 };
-                if depends_on.is_some_and(|write| !writes[write].claims().is_empty()) {
+                let shown = read.as_ref().and_then(|read| read.shown.clone());
+                let seen = read.as_ref().map(|read| read.customer.id());
+                let (read, depends_on) = drafts.latest(command, read);
+                // What is shown is the subscription of the customer that was read.
+                let is_another = begun.shows_subscription() && seen != read.as_ref().map(|read| read.customer.id());
+                let may_be_refused = depends_on.is_some_and(|write| !writes[write].claims().is_empty());
+                if is_repeat || is_another || may_be_refused {
                     waiting.insert(command.tenant());
                     return Decision::Wait;
                 }
-                match command.decide(read, now) {
-                    Ok(write) if write.is_needed() => {
+                let write = match command.decide(read, now) {
+                    Ok(write) if write.is_needed() => write,
+                    result => return Decision::settled(Answer { subscription: shown, ..result.into() }, depends_on),
+                };
+                match self.with_reply(begun, write, shown.as_ref(), now) {
+                    Ok(write) => {
                         drafts.keep(&write, writes.len());
                         writes.push(write);
-                        Decision::Write
+                        Decision::Write { shown }
                     }
-                    result => Decision::settled(result, depends_on),
+                    Err(error) => Decision::settled(error.into(), None),
                 }
             })
             .collect();
@@ -197,22 +293,31 @@ impl Roster {
             let keys = std::slice::from_ref(key);
             Ok(self.store.direct(|uow| uow.customers().find(CustomerState::Live, keys))?.pop().flatten())
         };
-        let outcome = |(command, decision): (&&Command, Decision)| match decision {
-            Decision::Write => match written.next() {
-                Some((write, Ok(Written::Done))) => Attempt::settled(Ok(write)),
+        let outcome = |(begun, decision): (&&Begun, Decision)| match decision {
+            Decision::Write { shown } => match written.next() {
+                Some((write, Ok(Written::Done))) => Attempt::done(write, shown),
                 Some((write, Ok(Written::Taken(taken)))) => {
-                    command.refused(&write, taken, find).map_or(Attempt::Lost, Attempt::settled)
+                    let refused = begun.command.refused(&write, taken, find);
+                    refused.map_or(Attempt::Lost, |result| {
+                        Attempt::settled(Answer { subscription: shown, ..result.into() })
+                    })
                 }
                 Some((_, Ok(Written::Stale))) => Attempt::Lost,
-                Some((_, Err(error))) => Attempt::settled(Err(error.into())),
-                None => Attempt::settled(Err(StoreError::internal("a write has no result").into())),
+                Some((_, Err(error))) => Attempt::settled(error.into()),
+                None => Attempt::settled(StoreError::internal("a write has no result").into()),
             },
             // What was decided from a write of this batch holds only if that write was made.
             Decision::Settled { depends_on: Some(write), .. } if !done[write] => Attempt::Lost,
-            Decision::Settled { result, .. } => Attempt::Settled(result),
+            Decision::Settled { answer, .. } => Attempt::Settled { answer, is_saved: false },
             Decision::Wait => Attempt::Waits,
         };
         commands.iter().zip(decisions).map(outcome).collect()
+    }
+
+    fn read_begun(&self, commands: &[&Begun]) -> Vec<Result<Option<Read>, StoreError>> {
+        let mut read = self.read(&commands.iter().map(|begun| &begun.command).collect::<Vec<_>>());
+        self.read_shown(commands, &mut read);
+        read
     }
 
     /// Reads what each command is about, each by itself.
@@ -234,16 +339,58 @@ impl Roster {
             }
             if matches!(command, Command::Record(_)) {
                 let found = subscriptions.next().ok_or_else(missing)??;
-                return Ok(found.map(|(customer, subscription)| Read { customer, subscription }));
+                return Ok(found.map(|(customer, subscription)| Read { customer, subscription, shown: None }));
             }
             let customer = customers.next().ok_or_else(missing)??;
-            Ok(customer.map(|customer| Read { customer, subscription: None }))
+            Ok(customer.map(|customer| Read { customer, subscription: None, shown: None }))
         };
         commands.iter().map(read).collect()
     }
+
+    /// Reads the subscriptions that are shown with customers that were read.
+    fn read_shown(&self, commands: &[&Begun], read: &mut [Result<Option<Read>, StoreError>]) {
+        let mut shown: Vec<_> = commands
+            .iter()
+            .zip(read)
+            .filter(|(begun, read)| begun.shows_subscription() && matches!(read, Ok(Some(_))))
+            .map(|(_, read)| read)
+            .collect();
+        let customer = |read: &Read| (read.customer.tenant(), read.customer.id());
+        let customers: Vec<_> = shown.iter().filter_map(|read| read.as_ref().ok()?.as_ref().map(customer)).collect();
+        for (read, found) in shown.iter_mut().zip(self.current_subscriptions(&customers)) {
+            match (&mut **read, found) {
+                (Ok(Some(read)), Ok(subscription)) => read.shown = subscription,
+                (_, Ok(_)) => {}
+                (read, Err(error)) => *read = Err(error),
+            }
+        }
+    }
 }
 
-/// A command that has begun: what must stay the same when it is tried again is fixed.
+/// The requests with idempotency keys among those at the `open` places.
+fn keyed(commands: &[Begun], open: &[usize]) -> Vec<Keyed> {
+    open.iter().filter_map(|&place| commands[place].keyed(place)).collect()
+}
+
+/// A command that has begun, and how its repeats are recognised.
+struct Begun {
+    command: Command,
+    idempotency: Option<Idempotency>,
+}
+
+impl Begun {
+    /// The request at `place`, if it has an idempotency key.
+    fn keyed(&self, place: usize) -> Option<Keyed> {
+        self.idempotency.map(|idempotency| Keyed { place, tenant: self.command.tenant(), idempotency })
+    }
+
+    /// Whether its saved reply has the current subscription of the customer.
+    fn shows_subscription(&self) -> bool {
+        self.idempotency.is_some_and(|idempotency| idempotency.view == View::Subscriber)
+    }
+}
+
+/// A command of which all is fixed that must stay the same when it is tried again.
 pub(super) enum Command {
     Create(Customer),
     Ensure(Ensure),
@@ -258,12 +405,14 @@ pub(super) struct Read {
     pub(super) customer: Customer,
     /// The subscription that the command is about.
     subscription: Option<Subscription>,
+    /// The subscription that is shown with the customer.
+    shown: Option<Subscription>,
 }
 
 /// What one attempt leads to.
 enum Attempt {
-    /// The command has its result.
-    Settled(Box<Result<Write, WriteError>>),
+    /// The command has its answer. `is_saved`: repeats of its request will get the same.
+    Settled { answer: Box<Answer>, is_saved: bool },
     /// What it was decided from is not stored: it is decided anew.
     Lost,
     /// It waits for the next attempt.
@@ -274,24 +423,31 @@ enum Decision {
     /// It is not decided yet.
     Wait,
     /// The next of the writes of this attempt.
-    Write,
+    Write {
+        /// The subscription that is shown with its customer.
+        shown: Option<Subscription>,
+    },
     /// There is nothing to write.
     Settled {
-        result: Box<Result<Write, WriteError>>,
+        answer: Box<Answer>,
         /// The write of this attempt that it was decided from.
         depends_on: Option<usize>,
     },
 }
 
 impl Attempt {
-    fn settled(result: Result<Write, WriteError>) -> Self {
-        Self::Settled(Box::new(result))
+    fn done(write: Write, subscription: Option<Subscription>) -> Self {
+        Self::Settled { answer: Box::new(Answer { subscription, ..Ok(write).into() }), is_saved: true }
+    }
+
+    fn settled(answer: Answer) -> Self {
+        Self::Settled { answer: Box::new(answer), is_saved: false }
     }
 }
 
 impl Decision {
-    fn settled(result: Result<Write, WriteError>, depends_on: Option<usize>) -> Self {
-        Self::Settled { result: Box::new(result), depends_on }
+    fn settled(answer: Answer, depends_on: Option<usize>) -> Self {
+        Self::Settled { answer: Box::new(answer), depends_on }
     }
 }
 
@@ -333,9 +489,9 @@ impl Command {
         let Some(key) = self.key() else { return Ok(None) };
         let found = uow.customers().find(CustomerState::Live, std::slice::from_ref(key))?;
         let Some(customer) = found.into_iter().next().flatten() else { return Ok(None) };
-        let Self::Record(report) = self else { return Ok(Some(Read { customer, subscription: None })) };
+        let Self::Record(report) = self else { return Ok(Some(Read { customer, subscription: None, shown: None })) };
         let found = uow.subscriptions().find(std::slice::from_ref(&report.key))?.into_iter().next().flatten();
-        Ok(found.map(|(customer, subscription)| Read { customer, subscription }))
+        Ok(found.map(|(customer, subscription)| Read { customer, subscription, shown: None }))
     }
 
     /// Whether it may come to return a customer that it has not read.
@@ -381,9 +537,9 @@ pub(super) struct Drafts {
 }
 
 impl Drafts {
-    pub(super) fn for_commands(commands: &[&Command]) -> Self {
-        let looks = |command: &&Command| command.key().is_some();
-        Self { is_needed: commands.len() > 1 && commands.iter().any(looks), ..Self::default() }
+    pub(super) fn for_commands<'a>(mut commands: impl ExactSizeIterator<Item = &'a Command>) -> Self {
+        let are_many = commands.len() > 1;
+        Self { is_needed: are_many && commands.any(|command| command.key().is_some()), ..Self::default() }
     }
 
     /// What `command` is about as the writes so far will leave it, and which of them it comes from.
@@ -411,7 +567,7 @@ impl Drafts {
             }
             _ => None,
         };
-        let latest = Some(Read { customer: customer.clone(), subscription });
+        let latest = Some(Read { customer: customer.clone(), subscription, shown: None });
         (latest.filter(|read| read.customer.is_live()), Some(*write))
     }
 

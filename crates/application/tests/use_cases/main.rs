@@ -5,6 +5,7 @@ mod authentication;
 mod changing;
 mod deleting;
 mod finding;
+mod idempotency;
 mod merchants;
 mod model;
 mod preconditions;

@@ -355,7 +355,7 @@ fn run_batch(service: &Service, model: &mut Model, commands: &[CustomerCommand])
 /// that is refused, because of which the model forgets them.
 fn run_atomically(service: &Service, model: &mut Model, commands: &[CustomerCommand]) {
     let mut after = model.clone();
-    match service.roster.write_atomically(commands.to_vec()) {
+    match service.roster.write_atomically(service.tenant, commands.to_vec(), None).result {
         Ok(writes) => {
             for (command, write) in commands.iter().zip(writes.into_iter().map(Ok)) {
                 assert_eq!(Answer::of(&write), after.apply(command, new_id(&write)), "{command:?} in {commands:?}");
@@ -370,7 +370,7 @@ fn run_atomically(service: &Service, model: &mut Model, commands: &[CustomerComm
             let expected = after.apply(&commands[place], CustomerId::new(Uuid::nil()));
             assert_same_refusal(&Answer::of(&Err(error)), &expected, commands);
         }
-        Err(AtomicError::Store(error)) => panic!("{error:?}"),
+        Err(error @ (AtomicError::KeyReused | AtomicError::Store(_))) => panic!("{error:?}"),
     }
 }
 

@@ -142,8 +142,8 @@ fn a_registration_whose_id_exists_already_may_be_tried_again() {
     let tenant = Tenant { merchant: merchant.id, environment: Environment::Live };
     let register = || CustomerCommand::Register(anonymous(tenant));
     let mut results = roster.write_customers(vec![register(), register()]);
-    let second = results.pop().expect("two results");
+    let second = results.pop().expect("two results").result;
     assert!(matches!(&second, Err(WriteError::Store(error)) if error.is_lost_race()), "{second:?}");
-    let first = results.pop().expect("two results").expect("a free id");
+    let first = results.pop().expect("two results").result.expect("a free id");
     assert_eq!(first.after().profile(), &Profile::default());
 }

@@ -40,9 +40,9 @@ impl Service {
     /// Runs `commands` as one batch.
     pub fn write_all(&self, commands: Vec<CustomerCommand>) -> Vec<Result<Write, WriteError>> {
         let count = commands.len();
-        let results = self.roster.write_customers(commands);
-        assert_eq!(results.len(), count, "one result for each command");
-        results
+        let answers = self.roster.write_customers(commands);
+        assert_eq!(answers.len(), count, "one answer for each command");
+        answers.into_iter().map(|answer| answer.result).collect()
     }
 
     fn write(&self, command: CustomerCommand) -> Result<Write, WriteError> {

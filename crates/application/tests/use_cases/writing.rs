@@ -51,7 +51,7 @@ fn change_elsewhere(customers: &mut dyn CustomerRepository, key: &CustomerKey, e
 }
 
 /// Has another process change a customer before each of the next `times` batches of writes.
-fn lose_races(service: &Service, customer: &Customer, times: usize) {
+pub fn lose_races(service: &Service, customer: &Customer, times: usize) {
     let (key, now, done) = (by_id(customer), customer.created_at(), AtomicUsize::new(0));
     service.store.interceptor.race(move |customers| {
         let number = done.fetch_add(1, Ordering::SeqCst);

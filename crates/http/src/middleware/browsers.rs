@@ -6,6 +6,8 @@ use actix_cors::Cors;
 use actix_web::http::{Method, Uri, header};
 use actix_web::middleware::{Condition, DefaultHeaders};
 
+use crate::request::idempotency;
+
 /// The security headers of every response (the OWASP cheat sheet on REST security).
 const SECURITY_HEADERS: [(header::HeaderName, &str); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -16,7 +18,7 @@ const SECURITY_HEADERS: [(header::HeaderName, &str); 4] = [
 ];
 
 /// The response headers that a page may read, besides those that every page may read.
-const EXPOSED: [&str; 11] = [
+const EXPOSED: [&str; 12] = [
     "X-Request-Id",
     "ETag",
     "Location",
@@ -28,6 +30,7 @@ const EXPOSED: [&str; 11] = [
     "X-RateLimit-Remaining",
     "X-RateLimit-Reset",
     "WWW-Authenticate",
+    idempotency::REPLAYED,
 ];
 
 /// How long a browser may cache the response to a preflight request, in seconds.

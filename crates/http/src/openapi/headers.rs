@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::middleware::access_log::MAX_REQUEST_ID_BYTES;
+use crate::request::idempotency::REPLAYED;
 
 /// A header.
 pub(super) struct Header {
@@ -17,7 +18,7 @@ pub(super) struct Header {
 const REQUEST_ID: &str = "X-Request-Id";
 
 /// All of them.
-pub(super) const ALL: [Header; 11] = [
+pub(super) const ALL: [Header; 12] = [
     Header {
         name: "WWW-Authenticate",
         is_required: true,
@@ -60,6 +61,13 @@ pub(super) const ALL: [Header; 11] = [
             let example = "\"01h2xcejqtf2nbrexx3vqjhp41-3\"";
             json!({ "type": "string", "pattern": "^\"[!#-~]+\"$", "examples": [example] })
         },
+    },
+    Header {
+        name: REPLAYED,
+        is_required: false,
+        description: "The answer was saved for an earlier request with the same `Idempotency-Key`, of which this one is a \
+                      repeat.",
+        schema: || json!({ "type": "string", "const": "true" }),
     },
     Header {
         name: "Link",
@@ -106,8 +114,12 @@ pub(super) const ALL: [Header; 11] = [
 
 /// The headers of a response with these and `X-Request-Id`.
 pub(super) fn references(names: &[&'static str]) -> Map<String, Value> {
-    let reference = |name: &str| (name.to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }));
-    names.iter().copied().chain([REQUEST_ID]).map(reference).collect()
+    names.iter().copied().chain([REQUEST_ID]).map(|name| (name.to_owned(), reference(name))).collect()
+}
+
+/// A reference to one header.
+pub(super) fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/headers/{name}") })
 }
 
 /// The part of a document that describes those headers that the rest of it, `text`, refers to.

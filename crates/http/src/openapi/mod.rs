@@ -14,7 +14,7 @@ pub(crate) mod schema;
 pub(crate) mod sketch;
 
 use actix_web::HttpResponse;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::{Method, StatusCode, header};
 use roster_application::json::MAX_LEVELS;
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
@@ -25,6 +25,7 @@ use self::operation::{Answer, Operation, Parameter, Refusal, merge};
 use self::schema::thousands;
 use crate::middleware::access_log::MAX_REQUEST_ID_BYTES;
 use crate::request::body::MAX_BYTES;
+use crate::request::idempotency::{HEADER, MAX_LENGTH, REPLAYED};
 use crate::routing::{Endpoint, Surface, get};
 
 /// What the document of a surface says besides its operations.
@@ -43,6 +44,9 @@ pub(crate) struct Contract {
     pub(crate) refusals: Vec<Refusal>,
     /// The refusals of every operation that needs a credential.
     pub(crate) of_callers: &'static [&'static str],
+    /// The refusals of every operation that changes something, unless others take the places of their statuses. All that do
+    /// say the same of idempotency keys.
+    pub(crate) of_writes: &'static [&'static str],
     /// The refusals of every operation that reads a body.
     pub(crate) of_bodies: &'static [&'static str],
     /// The refusals of every operation that reads a query.
@@ -84,7 +88,7 @@ pub(crate) fn document(surface: &Surface, contract: Contract) -> String {
     for (path, endpoints) in surface.described() {
         let methods = endpoints.iter().map(|(method, operation)| {
             check(path, operation, &contract);
-            (method.as_str().to_ascii_lowercase(), describe(operation, &contract, &statuses, &mut generator))
+            (method.as_str().to_ascii_lowercase(), describe(method, operation, &contract, &statuses, &mut generator))
         });
         let methods: Map<_, _> = methods.collect();
         paths.insert(path.to_owned(), methods.into());
@@ -107,7 +111,10 @@ pub(crate) fn document(surface: &Surface, contract: Contract) -> String {
         "paths": paths,
         "components": {
             "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer", "description": bearer } },
-            "parameters": { "RequestId": request_id().to_json(&mut self::generator()) },
+            "parameters": {
+                "IdempotencyKey": idempotency_key().to_json(&mut self::generator()),
+                "RequestId": request_id().to_json(&mut self::generator()),
+            },
             "headers": headers,
             "responses": responses,
             "schemas": schemas,
@@ -144,6 +151,7 @@ fn check(path: &str, operation: &Operation, contract: &Contract) {
 }
 
 fn describe(
+    method: &Method,
     operation: &Operation,
     contract: &Contract,
     statuses: &Map<String, Value>,
@@ -151,10 +159,17 @@ fn describe(
 ) -> Value {
     let mut described = operation.head(generator);
     let parameters = operation.parameters.iter().map(|parameter| parameter.to_json(generator));
-    let parameters: Vec<_> = parameters.chain([json!({ "$ref": "#/components/parameters/RequestId" })]).collect();
-    described.insert("parameters".to_owned(), json!(parameters));
+    let common = if method.is_safe() { &["RequestId"][..] } else { &["IdempotencyKey", "RequestId"] };
+    let common = common.iter().map(|name| json!({ "$ref": format!("#/components/parameters/{name}") }));
+    described.insert("parameters".to_owned(), parameters.chain(common).collect::<Vec<_>>().into());
     let mut responses = operation.responses(generator);
-    for name in refusals(operation, contract) {
+    let of_writes = if method.is_safe() { &[] } else { contract.of_writes };
+    if !method.is_safe() {
+        for (_, response) in &mut responses {
+            response["headers"][REPLAYED] = headers::reference(REPLAYED);
+        }
+    }
+    for name in of_writes.iter().copied().chain(refusals(operation, contract)) {
         let status = statuses.get(name).unwrap_or_else(|| panic!("{}: no refusal {name}", operation.id));
         responses.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{name}") }));
     }
@@ -170,6 +185,16 @@ fn refusals<'a>(operation: &'a Operation, contract: &'a Contract) -> impl Iterat
         .chain(if_so(operation.parameters.iter().any(|one| one.place == "query"), contract.of_queries))
         .chain(if_so(operation.request.is_some(), contract.of_bodies))
         .chain(operation.refusals.iter().copied())
+}
+
+/// The header that every request that changes something may have.
+fn idempotency_key() -> Parameter {
+    let description = "A key of the caller's own that this request and no other has, such as a UUID, bare or in quotes (\
+                       draft-ietf-httpapi-idempotency-key-header). The request is done once: a repeat with the same method, path \
+                       and body gets the same status and body, with `Idempotent-Replayed: true`, and another request with \
+                       the key is refused. Answers 401, 403, 429 and 5xx are not saved.";
+    let schema = json!({ "type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "pattern": "^[ -~]+$" });
+    Parameter::header(HEADER, description, schema)
 }
 
 /// The header that every request may have.

@@ -43,7 +43,7 @@ pub(crate) fn handle(request: &HttpRequest) -> Result<&Handle, Failure> {
 /// The credential of RFC 6750 §2.1. The scheme is read in any case (RFC 9110 §11.1).
 ///
 /// Two headers are refused: a proxy might have checked the other one.
-fn bearer(request: &HttpRequest) -> Option<&str> {
+pub(crate) fn bearer(request: &HttpRequest) -> Option<&str> {
     let mut values = request.headers().get_all(header::AUTHORIZATION);
     let value = values.next().filter(|_| values.next().is_none())?.to_str().ok()?;
     let (scheme, credential) = value.split_once(' ')?;

@@ -15,6 +15,7 @@ use roster_domain::{Json, Object};
 
 use crate::failure::{BodyFailure, Failure};
 use crate::memory::{Budget, Reserved};
+use crate::request::idempotency;
 use crate::surfaces;
 use crate::transport::exchange::Exchange;
 
@@ -131,9 +132,14 @@ pub(crate) fn refusal(request: &HttpRequest) -> Option<Failure> {
 
 /// Parses the body as one JSON value. It can be read once.
 pub(crate) fn read(request: &HttpRequest) -> Result<Json, BodyFailure> {
-    match request.extensions_mut().remove::<Received>() {
+    let received = request.extensions_mut().remove::<Received>();
+    match received {
         Some(Received::Body(body, _)) if !body.is_empty() && !is_json(request) => Err(BodyFailure::MediaType),
-        Some(Received::Body(body, _reserved)) => json::read(&body).map_err(BodyFailure::Json),
+        Some(Received::Body(body, _reserved)) => {
+            let body = json::read(&body).map_err(BodyFailure::Json)?;
+            idempotency::note_body(request, &body);
+            Ok(body)
+        }
         Some(Received::Refused(failure)) => Err(failure),
         Some(Received::NotServed(_)) | None => Err(BodyFailure::Incomplete),
     }
@@ -142,7 +148,12 @@ pub(crate) fn read(request: &HttpRequest) -> Result<Json, BodyFailure> {
 /// Parses the body as one JSON value; an empty body is an empty object.
 pub(crate) fn read_optional(request: &HttpRequest) -> Result<Json, BodyFailure> {
     let is_empty = matches!(request.extensions().get(), Some(Received::Body(body, _)) if body.is_empty());
-    if is_empty { Ok(Json::Object(Object::default())) } else { read(request) }
+    if !is_empty {
+        return read(request);
+    }
+    let body = Json::Object(Object::default());
+    idempotency::note_body(request, &body);
+    Ok(body)
 }
 
 /// Whether the body is declared as a JSON merge patch (RFC 7396).

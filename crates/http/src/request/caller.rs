@@ -11,12 +11,12 @@ use std::time::Duration;
 use actix_web::{HttpMessage as _, HttpRequest, web};
 use roster_application::ports::{
     Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, ListOrder, Place, StoreError, SubscriptionCursor,
-    SubscriptionWrite, Write,
+    SubscriptionWrite, Taken, Write,
 };
 use roster_application::{
-    ApiKey, ApiKeyOrder, AtomicError, CreatedApiKey, CursorKey, CursorScope, CustomerChange, CustomerCommand,
-    CustomerDeletion, CustomerPage, Grant, Page, Precondition, Principal, Registration, Roster, Scope,
-    SubscriptionReport, Upsert,
+    Answer, ApiKey, ApiKeyOrder, AtomicError, CreatedApiKey, CursorKey, CursorScope, CustomerChange, CustomerCommand,
+    CustomerDeletion, CustomerPage, Grant, Once, Page, Precondition, Principal, Registration, Repeatable, Roster,
+    Scope, SubscriptionReport, Upsert, View, WriteError, WriteRequest,
 };
 use roster_domain::{ApiKeyId, Customer, CustomerEdit, CustomerId, EmailUse, Subscription, Tenant};
 use roster_executor::Handle;
@@ -25,6 +25,7 @@ use uuid::Uuid;
 use crate::failure::Failure;
 use crate::middleware::limits::RateLimits;
 use crate::request::auth;
+use crate::request::idempotency::{self, IdempotencyKey};
 use crate::request::query::PageQuery;
 
 /// A scope, as a type.
@@ -59,8 +60,10 @@ impl SeesCustomers for WriteCustomers {}
 
 /// An authenticated caller that has the scope of `P`.
 pub(crate) struct Caller<P> {
+    request: HttpRequest,
     principal: Principal,
     handle: Handle,
+    idempotency_key: Option<IdempotencyKey>,
     permission: PhantomData<P>,
 }
 
@@ -73,8 +76,10 @@ impl<P: Permission> Caller<P> {
         let (allowance, verdict) = rates.count(&principal);
         request.extensions_mut().insert(allowance);
         verdict.map_err(Failure::TooManyRequests)?;
-        let caller = Self { principal, handle: auth::handle(request)?.clone(), permission: PhantomData };
+        let (request, handle) = (request.clone(), auth::handle(request)?.clone());
+        let mut caller = Self { request, principal, handle, idempotency_key: None, permission: PhantomData };
         caller.require(P::SCOPE)?;
+        caller.idempotency_key = IdempotencyKey::of(&caller.request)?;
         Ok(caller)
     }
 
@@ -87,8 +92,8 @@ impl<P: Permission> Caller<P> {
     }
 
     /// Refuses a caller whose credential has ended since it was checked last.
-    pub(crate) async fn check_again(&self, request: &HttpRequest) -> Result<(), Failure> {
-        let principal = auth::authenticate(request).await?;
+    pub(crate) async fn check_again(&self) -> Result<(), Failure> {
+        let principal = auth::authenticate(&self.request).await?;
         if principal == self.principal { Ok(()) } else { Err(Failure::Unauthorized) }
     }
 
@@ -278,6 +283,42 @@ impl Caller<WriteCustomers> {
         self.write(CustomerCommand::Change(CustomerChange { key, edit, precondition })).await.map(Write::into_customer)
     }
 
+    /// Registers a customer, or finds the one that has its external identifier already. Returns it with its active or
+    /// trialing subscription that started last, and whether it is new.
+    pub(crate) async fn register_subscriber(&self, registration: Registration) -> Result<(Subscriber, bool), Failure> {
+        self.require_for(registration.email_use)?;
+        let Answer { result, subscription, .. } =
+            self.answer(CustomerCommand::Register(registration), View::Subscriber).await?;
+        match result {
+            Ok(write) => Ok(((write.into_customer(), None), true)),
+            Err(WriteError::Taken(Taken { external_id: Some(customer), .. })) => {
+                let subscription = self.shown(subscription, customer.id()).await?;
+                Ok(((*customer, subscription), false))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// As [`Caller::change_customer`]. Returns the customer with its active or trialing subscription that started last.
+    pub(crate) async fn change_subscriber(&self, key: CustomerKey, edit: CustomerEdit) -> Result<Subscriber, Failure> {
+        self.require_for(edit.email_use)?;
+        let change = CustomerCommand::Change(CustomerChange { key, edit, precondition: Precondition::default() });
+        let Answer { result, subscription, .. } = self.answer(change, View::Subscriber).await?;
+        let customer = result?.into_customer();
+        let subscription = self.shown(subscription, customer.id()).await?;
+        Ok((customer, subscription))
+    }
+
+    /// The subscription to be shown with a customer: that of the answer to a request with an idempotency key, whose repeats
+    /// show the same, and the current one in any other answer.
+    async fn shown(
+        &self,
+        answered: Option<Subscription>,
+        customer: CustomerId,
+    ) -> Result<Option<Subscription>, Failure> {
+        if self.idempotency_key.is_some() { Ok(answered) } else { self.current_subscription(customer).await }
+    }
+
     /// Deletes a live customer.
     pub(crate) async fn delete_customer(&self, key: CustomerKey, precondition: Precondition) -> Result<(), Failure> {
         self.write(CustomerCommand::Delete(CustomerDeletion { key, precondition })).await.map(drop)
@@ -296,17 +337,44 @@ impl Caller<WriteCustomers> {
         Ok(command)
     }
 
-    /// Does what the commands say, in their order, each for itself. They must be [permitted](Self::permits).
-    pub(crate) async fn write_each(&self, commands: Vec<CustomerCommand>) -> Vec<Result<Write, Failure>> {
-        let results = self.handle.write_customers(commands).await;
-        results.into_iter().map(|result| Ok(result??)).collect()
+    /// Does what the commands say, in their order, each for itself. They must be [permitted](Self::permits). Each has its
+    /// place in the batch, by which its repeats are recognised if the batch has an idempotency key.
+    pub(crate) async fn write_each(
+        &self,
+        commands: Vec<(usize, CustomerCommand)>,
+    ) -> Result<Vec<Result<Write, Failure>>, Failure> {
+        let had_begun = self.begin_batch().await?;
+        let request = |(place, command)| WriteRequest {
+            command,
+            idempotency: self.idempotency_key.as_ref().map(|key| key.of_item(&self.request, place)),
+        };
+        let answers = self.handle.write_customers(commands.into_iter().map(request).collect()).await;
+        if had_begun && answers.iter().all(|answer| matches!(answer, Ok(Answer { is_replayed: true, .. }))) {
+            idempotency::mark_replayed(&self.request);
+        }
+        Ok(answers.into_iter().map(|answer| Ok(answer?.result?)).collect())
+    }
+
+    /// Notes that a batch with an idempotency key has begun. Returns whether it had begun before.
+    async fn begin_batch(&self) -> Result<bool, Failure> {
+        let Some(key) = &self.idempotency_key else { return Ok(false) };
+        let (tenant, idempotency) = (self.tenant(), key.idempotency(&self.request, View::default()));
+        Ok(self.handle.run(move |roster| roster.begin_batch(tenant, &idempotency)).await??)
     }
 
     /// Does what the commands say, in their order, all of it or nothing. They must be [permitted](Self::permits).
     pub(crate) async fn write_all(&self, commands: Vec<CustomerCommand>) -> Result<Vec<Write>, BatchFailure> {
-        let written = self.handle.run(move |roster| roster.write_atomically(commands)).await;
-        written.map_err(|error| BatchFailure::Whole(error.into()))?.map_err(|error| match error {
+        let key = self.idempotency_key.as_ref();
+        let idempotency = key.map(|key| key.idempotency(&self.request, View::default()));
+        let tenant = self.tenant();
+        let written = self.handle.run(move |roster| roster.write_atomically(tenant, commands, idempotency)).await;
+        let written = written.map_err(|error| BatchFailure::Whole(error.into()))?;
+        if written.is_replayed {
+            idempotency::mark_replayed(&self.request);
+        }
+        written.result.map_err(|error| match error {
             AtomicError::Refused { place, error } => BatchFailure::Item(place, error.into()),
+            AtomicError::KeyReused => BatchFailure::Whole(Failure::IdempotencyKeyReused),
             AtomicError::Store(error) => BatchFailure::Whole(error.into()),
         })
     }
@@ -342,15 +410,25 @@ impl Caller<WriteSubscriptions> {
 
 impl<P: Permission> Caller<P> {
     async fn write(&self, command: CustomerCommand) -> Result<Write, Failure> {
-        Ok(self.handle.write_customer(command).await??)
+        Ok(self.answer(command, View::Customer).await?.result?)
+    }
+
+    async fn answer(&self, command: CustomerCommand, view: View) -> Result<Answer, Failure> {
+        let idempotency = self.idempotency_key.as_ref().map(|key| key.idempotency(&self.request, view));
+        let answer = self.handle.write_customer(WriteRequest { command, idempotency }).await?;
+        if answer.is_replayed {
+            idempotency::mark_replayed(&self.request);
+        }
+        Ok(answer)
     }
 }
 
 impl Caller<ManageKeys> {
     /// Makes a key with no scope that the caller lacks, and that does not outlive it.
     pub(crate) async fn create_api_key(&self, order: ApiKeyOrder) -> Result<CreatedApiKey, Failure> {
-        let granted = Grant::from(&self.principal);
-        Ok(self.handle.run(move |roster| roster.create_api_key(order, granted)).await??)
+        let (granted, once) = (Grant::from(&self.principal), self.once()?);
+        let create = move |roster: &Roster| roster.create_api_key_once(order, granted, once.as_ref());
+        self.repeatable(self.handle.run(create).await?)
     }
 
     /// A page of the keys of the tenant.
@@ -364,14 +442,31 @@ impl Caller<ManageKeys> {
     }
 
     /// Revokes a key.
-    pub(crate) async fn revoke_api_key(&self, id: ApiKeyId) -> Result<ApiKey, Failure> {
-        let tenant = self.tenant();
-        self.handle.run(move |roster| roster.revoke_api_key(tenant, id)).await??.ok_or(Failure::KeyNotFound)
+    pub(crate) async fn revoke_api_key(&self, id: ApiKeyId) -> Result<(), Failure> {
+        let (tenant, once) = (self.tenant(), self.once()?);
+        let revoke = move |roster: &Roster| roster.revoke_api_key_once(tenant, id, once.as_ref());
+        self.repeatable(self.handle.run(revoke).await?)
     }
 
     /// Makes a key in the place of another that has no scope that the caller lacks, and does not outlive it.
     pub(crate) async fn rotate_api_key(&self, id: ApiKeyId, overlap: Duration) -> Result<CreatedApiKey, Failure> {
-        let (tenant, granted) = (self.tenant(), Grant::from(&self.principal));
-        Ok(self.handle.run(move |roster| roster.rotate_api_key(tenant, id, overlap, granted)).await??)
+        let (tenant, granted, once) = (self.tenant(), Grant::from(&self.principal), self.once()?);
+        let rotate = move |roster: &Roster| roster.rotate_api_key_once(tenant, id, overlap, granted, once.as_ref());
+        self.repeatable(self.handle.run(rotate).await?)
+    }
+
+    /// How repeats of the request are recognised and answered, if it has a key.
+    fn once(&self) -> Result<Option<Once>, Failure> {
+        let Some(key) = &self.idempotency_key else { return Ok(None) };
+        let credential = auth::bearer(&self.request).ok_or(Failure::Unauthorized)?;
+        let idempotency = key.idempotency(&self.request, View::default());
+        Ok(Some(Once { idempotency, seed: key.seed(credential) }))
+    }
+
+    fn repeatable<T, E: Into<Failure>>(&self, answer: Repeatable<Result<T, E>>) -> Result<T, Failure> {
+        if answer.is_replayed {
+            idempotency::mark_replayed(&self.request);
+        }
+        answer.result.map_err(Into::into)
     }
 }

@@ -5,5 +5,6 @@ pub(crate) mod body;
 pub(crate) mod caller;
 pub(crate) mod conditions;
 pub(crate) mod fields;
+pub(crate) mod idempotency;
 pub(crate) mod path;
 pub(crate) mod query;

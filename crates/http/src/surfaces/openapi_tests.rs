@@ -29,6 +29,7 @@ use crate::memory::Budget;
 use crate::middleware::limits::{Limit, Quotas, RateLimits};
 use crate::problems;
 use crate::request::body::{self, MAX_BYTES};
+use crate::request::idempotency;
 use crate::stream::StreamBudget;
 use crate::surfaces::{self, Api, lava, lumen, native};
 
@@ -163,6 +164,26 @@ fn every_operation_has_a_unique_id_and_a_summary() {
 }
 
 #[test]
+fn every_operation_that_writes_takes_an_idempotency_key() {
+    for document in documents() {
+        for Operation { method, path, json } in document.operations() {
+            let parameters = json["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let is_key = |parameter: &Value| document.resolve(parameter)["name"] == idempotency::HEADER;
+            assert_eq!(parameters.iter().any(is_key), method != "get", "{method} {}{path}", document.base);
+            if method == "get" {
+                continue;
+            }
+            let responses = object(&json["responses"]);
+            assert!(responses.contains_key("400") && responses.contains_key("409"), "{method} {}{path}", document.base);
+            for (status, response) in responses.iter().filter(|(status, _)| status.starts_with('2')) {
+                let headers = object(&document.resolve(response)["headers"]);
+                assert!(headers.contains_key(idempotency::REPLAYED), "{method} {}{path} {status}", document.base);
+            }
+        }
+    }
+}
+
+#[test]
 fn every_problem_has_the_documented_fields_and_code() {
     let [native, ..] = documents();
     let id = CustomerId::from_suffix("01h2xcejqtf2nbrexx3vqjhp41").expect("26 characters");
@@ -181,6 +202,9 @@ fn every_problem_has_the_documented_fields_and_code() {
         Failure::OtherProtocol,
         Failure::UnknownPath,
         Failure::MethodNotAllowed("GET".to_owned()),
+        Failure::IdempotencyKey("must be sent once"),
+        Failure::IdempotencyKeyReused,
+        Failure::OtherCredential,
         Failure::Body(BodyFailure::TooLarge(MAX_BYTES)),
         Failure::Body(BodyFailure::Incomplete),
         Failure::Body(BodyFailure::MediaType),

@@ -39,6 +39,7 @@ fn the_merchant_comes_first_in_every_primary_key_and_unique_index() {
             "customers_pkey merchant_id",
             // The id of a merchant is the merchant itself.
             "merchants_pkey id",
+            "replies_pkey merchant_id",
             "subscriptions_pkey merchant_id",
         ]
     );

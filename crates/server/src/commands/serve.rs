@@ -31,7 +31,8 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     let scheme = if tls.is_some() { "https" } else { "http" };
     let database = compose::open_up_to_date(&config.database, config.http.workers(), Missing::Create)?;
     let roster = compose::with_tokens(database.roster(), &config.auth)?
-        .with_key_lifetime(config.auth.key_cache, config.auth.key_grace);
+        .with_key_lifetime(config.auth.key_cache, config.auth.key_grace)
+        .with_reply_lifetime(config.idempotency.keep);
     // Read before there are requests, which then need not wait for it.
     roster.cursor_key().context("the key for cursors cannot be read")?;
     let settings = settings(config, tls, database.reads);

@@ -124,6 +124,8 @@ customers: INDEX (merchant_id, environment, id) WHERE archived_at IS NOT NULL AN
 customers: PRIMARY KEY (merchant_id, environment, id)
 customers: FOREIGN KEY (merchant_id) REFERENCES merchants (id)
 merchants: PRIMARY KEY (id)
+replies: INDEX (merchant_id, environment, expires_at) WHERE expires_at IS NOT NULL
+replies: PRIMARY KEY (merchant_id, environment, key_digest)
 subscriptions: PRIMARY KEY (merchant_id, environment, customer_id, id)
 subscriptions: FOREIGN KEY (merchant_id, environment, customer_id) REFERENCES customers (merchant_id, environment, id)";
     assert_eq!(keys(&mut connection).join("\n"), expected);
@@ -143,7 +145,7 @@ fn the_merchant_comes_first_in_every_unique_index_and_foreign_key() {
             assert!(key.columns.starts_with("merchant_id"), "{table}: {}", key.columns);
         }
     }
-    assert_eq!(seen, 7);
+    assert_eq!(seen, 8);
 }
 
 #[test]

@@ -40,6 +40,7 @@ pub(super) fn contract() -> Contract {
                  `sk_test_…` keys sandbox customers only.",
         refusals: refusals(),
         of_callers: &["Unauthorized", "MissingScope", "TooManyRequests", "Internal", "Unavailable"],
+        of_writes: &["InvalidIdempotencyKey", "IdempotencyKeyReused"],
         of_bodies: &["Invalid", "BodyIncomplete", "BodyTooLarge", "UnsupportedMediaType"],
         of_queries: &["Invalid"],
         words: json!({
@@ -170,7 +171,12 @@ fn refusals() -> Vec<Refusal> {
     vec![
         refusal("Invalid", "The body is not JSON, or the request breaks rules; `error` names all of them at once.")
             .example("invalid_data", answer(&reserved_prefix()))
-            .example("invalid_json", answer(&BodyFailure::Json(syntax).into())),
+            .example("invalid_json", answer(&BodyFailure::Json(syntax).into()))
+            .example("idempotency_key", answer(&Failure::IdempotencyKey("must be sent once"))),
+        refusal("InvalidIdempotencyKey", "`Idempotency-Key` breaks a rule, which `error` names.")
+            .example("idempotency_key", answer(&Failure::IdempotencyKey("must be sent once"))),
+        refusal("IdempotencyKeyReused", "Another request has had this `Idempotency-Key`.")
+            .example("idempotency_key_reused", answer(&Failure::IdempotencyKeyReused)),
         refusal("Unauthorized", "The credential is absent, malformed, unknown, revoked or expired.")
             .example("unauthorized", answer(&Failure::Unauthorized)),
         refusal("MissingScope", "The credential is valid, but lacks the scope that this needs.")
@@ -184,8 +190,12 @@ fn refusals() -> Vec<Refusal> {
         .example("method_not_allowed", answer(&Failure::MethodNotAllowed("GET, POST".to_owned()))),
         refusal("BodyIncomplete", "The body did not arrive in time.")
             .example("incomplete", answer(&BodyFailure::Incomplete.into())),
-        refusal("Taken", "Another live customer has the `reference_id`.")
-            .example("reference_id", answer(&samples::external_id_taken())),
+        refusal(
+            "Taken",
+            "Another live customer has the `reference_id`; or another request has had the `Idempotency-Key`.",
+        )
+        .example("reference_id", answer(&samples::external_id_taken()))
+        .example("idempotency_key_reused", answer(&Failure::IdempotencyKeyReused)),
         refusal("BodyTooLarge", "The body has too many bytes.")
             .example("too_large", answer(&BodyFailure::TooLarge(MAX_BYTES).into())),
         refusal("UnsupportedMediaType", "The body is declared as something other than JSON.")

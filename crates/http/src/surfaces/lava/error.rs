@@ -42,6 +42,10 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         // Keys are managed only on the native surface.
         Failure::UnknownPath | Failure::KeyNotFound => error(StatusCode::NOT_FOUND, "Not found"),
         Failure::MethodNotAllowed(_) => error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
+        Failure::IdempotencyKey(rule) => error(StatusCode::BAD_REQUEST, &format!("The header Idempotency-Key {rule}")),
+        Failure::IdempotencyKeyReused => {
+            error(StatusCode::CONFLICT, "This Idempotency-Key was used for another request")
+        }
         Failure::Body(failure) => body(failure),
         Failure::Invalid(faults) => error(StatusCode::BAD_REQUEST, &message(faults)),
         Failure::InvalidCursor => error(StatusCode::BAD_REQUEST, &format!("cursor {INVALID_CURSOR}")),
@@ -55,7 +59,9 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         Failure::BatchUndone => error(StatusCode::FAILED_DEPENDENCY, "Failed dependency"),
         Failure::MalformedHeader(_) => error(StatusCode::BAD_REQUEST, "Bad request"),
         Failure::PreconditionFailed(_) => error(StatusCode::PRECONDITION_FAILED, "Precondition failed"),
-        Failure::KeyEnded | Failure::KeyHasSuccessor(_) => error(StatusCode::CONFLICT, "Conflict"),
+        Failure::KeyEnded | Failure::KeyHasSuccessor(_) | Failure::OtherCredential => {
+            error(StatusCode::CONFLICT, "Conflict")
+        }
         Failure::OutlivesCaller(_) => error(StatusCode::FORBIDDEN, "Forbidden"),
         Failure::NoMemory | Failure::Overloaded | Failure::Unavailable | Failure::ReadOnly => {
             error(StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable")

@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use roster_application::Precondition;
-use roster_application::ports::{CustomerKey, Taken};
+use roster_application::ports::CustomerKey;
 use roster_domain::{Customer, Subscription, Tenant};
 
 use super::describe;
@@ -42,15 +42,10 @@ async fn create(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::<WriteCustomers>::of(&request).await?;
     let body = body::read(&request).map_err(Failure::from)?;
     let registration = dto::read_registration(caller.tenant(), caller.widest_email_use(), body)?;
-    match caller.register_customer(registration).await {
-        Ok(customer) => Ok(answer_with(StatusCode::CREATED, &customer, None)),
-        // A `reference_id` is an idempotency key: a second request gets the existing customer, unchanged.
-        Err(Failure::Taken(Taken { external_id: Some(customer), .. })) => {
-            let subscription = caller.current_subscription(customer.id()).await?;
-            Ok(answer_with(StatusCode::OK, &customer, subscription.as_ref()))
-        }
-        Err(failure) => Err(failure.into()),
-    }
+    // A second request with a `reference_id` gets the existing customer, unchanged.
+    let ((customer, subscription), is_new) = caller.register_subscriber(registration).await?;
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(answer_with(status, &customer, subscription.as_ref()))
 }
 
 async fn show(request: HttpRequest) -> Result<HttpResponse, Error> {
@@ -89,8 +84,7 @@ async fn change(request: HttpRequest) -> Result<HttpResponse, Error> {
     let key = key(&request, caller.tenant())?;
     let body = body::read(&request).map_err(Failure::from)?;
     let edit = dto::read_edit(caller.widest_email_use(), body)?;
-    let customer = caller.change_customer(key, edit, Precondition::default()).await?;
-    let subscription = caller.current_subscription(customer.id()).await?;
+    let (customer, subscription) = caller.change_subscriber(key, edit).await?;
     Ok(answer_with(StatusCode::OK, &customer, subscription.as_ref()))
 }
 

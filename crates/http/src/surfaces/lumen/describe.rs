@@ -41,6 +41,7 @@ pub(super) fn contract() -> Contract {
                  only, `sk_test_…` keys sandbox customers only.",
         refusals: refusals(),
         of_callers: &["Unauthorized", "MissingScope", "TooManyRequests", "Internal", "Unavailable"],
+        of_writes: &["InvalidIdempotencyKey", "IdempotencyKeyReused"],
         of_bodies: &["Invalid", "BodyIncomplete", "BodyTooLarge", "UnsupportedMediaType"],
         of_queries: &["InvalidQuery"],
         words: json!({
@@ -263,11 +264,17 @@ fn refusals() -> Vec<Refusal> {
         refusal("Invalid", &invalid)
             .example("no_email", answer(&no_email()))
             .example("invalid_data", answer(&samples::invalid_country(Pointer::default().key("billingCountry"))))
-            .example("invalid_json", answer(&BodyFailure::Json(syntax).into())),
+            .example("invalid_json", answer(&BodyFailure::Json(syntax).into()))
+            .example("idempotency_key", answer(&Failure::IdempotencyKey("must be sent once"))),
+        refusal("InvalidIdempotencyKey", "`Idempotency-Key` breaks a rule, which `error` names.")
+            .example("idempotency_key", answer(&Failure::IdempotencyKey("must be sent once"))),
+        refusal("IdempotencyKeyReused", "Another request has had this `Idempotency-Key`.")
+            .example("idempotency_key_reused", answer(&Failure::IdempotencyKeyReused)),
         refusal("InvalidQuery", "A parameter of the query is missing, unknown, or given twice; `details` names it.")
             .example("unknown", answer(&samples::unknown_parameter())),
         refusal("MalformedId", "The customer ID in the path is malformed.")
-            .example("malformed", answer(&Failure::MalformedId)),
+            .example("malformed", answer(&Failure::MalformedId))
+            .example("idempotency_key", answer(&Failure::IdempotencyKey("must be sent once"))),
         refusal("Unauthorized", "The credential is absent, malformed, unknown, revoked or expired.")
             .example("unauthorized", answer(&Failure::Unauthorized)),
         refusal("MissingScope", "The credential is valid, but lacks the scope that this needs.")
@@ -304,9 +311,14 @@ fn refusal(name: &'static str, description: &str) -> Refusal {
 
 /// The vendor's messages for what is in use depend on the operation.
 fn taken(name: &'static str, doing: Doing) -> Refusal {
-    refusal(name, "Another live customer of the merchant has the e-mail address or the `userId`.")
-        .example("email", answer_to(doing, &samples::email_taken()))
-        .example("userId", answer_to(doing, &samples::external_id_taken()))
+    refusal(
+        name,
+        "Another live customer of the merchant has the e-mail address or the `userId`; or another request has had \
+         the `Idempotency-Key`.",
+    )
+    .example("email", answer_to(doing, &samples::email_taken()))
+    .example("userId", answer_to(doing, &samples::external_id_taken()))
+    .example("idempotency_key_reused", answer(&Failure::IdempotencyKeyReused))
 }
 
 /// So do those for a fault of the service.

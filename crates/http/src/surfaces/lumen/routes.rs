@@ -105,8 +105,7 @@ async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
         let budget = request.app_data::<web::Data<StreamBudget>>().ok_or(Failure::Internal)?;
         let size = PartSize::new(budget.get_ref().clone());
         let filter = dto::read_filter(&request)?;
-        let mut list =
-            List { request: request.clone(), caller, filter, size, part: Bytes::new(), next: None, has_begun: false };
+        let mut list = List { caller, filter, size, part: Bytes::new(), next: None, has_begun: false };
         // Reads the first part before the status is sent, so that an outage is a 503 and not half a response.
         list.read_part(None).await?;
         Ok(list)
@@ -118,7 +117,6 @@ async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
 /// The state of a streamed list of all customers.
 struct List {
     /// Its credential is checked again while the list goes on.
-    request: HttpRequest,
     caller: Caller<ReadCustomers>,
     filter: CustomerFilter,
     size: PartSize,
@@ -147,7 +145,7 @@ impl List {
             return Ok(None);
         }
         if std::mem::replace(&mut self.has_begun, true) {
-            self.caller.check_again(&self.request).await?;
+            self.caller.check_again().await?;
         }
         if let (true, Some(after)) = (self.part.is_empty(), self.next) {
             // This thread may read the part itself. Without a turn for its timers and sockets before each, a client that

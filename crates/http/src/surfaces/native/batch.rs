@@ -37,7 +37,7 @@ pub(super) async fn write(request: HttpRequest) -> Result<HttpResponse, Error> {
         caller.count_more(&request, more)?;
     }
     let commands = items.into_iter().map(|item| caller.permits(read_item(caller.tenant(), item)?)).collect();
-    let results = if is_atomic { write_all(&caller, commands).await? } else { write_each(&caller, commands).await };
+    let results = if is_atomic { write_all(&caller, commands).await? } else { write_each(&caller, commands).await? };
     let results = results.iter().map(ResultView::of).collect();
     Ok(json(StatusCode::OK, &ResultsView { results }))
 }
@@ -52,24 +52,25 @@ fn more_requests(items: usize) -> Option<NonZeroU32> {
 async fn write_each(
     caller: &Caller<WriteCustomers>,
     commands: Vec<Result<CustomerCommand, Failure>>,
-) -> Vec<Result<Write, Failure>> {
+) -> Result<Vec<Result<Write, Failure>>, Failure> {
     let mut ready = Vec::with_capacity(commands.len());
     let refused: Vec<Option<Failure>> = commands
         .into_iter()
-        .map(|command| match command {
+        .enumerate()
+        .map(|(place, command)| match command {
             Ok(command) => {
-                ready.push(command);
+                ready.push((place, command));
                 None
             }
             Err(failure) => Some(failure),
         })
         .collect();
-    let mut written = caller.write_each(ready).await.into_iter();
+    let mut written = caller.write_each(ready).await?.into_iter();
     let result = |refused: Option<Failure>| match refused {
         Some(failure) => Err(failure),
         None => written.next().unwrap_or(Err(Failure::Internal)),
     };
-    refused.into_iter().map(result).collect()
+    Ok(refused.into_iter().map(result).collect())
 }
 
 /// Does all commands or none.

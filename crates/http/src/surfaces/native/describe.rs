@@ -62,6 +62,7 @@ pub(super) fn contract() -> Contract {
                  `sk_test_…` keys sandbox customers only.",
         refusals: refusals(),
         of_callers: &["Unauthorized", "MissingScope", "TooManyRequests", "Internal", "Unavailable"],
+        of_writes: &["InvalidIdempotencyKey", "IdempotencyKeyReused"],
         of_bodies: &["InvalidJson", "BodyIncomplete", "BodyTooLarge", "UnsupportedMediaType", "Invalid"],
         of_queries: &["Invalid"],
         words: json!({}),
@@ -301,6 +302,7 @@ pub(super) fn create_api_key() -> Operation {
                 ),
         )
         .answers::<NewApiKeyView<'_>>(StatusCode::CREATED, "Key created.")
+        .refuses("CredentialChanged")
         .refuses("NotGranted")
 }
 
@@ -571,10 +573,14 @@ fn refusals() -> Vec<Refusal> {
                 BodyFailure::Json(JsonError::Syntax { line: 1, column: 1 }).into(),
                 BodyFailure::Json(JsonError::DuplicateKey { pointer: Pointer::default().key("email") }).into(),
                 Failure::MalformedHeader("If-Match"),
+                key_twice(),
             ],
         ),
         refusal("InvalidCursor", &["errors"], &[Failure::InvalidCursor]),
-        refusal("MalformedHeader", &[], &[Failure::MalformedHeader("If-Match")]),
+        refusal("MalformedHeader", &[], &[Failure::MalformedHeader("If-Match"), key_twice()]),
+        refusal("InvalidIdempotencyKey", &[], &[key_twice()]),
+        refusal("IdempotencyKeyReused", &[], &[Failure::IdempotencyKeyReused]),
+        refusal("CredentialChanged", &[], &[Failure::IdempotencyKeyReused, Failure::OtherCredential]),
         refusal("PreconditionFailed", &[], &[stale(), Failure::PreconditionFailed(None)]),
         refusal("Unauthorized", &[], &[Failure::Unauthorized]),
         refusal("MissingScope", &["scope"], &[Failure::MissingScope(Scope::WriteCustomers)]),
@@ -584,8 +590,17 @@ fn refusals() -> Vec<Refusal> {
         refusal("UnknownPath", &[], &[Failure::UnknownPath]),
         refusal("MethodNotAllowed", &[], &[Failure::MethodNotAllowed("GET, POST".to_owned())]),
         refusal("BodyIncomplete", &[], &[BodyFailure::Incomplete.into()]),
-        refusal("Taken", &["customer_id"], &[samples::email_taken(), samples::external_id_taken()]),
-        refusal("NotRotated", &[], &[Failure::KeyHasSuccessor(key), Failure::KeyEnded]),
+        refusal("Taken", &[], &[samples::email_taken(), samples::external_id_taken(), Failure::IdempotencyKeyReused]),
+        refusal(
+            "NotRotated",
+            &[],
+            &[
+                Failure::KeyHasSuccessor(key),
+                Failure::KeyEnded,
+                Failure::IdempotencyKeyReused,
+                Failure::OtherCredential,
+            ],
+        ),
         refusal("BodyTooLarge", &[], &[BodyFailure::TooLarge(MAX_BYTES).into()]),
         refusal("UnsupportedMediaType", &[], &[BodyFailure::MediaType.into()]),
         refusal("Invalid", &["errors"], &[samples::invalid_country(country)]),
@@ -601,6 +616,10 @@ fn refusals() -> Vec<Refusal> {
         refusal("Internal", &[], &[Failure::Internal]),
         refusal("Unavailable", &[], &[Failure::Unavailable, Failure::Overloaded, Failure::ReadOnly, Failure::NoMemory]),
     ]
+}
+
+fn key_twice() -> Failure {
+    Failure::IdempotencyKey("must be sent once")
 }
 
 fn stale() -> Failure {

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::failure::{self, BodyFailure, Conflict, Failure, Fault, Faults, Place};
 use crate::openapi::schema::{Shown, Text};
 use crate::problems::{self, Kind};
+use crate::request::idempotency::HEADER;
 use crate::request::query::{self, INVALID_CURSOR};
 use crate::respond;
 
@@ -175,6 +176,21 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         Failure::MethodNotAllowed(allow) => {
             problem(&problems::METHOD_NOT_ALLOWED, format!("This path has other methods: {allow}."))
         }
+        Failure::IdempotencyKey(rule) => {
+            let mut content = content(&problems::INVALID_IDEMPOTENCY_KEY, format!("The header {HEADER} {rule}."));
+            content.error.param = Some(HEADER.to_owned());
+            write(&content)
+        }
+        Failure::IdempotencyKeyReused => idempotency_conflict(
+            &problems::IDEMPOTENCY_KEY_REUSED,
+            "Another request has had this Idempotency-Key: with another method, path or body. Take a new key for a new \
+             request.",
+        ),
+        Failure::OtherCredential => idempotency_conflict(
+            &problems::IDEMPOTENCY_CREDENTIAL_CHANGED,
+            "The first request with this Idempotency-Key created an API key and came with another credential. The created \
+             key is stored nowhere and can only be shown again to that one: rotate or revoke it.",
+        ),
         Failure::Body(failure) => body(failure),
         Failure::Invalid(faults) => invalid(faults),
         Failure::InvalidCursor => invalid_cursor(),
@@ -220,7 +236,8 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         ),
         Failure::Unavailable => problem(
             &problems::DATABASE_UNAVAILABLE,
-            "The database did not answer in time. A write may have happened; repeating it with its external_id is safe.",
+            "The database did not answer in time. A write may have happened; repeating it with the same Idempotency-Key or \
+             external_id is safe.",
         ),
         Failure::ReadOnly => problem(
             &problems::DATABASE_READ_ONLY,
@@ -233,6 +250,13 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
     };
     respond::add_headers(failure, &mut response);
     response
+}
+
+fn idempotency_conflict(kind: &'static Kind, detail: &str) -> HttpResponse {
+    let mut content = content(kind, detail);
+    content.error.kind = "idempotency_conflict";
+    content.error.param = Some(HEADER.to_owned());
+    write(&content)
 }
 
 fn invalid(faults: &Faults) -> HttpResponse {
