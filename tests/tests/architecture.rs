@@ -194,8 +194,9 @@ fn the_surfaces_have_files_of_the_same_names() {
         let folder = root().join("crates/http/src/surfaces").join(surface);
         rust_files(&folder).iter().map(|file| file.strip_prefix(&folder).expect("inside").to_owned()).collect()
     };
-    assert_eq!(names("lumen"), names("native"));
-    assert_eq!(names("lava"), names("native"));
+    assert_eq!(names("lava"), names("lumen"));
+    // The native surface has more than the vendors have.
+    assert!(names("native").is_superset(&names("lumen")));
 }
 
 #[test]

@@ -132,6 +132,7 @@ pub fn serve(
     let (handles, deadline) = (executor.handles(), settings.executor.deadline);
     let streams = web::Data::new(StreamBudget(Budget::new(settings.stream_memory)));
     let requests = Budget::new(settings.request_memory);
+    let limits = body::Limits::new(settings.body_timeout, requests.clone(), settings.request_memory);
     let rates = web::Data::new(limits::RateLimits::new(settings.live, settings.sandbox));
     let stopping = Arc::new(Stop::default());
     let settings = settings.clone();
@@ -146,11 +147,10 @@ pub fn serve(
             .shutdown_timeout(settings.shutdown_timeout.as_secs())
             .disable_signals();
         let server = server.listen("roster", listener, move || {
-            let limits = body::Limits::new(settings.body_timeout, &requests, settings.request_memory);
             let app = App::new()
                 .app_data(ApiPage { is_served: settings.api_page })
                 .app_data(web::Data::new(handles.handle()))
-                .app_data(web::Data::new(limits))
+                .app_data(web::Data::new(limits.clone()))
                 .app_data(web::Data::from(Arc::clone(&stopping)))
                 .app_data(rates.clone())
                 .app_data(streams.clone())

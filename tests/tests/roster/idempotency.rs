@@ -28,6 +28,9 @@ on_both_databases! {
     of_sixteen_callers_of_two_instances_one_creates_and_all_get_its_answer,
     a_repeat_that_comes_while_the_first_runs_waits_for_it,
     of_sixteen_callers_one_makes_an_api_key_and_all_get_it,
+    a_batch_is_repeated_as_a_whole_and_its_key_is_for_no_other,
+    an_atomic_batch_that_was_refused_is_refused_again,
+    of_sixteen_callers_with_one_batch_its_items_are_done_once,
     after_kills_repeats_make_one_customer_for_each_key,
     #[ignore = "slow: make faults"]
     after_a_thousand_cut_requests_there_is_one_customer_for_each_key,
@@ -346,6 +349,91 @@ fn assert_no_file_has(app: &App, secrets: &[&str]) {
         for secret in secrets {
             assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "a secret is stored");
         }
+    }
+}
+
+fn batch(is_atomic: bool, items: Value) -> Option<Value> {
+    Some(json!({ "items": items, "atomic": is_atomic }))
+}
+
+fn a_batch_is_repeated_as_a_whole_and_its_key_is_for_no_other(database: Database) {
+    let app = App::start(database);
+    let native = app.native();
+    for (is_atomic, key) in [(false, "each"), (true, "all")] {
+        let id = |name: &str| format!("{name}-{key}");
+        let mut items = vec![
+            json!({"op": "create", "body": {"email": format!("ada@{key}.example"), "external_id": id("ada")}}),
+            json!({"op": "upsert", "external_id": id("eda"), "body": {"name": "Eda", "allow_missing_email": true}}),
+            json!({"op": "update", "external_id": id("ada"), "body": {"name": "Ada"}}),
+            json!({"op": "upsert", "external_id": id("eda"), "body": {"name": "Eda", "allow_missing_email": true}}),
+            json!({"op": "create", "body": {"email": format!("ida@{key}.example"), "external_id": id("ida")}}),
+            json!({"op": "delete", "external_id": id("ida")}),
+        ];
+        if !is_atomic {
+            items.push(json!({"op": "create", "body": {"email": format!("ada@{key}.example")}}));
+            items.push(json!({"op": "create", "body": {"email": "none"}}));
+            items.push(json!({"op": "delete", "external_id": "unknown"}));
+        }
+        let send = |items: &[Value]| keyed(&native, "POST", "/customers/batch", batch(is_atomic, json!(items)), key);
+        let first = send(&items).expect(200);
+        assert!(!is_replayed(&first), "{first:?}");
+        let statuses: Vec<_> =
+            first.json()["results"].as_array().expect("results").iter().map(|one| one["status"].clone()).collect();
+        assert_eq!(statuses[..6], [201, 201, 200, 200, 201, 204].map(Value::from), "{first:?}");
+        // Done anew, each of these would be answered otherwise.
+        native.patch(&format!("/customers/{}", first.text_at("/results/0/body/id")), json!({"name": "Later"})).is(200);
+        native.delete(&format!("/customers/{}", first.text_at("/results/1/body/id"))).is(204);
+        let before = rows_in(app.database(), "customers");
+        let repeat = send(&items).expect(200);
+        assert!(is_replayed(&repeat), "{repeat:?}");
+        assert_eq!(shown(&repeat), shown(&first));
+        for other in [&items[..1], &[], &[items.clone(), items.clone()].concat()] {
+            let refused = send(other).expect(409);
+            assert_eq!(refused.text_at("/code"), "idempotency_key_reused", "{is_atomic}");
+        }
+        assert_eq!(rows_in(app.database(), "customers"), before);
+    }
+}
+
+fn an_atomic_batch_that_was_refused_is_refused_again(database: Database) {
+    let app = App::start(database);
+    let native = app.native();
+    let holder = native.post("/customers", json!({"email": "ada@example.com"})).expect(201);
+    let items = json!([
+        {"op": "create", "body": {"email": "eda@example.com"}},
+        {"op": "create", "body": {"email": "ada@example.com"}},
+    ]);
+    let send = |key: &str| keyed(&native, "POST", "/customers/batch", batch(true, items.clone()), key).expect(200);
+    let first = send("k");
+    assert_eq!(first.text_at("/results/1/body/code"), "email_taken");
+    native.delete(&format!("/customers/{}", holder.text_at("/id"))).is(204);
+    let repeat = send("k");
+    assert!(is_replayed(&repeat) && !is_replayed(&first));
+    assert_eq!(shown(&repeat), shown(&first));
+    assert_eq!(send("another").json()["results"][1]["status"], 201);
+}
+
+fn of_sixteen_callers_with_one_batch_its_items_are_done_once(database: Database) {
+    let app = App::start(database);
+    let other = App::start(app.database().reached_by(app.database().url().to_owned()));
+    for (is_atomic, key) in [(false, "each"), (true, "all")] {
+        let before = rows_in(app.database(), "customers").len();
+        let items: Vec<_> = (0..30)
+            .map(|number| json!({"op": "create", "body": {"email": format!("{number}@{key}.example")}}))
+            .collect();
+        let answers: Vec<Response> = thread::scope(|scope| {
+            let callers = (0..16).map(|number| {
+                let native = if number % 2 == 0 { app.native() } else { other.native() };
+                let body = batch(is_atomic, json!(items));
+                scope.spawn(move || keyed(&native, "POST", "/customers/batch", body, key).expect(200))
+            });
+            let callers: Vec<_> = callers.collect();
+            callers.into_iter().map(|caller| caller.join().expect("an answer")).collect()
+        });
+        for answer in &answers {
+            assert_eq!(answer.json(), answers[0].json());
+        }
+        assert_eq!(rows_in(app.database(), "customers").len(), before + items.len());
     }
 }
 

@@ -158,6 +158,39 @@ fn heads_and_bodies_beyond_the_memory_for_them_are_503_and_others_are_served() {
 }
 
 #[test]
+fn batches_take_at_most_half_of_the_memory_for_bodies() {
+    let app = start(&[
+        ("ROSTER__HTTP__REQUEST_MEMORY_MIB", "4"),
+        ("ROSTER__HTTP__HEAD_TIMEOUT_MS", "300000"),
+        ("ROSTER__HTTP__BODY_TIMEOUT_MS", "300000"),
+    ]);
+    let begun = |path: &str, length: usize, sent: usize| {
+        let mut request = raw::request("POST", path, &[("content-type", "application/json")], &vec![b' '; length]);
+        request.truncate(request.len() - length + sent);
+        request
+    };
+    // Each that has sent more than an ordinary body may have takes 1 MiB.
+    let mut batches: Vec<_> = (0..6).map(|_| open(&app)).collect();
+    for client in &mut batches {
+        client.send(&begun("/v1/customers/batch", 1 << 20, 100_000)).expect("a service that reads");
+    }
+    let refused = || batches.iter().filter(|client| client.has_response()).count();
+    until("those that do not fit are refused", TIMEOUT, || (refused() >= 4).then_some(()));
+    let mut ordinary: Vec<_> = (0..16).map(|_| open(&app)).collect();
+    for client in &mut ordinary {
+        client.send(&begun("/v1/customers", 60_000, 60_000)).expect("a service that reads");
+        client.response().expect("a response").expect("a response").is(401);
+    }
+    assert_eq!(refused(), 4);
+    for client in batches.iter_mut().filter(|client| client.has_response()) {
+        assert_eq!(
+            client.response().expect("a response").expect("a response").expect(503).text_at("/code"),
+            "no_memory"
+        );
+    }
+}
+
+#[test]
 fn a_streamed_list_for_http_1_0_ends_with_the_connection() {
     let app = start(&[]);
     for number in 0..3 {

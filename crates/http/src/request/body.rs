@@ -1,6 +1,7 @@
 //! Reads bodies: JSON, limited in size and time.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
@@ -44,18 +45,13 @@ pub(crate) struct Limits {
     /// The part of it that batches may take: half, so that a few of them do not keep all other requests out.
     batch_memory: Budget,
     /// The paths that take batches.
-    batch_paths: Rc<[String]>,
+    batch_paths: Arc<[String]>,
 }
 
 impl Limits {
-    /// Limits with these `bytes` of memory, which is all that `memory` has.
-    pub(crate) fn new(timeout: Duration, memory: &Budget, bytes: usize) -> Self {
-        Self {
-            timeout,
-            memory: memory.clone(),
-            batch_memory: Budget::new(bytes / 2),
-            batch_paths: surfaces::batch_paths().into(),
-        }
+    /// Limits with the `memory` of so many bytes, which all clones share.
+    pub(crate) fn new(timeout: Duration, memory: Budget, bytes: usize) -> Self {
+        Self { timeout, memory, batch_memory: Budget::new(bytes / 2), batch_paths: surfaces::batch_paths().into() }
     }
 
     /// Takes memory for a body of so many bytes. `None` if there is not so much left.

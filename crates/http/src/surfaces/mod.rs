@@ -1,6 +1,7 @@
 //! The HTTP contracts, one folder each, with the same file names: `routes` (paths and handlers), `dto` (requests and
 //! responses), `error` (one total `match` from [`Failure`](crate::failure::Failure) to responses), `describe` (what the
-//! OpenAPI document says) and `openapi.json`, the document. No surface imports another.
+//! OpenAPI document says) and `openapi.json`, the document. The native surface has `batch` besides. No surface imports
+//! another.
 
 pub(crate) mod api_page;
 pub(crate) mod lava;

@@ -316,7 +316,7 @@ fn call_with(scopes: Scopes, requests: Vec<(Method, String, Value)>) -> Vec<(Sta
     let settings = roster_executor::Settings { threads: 1, writers: 1, queue: 16, deadline, reads: Reads::ByWorkers };
     let executor = Executor::start(&roster, settings).expect("threads");
     let answers = rt::System::new().block_on(async {
-        let limits = body::Limits::new(Duration::from_secs(10), &Budget::new(1 << 20), 1 << 20);
+        let limits = body::Limits::new(Duration::from_secs(10), Budget::new(1 << 20), 1 << 20);
         let quotas = Quotas { key: NonZeroU32::MAX, merchant: NonZeroU32::MAX };
         let rates = web::Data::new(RateLimits::new(quotas, quotas));
         let app = App::new()
