@@ -352,8 +352,8 @@ fn assert_no_file_has(app: &App, secrets: &[&str]) {
     }
 }
 
-fn batch(is_atomic: bool, items: Value) -> Option<Value> {
-    Some(json!({ "items": items, "atomic": is_atomic }))
+fn send_batch(native: &Caller, is_atomic: bool, items: &[Value], key: &str) -> Response {
+    keyed(native, "POST", "/customers/batch", Some(json!({ "items": items, "atomic": is_atomic })), key)
 }
 
 fn a_batch_is_repeated_as_a_whole_and_its_key_is_for_no_other(database: Database) {
@@ -374,7 +374,7 @@ fn a_batch_is_repeated_as_a_whole_and_its_key_is_for_no_other(database: Database
             items.push(json!({"op": "create", "body": {"email": "none"}}));
             items.push(json!({"op": "delete", "external_id": "unknown"}));
         }
-        let send = |items: &[Value]| keyed(&native, "POST", "/customers/batch", batch(is_atomic, json!(items)), key);
+        let send = |items: &[Value]| send_batch(&native, is_atomic, items, key);
         let first = send(&items).expect(200);
         assert!(!is_replayed(&first), "{first:?}");
         let statuses: Vec<_> =
@@ -399,11 +399,8 @@ fn an_atomic_batch_that_was_refused_is_refused_again(database: Database) {
     let app = App::start(database);
     let native = app.native();
     let holder = native.post("/customers", json!({"email": "ada@example.com"})).expect(201);
-    let items = json!([
-        {"op": "create", "body": {"email": "eda@example.com"}},
-        {"op": "create", "body": {"email": "ada@example.com"}},
-    ]);
-    let send = |key: &str| keyed(&native, "POST", "/customers/batch", batch(true, items.clone()), key).expect(200);
+    let items = ["eda", "ada"].map(|name| json!({"op": "create", "body": {"email": format!("{name}@example.com")}}));
+    let send = |key: &str| send_batch(&native, true, &items, key).expect(200);
     let first = send("k");
     assert_eq!(first.text_at("/results/1/body/code"), "email_taken");
     native.delete(&format!("/customers/{}", holder.text_at("/id"))).is(204);
@@ -424,8 +421,8 @@ fn of_sixteen_callers_with_one_batch_its_items_are_done_once(database: Database)
         let answers: Vec<Response> = thread::scope(|scope| {
             let callers = (0..16).map(|number| {
                 let native = if number % 2 == 0 { app.native() } else { other.native() };
-                let body = batch(is_atomic, json!(items));
-                scope.spawn(move || keyed(&native, "POST", "/customers/batch", body, key).expect(200))
+                let items = &items;
+                scope.spawn(move || send_batch(&native, is_atomic, items, key).expect(200))
             });
             let callers: Vec<_> = callers.collect();
             callers.into_iter().map(|caller| caller.join().expect("an answer")).collect()

@@ -142,6 +142,10 @@ impl From<&Fault> for ProblemFault {
     }
 }
 
+const IDEMPOTENCY_KEY_REUSED: &str = "Another request has had this Idempotency-Key: with another method, path or body. Take a new key for a new request.";
+const OTHER_CREDENTIAL: &str = "The first request with this Idempotency-Key created an API key and came with another credential. \
+                                The created key is stored nowhere and can only be shown again to that one: rotate or revoke it.";
+
 /// The response to each failure.
 pub(crate) fn answer(failure: &Failure) -> HttpResponse {
     let mut response = match failure {
@@ -177,32 +181,22 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
             problem(&problems::METHOD_NOT_ALLOWED, format!("This path has other methods: {allow}."))
         }
         Failure::IdempotencyKey(rule) => {
-            let mut content = content(&problems::INVALID_IDEMPOTENCY_KEY, format!("The header {HEADER} {rule}."));
-            content.error.param = Some(HEADER.to_owned());
-            write(&content)
+            about_header(HEADER, &problems::INVALID_IDEMPOTENCY_KEY, format!("The header {HEADER} {rule}."))
         }
-        Failure::IdempotencyKeyReused => idempotency_conflict(
-            &problems::IDEMPOTENCY_KEY_REUSED,
-            "Another request has had this Idempotency-Key: with another method, path or body. Take a new key for a new \
-             request.",
-        ),
-        Failure::OtherCredential => idempotency_conflict(
-            &problems::IDEMPOTENCY_CREDENTIAL_CHANGED,
-            "The first request with this Idempotency-Key created an API key and came with another credential. The created \
-             key is stored nowhere and can only be shown again to that one: rotate or revoke it.",
-        ),
+        Failure::IdempotencyKeyReused => {
+            idempotency_conflict(&problems::IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_KEY_REUSED)
+        }
+        Failure::OtherCredential => idempotency_conflict(&problems::IDEMPOTENCY_CREDENTIAL_CHANGED, OTHER_CREDENTIAL),
         Failure::Body(failure) => body(failure),
         Failure::Invalid(faults) => invalid(faults),
         Failure::InvalidCursor => invalid_cursor(),
         Failure::MalformedHeader(name) => {
             let detail =
                 format!("{name} must be * or a list of entity tags, each in quotes as the header ETag has it.");
-            let mut content = content(&problems::MALFORMED_HEADER, detail);
-            content.error.param = Some((*name).to_owned());
-            write(&content)
+            about_header(name, &problems::MALFORMED_HEADER, detail)
         }
         Failure::BatchUndone => {
-            problem(&problems::BATCH_UNDONE, "Another item of this atomic batch failed, so that nothing was done.")
+            problem(&problems::BATCH_UNDONE, "Another item of this atomic batch failed: nothing was done.")
         }
         Failure::PreconditionFailed(current) => precondition_failed(*current),
         Failure::MalformedId | Failure::NotFound => problem(
@@ -250,6 +244,12 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
     };
     respond::add_headers(failure, &mut response);
     response
+}
+
+fn about_header(name: &str, kind: &'static Kind, detail: String) -> HttpResponse {
+    let mut content = content(kind, detail);
+    content.error.param = Some(name.to_owned());
+    write(&content)
 }
 
 fn idempotency_conflict(kind: &'static Kind, detail: &str) -> HttpResponse {
