@@ -82,6 +82,7 @@ fn only_pages_of_configured_origins_may_read_responses(database: Database) {
         let named = [
             "etag",
             "idempotent-replayed",
+            "link",
             "location",
             "ratelimit",
             "ratelimit-policy",
