@@ -65,12 +65,25 @@ async fn write_each(
             Err(failure) => Some(failure),
         })
         .collect();
-    let mut written = caller.write_each(ready).await?.into_iter();
+    let mut written = caller.write_each(ready).await?;
+    if let Some(failure) = outage(&mut written) {
+        return Err(failure);
+    }
+    let mut written = written.into_iter();
     let result = |refused: Option<Failure>| match refused {
         Some(failure) => Err(failure),
         None => written.next().unwrap_or(Err(Failure::Internal)),
     };
     Ok(refused.into_iter().map(result).collect())
+}
+
+/// The failure of the whole batch, if the database has answered nothing of it.
+fn outage(written: &mut Vec<Result<Write, Failure>>) -> Option<Failure> {
+    let is_unanswered = |result: &Result<Write, Failure>| {
+        matches!(result, Err(Failure::Unavailable | Failure::ReadOnly | Failure::Overloaded))
+    };
+    let is_outage = !written.is_empty() && written.iter().all(is_unanswered);
+    if is_outage { written.swap_remove(0).err() } else { None }
 }
 
 /// Does all commands or none.
