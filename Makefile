@@ -14,7 +14,7 @@ endif
 
 # The Debian packages of those TOOLS that the machine lacks. The tests start their own PostgreSQL server from the
 # installed binaries; they do not use the service that the package may start.
-TOOLS := cc perl postgresql curl
+TOOLS := cc perl postgresql curl python3
 build: TOOLS := cc perl
 bench bench-quick bench-growth: TOOLS += pgbench wrk
 faults: TOOLS += pgbouncer
@@ -26,6 +26,7 @@ lacking-perl = $(if $(shell perl -MFindBin -MIPC::Cmd -e 'print 1' 2>/dev/null),
 lacking-postgresql = $(if $(wildcard /usr/lib/postgresql/*/bin/initdb)$(shell command -v initdb),,postgresql)
 lacking-pgbench = $(if $(shell command -v pgbench),,postgresql)
 lacking-pgbouncer = $(if $(shell command -v pgbouncer)$(wildcard /usr/sbin/pgbouncer),,pgbouncer)
+lacking-python3 = $(if $(shell command -v python3),,python3)
 lacking-venv = $(if $(shell python3 -c 'import ensurepip, venv; print(1)' 2>/dev/null),,python3 python3-venv)
 lacking-node = $(if $(shell command -v node),,nodejs)
 lacking-npm = $(if $(shell command -v npm),,npm)

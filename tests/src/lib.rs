@@ -16,6 +16,7 @@ pub mod client;
 pub mod database;
 pub mod deadline;
 pub mod lines;
+pub mod lock;
 pub mod markdown;
 pub mod process;
 pub mod program;

@@ -11,13 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
-use diesel::prelude::*;
 use roster_tests::app::create_key;
 use roster_tests::lines::Stream;
-use roster_tests::markdown::{blocks, readme};
+use roster_tests::lock::Lock;
+use roster_tests::markdown::{blocks, page};
 use roster_tests::process::{Finished, Process};
-use roster_tests::{App, Database, Kind, on_both_databases};
+use roster_tests::{App, Database, on_both_databases};
 
 on_both_databases! {
     #[ignore = "needs the libraries: make test-clients"]
@@ -50,7 +49,7 @@ fn the_programs_of_the_readme(database: Database) {
         text.replace("sk_live_…", &app.tenants().ours.live)
     };
     let mut languages = Vec::new();
-    for block in blocks(&readme()) {
+    for block in blocks(&page("README.md")) {
         let (mut program, comment) = match block.language.as_str() {
             "python" => (python("-c"), "  # "),
             "js" => (node("-e"), " // "),
@@ -104,13 +103,6 @@ struct Services {
     app: App,
 }
 
-/// Holds a lock until it is dropped.
-#[expect(dead_code, reason = "the connections are only dropped")]
-enum Lock {
-    Sqlite(SqliteConnection),
-    Postgres(PgConnection),
-}
-
 impl Services {
     fn start(database: Database) -> Self {
         let limits = [("ROSTER__LIMITS__LIVE_KEY_PER_SECOND", "2")];
@@ -135,25 +127,6 @@ impl Services {
             ("ROSTER_LIST_KEY", tenants.theirs.sandbox.clone()),
             ("ROSTER_READ_KEY", reader.key),
         ]
-    }
-}
-
-impl Lock {
-    /// Keeps all writes of `database` waiting.
-    fn take(database: &Database) -> Self {
-        match database.kind() {
-            Kind::Sqlite => {
-                let path = database.url().strip_prefix("sqlite://").expect("the URL of a file");
-                let mut connection = SqliteConnection::establish(path).expect("the database");
-                connection.batch_execute("BEGIN IMMEDIATE").expect("a lock");
-                Self::Sqlite(connection)
-            }
-            Kind::Postgres => {
-                let mut connection = database.administrator();
-                connection.batch_execute("BEGIN; LOCK TABLE customers IN EXCLUSIVE MODE").expect("a lock");
-                Self::Postgres(connection)
-            }
-        }
     }
 }
 
