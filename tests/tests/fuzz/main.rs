@@ -14,6 +14,7 @@ use std::time::Duration;
 use roster_tests::lines::Stream;
 use roster_tests::process::Process;
 use roster_tests::{App, Database, on_both_databases};
+use tempfile::TempDir;
 
 on_both_databases! {
     #[ignore = "needs Schemathesis: make fuzz"]
@@ -55,8 +56,12 @@ fn every_answer_is_documented(base: &str, database: Database) {
         ],
     );
     let token = credential::token(&app);
+    // It keeps what it has found beside where it runs.
+    let folder = TempDir::new().expect("a temporary folder");
     let mut process = Process::spawn(
         Command::new(installed())
+            .current_dir(folder.path())
+            .args(["--config-file", concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/schemathesis.toml")])
             .args(["run", &format!("http://{}{base}/openapi.json", app.address())])
             .args(["--header", &format!("Authorization: Bearer {token}")])
             .args(["--max-examples", &env::var("ROSTER_FUZZ_EXAMPLES").unwrap_or_else(|_| "100".to_owned())])

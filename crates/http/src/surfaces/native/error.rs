@@ -97,7 +97,10 @@ impl BillingError {
 }
 
 /// The types of errors that billing.io has, and that this service answers.
-const KINDS: [&str; 5] = ["authentication_error", "internal_error", "invalid_request", "not_found", "rate_limited"];
+const KINDS: [&str; 6] =
+    ["authentication_error", IDEMPOTENCY_CONFLICT, "internal_error", "invalid_request", "not_found", "rate_limited"];
+
+const IDEMPOTENCY_CONFLICT: &str = "idempotency_conflict";
 
 /// The type of an error with this status. A missing scope is an error of the credential, because there is no other type
 /// for it.
@@ -254,7 +257,7 @@ fn about_header(name: &str, kind: &'static Kind, detail: String) -> HttpResponse
 
 fn idempotency_conflict(kind: &'static Kind, detail: &str) -> HttpResponse {
     let mut content = content(kind, detail);
-    content.error.kind = "idempotency_conflict";
+    content.error.kind = IDEMPOTENCY_CONFLICT;
     content.error.param = Some(HEADER.to_owned());
     write(&content)
 }
