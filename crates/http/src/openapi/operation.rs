@@ -121,7 +121,7 @@ impl Parameter {
 
     /// A parameter of the query.
     pub(crate) fn query<T: JsonSchema + 'static>(name: &'static str, description: &str) -> Self {
-        Self::new("query", name, description, Box::new(SchemaGenerator::subschema_for::<T>))
+        Self::new("query", name, description, Box::new(T::json_schema))
     }
 
     /// A parameter of the query with this schema.
@@ -163,9 +163,16 @@ impl Parameter {
         if self.is_deep {
             parameter["style"] = json!("deepObject");
             parameter["explode"] = json!(true);
+            // Otherwise the API page makes one up, and sends it.
+            parameter["example"] = json!({});
         }
         parameter["description"] = json!(self.description);
-        parameter["schema"] = (self.schema)(generator).to_value();
+        let mut schema = (self.schema)(generator);
+        if self.place != "path" {
+            // The API page fills examples in: a list would be filtered by all of them, and a condition never met.
+            schema.remove("examples");
+        }
+        parameter["schema"] = schema.to_value();
         parameter
     }
 }
