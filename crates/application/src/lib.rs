@@ -9,6 +9,7 @@ pub mod batch;
 pub mod cursor;
 pub mod json;
 mod known_credentials;
+pub mod listing;
 mod outcome;
 pub mod page;
 pub mod ports;

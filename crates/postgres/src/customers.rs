@@ -5,6 +5,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{self, Array, BigInt, Text};
+use roster_application::listing;
 use roster_application::ports::{
     Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerRepository, CustomerState, Listed,
     StoreError, Write, Written,
@@ -12,7 +13,7 @@ use roster_application::ports::{
 use roster_domain::{Customer, CustomerId, Tenant};
 use uuid::Uuid;
 
-use crate::customer_lists;
+use crate::customer_lists::Rows;
 use crate::error::Fault;
 use crate::rows::{Wanted, in_order, kept_prepared};
 use crate::schema::{CustomerRow, customers, customers_of};
@@ -46,11 +47,11 @@ impl CustomerRepository for PostgresUnitOfWork<'_> {
     }
 
     fn list(&mut self, query: &CustomerQuery) -> Result<Listed, StoreError> {
-        self.run(|connection| customer_lists::list(connection, query))
+        self.run(|connection| listing::list(&mut Rows(connection), query))
     }
 
     fn count(&mut self, tenant: Tenant, filter: &CustomerFilter, most: usize) -> Result<Count, StoreError> {
-        self.run(|connection| customer_lists::count(connection, tenant, filter, most))
+        self.run(|connection| listing::count(&mut Rows(connection), tenant, filter, most))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Lists of customers, and their numbers.
+//! The statements that lists of customers and their numbers are made of ([`listing`](roster_application::listing)).
 //!
 //! All forms of these statements are built here, from conditions in one order: each combination of filters is one statement,
 //! which diesel keeps prepared.
@@ -7,107 +7,60 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Binary, Text};
 use diesel::sqlite::Sqlite;
+use roster_application::listing::CustomerRows;
 use roster_application::ports::{
-    Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, ListOrder, Listed,
-    MetadataCondition, Place,
+    CustomerKey, CustomerQuery, CustomerRef, CustomerState, ListOrder, MetadataCondition, Place,
 };
-use roster_domain::{Customer, CustomerId, Tenant, Timestamp};
+use roster_domain::{Customer, CustomerId, ExternalId, Tenant, Timestamp};
 
 use crate::customers::find_one;
 use crate::error::Fault;
 use crate::rows::{Column as _, Id, Time, limit};
 use crate::schema::{CustomerRow, customers};
 
-/// A page of customers.
-///
-/// # Errors
-/// If it cannot be read.
-pub fn list(connection: &mut SqliteConnection, query: &CustomerQuery) -> Result<Listed, Fault> {
-    let filter = &query.filter;
-    if let Some(id) = &filter.external_id {
-        let key = CustomerKey { tenant: query.tenant, customer: CustomerRef::ExternalId(id.clone()) };
-        let customers = query.page_of(find_one(connection, &key)?);
-        return Ok(Listed { customers, stopped_at: None });
-    }
-    if filter.email_key.is_some() || filter.is_walked() {
-        return walk(connection, query);
-    }
-    let page = Page { conditions: Conditions::of(query), offset: limit(query.offset), limit: limit(query.limit) };
-    Ok(Listed { customers: restored(page.load(connection)?)?, stopped_at: None })
-}
+/// The statements, on one connection.
+pub struct Rows<'a>(pub &'a mut SqliteConnection);
 
-/// How many customers a list has, up to `most`.
-///
-/// # Errors
-/// If they cannot be counted.
-pub fn count(
-    connection: &mut SqliteConnection,
-    tenant: Tenant,
-    filter: &CustomerFilter,
-    most: usize,
-) -> Result<Count, Fault> {
-    let query = CustomerQuery { filter: filter.clone(), max_rows: most, ..CustomerQuery::newest(tenant, most + 1) };
-    if filter.external_id.is_some() || filter.email_key.is_some() || filter.is_walked() {
-        let Listed { customers, stopped_at } = list(connection, &query)?;
-        let Count { number, is_exact } = Count::of_at_most(most, customers.len());
-        return Ok(Count { number, is_exact: is_exact && stopped_at.is_none() });
+impl CustomerRows for Rows<'_> {
+    type Error = Fault;
+
+    fn find_by_external_id(&mut self, tenant: Tenant, id: &ExternalId) -> Result<Option<Customer>, Fault> {
+        find_one(self.0, &CustomerKey { tenant, customer: CustomerRef::ExternalId(id.clone()) })
     }
-    let found: i64 = Number { conditions: Conditions::of(&query), limit: limit(most + 1) }.get_result(connection)?;
-    Ok(Count::of_at_most(most, usize::try_from(found).unwrap_or(usize::MAX)))
-}
 
-/// The most rows that are read at once where few of them may be found.
-const CHUNK: usize = 500;
-
-/// A page of a list whose rows are checked again after they were read, or are in two indexes.
-fn walk(connection: &mut SqliteConnection, query: &CustomerQuery) -> Result<Listed, Fault> {
-    // Before the page is read: what is added or deleted meanwhile does not move the place.
-    let end = if query.filter.is_walked() { place_of_last_row(connection, query)? } else { None };
-    let mut listed = walk_on(connection, query, end)?;
-    while let Some(place) = listed.stopped_at.filter(|place| Some(*place) != end) {
-        let limit = query.limit - listed.customers.len();
-        let rest = CustomerQuery { after: Some(place), offset: 0, limit, ..query.clone() };
-        let more = walk_on(connection, &rest, end)?;
-        listed.customers.extend(more.customers);
-        listed.stopped_at = more.stopped_at;
+    fn page(
+        &mut self,
+        query: &CustomerQuery,
+        until: Option<Place>,
+        offset: usize,
+        size: usize,
+    ) -> Result<Vec<Customer>, Fault> {
+        let conditions = Conditions { until: until.map(bound), ..Conditions::of(query) };
+        restored(Page { conditions, offset: limit(offset), limit: limit(size) }.load(self.0)?)
     }
-    Ok(listed)
-}
 
-/// The next part of the same, up to `end` at most.
-fn walk_on(connection: &mut SqliteConnection, query: &CustomerQuery, end: Option<Place>) -> Result<Listed, Fault> {
-    let wanted = query.offset + query.limit;
-    let wanted = if query.filter.search.is_some() { wanted.max(CHUNK) } else { wanted };
-    let conditions = Conditions { until: end.map(bound), ..Conditions::of(query) };
-    let mut candidates = restored(Page { conditions, offset: 0, limit: limit(wanted) }.load(connection)?)?;
-    let last = candidates.last().filter(|_| candidates.len() == wanted).map(Place::from);
-    let read_until = last.or(end);
-    if query.filter.email_key.is_some() {
-        let exclusive = Conditions { holder: Holder::Exclusive, ..Conditions::of(query) };
-        let rows = TheOne { conditions: exclusive }.load(connection)?;
-        let is_read = |place: Place| read_until.is_none_or(|end| query.compare(place, end).is_le());
-        candidates.extend(restored(rows)?.into_iter().filter(|holder| is_read(holder.into())));
-        // Between the two statements a customer may have given the address up and taken it again, in the other way.
-        candidates.sort_unstable_by_key(Customer::id);
-        candidates.dedup_by_key(|customer| customer.id());
+    fn exclusive_holder(&mut self, query: &CustomerQuery) -> Result<Vec<Customer>, Fault> {
+        let conditions = Conditions { holder: Holder::Exclusive, ..Conditions::of(query) };
+        restored(TheOne { conditions }.load(self.0)?)
     }
-    let customers = query.page_of(candidates);
-    // A row that the statement found and the filter does not include has taken the place of another.
-    let stopped_at = read_until.filter(|_| customers.len() < query.limit);
-    Ok(Listed { customers, stopped_at })
-}
 
-/// The place of the last row that may be looked at, if there are as many.
-fn place_of_last_row(connection: &mut SqliteConnection, query: &CustomerQuery) -> Result<Option<Place>, Fault> {
-    let conditions =
-        Conditions { state: CustomerState::Any, updated_after: None, traces: Vec::new(), ..Conditions::of(query) };
-    let found: Option<(Time, Id)> =
-        PlaceAt { conditions, offset: limit(query.max_rows.saturating_sub(1)) }.get_result(connection).optional()?;
-    let place = |(created_at, id): (Time, Id)| {
-        let created_at = Timestamp::from_millis(created_at.unpack()).ok()?;
-        Some(Place { created_at, id: CustomerId::new(id.0) })
-    };
-    Ok(found.and_then(place))
+    fn place_of_last_row(&mut self, query: &CustomerQuery) -> Result<Option<Place>, Fault> {
+        let conditions =
+            Conditions { state: CustomerState::Any, updated_after: None, traces: Vec::new(), ..Conditions::of(query) };
+        let offset = limit(query.max_rows.saturating_sub(1));
+        let found: Option<(Time, Id)> = PlaceAt { conditions, offset }.get_result(self.0).optional()?;
+        let place = |(created_at, id): (Time, Id)| {
+            let created_at = Timestamp::from_millis(created_at.unpack()).ok()?;
+            Some(Place { created_at, id: CustomerId::new(id.0) })
+        };
+        Ok(found.and_then(place))
+    }
+
+    fn number_of_rows(&mut self, query: &CustomerQuery, most: usize) -> Result<usize, Fault> {
+        let conditions = Conditions::of(query);
+        let found: i64 = Number { conditions, limit: limit(most) }.get_result(self.0)?;
+        Ok(usize::try_from(found).unwrap_or(usize::MAX))
+    }
 }
 
 fn restored(rows: Vec<CustomerRow>) -> Result<Vec<Customer>, Fault> {

@@ -2,17 +2,19 @@
 
 use diesel::dsl::auto_type;
 use diesel::prelude::*;
+use roster_application::listing;
 use roster_application::ports::{
     Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerRepository, CustomerState, Listed,
     StoreError, Write, Written,
 };
 use roster_domain::{Customer, Tenant};
 
+use crate::customer_lists::Rows;
 use crate::error::Fault;
 use crate::rows::Id;
 use crate::schema::{CustomerRow, customers, customers_of};
 use crate::unit_of_work::SqliteUnitOfWork;
-use crate::{customer_lists, writes};
+use crate::writes;
 
 impl CustomerRepository for SqliteUnitOfWork<'_> {
     fn write(&mut self, writes: &[Write]) -> Result<Vec<Written>, StoreError> {
@@ -29,11 +31,11 @@ impl CustomerRepository for SqliteUnitOfWork<'_> {
     }
 
     fn list(&mut self, query: &CustomerQuery) -> Result<Listed, StoreError> {
-        self.run(|connection| customer_lists::list(connection, query))
+        self.run(|connection| listing::list(&mut Rows(connection), query))
     }
 
     fn count(&mut self, tenant: Tenant, filter: &CustomerFilter, most: usize) -> Result<Count, StoreError> {
-        self.run(|connection| customer_lists::count(connection, tenant, filter, most))
+        self.run(|connection| listing::count(&mut Rows(connection), tenant, filter, most))
     }
 }
 
