@@ -79,15 +79,44 @@ impl From<StoreError> for Answer {
 impl Answer {
     /// What a repeat of the request with `idempotency` is answered from `reply`.
     fn replayed(idempotency: &Idempotency, reply: &SavedReply) -> Result<Self, StoreError> {
-        if reply.fingerprint != idempotency.fingerprint {
-            return Ok(Err(WriteError::KeyReused).into());
+        match idempotency.saved(reply)? {
+            Saved::ForAnother => Ok(Err(WriteError::KeyReused).into()),
+            Saved::Outcome(outcome) => {
+                let (result, subscription) = outcome.into_write(&reply.key)?;
+                Ok(Self { result, subscription, is_replayed: true })
+            }
         }
-        let (result, subscription) = Outcome::decode(&reply.key, &reply.outcome)?.into_write(&reply.key)?;
-        Ok(Self { result, subscription, is_replayed: true })
     }
 }
 
+/// What is saved under the key of a request.
+pub(super) enum Saved {
+    /// What the first such request led to.
+    Outcome(Outcome),
+    /// The reply to another request.
+    ForAnother,
+}
+
 impl Idempotency {
+    /// What `reply` has for this request.
+    fn saved(&self, reply: &SavedReply) -> Result<Saved, StoreError> {
+        if reply.fingerprint != self.fingerprint {
+            return Ok(Saved::ForAnother);
+        }
+        Outcome::decode(&reply.key, &reply.outcome).map(Saved::Outcome)
+    }
+
+    /// Looks up what is saved under the key of this request.
+    pub(super) fn find_saved(
+        &self,
+        uow: &mut dyn UnitOfWork,
+        tenant: Tenant,
+        now: Timestamp,
+    ) -> Result<Option<Saved>, StoreError> {
+        let found = uow.replies().find(&[self.reply_key(tenant)], now)?.into_iter().next().flatten();
+        found.map(|reply| self.saved(&reply)).transpose()
+    }
+
     /// What identifies the reply.
     pub(super) fn reply_key(&self, tenant: Tenant) -> ReplyKey {
         ReplyKey { tenant, digest: self.key }
@@ -144,17 +173,13 @@ impl Roster {
     pub fn begin_batch(&self, tenant: Tenant, idempotency: &Idempotency) -> Result<bool, WriteError> {
         let now = self.now();
         let reply = idempotency.reply(tenant, &Outcome::Begun {}, now, self.reply_lifetime)?;
-        let key = idempotency.reply_key(tenant);
-        let begun = |uow: &mut dyn UnitOfWork| {
-            if uow.replies().save(std::slice::from_ref(&reply))? == [true] {
-                return Ok(None);
-            }
-            Ok::<_, StoreError>(uow.replies().find(&[key], now)?.into_iter().next().flatten())
-        };
-        match self.store.direct(begun)? {
+        let earlier = self.store.direct(|uow| {
+            if is_saved(uow, reply.clone())? { Ok(None) } else { idempotency.find_saved(uow, tenant, now) }
+        })?;
+        match earlier {
             None => Ok(false),
-            Some(earlier) if earlier.fingerprint == idempotency.fingerprint => Ok(true),
-            Some(_) => Err(WriteError::KeyReused),
+            Some(Saved::Outcome(_)) => Ok(true),
+            Some(Saved::ForAnother) => Err(WriteError::KeyReused),
         }
     }
 

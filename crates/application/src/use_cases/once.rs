@@ -13,7 +13,7 @@ use roster_domain::{Environment, Tenant};
 use sha2::Sha256;
 use uuid::Uuid;
 
-use super::idempotency::{Idempotency, is_saved};
+use super::idempotency::{Idempotency, Saved, is_saved};
 use crate::outcome::Outcome;
 use crate::ports::{Entropy, EntropyError, StoreError, UnitOfWork};
 use crate::{ApiKeySecret, Roster};
@@ -138,13 +138,12 @@ impl Roster {
             let Some(Once { idempotency, .. }) = once else {
                 return work(uow).map(Repeatable::first).map_err(Failed::Error);
             };
-            let key = idempotency.reply_key(tenant);
-            if let Some(reply) = uow.replies().find(&[key], now)?.into_iter().next().flatten() {
-                if reply.fingerprint != idempotency.fingerprint {
-                    return Err(Failed::Error(RepeatError::KeyReused.into()));
+            match idempotency.find_saved(uow, tenant, now)? {
+                None => {}
+                Some(Saved::ForAnother) => return Err(Failed::Error(RepeatError::KeyReused.into())),
+                Some(Saved::Outcome(outcome)) => {
+                    return Ok(Repeatable { result: restore(outcome), is_replayed: true });
                 }
-                let result = restore(Outcome::decode(&key, &reply.outcome)?);
-                return Ok(Repeatable { result, is_replayed: true });
             }
             let result = work(uow);
             let Some(outcome) = outcome(&result) else {

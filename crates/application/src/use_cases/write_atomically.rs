@@ -2,9 +2,9 @@ use std::ops::Range;
 
 use roster_domain::{Customer, CustomerId, Tenant, Timestamp};
 
-use super::idempotency::{Idempotency, Keyed, is_saved};
+use super::idempotency::{Idempotency, Keyed, Saved, is_saved};
 use super::once::Repeatable;
-use super::write_customers::{Command, CustomerCommand, Drafts, Read, WriteError};
+use super::write_customers::{Command, CustomerCommand, Drafts, Read, WriteError, find_live};
 use crate::Roster;
 use crate::outcome::Outcome;
 use crate::ports::{CustomerKey, CustomerRef, CustomerState, ReplyKey, StoreError, UnitOfWork, Write, Written};
@@ -174,12 +174,10 @@ impl Undone {
 /// Ends the transaction if the batch was done before.
 fn replay(uow: &mut dyn UnitOfWork, once: Option<&Keyed>, now: Timestamp) -> Result<(), Undone> {
     let Some(once) = once else { return Ok(()) };
-    let key = once.key();
-    let Some(reply) = uow.replies().find(&[key], now)?.into_iter().next().flatten() else { return Ok(()) };
-    let result = if reply.fingerprint == once.idempotency.fingerprint {
-        replayed(Outcome::decode(&key, &reply.outcome)?, &key)?
-    } else {
-        Err(AtomicError::KeyReused)
+    let result = match once.idempotency.find_saved(uow, once.tenant, now)? {
+        None => return Ok(()),
+        Some(Saved::ForAnother) => Err(AtomicError::KeyReused),
+        Some(Saved::Outcome(outcome)) => replayed(outcome, &once.key())?,
     };
     Err(Undone::Replayed(Box::new(result)))
 }
@@ -271,10 +269,7 @@ fn write_segment(
             Written::Stale => return Err(Undone::Lost),
             Written::Taken(taken) => taken,
         };
-        let find = |key: &CustomerKey| {
-            Ok(uow.customers().find(CustomerState::Live, std::slice::from_ref(key))?.pop().flatten())
-        };
-        let result = commands[place].refused(write, taken, find).ok_or(Undone::Lost)?;
+        let result = commands[place].refused(write, taken, |key| find_live(uow, key)).ok_or(Undone::Lost)?;
         results[place] = result.map_err(|error| Undone::Refused { place, error })?;
     }
     // Only now: it may have been refused because of a write before it that could not be made.

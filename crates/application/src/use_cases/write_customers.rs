@@ -161,10 +161,7 @@ impl Roster {
                         return Ok(Answer { subscription, ..Ok(write).into() });
                     }
                     Some(Written::Taken(taken)) => {
-                        let find = |key: &CustomerKey| {
-                            Ok(uow.customers().find(CustomerState::Live, std::slice::from_ref(key))?.pop().flatten())
-                        };
-                        begun.command.refused(&write, taken, find).ok_or_else(lost)?
+                        begun.command.refused(&write, taken, |key| find_live(uow, key)).ok_or_else(lost)?
                     }
                     Some(Written::Stale) => return Err(lost()),
                     None => return Err(StoreError::internal("a write has no result")),
@@ -289,10 +286,7 @@ impl Roster {
         let written = serve_together(&writes, |writes| self.store.direct(|uow| uow.customers().write(writes)));
         let done: Vec<bool> = written.iter().map(|written| matches!(written, Ok(Written::Done))).collect();
         let mut written = writes.into_iter().zip(written);
-        let find = |key: &CustomerKey| {
-            let keys = std::slice::from_ref(key);
-            Ok(self.store.direct(|uow| uow.customers().find(CustomerState::Live, keys))?.pop().flatten())
-        };
+        let find = |key: &CustomerKey| self.store.direct(|uow| find_live(uow, key));
         let outcome = |(begun, decision): (&&Begun, Decision)| match decision {
             Decision::Write { shown } => match written.next() {
                 Some((write, Ok(Written::Done))) => Attempt::done(write, shown),
@@ -365,6 +359,11 @@ impl Roster {
             }
         }
     }
+}
+
+/// The live customer that `key` names.
+pub(super) fn find_live(uow: &mut dyn UnitOfWork, key: &CustomerKey) -> Result<Option<Customer>, StoreError> {
+    Ok(uow.customers().find(CustomerState::Live, std::slice::from_ref(key))?.pop().flatten())
 }
 
 /// The requests with idempotency keys among those at the `open` places.
@@ -487,8 +486,7 @@ impl Command {
     /// subscription is only written with its customer locked.
     pub(super) fn read_locked(&self, uow: &mut dyn UnitOfWork) -> Result<Option<Read>, StoreError> {
         let Some(key) = self.key() else { return Ok(None) };
-        let found = uow.customers().find(CustomerState::Live, std::slice::from_ref(key))?;
-        let Some(customer) = found.into_iter().next().flatten() else { return Ok(None) };
+        let Some(customer) = find_live(uow, key)? else { return Ok(None) };
         let Self::Record(report) = self else { return Ok(Some(Read { customer, subscription: None, shown: None })) };
         let found = uow.subscriptions().find(std::slice::from_ref(&report.key))?.into_iter().next().flatten();
         Ok(found.map(|(customer, subscription)| Read { customer, subscription, shown: None }))
