@@ -18,6 +18,7 @@ pub mod deadline;
 pub mod lines;
 pub mod lock;
 pub mod markdown;
+pub mod pair;
 pub mod process;
 pub mod program;
 pub mod raw;
@@ -26,6 +27,7 @@ pub mod rows;
 pub use app::App;
 pub use client::{Caller, Response};
 pub use database::{Database, Kind};
+pub use pair::Pair;
 
 /// Defines two tests for each function: one on SQLite, one on PostgreSQL.
 ///

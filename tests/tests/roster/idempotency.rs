@@ -6,12 +6,11 @@ use std::thread;
 
 use roster_test_postgres::Cluster;
 use roster_tests::app::create_key;
-use roster_tests::client::{Request, Surface, agent};
+use roster_tests::client::{Request, Surface};
 use roster_tests::deadline::{TIMEOUT, until};
 use roster_tests::process::Signal;
-use roster_tests::program::Program;
 use roster_tests::rows::rows_in;
-use roster_tests::{App, Caller, Database, Response, on_both_databases};
+use roster_tests::{App, Caller, Database, Pair, Response, on_both_databases};
 use serde_json::{Value, json};
 
 on_both_databases! {
@@ -411,18 +410,18 @@ fn an_atomic_batch_that_was_refused_is_refused_again(database: Database) {
 }
 
 fn of_sixteen_callers_with_one_batch_its_items_are_done_once(database: Database) {
-    let app = App::start(database);
-    let other = App::start(app.database().reached_by(app.database().url().to_owned()));
+    let pair = Pair::start(database);
+    let callers = pair.callers(Surface::Native);
+    let customers = || rows_in(pair.app.database(), "customers").len();
     for (is_atomic, key) in [(false, "each"), (true, "all")] {
-        let before = rows_in(app.database(), "customers").len();
+        let before = customers();
         let items: Vec<_> = (0..30)
             .map(|number| json!({"op": "create", "body": {"email": format!("{number}@{key}.example")}}))
             .collect();
         let answers: Vec<Response> = thread::scope(|scope| {
             let callers = (0..16).map(|number| {
-                let native = if number % 2 == 0 { app.native() } else { other.native() };
-                let items = &items;
-                scope.spawn(move || send_batch(&native, is_atomic, items, key).expect(200))
+                let (native, items) = (&callers[number % 2], &items);
+                scope.spawn(move || send_batch(native, is_atomic, items, key).expect(200))
             });
             let callers: Vec<_> = callers.collect();
             callers.into_iter().map(|caller| caller.join().expect("an answer")).collect()
@@ -430,7 +429,7 @@ fn of_sixteen_callers_with_one_batch_its_items_are_done_once(database: Database)
         for answer in &answers {
             assert_eq!(answer.json(), answers[0].json());
         }
-        assert_eq!(rows_in(app.database(), "customers").len(), before + items.len());
+        assert_eq!(customers(), before + items.len());
     }
 }
 
@@ -441,25 +440,6 @@ fn a_read_ignores_the_key(database: Database) {
             let listed = keyed(&app.surface(surface), "GET", "/customers", None, key).expect(200);
             assert!(!is_replayed(&listed), "{listed:?}");
         }
-    }
-}
-
-/// Two instances of the service over one database.
-struct Pair {
-    app: App,
-    other: Program,
-}
-
-impl Pair {
-    fn start(database: Database) -> Self {
-        let app = App::start(database);
-        let other = Program::serve(app.database().url(), &[]);
-        Self { app, other }
-    }
-
-    fn callers(&self, surface: Surface) -> [Caller; 2] {
-        let other = Caller::new(agent(), self.other.address(), surface.base());
-        [self.app.surface(surface), other.with_key(&self.app.tenants().ours.live)]
     }
 }
 

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Barrier;
 use std::thread;
 
-use roster_tests::client::{Request, Surface, agent};
-use roster_tests::program::Program;
+use roster_tests::client::{Request, Surface};
 use roster_tests::rows::rows_in;
-use roster_tests::{App, Caller, Database, Response, on_both_databases};
+use roster_tests::{Caller, Database, Pair, Response, on_both_databases};
 use serde_json::json;
 
 const CALLERS: usize = 16;
@@ -222,26 +221,6 @@ fn of_atomic_batches_that_claim_one_identifier_one_is_done(database: Database) {
         },
     );
     assert_eq!(rows_in(pair.app.database(), "customers").len(), 2 * ROUNDS);
-}
-
-/// Two instances of the service: a lock within one process does not decide these races.
-struct Pair {
-    app: App,
-    other: Program,
-}
-
-impl Pair {
-    fn start(database: Database) -> Self {
-        let app = App::start(database);
-        let other = Program::serve(app.database().url(), &[]);
-        Self { app, other }
-    }
-
-    /// A caller of each instance.
-    fn callers(&self, surface: Surface) -> [Caller; 2] {
-        let other = Caller::new(agent(), self.other.address(), surface.base());
-        [self.app.surface(surface), other.with_key(&self.app.tenants().ours.live)]
-    }
 }
 
 /// Sends requests from [`CALLERS`] threads at the same time, [`ROUNDS`] times, and calls `check` with the responses of

@@ -18,22 +18,24 @@ struct Writer {
     method: &'static str,
     /// The path without the prefix of the surface. `{id}` is a customer.
     path: &'static str,
-    fields: &'static [&'static str],
+    /// Its fields, in parts that writers have in common.
+    fields: &'static [&'static [&'static str]],
 }
 
 const WRITERS: &[Writer] = &[
-    writer(Surface::Native, "POST", "/customers", NATIVE),
-    writer(Surface::Native, "PUT", "/customers/external/Xanthippe", NATIVE_UPSERT),
-    writer(Surface::Native, "POST", "/customers/batch", BATCH),
-    writer(Surface::Native, "PATCH", "/customers/{id}", NATIVE_CHANGE),
-    writer(Surface::Native, "PUT", "/customers/{id}/subscriptions/xanthippe", REPORT),
-    writer(Surface::Lumen, "POST", "/customers", LUMEN),
-    writer(Surface::Lumen, "POST", "/customers/{id}", LUMEN),
-    writer(Surface::Lava, "POST", "/customers", LAVA),
-    writer(Surface::Lava, "PATCH", "/customers/{id}", LAVA),
+    writer(Surface::Native, "POST", "/customers", &[PROFILE, &["allow_missing_email", "on_conflict"]]),
+    writer(Surface::Native, "PUT", "/customers/external/Xanthippe", &[PROFILE, &["allow_missing_email"]]),
+    writer(Surface::Native, "POST", "/customers/batch", &[BATCH]),
+    writer(Surface::Native, "PATCH", "/customers/{id}", &[PROFILE, &["status"]]),
+    writer(Surface::Native, "PUT", "/customers/{id}/subscriptions/xanthippe", &[REPORT]),
+    writer(Surface::Lumen, "POST", "/customers", &[LUMEN]),
+    writer(Surface::Lumen, "POST", "/customers/{id}", &[LUMEN]),
+    writer(Surface::Lava, "POST", "/customers", &[LAVA]),
+    writer(Surface::Lava, "PATCH", "/customers/{id}", &[LAVA]),
 ];
 
-const NATIVE: &[&str] = &[
+/// The fields of a customer that all native bodies have.
+const PROFILE: &[&str] = &[
     "email",
     "name",
     "external_id",
@@ -47,27 +49,8 @@ const NATIVE: &[&str] = &[
     "currency",
     "metadata",
     "allow_duplicate_email",
-    "allow_missing_email",
-    "on_conflict",
 ];
-const NATIVE_UPSERT: &[&str] = NATIVE.split_at(NATIVE.len() - 1).0;
 const BATCH: &[&str] = &["items", "atomic"];
-const NATIVE_CHANGE: &[&str] = &[
-    "email",
-    "name",
-    "external_id",
-    "phone",
-    "billing_address",
-    "tax_id",
-    "business_name",
-    "tax_exempt",
-    "locale",
-    "timezone",
-    "currency",
-    "metadata",
-    "allow_duplicate_email",
-    "status",
-];
 const REPORT: &[&str] = &["plan_id", "name", "status", "started_at", "cancelled_at", "details"];
 const LUMEN: &[&str] = &[
     "email",
@@ -93,11 +76,20 @@ const LUMEN: &[&str] = &[
 ];
 const LAVA: &[&str] = &["reference_id", "name", "email", "phone", "metadata"];
 
-const fn writer(surface: Surface, method: &'static str, path: &'static str, fields: &'static [&'static str]) -> Writer {
+const fn writer(
+    surface: Surface,
+    method: &'static str,
+    path: &'static str,
+    fields: &'static [&'static [&'static str]],
+) -> Writer {
     Writer { surface, method, path, fields }
 }
 
 impl Writer {
+    fn fields(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.fields.iter().copied().flatten().copied()
+    }
+
     fn send(&self, app: &App, target: &Target, body: &[u8]) -> Response {
         let authorization = format!("Bearer {}", app.tenants().ours.live);
         let path = format!("{}{}", self.surface.base(), self.path.replace("{id}", &target.id(self.surface)));
@@ -109,8 +101,8 @@ impl Writer {
     /// A body with every field, each with personal data.
     fn whole(&self) -> Value {
         let mut body = json!({});
-        for field in self.fields {
-            body[*field] = match *field {
+        for field in self.fields() {
+            body[field] = match field {
                 "email" => json!("Xanthippe@example.com"),
                 "phone" | "phoneNumber" => json!(PHONE),
                 "tax_exempt" | "taxExempt" => json!("reverse"),
@@ -160,10 +152,10 @@ fn a_broken_body_is_refused(database: Database) {
 fn a_value_of_the_wrong_type_is_no_server_error(database: Database) {
     let service = Service::start(database);
     for writer in WRITERS {
-        for field in writer.fields {
+        for field in writer.fields() {
             for value in wrong_values() {
                 let mut body = writer.whole();
-                body[*field] = json!("\u{1}here\u{1}");
+                body[field] = json!("\u{1}here\u{1}");
                 let body = body.to_string().replace("\"\\u0001here\\u0001\"", &value);
                 let response = writer.send(&service.app, &service.target, body.as_bytes());
                 assert!(
@@ -183,7 +175,7 @@ fn a_number_beyond_the_range_of_floats_is_no_server_error(database: Database) {
     for number in ["1e400", "-1e400", "1e-400", "1e999999", "1E+131073", "1e99999999999999999999", "-0", "-0.0e-0"] {
         let digits = "9".repeat(15_000);
         for number in [number, digits.as_str()] {
-            for writer in WRITERS.iter().filter(|writer| writer.fields.contains(&"metadata")) {
+            for writer in WRITERS.iter().filter(|writer| writer.fields().any(|field| field == "metadata")) {
                 let mut body = writer.whole();
                 body["metadata"] = json!("here");
                 // Without a reference: Lava would return the customer of the previous round.
@@ -356,7 +348,7 @@ fn broken_bodies(writer: &Writer) -> Vec<(String, Vec<u8>)> {
         ("a lone surrogate".to_owned(), within("x", "\"\\ud83d\"")),
         ("surrogates in the wrong order".to_owned(), within("x", "\"\\ude00\\ud83d\"")),
         ("a lone surrogate in a key".to_owned(), within("\\udc00", "1")),
-        ("a key twice".to_owned(), within(writer.fields[0], "\"xanthippe\"")),
+        ("a key twice".to_owned(), within(writer.fields[0][0], "\"xanthippe\"")),
         ("a key twice, far inside".to_owned(), within("x", "[{\"xanthippe\":1,\"xanthippe\":2}]")),
         ("a bad escape".to_owned(), within("x", "\"\\x41\"")),
         ("half an escape".to_owned(), within("x", "\"\\u12\"")),

@@ -94,7 +94,7 @@ fn a_read_of_what_the_client_has_is_304(database: Database) {
     }
     native.patch(&path(&created), json!({"name": "Ada"})).is(200);
     read(&native, &path(&created), ("if-none-match", &current)).is(200);
-    read(&native, "/customers/external/nobody", ("if-none-match", "*")).is(404);
+    read(&native, "/customers/external/unknown", ("if-none-match", "*")).is(404);
 }
 
 fn a_write_with_an_outdated_tag_is_412_and_does_nothing(database: Database) {
