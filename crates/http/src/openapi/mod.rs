@@ -12,6 +12,7 @@ pub(crate) mod operation;
 pub(crate) mod samples;
 pub(crate) mod schema;
 pub(crate) mod sketch;
+pub(crate) mod vendor;
 
 use actix_web::HttpResponse;
 use actix_web::http::{Method, StatusCode, header};

@@ -1,7 +1,6 @@
 //! What the OpenAPI document says of the Lava surface.
 
 use actix_web::http::StatusCode;
-use roster_application::Scope;
 use roster_application::json::{JsonError, Pointer};
 use roster_domain::{EmailUse, ExternalId};
 use serde_json::json;
@@ -9,11 +8,9 @@ use serde_json::json;
 use super::dto::{self, CustomerView, MAX_CHARACTERS, PageView, SubscriptionEnvelope, Success};
 use super::error::{Content, answer};
 use crate::failure::{BodyFailure, Failure, Fault, Place};
-use crate::middleware::limits::Limit;
 use crate::openapi::operation::{Operation, Parameter, Refusal, Request};
 use crate::openapi::schema::Of;
-use crate::openapi::{Contract, about_bodies, samples};
-use crate::request::body::MAX_BYTES;
+use crate::openapi::{Contract, about_bodies, samples, vendor};
 use crate::request::caller::{ReadCustomers, WriteCustomers};
 
 const CUSTOMERS: &str = "Customers";
@@ -168,40 +165,19 @@ fn customer_id() -> Parameter {
 
 fn refusals() -> Vec<Refusal> {
     let syntax = JsonError::Syntax { line: 1, column: 1 };
-    vec![
+    let own = [
         refusal("Invalid", "The body is not JSON, or the request breaks rules; `error` names all of them at once.")
             .example("invalid_data", answer(&reserved_prefix()))
             .example("invalid_json", answer(&BodyFailure::Json(syntax).into()))
-            .example("idempotency_key", answer(&Failure::IdempotencyKey("must be sent once"))),
-        refusal("InvalidIdempotencyKey", "`Idempotency-Key` breaks a rule, which `error` names.")
-            .example("idempotency_key", answer(&Failure::IdempotencyKey("must be sent once"))),
-        refusal("IdempotencyKeyReused", "Another request has had this `Idempotency-Key`.")
-            .example("idempotency_key_reused", answer(&Failure::IdempotencyKeyReused)),
-        refusal("Unauthorized", "The credential is absent, malformed, unknown, revoked or expired.")
-            .example("unauthorized", answer(&Failure::Unauthorized)),
-        refusal("MissingScope", "The credential is valid, but lacks the scope that this needs.")
-            .example("missing_scope", answer(&Failure::MissingScope(Scope::WriteCustomers))),
+            .of_malformed_key(answer),
         refusal("NotFound", "No live customer of the tenant is called that.")
             .example("not_found", answer(&Failure::NotFound)),
-        refusal(
-            "MethodNotAllowed",
-            "The path has other methods. No operation answers this: it is what the other methods of each path answer.",
-        )
-        .example("method_not_allowed", answer(&Failure::MethodNotAllowed("GET, POST".to_owned()))),
-        refusal("BodyIncomplete", "The body did not arrive in time.")
-            .example("incomplete", answer(&BodyFailure::Incomplete.into())),
         refusal(
             "Taken",
             "Another live customer has the `reference_id`; or another request has had the `Idempotency-Key`.",
         )
         .example("reference_id", answer(&samples::external_id_taken()))
-        .example("idempotency_key_reused", answer(&Failure::IdempotencyKeyReused)),
-        refusal("BodyTooLarge", "The body has too many bytes.")
-            .example("too_large", answer(&BodyFailure::TooLarge(MAX_BYTES).into())),
-        refusal("UnsupportedMediaType", "The body is declared as something other than JSON.")
-            .example("media_type", answer(&BodyFailure::MediaType.into())),
-        refusal("TooManyRequests", "A limit on requests is reached: that of the key, or that of the merchant.")
-            .example("rate_limited", answer(&Failure::TooManyRequests(Limit::Key))),
+        .of_reused_key(answer),
         refusal("Internal", "A fault of the service, not of the request.")
             .example("internal", answer(&Failure::Internal)),
         refusal(
@@ -210,7 +186,8 @@ fn refusals() -> Vec<Refusal> {
              `reference_id` is safe.",
         )
         .example("unavailable", answer(&Failure::Unavailable)),
-    ]
+    ];
+    own.into_iter().chain(vendor::refusals(refusal, answer)).collect()
 }
 
 fn refusal(name: &'static str, description: &str) -> Refusal {

@@ -1,7 +1,6 @@
 //! What the OpenAPI document says of the Lumen surface.
 
 use actix_web::http::StatusCode;
-use roster_application::Scope;
 use roster_application::json::{JsonError, Pointer};
 use roster_domain::ExternalId;
 use serde_json::json;
@@ -9,11 +8,9 @@ use serde_json::json;
 use super::dto::{self, AnyId, Envelope, Envelopes, StatusView, Success};
 use super::error::{Content, Operation as Doing, answer, answer_to};
 use crate::failure::{BodyFailure, Failure, Fault, Faults, Place};
-use crate::middleware::limits::Limit;
 use crate::openapi::operation::{Operation, Parameter, Refusal, Request};
 use crate::openapi::schema::Of;
-use crate::openapi::{Contract, about_bodies, samples};
-use crate::request::body::MAX_BYTES;
+use crate::openapi::{Contract, about_bodies, samples, vendor};
 use crate::request::caller::{ReadCustomers, WriteCustomers};
 
 const CUSTOMERS: &str = "Customers";
@@ -260,49 +257,29 @@ fn refusals() -> Vec<Refusal> {
         Faults::MAX_LISTED
     );
     let syntax = JsonError::Syntax { line: 1, column: 1 };
-    vec![
+    let own = [
         refusal("Invalid", &invalid)
             .example("no_email", answer(&no_email()))
             .example("invalid_data", answer(&samples::invalid_country(Pointer::default().key("billingCountry"))))
             .example("invalid_json", answer(&BodyFailure::Json(syntax).into()))
-            .example("idempotency_key", answer(&Failure::IdempotencyKey("must be sent once"))),
-        refusal("InvalidIdempotencyKey", "`Idempotency-Key` breaks a rule, which `error` names.")
-            .example("idempotency_key", answer(&Failure::IdempotencyKey("must be sent once"))),
-        refusal("IdempotencyKeyReused", "Another request has had this `Idempotency-Key`.")
-            .example("idempotency_key_reused", answer(&Failure::IdempotencyKeyReused)),
+            .of_malformed_key(answer),
         refusal("InvalidQuery", "A parameter of the query is missing, unknown, or given twice; `details` names it.")
             .example("unknown", answer(&samples::unknown_parameter())),
         refusal("MalformedId", "The customer ID in the path is malformed.")
             .example("malformed", answer(&Failure::MalformedId))
-            .example("idempotency_key", answer(&Failure::IdempotencyKey("must be sent once"))),
-        refusal("Unauthorized", "The credential is absent, malformed, unknown, revoked or expired.")
-            .example("unauthorized", answer(&Failure::Unauthorized)),
-        refusal("MissingScope", "The credential is valid, but lacks the scope that this needs.")
-            .example("missing_scope", answer(&Failure::MissingScope(Scope::WriteCustomers))),
+            .of_malformed_key(answer),
         refusal("NotFound", "No live customer of the merchant has that ID.")
             .example("not_found", answer(&Failure::NotFound)),
-        refusal(
-            "MethodNotAllowed",
-            "The path has other methods. No operation answers this: it is what the other methods of each path answer.",
-        )
-        .example("method_not_allowed", answer(&Failure::MethodNotAllowed("GET, POST".to_owned()))),
-        refusal("BodyIncomplete", "The body did not arrive in time.")
-            .example("incomplete", answer(&BodyFailure::Incomplete.into())),
         taken("CreateTaken", Doing::Create),
         taken("UpdateTaken", Doing::Update),
-        refusal("BodyTooLarge", "The body has too many bytes.")
-            .example("too_large", answer(&BodyFailure::TooLarge(MAX_BYTES).into())),
-        refusal("UnsupportedMediaType", "The body is declared as something other than JSON.")
-            .example("media_type", answer(&BodyFailure::MediaType.into())),
-        refusal("TooManyRequests", "A limit on requests is reached: that of the key, or that of the merchant.")
-            .example("rate_limited", answer(&Failure::TooManyRequests(Limit::Key))),
         failed("Internal", Doing::Read),
         failed("CreateFailed", Doing::Create),
         failed("UpdateFailed", Doing::Update),
         failed("DeleteFailed", Doing::Delete),
         refusal("Unavailable", "The database could not be reached in time. A write may have happened.")
             .example("unavailable", answer(&Failure::Unavailable)),
-    ]
+    ];
+    own.into_iter().chain(vendor::refusals(refusal, answer)).collect()
 }
 
 fn refusal(name: &'static str, description: &str) -> Refusal {
@@ -318,7 +295,7 @@ fn taken(name: &'static str, doing: Doing) -> Refusal {
     )
     .example("email", answer_to(doing, &samples::email_taken()))
     .example("userId", answer_to(doing, &samples::external_id_taken()))
-    .example("idempotency_key_reused", answer(&Failure::IdempotencyKeyReused))
+    .of_reused_key(answer)
 }
 
 /// So do those for a fault of the service.
