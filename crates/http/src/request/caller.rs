@@ -84,10 +84,10 @@ impl<P: Permission> Caller<P> {
     }
 
     /// Counts the request as so many more, and refuses it if a limit is reached.
-    pub(crate) fn count_more(&self, request: &HttpRequest, requests: NonZeroU32) -> Result<(), Failure> {
-        let rates = request.app_data::<web::Data<RateLimits>>().ok_or(Failure::Internal)?;
+    pub(crate) fn count_more(&self, requests: NonZeroU32) -> Result<(), Failure> {
+        let rates = self.request.app_data::<web::Data<RateLimits>>().ok_or(Failure::Internal)?;
         let (allowance, verdict) = rates.count_more(&self.principal, requests);
-        request.extensions_mut().insert(allowance);
+        self.request.extensions_mut().insert(allowance);
         verdict.map_err(Failure::TooManyRequests)
     }
 
@@ -256,19 +256,16 @@ impl Caller<ReadCustomers> {
 impl Caller<WriteCustomers> {
     /// Registers a customer. Sharing an address takes a scope of its own.
     pub(crate) async fn register_customer(&self, registration: Registration) -> Result<Customer, Failure> {
-        self.require_for(registration.email_use)?;
         self.write(CustomerCommand::Register(registration)).await.map(Write::into_customer)
     }
 
     /// Registers a customer, or returns the one that has its identifiers: the write then changes nothing.
     pub(crate) async fn get_or_register_customer(&self, registration: Registration) -> Result<Write, Failure> {
-        self.require_for(registration.email_use)?;
         self.write(CustomerCommand::GetOrRegister(registration)).await
     }
 
     /// Registers a customer, or replaces the one that has its external identifier.
     pub(crate) async fn upsert_customer(&self, upsert: Upsert) -> Result<Write, Failure> {
-        self.require_for(upsert.registration().email_use)?;
         self.write(CustomerCommand::Upsert(upsert)).await
     }
 
@@ -279,14 +276,12 @@ impl Caller<WriteCustomers> {
         edit: CustomerEdit,
         precondition: Precondition,
     ) -> Result<Customer, Failure> {
-        self.require_for(edit.email_use)?;
         self.write(CustomerCommand::Change(CustomerChange { key, edit, precondition })).await.map(Write::into_customer)
     }
 
     /// Registers a customer, or finds the one that has its external identifier already. Returns it with its active or
     /// trialing subscription that started last, and whether it is new.
     pub(crate) async fn register_subscriber(&self, registration: Registration) -> Result<(Subscriber, bool), Failure> {
-        self.require_for(registration.email_use)?;
         let Answer { result, subscription, .. } =
             self.answer(CustomerCommand::Register(registration), View::Subscriber).await?;
         match result {
@@ -301,7 +296,6 @@ impl Caller<WriteCustomers> {
 
     /// As [`Caller::change_customer`]. Returns the customer with its active or trialing subscription that started last.
     pub(crate) async fn change_subscriber(&self, key: CustomerKey, edit: CustomerEdit) -> Result<Subscriber, Failure> {
-        self.require_for(edit.email_use)?;
         let change = CustomerCommand::Change(CustomerChange { key, edit, precondition: Precondition::default() });
         let Answer { result, subscription, .. } = self.answer(change, View::Subscriber).await?;
         let customer = result?.into_customer();
@@ -322,19 +316,6 @@ impl Caller<WriteCustomers> {
     /// Deletes a live customer.
     pub(crate) async fn delete_customer(&self, key: CustomerKey, precondition: Precondition) -> Result<(), Failure> {
         self.write(CustomerCommand::Delete(CustomerDeletion { key, precondition })).await.map(drop)
-    }
-
-    /// Refuses a command that shares an address if the caller lacks the scope for it.
-    pub(crate) fn permits(&self, command: CustomerCommand) -> Result<CustomerCommand, Failure> {
-        self.require_for(match &command {
-            CustomerCommand::Register(registration) | CustomerCommand::GetOrRegister(registration) => {
-                registration.email_use
-            }
-            CustomerCommand::Upsert(upsert) => upsert.registration().email_use,
-            CustomerCommand::Change(change) => change.edit.email_use,
-            CustomerCommand::Delete(_) | CustomerCommand::Record(_) => EmailUse::Exclusive,
-        })?;
-        Ok(command)
     }
 
     /// Does what the commands say, in their order, each for itself. They must be [permitted](Self::permits). Each has its
@@ -383,13 +364,6 @@ impl Caller<WriteCustomers> {
     pub(crate) fn widest_email_use(&self) -> EmailUse {
         if self.require_for(EmailUse::Shared).is_ok() { EmailUse::Shared } else { EmailUse::Exclusive }
     }
-
-    fn require_for(&self, email_use: EmailUse) -> Result<(), Failure> {
-        match email_use {
-            EmailUse::Exclusive => Ok(()),
-            EmailUse::Shared => self.require(Scope::AllowDuplicateEmail),
-        }
-    }
 }
 
 /// Why nothing of a batch was done.
@@ -409,11 +383,32 @@ impl Caller<WriteSubscriptions> {
 }
 
 impl<P: Permission> Caller<P> {
+    /// Refuses a command that shares an address if the caller lacks the scope for it.
+    pub(crate) fn permits(&self, command: CustomerCommand) -> Result<CustomerCommand, Failure> {
+        self.require_for(match &command {
+            CustomerCommand::Register(registration) | CustomerCommand::GetOrRegister(registration) => {
+                registration.email_use
+            }
+            CustomerCommand::Upsert(upsert) => upsert.registration().email_use,
+            CustomerCommand::Change(change) => change.edit.email_use,
+            CustomerCommand::Delete(_) | CustomerCommand::Record(_) => EmailUse::Exclusive,
+        })?;
+        Ok(command)
+    }
+
+    fn require_for(&self, email_use: EmailUse) -> Result<(), Failure> {
+        match email_use {
+            EmailUse::Exclusive => Ok(()),
+            EmailUse::Shared => self.require(Scope::AllowDuplicateEmail),
+        }
+    }
+
     async fn write(&self, command: CustomerCommand) -> Result<Write, Failure> {
         Ok(self.answer(command, View::Customer).await?.result?)
     }
 
     async fn answer(&self, command: CustomerCommand, view: View) -> Result<Answer, Failure> {
+        let command = self.permits(command)?;
         let idempotency = self.idempotency_key.as_ref().map(|key| key.idempotency(&self.request, view));
         let answer = self.handle.write_customer(WriteRequest { command, idempotency }).await?;
         if answer.is_replayed {

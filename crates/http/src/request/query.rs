@@ -2,7 +2,7 @@
 
 use actix_web::HttpRequest;
 use roster_application::PageSize;
-use roster_domain::Rule;
+use roster_domain::{Email, Rule};
 
 use crate::failure::{Failure, Fault, Faults, Place};
 use crate::given::Given;
@@ -89,7 +89,12 @@ pub(crate) fn set_filter<T: PartialEq, E: Rule>(
     set_once(name, filter, value)
 }
 
-/// The same for a value that is parsed already.
+/// Sets a filter to the key of the address in the parameter `email`.
+pub(crate) fn set_email(filter: &mut Option<String>, address: &str) -> Result<(), Fault> {
+    set_filter("email", filter, Email::parse(address).map(|email| email.key().to_owned()))
+}
+
+/// The same as [`set_filter`] for a value that is parsed already.
 pub(crate) fn set_once<T: PartialEq>(name: &'static str, filter: &mut Option<T>, value: T) -> Result<(), Fault> {
     match filter {
         Some(earlier) if *earlier != value => Err(fault(name, "must not be given twice with different values")),

@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::openapi::schema::{Described, MetadataView, Of, Shown, Text};
 use crate::request::caller::CustomerList;
 use crate::request::fields::Fields;
-use crate::request::query::{PageQuery, set_filter};
+use crate::request::query::{PageQuery, set_email, set_filter};
 
 /// The most characters of a `name` and of a `reference_id` on this surface, one fewer than on the others.
 pub(crate) const MAX_CHARACTERS: usize = 255;
@@ -314,10 +314,7 @@ pub(super) fn read_list(request: &HttpRequest) -> Result<CustomerList, Failure> 
     let PageQuery { size, cursor } = PageQuery::read_with(request, |name, value| {
         Some(match name {
             "reference_id" => set_filter("reference_id", &mut filter.external_id, ExternalId::parse(value)),
-            "email" => {
-                let key = Email::parse(value).map(|email| email.key().to_owned());
-                set_filter("email", &mut filter.email_key, key)
-            }
+            "email" => set_email(&mut filter.email_key, value),
             _ => return None,
         })
     })?;

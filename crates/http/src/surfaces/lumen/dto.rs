@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::failure::{Failure, Fault, Place};
 use crate::openapi::schema::{self, Described, MetadataView, Shown, Text};
 use crate::request::fields::Fields;
-use crate::request::query::{read_parameters, set_filter};
+use crate::request::query::{read_parameters, set_email, set_filter};
 
 /// The prefix of a customer's identifier, before its 26 characters.
 const CUSTOMER_PREFIX: &str = "cust_";
@@ -222,10 +222,7 @@ const IGNORED_PARAMETERS: &[&str] = &["includePaymentData", "isExtCustId"];
 pub(super) fn read_filter(request: &HttpRequest) -> Result<CustomerFilter, Failure> {
     let mut filter = CustomerFilter::default();
     read_parameters(request, |name, value| match name {
-        "email" => {
-            let key = Email::parse(value).map(|email| email.key().to_owned());
-            Some(set_filter("email", &mut filter.email_key, key))
-        }
+        "email" => Some(set_email(&mut filter.email_key, value)),
         _ => read_external_id_parameter(&mut filter.external_id, name, value),
     })?;
     Ok(filter)

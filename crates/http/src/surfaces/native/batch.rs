@@ -34,7 +34,7 @@ pub(super) async fn write(request: HttpRequest) -> Result<HttpResponse, Error> {
     let body = body::read(&request).map_err(Failure::from)?;
     let Batch { items, is_atomic } = Fields::read(body, batch)?;
     if let Some(more) = more_requests(items.len()) {
-        caller.count_more(&request, more)?;
+        caller.count_more(more)?;
     }
     let commands = items.into_iter().map(|item| caller.permits(read_item(caller.tenant(), item)?)).collect();
     let results = if is_atomic { write_all(&caller, commands).await? } else { write_each(&caller, commands).await? };

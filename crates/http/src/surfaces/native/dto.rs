@@ -23,7 +23,7 @@ use crate::failure::{Failure, Fault};
 use crate::openapi::schema::{Described, MetadataView, Shown, Text};
 use crate::request::caller::CustomerList;
 use crate::request::fields::Fields;
-use crate::request::query::{self, MAX_OFFSET, PageQuery, set_filter, set_once};
+use crate::request::query::{self, MAX_OFFSET, PageQuery, set_email, set_filter, set_once};
 
 /// A customer: billing.io's fields and our own. Absent values are `null`.
 #[derive(Serialize, JsonSchema)]
@@ -437,10 +437,7 @@ impl ListParameters {
         let time = || Timestamp::parse(value);
         Some(match name {
             "status" => set_filter("status", &mut self.status, CustomerStatus::parse(value)),
-            "email" => {
-                let key = Email::parse(value).map(|email| email.key().to_owned());
-                set_filter("email", &mut self.filter.email_key, key)
-            }
+            "email" => set_email(&mut self.filter.email_key, value),
             "external_id" => set_filter("external_id", &mut self.filter.external_id, ExternalId::parse(value)),
             "created_after" => set_filter("created_after", &mut self.filter.created_after, time()),
             "created_before" => set_filter("created_before", &mut self.filter.created_before, time()),
