@@ -60,7 +60,7 @@ pub(crate) enum Outcome {
     /// A key was created.
     KeyCreated {
         /// The key.
-        key: ApiKeyRecord,
+        key: Box<ApiKeyRecord>,
         /// What its secret is derived from, beside what only the caller has.
         salt: Uuid,
     },

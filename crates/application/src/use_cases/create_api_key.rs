@@ -145,7 +145,7 @@ pub(super) struct NewApiKey {
 impl CreatedApiKey {
     /// What is saved for repeats of its request: all but the secret.
     pub(super) fn outcome(&self, salt: Uuid) -> Outcome {
-        Outcome::KeyCreated { key: ApiKeyRecord::from(&self.key), salt }
+        Outcome::KeyCreated { key: Box::new(ApiKeyRecord::from(&self.key)), salt }
     }
 
     /// The key that an earlier request has created.
@@ -156,7 +156,7 @@ impl CreatedApiKey {
         let (Outcome::KeyCreated { key, salt }, Some(Once { seed, .. })) = (outcome, once) else {
             return Err(StoreError::internal("a reply is of another kind of request").into());
         };
-        let key = ApiKey::try_from(key)?;
+        let key = ApiKey::try_from(*key)?;
         let secret = seed.secret(key.tenant.environment, salt).map_err(StoreError::internal)?;
         if secret.digest() == key.digest { Ok(Self { key, secret }) } else { Err(RepeatError::OtherCredential.into()) }
     }
