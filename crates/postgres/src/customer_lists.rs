@@ -7,35 +7,39 @@ use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{self, BigInt, Text, Timestamptz};
+use diesel::sql_types::{self, Array, BigInt, Integer, Text, Timestamptz};
 use roster_application::ports::{
     Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, ListOrder, Listed,
     MetadataCondition, Place,
 };
-use roster_domain::{Customer, CustomerId, Tenant, Timestamp};
+use roster_domain::{Customer, CustomerId, SearchTerm, Tenant, Timestamp};
 use uuid::Uuid;
 
-use crate::customers::find_one;
+use crate::customers::{find_many, find_one};
 use crate::error::Fault;
 use crate::rows::{Column as _, limit};
 use crate::schema::{CustomerRow, customers};
+use crate::search_index::{self, push_is_unindexed};
 
 /// A page of customers.
 ///
 /// # Errors
 /// If it cannot be read.
-pub fn list(connection: &mut PgConnection, query: &CustomerQuery) -> Result<Listed, Fault> {
+pub fn list(connection: &mut PgConnection, query: &CustomerQuery, has_index: bool) -> Result<Listed, Fault> {
     let filter = &query.filter;
     if let Some(id) = &filter.external_id {
         let key = CustomerKey { tenant: query.tenant, customer: CustomerRef::ExternalId(id.clone()) };
         let customers = query.page_of(find_one(connection, &key)?);
-        return Ok(Listed { customers, stopped_at: None });
+        return Ok(Listed { customers, ..Listed::default() });
+    }
+    if let Some(term) = filter.indexed_search().filter(|_| has_index) {
+        return search(connection, query, term);
     }
     if filter.email_key.is_some() || filter.is_walked() {
         return walk(connection, query);
     }
     let page = Page { conditions: Conditions::of(query), offset: limit(query.offset), limit: limit(query.limit) };
-    Ok(Listed { customers: restored(page.load(connection)?)?, stopped_at: None })
+    Ok(Listed { customers: restored(page.load(connection)?)?, ..Listed::default() })
 }
 
 /// How many customers a list has, up to `most`.
@@ -47,12 +51,11 @@ pub fn count(
     tenant: Tenant,
     filter: &CustomerFilter,
     most: usize,
+    has_index: bool,
 ) -> Result<Count, Fault> {
     let query = CustomerQuery { filter: filter.clone(), max_rows: most, ..CustomerQuery::newest(tenant, most + 1) };
     if filter.external_id.is_some() || filter.email_key.is_some() || filter.is_walked() {
-        let Listed { customers, stopped_at } = list(connection, &query)?;
-        let Count { number, is_exact } = Count::of_at_most(most, customers.len());
-        return Ok(Count { number, is_exact: is_exact && stopped_at.is_none() });
+        return Ok(list(connection, &query, has_index)?.count(most));
     }
     let found: i64 = Number { conditions: Conditions::of(&query), limit: limit(most + 1) }.get_result(connection)?;
     Ok(Count::of_at_most(most, usize::try_from(found).unwrap_or(usize::MAX)))
@@ -96,7 +99,56 @@ fn walk_on(connection: &mut PgConnection, query: &CustomerQuery, end: Option<Pla
     let customers = query.page_of(candidates);
     // A row that the statement found and the filter does not include has taken the place of another.
     let stopped_at = read_until.filter(|_| customers.len() < query.limit);
-    Ok(Listed { customers, stopped_at })
+    Ok(Listed { customers, stopped_at, ..Listed::default() })
+}
+
+/// A page of the customers in which `term` is found, by the index.
+///
+/// The customers that the index lacks are looked for first: one that is indexed meanwhile is found twice, and none is missed.
+fn search(connection: &mut PgConnection, query: &CustomerQuery, term: &SearchTerm) -> Result<Listed, Fault> {
+    let all = CustomerQuery { after: None, ..query.clone() };
+    let most = query.max_rows;
+    let missing = Places { conditions: Conditions::of(&all), of: PlacesOf::Unindexed, limit: limit(most + 1) };
+    let mut places = load_places(connection, missing)?;
+    if places.len() > most {
+        // Until a background job has indexed most of the customers, or if it cannot.
+        return walk(connection, query);
+    }
+    let hashes = PlacesOf::WithHashes(term.hashes(query.tenant));
+    let with_hashes = Places { conditions: Conditions::of(&all), of: hashes, limit: limit(most + 1) };
+    let found = search_index::with_bitmaps(connection, |connection| load_places(connection, with_hashes))?;
+    if found.len() > most {
+        return Ok(Listed { is_too_broad: true, ..Listed::default() });
+    }
+    places.extend(found);
+    read_in_order(connection, query, places)
+}
+
+/// Reads customers at some places, in the order of the list, until the page is full.
+fn read_in_order(connection: &mut PgConnection, query: &CustomerQuery, places: Vec<Place>) -> Result<Listed, Fault> {
+    let places = query.in_order(places);
+    let wanted = query.offset + query.limit;
+    let mut customers: Vec<Customer> = Vec::new();
+    for some in places.chunks(wanted.clamp(1, CHUNK)) {
+        let key = |place: &Place| CustomerKey { tenant: query.tenant, customer: CustomerRef::Id(place.id) };
+        let keys: Vec<CustomerKey> = some.iter().map(key).collect();
+        let found = find_many(connection, &keys)?.into_iter().flatten();
+        customers.extend(found.filter(|customer| query.filter.includes(customer)));
+        if customers.len() >= wanted {
+            break;
+        }
+    }
+    Ok(Listed { customers: query.page_of(customers), ..Listed::default() })
+}
+
+fn load_places(connection: &mut PgConnection, statement: Places) -> Result<Vec<Place>, Fault> {
+    let found: Vec<Bound> = RunQueryDsl::load(statement, connection)?;
+    Ok(found.into_iter().filter_map(place).collect())
+}
+
+fn place((created_at, id): Bound) -> Option<Place> {
+    let created_at = Timestamp::from_millis(created_at.unpack()).ok()?;
+    Some(Place { created_at, id: CustomerId::new(id) })
 }
 
 /// The place of the last row that may be looked at, if there are as many.
@@ -105,10 +157,6 @@ fn place_of_last_row(connection: &mut PgConnection, query: &CustomerQuery) -> Re
         Conditions { state: CustomerState::Any, updated_after: None, traces: Vec::new(), ..Conditions::of(query) };
     let found: Option<(DateTime<Utc>, Uuid)> =
         PlaceAt { conditions, offset: limit(query.max_rows.saturating_sub(1)) }.get_result(connection).optional()?;
-    let place = |(created_at, id): (DateTime<Utc>, Uuid)| {
-        let created_at = Timestamp::from_millis(created_at.unpack()).ok()?;
-        Some(Place { created_at, id: CustomerId::new(id) })
-    };
     Ok(found.and_then(place))
 }
 
@@ -172,10 +220,19 @@ impl Conditions {
     }
 
     fn push_where<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(" FROM customers WHERE customers.merchant_id = ");
+        out.push_sql(" FROM customers WHERE ");
+        self.push_conditions(out)
+    }
+
+    fn push_tenant<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("customers.merchant_id = ");
         out.push_bind_param::<sql_types::Uuid, _>(&self.merchant_id)?;
         out.push_sql(" AND customers.environment = ");
-        out.push_bind_param::<Text, _>(&self.environment)?;
+        out.push_bind_param::<Text, _>(&self.environment)
+    }
+
+    fn push_conditions<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.push_tenant(out)?;
         if let Some(key) = &self.email_key {
             out.push_sql(" AND customers.email_key = ");
             out.push_bind_param::<Text, _>(key)?;
@@ -267,6 +324,20 @@ struct PlaceAt {
     offset: i64,
 }
 
+/// The places of rows that may be found by a search, in any order.
+struct Places {
+    conditions: Conditions,
+    of: PlacesOf,
+    limit: i64,
+}
+
+enum PlacesOf {
+    /// Rows that the index for searches lacks, or has with former texts.
+    Unindexed,
+    /// Rows that it has with all of these hashes.
+    WithHashes(Vec<i32>),
+}
+
 /// The number of rows of a list, up to a limit.
 struct Number {
     conditions: Conditions,
@@ -313,6 +384,29 @@ impl QueryFragment<Pg> for PlaceAt {
     }
 }
 
+impl QueryFragment<Pg> for Places {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT customers.created_at, customers.id");
+        out.push_sql(" FROM customers WHERE ");
+        match &self.of {
+            PlacesOf::Unindexed => {
+                self.conditions.push_tenant(&mut out)?;
+                out.push_sql(" AND customers.deleted_at IS NULL AND ");
+                push_is_unindexed(&mut out);
+            }
+            PlacesOf::WithHashes(hashes) => {
+                out.push_sql("customers.search_hashes @> ");
+                out.push_bind_param::<Array<Integer>, _>(hashes)?;
+            }
+        }
+        // IS TRUE hides the conditions from all other indexes: these alone are good however large a tenant is.
+        out.push_sql(" AND (");
+        self.conditions.push_conditions(&mut out)?;
+        out.push_sql(") IS TRUE LIMIT ");
+        out.push_bind_param::<BigInt, _>(&self.limit)
+    }
+}
+
 impl QueryFragment<Pg> for Number {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT count(*) FROM (SELECT customers.id");
@@ -345,4 +439,5 @@ macro_rules! kept_by_text {
 kept_by_text!(Page, customers::SqlType);
 kept_by_text!(TheOne, customers::SqlType);
 kept_by_text!(PlaceAt, (Timestamptz, sql_types::Uuid));
+kept_by_text!(Places, (Timestamptz, sql_types::Uuid));
 kept_by_text!(Number, BigInt);

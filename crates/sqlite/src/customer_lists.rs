@@ -11,29 +11,33 @@ use roster_application::ports::{
     Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, ListOrder, Listed,
     MetadataCondition, Place,
 };
-use roster_domain::{Customer, CustomerId, Tenant, Timestamp};
+use roster_domain::{Customer, CustomerId, SearchTerm, Tenant, Timestamp};
 
 use crate::customers::find_one;
 use crate::error::Fault;
-use crate::rows::{Column as _, Id, Time, limit};
-use crate::schema::{CustomerRow, customers};
+use crate::rows::{Column as _, Id, Time, kept_by_text, limit};
+use crate::schema::{CustomerRow, customers, push_customer_columns};
+use crate::search_index::{self, IS_UNINDEXED};
 
 /// A page of customers.
 ///
 /// # Errors
 /// If it cannot be read.
-pub fn list(connection: &mut SqliteConnection, query: &CustomerQuery) -> Result<Listed, Fault> {
+pub fn list(connection: &mut SqliteConnection, query: &CustomerQuery, has_index: bool) -> Result<Listed, Fault> {
     let filter = &query.filter;
     if let Some(id) = &filter.external_id {
         let key = CustomerKey { tenant: query.tenant, customer: CustomerRef::ExternalId(id.clone()) };
         let customers = query.page_of(find_one(connection, &key)?);
-        return Ok(Listed { customers, stopped_at: None });
+        return Ok(Listed { customers, ..Listed::default() });
+    }
+    if let Some(term) = filter.indexed_search().filter(|_| has_index) {
+        return search(connection, query, term);
     }
     if filter.email_key.is_some() || filter.is_walked() {
         return walk(connection, query);
     }
     let page = Page { conditions: Conditions::of(query), offset: limit(query.offset), limit: limit(query.limit) };
-    Ok(Listed { customers: restored(page.load(connection)?)?, stopped_at: None })
+    Ok(Listed { customers: restored(page.load(connection)?)?, ..Listed::default() })
 }
 
 /// How many customers a list has, up to `most`.
@@ -45,12 +49,11 @@ pub fn count(
     tenant: Tenant,
     filter: &CustomerFilter,
     most: usize,
+    has_index: bool,
 ) -> Result<Count, Fault> {
     let query = CustomerQuery { filter: filter.clone(), max_rows: most, ..CustomerQuery::newest(tenant, most + 1) };
     if filter.external_id.is_some() || filter.email_key.is_some() || filter.is_walked() {
-        let Listed { customers, stopped_at } = list(connection, &query)?;
-        let Count { number, is_exact } = Count::of_at_most(most, customers.len());
-        return Ok(Count { number, is_exact: is_exact && stopped_at.is_none() });
+        return Ok(list(connection, &query, has_index)?.count(most));
     }
     let found: i64 = Number { conditions: Conditions::of(&query), limit: limit(most + 1) }.get_result(connection)?;
     Ok(Count::of_at_most(most, usize::try_from(found).unwrap_or(usize::MAX)))
@@ -94,7 +97,57 @@ fn walk_on(connection: &mut SqliteConnection, query: &CustomerQuery, end: Option
     let customers = query.page_of(candidates);
     // A row that the statement found and the filter does not include has taken the place of another.
     let stopped_at = read_until.filter(|_| customers.len() < query.limit);
-    Ok(Listed { customers, stopped_at })
+    Ok(Listed { customers, stopped_at, ..Listed::default() })
+}
+
+/// A page of the customers in which `term` is found, by the index.
+///
+/// The customers that the index lacks are looked for first: one that is indexed meanwhile is found twice, and none is missed.
+fn search(connection: &mut SqliteConnection, query: &CustomerQuery, term: &SearchTerm) -> Result<Listed, Fault> {
+    let all = CustomerQuery { after: None, ..query.clone() };
+    let most = query.max_rows;
+    let missing = Places { conditions: Conditions::of(&all), of: PlacesOf::Unindexed, limit: limit(most + 1) };
+    let mut places = load_places(connection, missing)?;
+    if places.len() > most {
+        // Until a background job has indexed most of the customers, or if it cannot.
+        return walk(connection, query);
+    }
+    let words = PlacesOf::WithWords(search_index::words(&term.hashes(query.tenant)));
+    let with_words = Places { conditions: Conditions::of(&all), of: words, limit: limit(most + 1) };
+    let found = load_places(connection, with_words)?;
+    if found.len() > most {
+        return Ok(Listed { is_too_broad: true, ..Listed::default() });
+    }
+    places.extend(found);
+    read_in_order(connection, query, places)
+}
+
+/// Reads customers at some places, in the order of the list, until the page is full.
+fn read_in_order(
+    connection: &mut SqliteConnection,
+    query: &CustomerQuery,
+    places: Vec<Place>,
+) -> Result<Listed, Fault> {
+    let mut customers: Vec<Customer> = Vec::new();
+    for place in query.in_order(places) {
+        let key = CustomerKey { tenant: query.tenant, customer: CustomerRef::Id(place.id) };
+        let found = find_one(connection, &key)?;
+        customers.extend(found.filter(|customer| query.filter.includes(customer)));
+        if customers.len() == query.offset + query.limit {
+            break;
+        }
+    }
+    Ok(Listed { customers: query.page_of(customers), ..Listed::default() })
+}
+
+fn load_places(connection: &mut SqliteConnection, statement: Places) -> Result<Vec<Place>, Fault> {
+    let found: Vec<Bound> = RunQueryDsl::load(statement, connection)?;
+    Ok(found.into_iter().filter_map(place).collect())
+}
+
+fn place((created_at, id): Bound) -> Option<Place> {
+    let created_at = Timestamp::from_millis(created_at.unpack()).ok()?;
+    Some(Place { created_at, id: CustomerId::new(id.0) })
 }
 
 /// The place of the last row that may be looked at, if there are as many.
@@ -103,10 +156,6 @@ fn place_of_last_row(connection: &mut SqliteConnection, query: &CustomerQuery) -
         Conditions { state: CustomerState::Any, updated_after: None, traces: Vec::new(), ..Conditions::of(query) };
     let found: Option<(Time, Id)> =
         PlaceAt { conditions, offset: limit(query.max_rows.saturating_sub(1)) }.get_result(connection).optional()?;
-    let place = |(created_at, id): (Time, Id)| {
-        let created_at = Timestamp::from_millis(created_at.unpack()).ok()?;
-        Some(Place { created_at, id: CustomerId::new(id.0) })
-    };
     Ok(found.and_then(place))
 }
 
@@ -170,7 +219,12 @@ impl Conditions {
     }
 
     fn push_where<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql(" FROM customers WHERE customers.merchant_id = ");
+        out.push_sql(" FROM customers WHERE ");
+        self.push_conditions(out)
+    }
+
+    fn push_conditions<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("customers.merchant_id = ");
         out.push_bind_param::<Binary, _>(&self.merchant_id)?;
         out.push_sql(" AND customers.environment = ");
         out.push_bind_param::<Text, _>(&self.environment)?;
@@ -265,6 +319,20 @@ struct PlaceAt {
     offset: i64,
 }
 
+/// The places of rows that may be found by a search, in any order.
+struct Places {
+    conditions: Conditions,
+    of: PlacesOf,
+    limit: i64,
+}
+
+enum PlacesOf {
+    /// Rows that the index for searches lacks, or has in a former version.
+    Unindexed,
+    /// Rows whose document has all of these words.
+    WithWords(String),
+}
+
 /// The number of rows of a list, up to a limit.
 struct Number {
     conditions: Conditions,
@@ -273,7 +341,7 @@ struct Number {
 
 impl QueryFragment<Sqlite> for Page {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        push_select(&mut out);
+        push_customer_columns(&mut out);
         self.conditions.push_where(&mut out)?;
         self.conditions.push_order(&mut out);
         out.push_sql(" LIMIT ");
@@ -288,16 +356,8 @@ impl QueryFragment<Sqlite> for Page {
 
 impl QueryFragment<Sqlite> for TheOne {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        push_select(&mut out);
+        push_customer_columns(&mut out);
         self.conditions.push_where(&mut out)
-    }
-}
-
-fn push_select(out: &mut AstPass<'_, '_, Sqlite>) {
-    out.push_sql("SELECT ");
-    for (place, name) in CustomerRow::NAMES.iter().enumerate() {
-        out.push_sql(if place > 0 { ", customers." } else { "customers." });
-        out.push_sql(name);
     }
 }
 
@@ -308,6 +368,30 @@ impl QueryFragment<Sqlite> for PlaceAt {
         self.conditions.push_order(&mut out);
         out.push_sql(" LIMIT 1 OFFSET ");
         out.push_bind_param::<BigInt, _>(&self.offset)
+    }
+}
+
+impl QueryFragment<Sqlite> for Places {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("SELECT customers.created_at, customers.id FROM ");
+        match &self.of {
+            PlacesOf::Unindexed => {
+                out.push_sql("customers INDEXED BY customers_unsearched WHERE ");
+                out.push_sql(IS_UNINDEXED);
+            }
+            PlacesOf::WithWords(words) => {
+                // In this order, and by this index: it is good however large a tenant is.
+                out.push_sql(
+                    "customers_search CROSS JOIN customers INDEXED BY customers_search_id \
+                     ON customers.search_id = customers_search.rowid WHERE customers_search MATCH ",
+                );
+                out.push_bind_param::<Text, _>(words)?;
+            }
+        }
+        out.push_sql(" AND ");
+        self.conditions.push_conditions(&mut out)?;
+        out.push_sql(" LIMIT ");
+        out.push_bind_param::<BigInt, _>(&self.limit)
     }
 }
 
@@ -323,24 +407,8 @@ impl QueryFragment<Sqlite> for Number {
     }
 }
 
-/// Makes a type a statement of several forms, each of which diesel keeps prepared under its text.
-macro_rules! kept_by_text {
-    ($statement:ty, $sql_type:ty) => {
-        impl QueryId for $statement {
-            type QueryId = ();
-
-            const HAS_STATIC_QUERY_ID: bool = false;
-        }
-
-        impl Query for $statement {
-            type SqlType = $sql_type;
-        }
-
-        impl RunQueryDsl<SqliteConnection> for $statement {}
-    };
-}
-
 kept_by_text!(Page, customers::SqlType);
 kept_by_text!(TheOne, customers::SqlType);
 kept_by_text!(PlaceAt, (BigInt, Binary));
+kept_by_text!(Places, (BigInt, Binary));
 kept_by_text!(Number, BigInt);
