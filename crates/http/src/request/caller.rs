@@ -222,7 +222,7 @@ impl Caller<ReadCustomers> {
             let items = items(roster, tenant, customers)?;
             Ok::<_, Failure>(write(ListPage { items, next, total }))
         };
-        Ok(self.handle.read(read).await??)
+        self.handle.read(read).await?
     }
 
     /// A part of a list without cursors, the newest first: at most `limit` customers that follow `after`.
