@@ -22,6 +22,15 @@ fn start() -> Option<(Database, [Arc<dyn Store>; 2])> {
     Some((database, stores))
 }
 
+/// Changes the name of all customers as a program that does not know the index.
+fn older_program(database: &Database) -> impl Fn(&str) {
+    |name| {
+        let mut connection = PgConnection::establish(database.url()).expect("a connection");
+        let change = format!("UPDATE customers SET name = '{name}', version = version + 1");
+        connection.batch_execute(&change).expect("a change");
+    }
+}
+
 #[test]
 fn customers_that_the_index_lacks_are_found_and_added() {
     let Some((_database, [indexed, without])) = start() else { return };
@@ -31,26 +40,14 @@ fn customers_that_the_index_lacks_are_found_and_added() {
 #[test]
 fn a_customer_that_an_older_program_changed_is_found_and_added() {
     let Some((database, [indexed, _])) = start() else { return };
-    contract::a_customer_that_an_older_program_changed_is_found_and_added(&indexed, |name| {
-        let mut connection = PgConnection::establish(database.url()).expect("a connection");
-        let change = format!("UPDATE customers SET name = '{name}', version = version + 1");
-        connection.batch_execute(&change).expect("a change");
-    });
+    contract::a_customer_that_an_older_program_changed_is_found_and_added(&indexed, older_program(&database));
 }
 
 #[test]
 fn what_writes_leave_to_do_for_the_index_is_done_once() {
     let Some((database, [indexed, without])) = start() else { return };
     let mut connection = PgConnection::establish(database.url()).expect("a connection");
-    contract::a_customer_that_an_older_program_changed_is_found_and_added(&indexed, |name| {
-        let change = format!("UPDATE customers SET name = '{name}', version = version + 1");
-        PgConnection::establish(database.url())
-            .and_then(|mut connection| {
-                connection.batch_execute(&change).expect("a change");
-                Ok(())
-            })
-            .expect("a connection");
-    });
+    contract::a_customer_that_an_older_program_changed_is_found_and_added(&indexed, older_program(&database));
     assert!(!without.flush_search_index().expect("an answer"));
     assert!(indexed.flush_search_index().expect("an answer"));
     assert!(!indexed.flush_search_index().expect("an answer"));
@@ -61,11 +58,7 @@ fn what_writes_leave_to_do_for_the_index_is_done_once() {
 #[test]
 fn a_change_that_leaves_the_texts_alone_leaves_all_indexes_alone() {
     let Some((database, [indexed, _])) = start() else { return };
-    contract::a_customer_that_an_older_program_changed_is_found_and_added(&indexed, |name| {
-        let change = format!("UPDATE customers SET name = '{name}', version = version + 1");
-        let mut connection = PgConnection::establish(database.url()).expect("a connection");
-        connection.batch_execute(&change).expect("a change");
-    });
+    contract::a_customer_that_an_older_program_changed_is_found_and_added(&indexed, older_program(&database));
     let mut connection = PgConnection::establish(database.url()).expect("a connection");
     let hot_updates = |connection: &mut PgConnection| -> i64 {
         let counted = "SELECT n_tup_hot_upd FROM pg_stat_xact_user_tables WHERE relname = 'customers'";
