@@ -1,6 +1,6 @@
 //! Lists of customers, for stores that read rows: which statements make up a page, and when a page stops looking.
 
-use roster_domain::{Customer, ExternalId, Tenant};
+use roster_domain::{Customer, ExternalId, SearchTerm, Tenant};
 
 use crate::ports::{Count, CustomerFilter, CustomerQuery, Listed, Place};
 
@@ -45,6 +45,27 @@ pub trait CustomerRows {
     /// # Errors
     /// If they cannot be counted.
     fn number_of_rows(&mut self, query: &CustomerQuery, limit: usize) -> Result<usize, Self::Error>;
+
+    /// Whether searches use an index.
+    fn has_search_index(&self) -> bool;
+
+    /// The places of at most `limit` rows of the list that this index lacks, in any order.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    fn not_in_index(&mut self, query: &CustomerQuery, limit: usize) -> Result<Vec<Place>, Self::Error>;
+
+    /// The places of at most `limit` rows of the list that this index has with all of `hashes`, in any order.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    fn in_index(&mut self, query: &CustomerQuery, hashes: Vec<i32>, limit: usize) -> Result<Vec<Place>, Self::Error>;
+
+    /// The customers at some places, as far as there are any.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    fn at(&mut self, tenant: Tenant, places: &[Place]) -> Result<Vec<Customer>, Self::Error>;
 }
 
 /// A page of customers.
@@ -55,12 +76,15 @@ pub fn list<R: CustomerRows>(rows: &mut R, query: &CustomerQuery) -> Result<List
     let filter = &query.filter;
     if let Some(id) = &filter.external_id {
         let customers = query.page_of(rows.find_by_external_id(query.tenant, id)?);
-        return Ok(Listed { customers, stopped_at: None });
+        return Ok(Listed { customers, ..Listed::default() });
+    }
+    if let Some(term) = filter.indexed_search().filter(|_| rows.has_search_index()) {
+        return search(rows, query, term);
     }
     if filter.email_key.is_some() || filter.is_walked() {
         return walk(rows, query);
     }
-    Ok(Listed { customers: rows.page(query, None, query.offset, query.limit)?, stopped_at: None })
+    Ok(Listed { customers: rows.page(query, None, query.offset, query.limit)?, ..Listed::default() })
 }
 
 /// How many customers a list has, up to `most`.
@@ -75,9 +99,7 @@ pub fn count<R: CustomerRows>(
 ) -> Result<Count, R::Error> {
     let query = CustomerQuery { filter: filter.clone(), max_rows: most, ..CustomerQuery::newest(tenant, most + 1) };
     if filter.external_id.is_some() || filter.email_key.is_some() || filter.is_walked() {
-        let Listed { customers, stopped_at } = list(rows, &query)?;
-        let Count { number, is_exact } = Count::of_at_most(most, customers.len());
-        return Ok(Count { number, is_exact: is_exact && stopped_at.is_none() });
+        return Ok(list(rows, &query)?.count(most));
     }
     Ok(Count::of_at_most(most, rows.number_of_rows(&query, most + 1)?))
 }
@@ -117,5 +139,37 @@ fn walk_on<R: CustomerRows>(rows: &mut R, query: &CustomerQuery, end: Option<Pla
     let customers = query.page_of(candidates);
     // A row that the statement found and the filter does not include has taken the place of another.
     let stopped_at = read_until.filter(|_| customers.len() < query.limit);
-    Ok(Listed { customers, stopped_at })
+    Ok(Listed { customers, stopped_at, ..Listed::default() })
+}
+
+/// A page of the customers in which `term` is found, by the index.
+fn search<R: CustomerRows>(rows: &mut R, query: &CustomerQuery, term: &SearchTerm) -> Result<Listed, R::Error> {
+    let all = CustomerQuery { after: None, ..query.clone() };
+    let most = query.max_rows;
+    // These first: one that is indexed meanwhile is found twice, and none is missed.
+    let mut places = rows.not_in_index(&all, most + 1)?;
+    if places.len() > most {
+        // Until a background job has indexed most of the customers, or if it cannot.
+        return walk(rows, query);
+    }
+    let found = rows.in_index(&all, term.hashes(query.tenant), most + 1)?;
+    if found.len() > most {
+        return Ok(Listed { is_too_broad: true, ..Listed::default() });
+    }
+    places.extend(found);
+    read_in_order(rows, query, places)
+}
+
+/// Reads customers at some places, in the order of the list, until the page is full.
+fn read_in_order<R: CustomerRows>(rows: &mut R, query: &CustomerQuery, places: Vec<Place>) -> Result<Listed, R::Error> {
+    let wanted = query.offset + query.limit;
+    let mut customers: Vec<Customer> = Vec::new();
+    for some in query.in_order(places).chunks(wanted.min(CHUNK)) {
+        let found = rows.at(query.tenant, some)?;
+        customers.extend(found.into_iter().filter(|customer| query.filter.includes(customer)));
+        if customers.len() >= wanted {
+            break;
+        }
+    }
+    Ok(Listed { customers: query.page_of(customers), ..Listed::default() })
 }

@@ -40,7 +40,7 @@ pub use merchant::{Merchant, MerchantName};
 pub use metadata::{Metadata, MetadataEdit, MetadataPatch};
 pub use phone::Phone;
 pub use rule::Rule;
-pub use search::{SearchTerm, SearchTermError};
+pub use search::{SearchTerm, SearchTermError, search_hashes};
 pub use subscription::{PlanId, Subscription, SubscriptionId, SubscriptionStatus};
 pub use tenant::{Environment, Tenant};
 pub use text::{Name, TaxId, TextError};

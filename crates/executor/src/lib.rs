@@ -25,7 +25,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use roster_application::ports::StoreError;
-use roster_application::{CursorKey, CursorKeyError, Recognition, Roster};
+use roster_application::{CursorKey, CursorKeyError, Recognition, Roster, Sweep};
 use roster_domain::Timestamp;
 use tokio::sync::{Mutex, oneshot};
 
@@ -78,7 +78,7 @@ pub enum ExecuteError {
 pub struct Executor {
     shared: Arc<Shared>,
     /// Nothing is sent here: dropping them ends the threads that work now and then.
-    ends: [mpsc::Sender<Infallible>; 2],
+    ends: [mpsc::Sender<Infallible>; 4],
     threads: Threads,
 }
 
@@ -108,7 +108,13 @@ type CheckResult = Result<Result<(), StoreError>, ExecuteError>;
 /// How long the uses of keys are collected before they are written.
 const KEY_USES_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long replies that have expired may wait until they are looked for.
+/// How long what writes leave to do for the index for searches may wait while there is some of it.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The same after there was none.
+const IDLE_FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long replies that have expired, and customers that are not indexed, may wait until they are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long the result of a check of the store is good. Checks need no credential, so they must be cheap.
@@ -123,13 +129,17 @@ impl Executor {
         let limits = Limits { queue: settings.queue, deadline: settings.deadline };
         let operations = Operations::new(roster, limits, settings);
         let (key_uses, end) = mpsc::channel();
-        let (sweeps, end_of_sweeps) = mpsc::channel();
+        let (replies, end_of_replies) = mpsc::channel();
+        let (index, end_of_index) = mpsc::channel();
+        let (flushes, end_of_flushes) = mpsc::channel();
         let mut workers = operations.workers();
         workers.push(key_uses_recorder(roster.clone(), end));
-        workers.push(reply_sweeper(roster.clone(), end_of_sweeps));
+        workers.push(reply_sweeper(roster.clone(), end_of_replies));
+        workers.push(customer_indexer(roster.clone(), end_of_index));
+        workers.push(search_index_flusher(roster.clone(), end_of_flushes));
         let threads = Threads::start(workers, settings.deadline)?;
         let shared = Shared { roster: roster.clone(), settings, operations, last_check: Mutex::default() };
-        Ok(Self { shared: Arc::new(shared), ends: [key_uses, sweeps], threads })
+        Ok(Self { shared: Arc::new(shared), ends: [key_uses, replies, index, flushes], threads })
     }
 
     /// Where threads get their handle.
@@ -169,14 +179,34 @@ fn key_uses_recorder(roster: Roster, end: mpsc::Receiver<Infallible>) -> Worker 
 
 /// Deletes replies that have expired, now and then, in small steps.
 fn reply_sweeper(roster: Roster, end: mpsc::Receiver<Infallible>) -> Worker {
-    let end = std::sync::Mutex::new(end);
-    let wait = move |interval| end.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(interval);
     let sweep = move |from| {
         roster.sweep_replies(from).unwrap_or_else(|error| {
             tracing::warn!(%error, "replies that have expired are not deleted");
             None
         })
     };
+    sweeper("reply-sweeps", end, sweep)
+}
+
+/// Adds customers to the index for searches that it lacks, now and then, in small steps.
+fn customer_indexer(roster: Roster, end: mpsc::Receiver<Infallible>) -> Worker {
+    let index = move |from| {
+        roster.index_customers(from).unwrap_or_else(|error| {
+            tracing::warn!(%error, "customers are not added to the index for searches");
+            None
+        })
+    };
+    sweeper("search-index", end, index)
+}
+
+/// Does one step after the other until all merchants were looked through, and again some time later.
+fn sweeper(
+    name: &str,
+    end: mpsc::Receiver<Infallible>,
+    step: impl Fn(Sweep) -> Option<Sweep> + Send + Sync + 'static,
+) -> Worker {
+    let end = std::sync::Mutex::new(end);
+    let wait = move |interval| end.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(interval);
     let work = move |turns: &Turns| {
         let mut next = None;
         loop {
@@ -184,12 +214,37 @@ fn reply_sweeper(roster: Roster, end: mpsc::Receiver<Infallible>) -> Worker {
             if wait(interval) == Err(RecvTimeoutError::Disconnected) {
                 return;
             }
-            if turns.take(|| next = sweep(next.unwrap_or_default())).is_err() {
+            if turns.take(|| next = step(next.unwrap_or_default())).is_err() {
                 return;
             }
         }
     };
-    Worker { name: "reply-sweeps".to_owned(), work: Box::new(work), is_watched: true }
+    Worker { name: name.to_owned(), work: Box::new(work), is_watched: true }
+}
+
+/// Does what writes leave to do for the index for searches: often while there is something to do.
+fn search_index_flusher(roster: Roster, end: mpsc::Receiver<Infallible>) -> Worker {
+    let end = std::sync::Mutex::new(end);
+    let wait = move |interval| end.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(interval);
+    let flush = move || {
+        roster.flush_search_index().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the index for searches is not flushed");
+            false
+        })
+    };
+    let work = move |turns: &Turns| {
+        let mut was_needed = false;
+        loop {
+            let interval = if was_needed { FLUSH_INTERVAL } else { IDLE_FLUSH_INTERVAL };
+            if wait(interval) == Err(RecvTimeoutError::Disconnected) {
+                return;
+            }
+            if turns.take(|| was_needed = flush()).is_err() {
+                return;
+            }
+        }
+    };
+    Worker { name: "search-flushes".to_owned(), work: Box::new(work), is_watched: true }
 }
 
 impl Handles {

@@ -5,9 +5,9 @@ use std::fmt;
 
 use actix_web::HttpResponse;
 use roster_application::json::{JsonError, Pointer};
-use roster_application::ports::{Retry, StoreError, Taken};
+use roster_application::ports::{MAX_ROWS, Retry, StoreError, Taken};
 use roster_application::{
-    AuthenticateError, CreateApiKeyError, CursorKeyError, ListSubscriptionsError, RepeatError, Revision,
+    AuthenticateError, CreateApiKeyError, CursorKeyError, ListError, ListSubscriptionsError, RepeatError, Revision,
     RevokeApiKeyError, RotateApiKeyError, Scope, WriteError,
 };
 use roster_domain::{ApiKeyId, CustomerId, Rule, Timestamp};
@@ -190,6 +190,20 @@ impl Fault {
     /// The same fault, and what the request gave at its place.
     pub(crate) fn given(self, given: &Given) -> Self {
         Self { detail: format!("{}; given: {given}", self.detail), ..self }
+    }
+}
+
+/// A list that is not read, because what is searched for is in too many customers.
+impl From<ListError> for Failure {
+    fn from(error: ListError) -> Self {
+        let detail = format!(
+            "may be in more than {MAX_ROWS} customers: search for more characters, or narrow the list by status, by created_after \
+             and created_before, or by metadata"
+        );
+        match error {
+            ListError::Store(error) => error.into(),
+            ListError::TooBroad => Fault { place: Place::Parameter("search"), code: "too_broad", detail }.into(),
+        }
     }
 }
 

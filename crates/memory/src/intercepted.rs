@@ -125,4 +125,8 @@ impl CustomerRepository for Intercepted<'_> {
     fn count(&mut self, tenant: Tenant, filter: &CustomerFilter, most: usize) -> Result<Count, StoreError> {
         self.uow.customers().count(tenant, filter, most)
     }
+
+    fn index_for_search(&mut self, tenants: &[Tenant], most: usize) -> Result<usize, StoreError> {
+        self.uow.customers().index_for_search(tenants, most)
+    }
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{self, BigInt, Text, Timestamptz};
+use diesel::sql_types::{self, Array, BigInt, Integer, Text, Timestamptz};
 use roster_application::listing::CustomerRows;
 use roster_application::ports::{
     CustomerKey, CustomerQuery, CustomerRef, CustomerState, ListOrder, MetadataCondition, Place,
@@ -15,19 +15,23 @@ use roster_application::ports::{
 use roster_domain::{Customer, CustomerId, ExternalId, Tenant, Timestamp};
 use uuid::Uuid;
 
-use crate::customers::find_one;
+use crate::customers::{find_many, find_one};
 use crate::error::Fault;
 use crate::rows::{Column as _, limit};
 use crate::schema::{CustomerRow, customers};
+use crate::search_index::{self, push_is_unindexed};
 
 /// The statements, on one connection.
-pub struct Rows<'a>(pub &'a mut PgConnection);
+pub struct Rows<'a> {
+    pub connection: &'a mut PgConnection,
+    pub has_search_index: bool,
+}
 
 impl CustomerRows for Rows<'_> {
     type Error = Fault;
 
     fn find_by_external_id(&mut self, tenant: Tenant, id: &ExternalId) -> Result<Option<Customer>, Fault> {
-        find_one(self.0, &CustomerKey { tenant, customer: CustomerRef::ExternalId(id.clone()) })
+        find_one(self.connection, &CustomerKey { tenant, customer: CustomerRef::ExternalId(id.clone()) })
     }
 
     fn page(
@@ -38,31 +42,53 @@ impl CustomerRows for Rows<'_> {
         size: usize,
     ) -> Result<Vec<Customer>, Fault> {
         let conditions = Conditions { until: until.map(bound), ..Conditions::of(query) };
-        restored(Page { conditions, offset: limit(offset), limit: limit(size) }.load(self.0)?)
+        restored(Page { conditions, offset: limit(offset), limit: limit(size) }.load(self.connection)?)
     }
 
     fn exclusive_holder(&mut self, query: &CustomerQuery) -> Result<Vec<Customer>, Fault> {
         let conditions = Conditions { holder: Holder::Exclusive, ..Conditions::of(query) };
-        restored(TheOne { conditions }.load(self.0)?)
+        restored(TheOne { conditions }.load(self.connection)?)
     }
 
     fn place_of_last_row(&mut self, query: &CustomerQuery) -> Result<Option<Place>, Fault> {
         let conditions =
             Conditions { state: CustomerState::Any, updated_after: None, traces: Vec::new(), ..Conditions::of(query) };
         let offset = limit(query.max_rows.saturating_sub(1));
-        let found: Option<(DateTime<Utc>, Uuid)> = PlaceAt { conditions, offset }.get_result(self.0).optional()?;
-        let place = |(created_at, id): (DateTime<Utc>, Uuid)| {
-            let created_at = Timestamp::from_millis(created_at.unpack()).ok()?;
-            Some(Place { created_at, id: CustomerId::new(id) })
-        };
+        let found: Option<Bound> = PlaceAt { conditions, offset }.get_result(self.connection).optional()?;
         Ok(found.and_then(place))
     }
 
     fn number_of_rows(&mut self, query: &CustomerQuery, most: usize) -> Result<usize, Fault> {
         let conditions = Conditions::of(query);
-        let found: i64 = Number { conditions, limit: limit(most) }.get_result(self.0)?;
+        let found: i64 = Number { conditions, limit: limit(most) }.get_result(self.connection)?;
         Ok(usize::try_from(found).unwrap_or(usize::MAX))
     }
+
+    fn has_search_index(&self) -> bool {
+        self.has_search_index
+    }
+
+    fn not_in_index(&mut self, query: &CustomerQuery, most: usize) -> Result<Vec<Place>, Fault> {
+        let of = PlacesOf::Unindexed;
+        load_places(self.connection, Places { conditions: Conditions::of(query), of, limit: limit(most) })
+    }
+
+    fn in_index(&mut self, query: &CustomerQuery, hashes: Vec<i32>, most: usize) -> Result<Vec<Place>, Fault> {
+        let conditions = Conditions::of(query);
+        let statement = Places { conditions, of: PlacesOf::WithHashes(hashes), limit: limit(most) };
+        search_index::with_bitmaps(self.connection, |connection| load_places(connection, statement))
+    }
+
+    fn at(&mut self, tenant: Tenant, places: &[Place]) -> Result<Vec<Customer>, Fault> {
+        let key = |place: &Place| CustomerKey { tenant, customer: CustomerRef::Id(place.id) };
+        let keys: Vec<CustomerKey> = places.iter().map(key).collect();
+        Ok(find_many(self.connection, &keys)?.into_iter().flatten().collect())
+    }
+}
+
+fn load_places(connection: &mut PgConnection, statement: Places) -> Result<Vec<Place>, Fault> {
+    let found: Vec<Bound> = RunQueryDsl::load(statement, connection)?;
+    Ok(found.into_iter().filter_map(place).collect())
 }
 
 fn restored(rows: Vec<CustomerRow>) -> Result<Vec<Customer>, Fault> {
@@ -74,6 +100,11 @@ type Bound = (DateTime<Utc>, Uuid);
 
 fn bound(place: Place) -> Bound {
     (DateTime::pack(place.created_at.as_millis()), place.id.uuid())
+}
+
+fn place((created_at, id): Bound) -> Option<Place> {
+    let created_at = Timestamp::from_millis(created_at.unpack()).ok()?;
+    Some(Place { created_at, id: CustomerId::new(id) })
 }
 
 /// Which of the two indexes over e-mail keys is read: no customer is in both.
@@ -125,10 +156,19 @@ impl Conditions {
     }
 
     fn push_where<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(" FROM customers WHERE customers.merchant_id = ");
+        out.push_sql(" FROM customers WHERE ");
+        self.push_conditions(out)
+    }
+
+    fn push_tenant<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("customers.merchant_id = ");
         out.push_bind_param::<sql_types::Uuid, _>(&self.merchant_id)?;
         out.push_sql(" AND customers.environment = ");
-        out.push_bind_param::<Text, _>(&self.environment)?;
+        out.push_bind_param::<Text, _>(&self.environment)
+    }
+
+    fn push_conditions<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.push_tenant(out)?;
         if let Some(key) = &self.email_key {
             out.push_sql(" AND customers.email_key = ");
             out.push_bind_param::<Text, _>(key)?;
@@ -220,6 +260,20 @@ struct PlaceAt {
     offset: i64,
 }
 
+/// The places of rows that may be found by a search, in any order.
+struct Places {
+    conditions: Conditions,
+    of: PlacesOf,
+    limit: i64,
+}
+
+enum PlacesOf {
+    /// Rows that the index for searches lacks, or has with former texts.
+    Unindexed,
+    /// Rows that it has with all of these hashes.
+    WithHashes(Vec<i32>),
+}
+
 /// The number of rows of a list, up to a limit.
 struct Number {
     conditions: Conditions,
@@ -266,6 +320,29 @@ impl QueryFragment<Pg> for PlaceAt {
     }
 }
 
+impl QueryFragment<Pg> for Places {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT customers.created_at, customers.id");
+        out.push_sql(" FROM customers WHERE ");
+        match &self.of {
+            PlacesOf::Unindexed => {
+                self.conditions.push_tenant(&mut out)?;
+                out.push_sql(" AND customers.deleted_at IS NULL AND ");
+                push_is_unindexed(&mut out);
+            }
+            PlacesOf::WithHashes(hashes) => {
+                out.push_sql("customers.search_hashes @> ");
+                out.push_bind_param::<Array<Integer>, _>(hashes)?;
+            }
+        }
+        // IS TRUE hides the conditions from all other indexes: these alone are good however large a tenant is.
+        out.push_sql(" AND (");
+        self.conditions.push_conditions(&mut out)?;
+        out.push_sql(") IS TRUE LIMIT ");
+        out.push_bind_param::<BigInt, _>(&self.limit)
+    }
+}
+
 impl QueryFragment<Pg> for Number {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT count(*) FROM (SELECT customers.id");
@@ -298,4 +375,5 @@ macro_rules! kept_by_text {
 kept_by_text!(Page, customers::SqlType);
 kept_by_text!(TheOne, customers::SqlType);
 kept_by_text!(PlaceAt, (Timestamptz, sql_types::Uuid));
+kept_by_text!(Places, (Timestamptz, sql_types::Uuid));
 kept_by_text!(Number, BigInt);

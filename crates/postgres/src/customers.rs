@@ -17,8 +17,9 @@ use crate::customer_lists::Rows;
 use crate::error::Fault;
 use crate::rows::{Wanted, in_order, kept_prepared};
 use crate::schema::{CustomerRow, customers, customers_of};
+use crate::search_index;
 use crate::unit_of_work::PostgresUnitOfWork;
-use crate::writes::{self, Keys};
+use crate::writes::{self, Keys, Manner};
 
 impl CustomerRepository for PostgresUnitOfWork<'_> {
     fn write(&mut self, writes: &[Write]) -> Result<Vec<Written>, StoreError> {
@@ -26,8 +27,9 @@ impl CustomerRepository for PostgresUnitOfWork<'_> {
         // A reply that is refused ends the transaction of a caller, who could do nothing about it. Outside of one the writes
         // are made anew.
         let mut keys = if is_alone { Keys::Tried } else { Keys::Taken };
+        let indexes_texts = self.has_search_index();
         self.run_write(|connection| {
-            let written = writes::write(connection, writes, is_alone, keys);
+            let written = writes::write(connection, writes, is_alone, Manner { keys, indexes_texts });
             keys = Keys::Taken;
             written
         })
@@ -47,11 +49,20 @@ impl CustomerRepository for PostgresUnitOfWork<'_> {
     }
 
     fn list(&mut self, query: &CustomerQuery) -> Result<Listed, StoreError> {
-        self.run(|connection| listing::list(&mut Rows(connection), query))
+        let has_search_index = self.has_search_index();
+        self.run(|connection| listing::list(&mut Rows { connection, has_search_index }, query))
     }
 
     fn count(&mut self, tenant: Tenant, filter: &CustomerFilter, most: usize) -> Result<Count, StoreError> {
-        self.run(|connection| listing::count(&mut Rows(connection), tenant, filter, most))
+        let has_search_index = self.has_search_index();
+        self.run(|connection| listing::count(&mut Rows { connection, has_search_index }, tenant, filter, most))
+    }
+
+    fn index_for_search(&mut self, tenants: &[Tenant], most: usize) -> Result<usize, StoreError> {
+        if !self.has_search_index() {
+            return Ok(0);
+        }
+        self.run_write(|connection| search_index::add_missing(connection, tenants, most))
     }
 }
 
@@ -101,7 +112,10 @@ fn find_and_lock(connection: &mut PgConnection, key: &CustomerKey) -> Result<Opt
 }
 
 /// One statement for the keys by our own identifier, one for those by the merchants'.
-fn find_many(connection: &mut PgConnection, keys: &[CustomerKey]) -> Result<Vec<Option<Customer>>, Fault> {
+///
+/// # Errors
+/// If they cannot be read.
+pub fn find_many(connection: &mut PgConnection, keys: &[CustomerKey]) -> Result<Vec<Option<Customer>>, Fault> {
     let mut by_id = FindById::default();
     let mut by_external_id = FindByExternalId::default();
     for (place, key) in (1..).zip(keys) {

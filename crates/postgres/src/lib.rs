@@ -25,6 +25,7 @@ mod pool;
 mod replies;
 mod rows;
 mod schema;
+mod search_index;
 mod secrets;
 mod session;
 #[cfg(test)]

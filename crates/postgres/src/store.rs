@@ -10,6 +10,7 @@ use roster_application::ports::{Store, StoreError, Verdict, Work, rerun_lost_rac
 use crate::conninfo::Conninfo;
 use crate::migrations;
 use crate::pool::Pool;
+use crate::search_index;
 use crate::session::{Connector, IS_READ_ONLY};
 use crate::unit_of_work::PostgresUnitOfWork;
 
@@ -25,6 +26,8 @@ pub struct Options {
     /// How long a unit of work may take; every timeout in the database follows from it. A connection that is in use for
     /// longer is given up, and replaced. More than zero.
     pub deadline: Duration,
+    /// Whether writes keep the index for searches up to date. Without it, searches walk the list.
+    pub search_index: bool,
 }
 
 impl fmt::Debug for Options {
@@ -34,6 +37,7 @@ impl fmt::Debug for Options {
             .field("connections", &self.connections)
             .field("wait", &self.wait)
             .field("deadline", &self.deadline)
+            .field("search_index", &self.search_index)
             .finish_non_exhaustive()
     }
 }
@@ -45,6 +49,7 @@ pub struct PostgresStore {
     check: Pool,
     /// Opens connections outside the pool, for migrations.
     connector: Connector,
+    search_index: bool,
 }
 
 impl PostgresStore {
@@ -57,13 +62,13 @@ impl PostgresStore {
         let connector = || Connector::new(conninfo.clone(), options.deadline);
         let pool = Pool::new(connector(), options.connections, options.wait)?;
         let check = Pool::new(connector(), 1, options.wait)?;
-        Ok(Self { pool, check, connector: connector() })
+        Ok(Self { pool, check, connector: connector(), search_index: options.search_index })
     }
 
     fn try_transaction(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
         let mut session = self.pool.get()?;
         session.run(|connection| Ok(AnsiTransactionManager::begin_transaction(connection)?))?;
-        let mut unit_of_work = PostgresUnitOfWork::in_transaction(&mut session);
+        let mut unit_of_work = PostgresUnitOfWork::in_transaction(&mut session).with_search_index(self.search_index);
         let verdict = work(&mut unit_of_work);
         let outcome = unit_of_work.finish();
         if outcome.is_ok() && verdict == Verdict::Commit {
@@ -82,9 +87,16 @@ impl Store for PostgresStore {
 
     fn run_direct(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
         let mut session = self.pool.get()?;
-        let mut unit_of_work = PostgresUnitOfWork::direct(&mut session);
+        let mut unit_of_work = PostgresUnitOfWork::direct(&mut session).with_search_index(self.search_index);
         work(&mut unit_of_work);
         unit_of_work.finish()
+    }
+
+    fn flush_search_index(&self) -> Result<bool, StoreError> {
+        if !self.search_index {
+            return Ok(false);
+        }
+        self.pool.get()?.run(|connection| Ok(search_index::flush(connection)?))
     }
 
     fn ping(&self) -> Result<(), StoreError> {

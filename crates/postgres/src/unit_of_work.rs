@@ -8,18 +8,29 @@ use crate::pool::Borrowed;
 pub struct PostgresUnitOfWork<'a> {
     session: &'a mut Borrowed,
     in_transaction: bool,
+    has_search_index: bool,
     first_error: FirstError,
 }
 
 impl<'a> PostgresUnitOfWork<'a> {
-    /// Uses `session`, which is in a transaction.
+    /// Uses `session`, which is in a transaction, and the index for searches.
     pub fn in_transaction(session: &'a mut Borrowed) -> Self {
-        Self { session, in_transaction: true, first_error: FirstError::default() }
+        Self { session, in_transaction: true, has_search_index: true, first_error: FirstError::default() }
     }
 
-    /// Uses `session` without a transaction.
+    /// Uses `session` without a transaction, and the index for searches.
     pub fn direct(session: &'a mut Borrowed) -> Self {
-        Self { session, in_transaction: false, first_error: FirstError::default() }
+        Self { in_transaction: false, ..Self::in_transaction(session) }
+    }
+
+    /// The same, with or without the index for searches.
+    pub fn with_search_index(self, has_search_index: bool) -> Self {
+        Self { has_search_index, ..self }
+    }
+
+    /// Whether searches use their index, and writes keep it up to date.
+    pub fn has_search_index(&self) -> bool {
+        self.has_search_index
     }
 
     /// Whether the calls run in a transaction.

@@ -15,10 +15,10 @@ use std::collections::{HashMap, HashSet};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{self, Array, BigInt, Binary, Nullable, Text};
+use diesel::sql_types::{self, Array, BigInt, Binary, Integer, Nullable, Text};
 use roster_application::ports::{Identifier, Origins, ReplyKey, SavedReply, TRIES, Taken, Write, Written};
 use roster_application::records::{CustomerRecord, ReplyRecord, SubscriptionRecord, reply_key};
-use roster_domain::{Customer, CustomerId, Tenant};
+use roster_domain::{Customer, CustomerId, Tenant, search_hashes};
 use uuid::Uuid;
 
 use crate::customers::FindByExternalId;
@@ -26,6 +26,7 @@ use crate::error::Fault;
 use crate::replies;
 use crate::rows::{Wanted, in_order, kept_prepared};
 use crate::schema::{CustomerRow, CustomerRows, ReplyRow, ReplyRows, SubscriptionRow, SubscriptionRows};
+use crate::search_index::{array_text, push_search_hashes, push_search_of};
 
 /// When the keys of replies are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,27 +38,37 @@ pub enum Keys {
     Taken,
 }
 
+/// How writes are made.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// When the keys of replies are taken.
+    pub keys: Keys,
+    /// Whether the index for searches is kept up to date. Otherwise a background job has to, later.
+    pub indexes_texts: bool,
+}
+
 /// Makes the writes, in as few statements as their order allows. `is_alone`: in a transaction of their own, unless one
 /// statement makes all of them; otherwise the caller has one open.
 pub fn write(
     connection: &mut PgConnection,
     writes: &[Write],
     is_alone: bool,
-    keys: Keys,
+    manner: Manner,
 ) -> Result<Vec<Written>, Fault> {
-    let keys = if writes.iter().all(|write| write.reply().is_none()) { Keys::Tried } else { keys };
+    let keys = if writes.iter().all(|write| write.reply().is_none()) { Keys::Tried } else { manner.keys };
+    let manner = Manner { keys, ..manner };
     let levels = Levels::of(writes);
     if !is_alone || (keys == Keys::Tried && levels.is_one_statement(writes)) {
-        return write_levels(connection, writes, &levels, keys);
+        return write_levels(connection, writes, &levels, manner);
     }
-    connection.transaction(|connection| write_levels(connection, writes, &levels, keys))
+    connection.transaction(|connection| write_levels(connection, writes, &levels, manner))
 }
 
 fn write_levels(
     connection: &mut PgConnection,
     writes: &[Write],
     levels: &Levels,
-    keys: Keys,
+    manner: Manner,
 ) -> Result<Vec<Written>, Fault> {
     let mut results = vec![Written::Stale; writes.len()];
     // In a single level no write depends on another.
@@ -65,11 +76,11 @@ fn write_levels(
     for level in &levels.0 {
         // What was decided from a write that was not made stays stale.
         let open = level.iter().copied().filter(|&place| origins.are_made(place, &results)).collect();
-        match keys {
-            Keys::Tried => write_level(connection, writes, open, keys, &mut results)?,
+        match manner.keys {
+            Keys::Tried => write_level(connection, writes, open, manner, &mut results)?,
             Keys::Taken => {
                 let open = take_keys(connection, writes, open)?;
-                write_level(connection, writes, open.clone(), keys, &mut results)?;
+                write_level(connection, writes, open.clone(), manner, &mut results)?;
                 give_back_keys(connection, writes, &open, &results)?;
             }
         }
@@ -195,7 +206,7 @@ fn write_level(
     connection: &mut PgConnection,
     writes: &[Write],
     mut open: Vec<usize>,
-    keys: Keys,
+    manner: Manner,
     results: &mut [Written],
 ) -> Result<(), Fault> {
     for _ in 0..TRIES {
@@ -206,7 +217,7 @@ fn write_level(
         for kind in [Kind::Change, Kind::ChangeClaiming, Kind::Create, Kind::Record] {
             let batch: Vec<&Write> =
                 open.iter().map(|&place| &writes[place]).filter(|write| Kind::of(write) == kind).collect();
-            stored.extend(store(connection, kind, &batch, keys)?);
+            stored.extend(store(connection, kind, &batch, manner)?);
         }
         let mut refused = Vec::new();
         for place in open {
@@ -222,7 +233,7 @@ fn write_level(
         }
         let refused: Vec<&Write> = open.iter().map(|&place| &writes[place]).collect();
         let mut again = Vec::new();
-        for (place, reason) in open.into_iter().zip(reasons(connection, &refused, keys)?) {
+        for (place, reason) in open.into_iter().zip(reasons(connection, &refused, manner.keys)?) {
             match reason {
                 Some(reason) => results[place] = reason,
                 None => again.push(place),
@@ -235,22 +246,19 @@ fn write_level(
 }
 
 /// Runs the statement of one kind, and gives the primary keys of the customers that it was stored for.
-fn store(connection: &mut PgConnection, kind: Kind, batch: &[&Write], keys: Keys) -> QueryResult<Vec<PrimaryKey>> {
+fn store(connection: &mut PgConnection, kind: Kind, batch: &[&Write], manner: Manner) -> QueryResult<Vec<PrimaryKey>> {
     if batch.is_empty() {
         return Ok(Vec::new());
     }
-    let replies = if keys == Keys::Tried { Replies::of(batch) } else { Replies::default() };
-    let row = |write: &Write| CustomerRow::from(CustomerRecord::from(write.after()));
+    let replies = if manner.keys == Keys::Tried { Replies::of(batch) } else { Replies::default() };
+    let is_indexed = manner.indexes_texts;
     match (kind, batch) {
-        (Kind::Create, [write]) => run(connection, Insert(row(write)), replies),
-        (Kind::Create, many) => {
-            let rows: CustomerRows = sorted(many.iter().map(|write| row(write))).collect();
-            run(connection, Insert(rows), replies)
-        }
-        (Kind::Change, [write]) => run(connection, Update(Change::of(write)), replies),
-        (Kind::Change, many) => run(connection, Update(Changes::of(many)), replies),
-        (Kind::ChangeClaiming, [write]) => run(connection, UpdateClaiming(Change::of(write)), replies),
-        (Kind::ChangeClaiming, many) => run(connection, UpdateClaiming(Changes::of(many)), replies),
+        (Kind::Create, [write]) => run(connection, Insert(New::of(write, is_indexed)), replies),
+        (Kind::Create, many) => run(connection, Insert(NewOnes::of(many, is_indexed)), replies),
+        (Kind::Change, [write]) => run(connection, Update(Change::of(write, is_indexed)), replies),
+        (Kind::Change, many) => run(connection, Update(Changes::of(many, is_indexed)), replies),
+        (Kind::ChangeClaiming, [write]) => run(connection, UpdateClaiming(Change::of(write, is_indexed)), replies),
+        (Kind::ChangeClaiming, many) => run(connection, UpdateClaiming(Changes::of(many, is_indexed)), replies),
         (Kind::Record, many) => run(connection, Record::of(many), replies),
     }
 }
@@ -308,13 +316,7 @@ fn repeats(connection: &mut PgConnection, refused: &[&Write]) -> Result<HashSet<
     Ok(found.filter_map(is_there).collect())
 }
 
-/// Rows in the order in which every batch claims what it claims, so that batches rarely deadlock each other.
-fn sorted(rows: impl Iterator<Item = CustomerRow>) -> impl Iterator<Item = CustomerRow> {
-    let mut rows: Vec<_> = rows.collect();
-    rows.sort_unstable_by(|one, other| order(one).cmp(&order(other)));
-    rows.into_iter()
-}
-
+/// The order in which every batch claims what it claims, so that batches rarely deadlock each other.
 fn order(row: &CustomerRow) -> impl Ord + '_ {
     (row.merchant_id, &row.environment, &row.email_key, &row.external_id, row.id)
 }
@@ -325,19 +327,62 @@ trait Given {
     fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()>;
 }
 
-impl Given for CustomerRow {
+/// The row of a new customer, and what the index for searches has of it.
+struct New {
+    row: CustomerRow,
+    search_hashes: Option<Vec<i32>>,
+}
+
+/// Many new customers.
+struct NewOnes {
+    rows: CustomerRows,
+    search_hashes: Vec<Option<String>>,
+}
+
+impl New {
+    fn of(write: &Write, is_indexed: bool) -> Self {
+        let (row, search_hashes) = row(write, is_indexed);
+        Self { row, search_hashes }
+    }
+}
+
+impl NewOnes {
+    fn of(writes: &[&Write], is_indexed: bool) -> Self {
+        let mut rows: Vec<_> = writes.iter().map(|write| row(write, is_indexed)).collect();
+        rows.sort_unstable_by(|(one, _), (other, _)| order(one).cmp(&order(other)));
+        let mut search_hashes = Vec::with_capacity(rows.len());
+        let rows = rows.into_iter().map(|(row, hashes)| {
+            search_hashes.push(hashes.as_deref().map(array_text));
+            row
+        });
+        Self { rows: rows.collect(), search_hashes }
+    }
+}
+
+/// The new row of a customer, and what the index for searches has of it: nothing once it is deleted.
+fn row(write: &Write, is_indexed: bool) -> (CustomerRow, Option<Vec<i32>>) {
+    let after = write.after();
+    let hashes = (is_indexed && after.is_live()).then(|| search_hashes(after));
+    (CustomerRow::from(CustomerRecord::from(after)), hashes)
+}
+
+impl Given for New {
     fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("(VALUES (");
-        self.push_values(out)?;
+        self.row.push_values(out)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<Array<Integer>>, _>(&self.search_hashes)?;
         out.push_sql("))");
         Ok(())
     }
 }
 
-impl Given for CustomerRows {
+impl Given for NewOnes {
     fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("unnest(");
-        self.push_arrays(out)?;
+        self.rows.push_arrays(out)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.search_hashes)?;
         out.push_sql(")");
         Ok(())
     }
@@ -346,6 +391,7 @@ impl Given for CustomerRows {
 /// The new row of a customer, the version that it replaces, and what it claims.
 struct Change {
     row: CustomerRow,
+    search_hashes: Option<Vec<i32>>,
     before_version: i64,
     claimed_email_key: Option<String>,
     claimed_external_id: Option<String>,
@@ -354,16 +400,19 @@ struct Change {
 /// Many changes.
 struct Changes {
     rows: CustomerRows,
+    search_hashes: Vec<Option<String>>,
     before_versions: Vec<i64>,
     claimed_email_keys: Vec<Option<String>>,
     claimed_external_ids: Vec<Option<String>>,
 }
 
 impl Change {
-    fn of(write: &Write) -> Self {
+    fn of(write: &Write, is_indexed: bool) -> Self {
         let claims = write.claims();
+        let (row, search_hashes) = row(write, is_indexed);
         Self {
-            row: CustomerRow::from(CustomerRecord::from(write.after())),
+            row,
+            search_hashes,
             before_version: write.before().map_or(0, Customer::version),
             claimed_email_key: claims.email_key.map(str::to_owned),
             claimed_external_id: claims.external_id.map(|id| id.as_str().to_owned()),
@@ -372,24 +421,26 @@ impl Change {
 }
 
 impl Changes {
-    fn of(writes: &[&Write]) -> Self {
-        let mut changes: Vec<Change> = writes.iter().map(|write| Change::of(write)).collect();
+    fn of(writes: &[&Write], is_indexed: bool) -> Self {
+        let mut changes: Vec<Change> = writes.iter().map(|write| Change::of(write, is_indexed)).collect();
         // By primary key: that is the order in which rows are locked.
         changes.sort_unstable_by(|one, other| {
             let key = |change: &Change| (change.row.merchant_id, change.row.id);
             key(one).cmp(&key(other)).then_with(|| one.row.environment.cmp(&other.row.environment))
         });
         let (mut before_versions, mut claimed_email_keys, mut claimed_external_ids) = (vec![], vec![], vec![]);
+        let mut search_hashes = Vec::with_capacity(changes.len());
         let rows = changes
             .into_iter()
             .map(|change| {
+                search_hashes.push(change.search_hashes.as_deref().map(array_text));
                 before_versions.push(change.before_version);
                 claimed_email_keys.push(change.claimed_email_key);
                 claimed_external_ids.push(change.claimed_external_id);
                 change.row
             })
             .collect();
-        Self { rows, before_versions, claimed_email_keys, claimed_external_ids }
+        Self { rows, search_hashes, before_versions, claimed_email_keys, claimed_external_ids }
     }
 }
 
@@ -397,6 +448,8 @@ impl Given for Change {
     fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("(VALUES (");
         self.row.push_values(out)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<Array<Integer>>, _>(&self.search_hashes)?;
         out.push_sql(", ");
         out.push_bind_param::<BigInt, _>(&self.before_version)?;
         out.push_sql(", ");
@@ -412,6 +465,8 @@ impl Given for Changes {
     fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("unnest(");
         self.rows.push_arrays(out)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Text>>, _>(&self.search_hashes)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<BigInt>, _>(&self.before_versions)?;
         out.push_sql(", ");
@@ -433,13 +488,22 @@ impl<G: Given> QueryFragment<Pg> for Insert<G> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("INSERT INTO customers (");
         out.push_sql(CustomerRow::COLUMNS);
-        out.push_sql(") SELECT * FROM ");
+        out.push_sql(", search_hashes, search_of) SELECT ");
+        for name in CustomerRow::NAMES {
+            out.push_sql("given.");
+            out.push_sql(name);
+            out.push_sql(", ");
+        }
+        push_search_hashes(&mut out);
+        out.push_sql(", ");
+        push_search_of(&mut out);
+        out.push_sql(" FROM ");
         self.0.push_given(&mut out)?;
         out.push_sql(" AS given (");
         out.push_sql(CustomerRow::COLUMNS);
         // A customer that shares its address compares with NULL, which equals nothing.
         out.push_sql(
-            ") WHERE NOT EXISTS (SELECT FROM customers AS other \
+            ", search_hashes) WHERE NOT EXISTS (SELECT FROM customers AS other \
              WHERE other.merchant_id = given.merchant_id AND other.environment = given.environment \
              AND other.email_key = CASE WHEN given.email_exclusive THEN given.email_key END \
              AND other.deleted_at IS NULL AND NOT other.email_exclusive OFFSET 0) \
@@ -473,12 +537,16 @@ fn push_assignments(names: &[&str], key: &[&str], source: &str, out: &mut AstPas
 fn push_update<'b>(given: &'b impl Given, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
     out.push_sql("UPDATE customers SET ");
     push_assignments(CustomerRow::NAMES, &["merchant_id", "environment", "id"], "given", out);
+    out.push_sql(", search_hashes = ");
+    push_search_hashes(out);
+    out.push_sql(", search_of = ");
+    push_search_of(out);
     out.push_sql(" FROM ");
     given.push_given(out)?;
     out.push_sql(" AS given (");
     out.push_sql(CustomerRow::COLUMNS);
     out.push_sql(
-        ", before_version, claimed_email_key, claimed_external_id) \
+        ", search_hashes, before_version, claimed_email_key, claimed_external_id) \
          WHERE customers.merchant_id = given.merchant_id AND customers.environment = given.environment \
          AND customers.id = given.id AND customers.version = given.before_version",
     );

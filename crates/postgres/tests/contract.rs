@@ -19,6 +19,7 @@ fn store(url: &str) -> PostgresStore {
         connections: 16,
         wait: Duration::from_secs(20),
         deadline: Duration::from_secs(30),
+        search_index: true,
     };
     PostgresStore::connect(&options).expect("the options are usable")
 }

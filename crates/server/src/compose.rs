@@ -10,7 +10,7 @@ use roster_executor::Reads;
 use roster_jwt::Tokens;
 
 use crate::clock::SystemClock;
-use crate::config;
+use crate::config::{self, Config};
 use crate::database_url::DatabaseUrl;
 use crate::entropy::SystemEntropy;
 use crate::ids::UuidV7;
@@ -52,7 +52,9 @@ impl Database {
         not(feature = "sqlite"),
         expect(unused_variables, reason = "only a file may be missing, or read by workers")
     )]
-    pub fn open(config: &config::Database, workers: usize, missing: Missing) -> anyhow::Result<Self> {
+    pub fn open(config: &Config, workers: usize, missing: Missing) -> anyhow::Result<Self> {
+        let search_index = config.search.enabled;
+        let config = &config.database;
         let config::Database { url, deadline, .. } = config;
         let wait = (*deadline).min(LONGEST_WAIT);
         match url {
@@ -63,14 +65,14 @@ impl Database {
                     bail!("there is no file {}: `roster migrate` makes one there, or name another", path.display());
                 }
                 let create = missing == Missing::Create;
-                let options = roster_sqlite::Options { path: path.clone(), create, connections, wait };
+                let options = roster_sqlite::Options { path: path.clone(), create, connections, wait, search_index };
                 let store = SqliteStore::open(&options).with_context(|| format!("{url} cannot be opened"))?;
                 Ok(Self { store: Arc::new(store), reads: Reads::ByCallers })
             }
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(url) => {
                 let (url, connections, deadline) = (url.clone(), config.connections.into(), *deadline);
-                let options = roster_postgres::Options { url, connections, wait, deadline };
+                let options = roster_postgres::Options { url, connections, wait, deadline, search_index };
                 // No connection is made yet, so what can be wrong is the URL.
                 let store = PostgresStore::connect(&options)
                     .map_err(|error| Faults::of("database.url", error.source().unwrap_or(&error)))?;
@@ -99,9 +101,9 @@ pub fn with_tokens(roster: Roster, auth: &config::Auth) -> anyhow::Result<Roster
 
 /// As [`Database::open`], with the schema up to date: brings it there if `database.migrate_on_start` says so, and refuses
 /// otherwise.
-pub fn open_up_to_date(config: &config::Database, workers: usize, missing: Missing) -> anyhow::Result<Database> {
+pub fn open_up_to_date(config: &Config, workers: usize, missing: Missing) -> anyhow::Result<Database> {
     let database = Database::open(config, workers, missing)?;
-    if config.migrate_on_start {
+    if config.database.migrate_on_start {
         database.store.migrate().context("the schema cannot be brought up to date")?;
         return Ok(database);
     }

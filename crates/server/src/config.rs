@@ -36,6 +36,8 @@ pub struct Config {
     pub limits: Limits,
     /// How repeats of requests are answered.
     pub idempotency: Idempotency,
+    /// How customers are searched for.
+    pub search: Search,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -117,6 +119,13 @@ pub struct Limits {
 pub struct Idempotency {
     /// How long a reply is kept.
     pub keep: Duration,
+}
+
+/// `search.*`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Search {
+    /// Whether there is an index for searches, which each write keeps up to date.
+    pub enabled: bool,
 }
 
 /// `log.*`
@@ -211,6 +220,7 @@ impl Config {
                 },
             },
             idempotency: Idempotency { keep: layers.read("idempotency.keep_seconds", seconds(60..=2_592_000)) },
+            search: Search { enabled: layers.read("search.enabled", flag) },
             log: Log { level: layers.read("log.level", level), format: layers.read("log.format", format) },
         }
     }
@@ -368,6 +378,7 @@ mod tests {
         ("limits.sandbox_key_per_second", "15", "16", |c| c.limits.sandbox.key.to_string()),
         ("limits.sandbox_merchant_per_second", "17", "18", |c| c.limits.sandbox.merchant.to_string()),
         ("idempotency.keep_seconds", "60", "61", |c| c.idempotency.keep.as_secs().to_string()),
+        ("search.enabled", "false", "true", |c| c.search.enabled.to_string()),
         ("log.level", "\"debug\"", "warn", |c| c.log.level.clone()),
         ("log.format", "\"json\"", "pretty", |c| format!("{:?}", c.log.format).to_lowercase()),
     ];
@@ -430,6 +441,7 @@ mod tests {
                 auth: Auth { key_cache: Duration::from_secs(5), key_grace: Duration::ZERO, issuers: Vec::new() },
                 limits: Limits { live: quotas(5000, 10_000), sandbox: quotas(500, 1000) },
                 idempotency: Idempotency { keep: Duration::from_hours(24) },
+                search: Search { enabled: true },
                 log: Log { level: "info".to_owned(), format: LogFormat::Auto },
             }
         );

@@ -15,17 +15,21 @@ use roster_domain::{Customer, CustomerId, ExternalId, Tenant, Timestamp};
 
 use crate::customers::find_one;
 use crate::error::Fault;
-use crate::rows::{Column as _, Id, Time, limit};
-use crate::schema::{CustomerRow, customers};
+use crate::rows::{Column as _, Id, Time, kept_by_text, limit};
+use crate::schema::{CustomerRow, customers, push_customer_columns};
+use crate::search_index::{self, IS_UNINDEXED};
 
 /// The statements, on one connection.
-pub struct Rows<'a>(pub &'a mut SqliteConnection);
+pub struct Rows<'a> {
+    pub connection: &'a mut SqliteConnection,
+    pub has_search_index: bool,
+}
 
 impl CustomerRows for Rows<'_> {
     type Error = Fault;
 
     fn find_by_external_id(&mut self, tenant: Tenant, id: &ExternalId) -> Result<Option<Customer>, Fault> {
-        find_one(self.0, &CustomerKey { tenant, customer: CustomerRef::ExternalId(id.clone()) })
+        find_one(self.connection, &CustomerKey { tenant, customer: CustomerRef::ExternalId(id.clone()) })
     }
 
     fn page(
@@ -36,31 +40,52 @@ impl CustomerRows for Rows<'_> {
         size: usize,
     ) -> Result<Vec<Customer>, Fault> {
         let conditions = Conditions { until: until.map(bound), ..Conditions::of(query) };
-        restored(Page { conditions, offset: limit(offset), limit: limit(size) }.load(self.0)?)
+        restored(Page { conditions, offset: limit(offset), limit: limit(size) }.load(self.connection)?)
     }
 
     fn exclusive_holder(&mut self, query: &CustomerQuery) -> Result<Vec<Customer>, Fault> {
         let conditions = Conditions { holder: Holder::Exclusive, ..Conditions::of(query) };
-        restored(TheOne { conditions }.load(self.0)?)
+        restored(TheOne { conditions }.load(self.connection)?)
     }
 
     fn place_of_last_row(&mut self, query: &CustomerQuery) -> Result<Option<Place>, Fault> {
         let conditions =
             Conditions { state: CustomerState::Any, updated_after: None, traces: Vec::new(), ..Conditions::of(query) };
         let offset = limit(query.max_rows.saturating_sub(1));
-        let found: Option<(Time, Id)> = PlaceAt { conditions, offset }.get_result(self.0).optional()?;
-        let place = |(created_at, id): (Time, Id)| {
-            let created_at = Timestamp::from_millis(created_at.unpack()).ok()?;
-            Some(Place { created_at, id: CustomerId::new(id.0) })
-        };
+        let found: Option<Bound> = PlaceAt { conditions, offset }.get_result(self.connection).optional()?;
         Ok(found.and_then(place))
     }
 
     fn number_of_rows(&mut self, query: &CustomerQuery, most: usize) -> Result<usize, Fault> {
         let conditions = Conditions::of(query);
-        let found: i64 = Number { conditions, limit: limit(most) }.get_result(self.0)?;
+        let found: i64 = Number { conditions, limit: limit(most) }.get_result(self.connection)?;
         Ok(usize::try_from(found).unwrap_or(usize::MAX))
     }
+
+    fn has_search_index(&self) -> bool {
+        self.has_search_index
+    }
+
+    fn not_in_index(&mut self, query: &CustomerQuery, most: usize) -> Result<Vec<Place>, Fault> {
+        let of = PlacesOf::Unindexed;
+        load_places(self.connection, Places { conditions: Conditions::of(query), of, limit: limit(most) })
+    }
+
+    fn in_index(&mut self, query: &CustomerQuery, hashes: Vec<i32>, most: usize) -> Result<Vec<Place>, Fault> {
+        let of = PlacesOf::WithWords(search_index::words(&hashes));
+        load_places(self.connection, Places { conditions: Conditions::of(query), of, limit: limit(most) })
+    }
+
+    fn at(&mut self, tenant: Tenant, places: &[Place]) -> Result<Vec<Customer>, Fault> {
+        let key = |place: &Place| CustomerKey { tenant, customer: CustomerRef::Id(place.id) };
+        let find = |place| find_one(self.connection, &key(place)).transpose();
+        places.iter().filter_map(find).collect()
+    }
+}
+
+fn load_places(connection: &mut SqliteConnection, statement: Places) -> Result<Vec<Place>, Fault> {
+    let found: Vec<Bound> = RunQueryDsl::load(statement, connection)?;
+    Ok(found.into_iter().filter_map(place).collect())
 }
 
 fn restored(rows: Vec<CustomerRow>) -> Result<Vec<Customer>, Fault> {
@@ -72,6 +97,11 @@ type Bound = (Time, Id);
 
 fn bound(place: Place) -> Bound {
     (Time::pack(place.created_at.as_millis()), Id(place.id.uuid()))
+}
+
+fn place((created_at, id): Bound) -> Option<Place> {
+    let created_at = Timestamp::from_millis(created_at.unpack()).ok()?;
+    Some(Place { created_at, id: CustomerId::new(id.0) })
 }
 
 /// Which of the two indexes over e-mail keys is read: no customer is in both.
@@ -123,7 +153,12 @@ impl Conditions {
     }
 
     fn push_where<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql(" FROM customers WHERE customers.merchant_id = ");
+        out.push_sql(" FROM customers WHERE ");
+        self.push_conditions(out)
+    }
+
+    fn push_conditions<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("customers.merchant_id = ");
         out.push_bind_param::<Binary, _>(&self.merchant_id)?;
         out.push_sql(" AND customers.environment = ");
         out.push_bind_param::<Text, _>(&self.environment)?;
@@ -218,6 +253,20 @@ struct PlaceAt {
     offset: i64,
 }
 
+/// The places of rows that may be found by a search, in any order.
+struct Places {
+    conditions: Conditions,
+    of: PlacesOf,
+    limit: i64,
+}
+
+enum PlacesOf {
+    /// Rows that the index for searches lacks, or has in a former version.
+    Unindexed,
+    /// Rows whose document has all of these words.
+    WithWords(String),
+}
+
 /// The number of rows of a list, up to a limit.
 struct Number {
     conditions: Conditions,
@@ -226,7 +275,7 @@ struct Number {
 
 impl QueryFragment<Sqlite> for Page {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        push_select(&mut out);
+        push_customer_columns(&mut out);
         self.conditions.push_where(&mut out)?;
         self.conditions.push_order(&mut out);
         out.push_sql(" LIMIT ");
@@ -241,16 +290,8 @@ impl QueryFragment<Sqlite> for Page {
 
 impl QueryFragment<Sqlite> for TheOne {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        push_select(&mut out);
+        push_customer_columns(&mut out);
         self.conditions.push_where(&mut out)
-    }
-}
-
-fn push_select(out: &mut AstPass<'_, '_, Sqlite>) {
-    out.push_sql("SELECT ");
-    for (place, name) in CustomerRow::NAMES.iter().enumerate() {
-        out.push_sql(if place > 0 { ", customers." } else { "customers." });
-        out.push_sql(name);
     }
 }
 
@@ -261,6 +302,30 @@ impl QueryFragment<Sqlite> for PlaceAt {
         self.conditions.push_order(&mut out);
         out.push_sql(" LIMIT 1 OFFSET ");
         out.push_bind_param::<BigInt, _>(&self.offset)
+    }
+}
+
+impl QueryFragment<Sqlite> for Places {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("SELECT customers.created_at, customers.id FROM ");
+        match &self.of {
+            PlacesOf::Unindexed => {
+                out.push_sql("customers INDEXED BY customers_unsearched WHERE ");
+                out.push_sql(IS_UNINDEXED);
+            }
+            PlacesOf::WithWords(words) => {
+                // In this order, and by this index: it is good however large a tenant is.
+                out.push_sql(
+                    "customers_search CROSS JOIN customers INDEXED BY customers_search_id \
+                     ON customers.search_id = customers_search.rowid WHERE customers_search MATCH ",
+                );
+                out.push_bind_param::<Text, _>(words)?;
+            }
+        }
+        out.push_sql(" AND ");
+        self.conditions.push_conditions(&mut out)?;
+        out.push_sql(" LIMIT ");
+        out.push_bind_param::<BigInt, _>(&self.limit)
     }
 }
 
@@ -276,24 +341,8 @@ impl QueryFragment<Sqlite> for Number {
     }
 }
 
-/// Makes a type a statement of several forms, each of which diesel keeps prepared under its text.
-macro_rules! kept_by_text {
-    ($statement:ty, $sql_type:ty) => {
-        impl QueryId for $statement {
-            type QueryId = ();
-
-            const HAS_STATIC_QUERY_ID: bool = false;
-        }
-
-        impl Query for $statement {
-            type SqlType = $sql_type;
-        }
-
-        impl RunQueryDsl<SqliteConnection> for $statement {}
-    };
-}
-
 kept_by_text!(Page, customers::SqlType);
 kept_by_text!(TheOne, customers::SqlType);
 kept_by_text!(PlaceAt, (BigInt, Binary));
+kept_by_text!(Places, (BigInt, Binary));
 kept_by_text!(Number, BigInt);

@@ -14,11 +14,12 @@ use crate::error::Fault;
 use crate::rows::Id;
 use crate::schema::{CustomerRow, customers, customers_of};
 use crate::unit_of_work::SqliteUnitOfWork;
-use crate::writes;
+use crate::{search_index, writes};
 
 impl CustomerRepository for SqliteUnitOfWork<'_> {
     fn write(&mut self, writes: &[Write]) -> Result<Vec<Written>, StoreError> {
-        self.run_write(|connection| writes::write(connection, writes))
+        let indexes_texts = self.has_search_index();
+        self.run_write(|connection| writes::write(connection, writes, indexes_texts))
     }
 
     fn find(&mut self, state: CustomerState, keys: &[CustomerKey]) -> Result<Vec<Option<Customer>>, StoreError> {
@@ -31,11 +32,22 @@ impl CustomerRepository for SqliteUnitOfWork<'_> {
     }
 
     fn list(&mut self, query: &CustomerQuery) -> Result<Listed, StoreError> {
-        self.run(|connection| listing::list(&mut Rows(connection), query))
+        let has_search_index = self.has_search_index();
+        self.run(|connection| listing::list(&mut Rows { connection, has_search_index }, query))
     }
 
     fn count(&mut self, tenant: Tenant, filter: &CustomerFilter, most: usize) -> Result<Count, StoreError> {
-        self.run(|connection| listing::count(&mut Rows(connection), tenant, filter, most))
+        let has_search_index = self.has_search_index();
+        self.run(|connection| listing::count(&mut Rows { connection, has_search_index }, tenant, filter, most))
+    }
+
+    fn index_for_search(&mut self, tenants: &[Tenant], most: usize) -> Result<usize, StoreError> {
+        // Looked for by a reader first: most often there are none, and only one can write at a time.
+        let has_index = self.has_search_index();
+        if !has_index || self.run(|connection| search_index::find_missing(connection, tenants, 1))?.is_empty() {
+            return Ok(0);
+        }
+        self.run_write(|connection| search_index::add_missing(connection, tenants, most))
     }
 }
 

@@ -27,6 +27,7 @@ mod pool;
 mod replies;
 mod rows;
 mod schema;
+mod search_index;
 mod secrets;
 #[cfg(test)]
 mod statements;

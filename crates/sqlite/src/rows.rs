@@ -193,3 +193,21 @@ macro_rules! table {
     };
 }
 pub(crate) use table;
+
+/// Makes a type a statement of several forms, each of which diesel keeps prepared under its text.
+macro_rules! kept_by_text {
+    ($statement:ty, $sql_type:ty) => {
+        impl QueryId for $statement {
+            type QueryId = ();
+
+            const HAS_STATIC_QUERY_ID: bool = false;
+        }
+
+        impl Query for $statement {
+            type SqlType = $sql_type;
+        }
+
+        impl RunQueryDsl<SqliteConnection> for $statement {}
+    };
+}
+pub(crate) use kept_by_text;

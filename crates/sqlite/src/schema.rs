@@ -6,7 +6,9 @@
 
 use diesel::dsl::{Eq, Filter, auto_type};
 use diesel::prelude::*;
+use diesel::query_builder::AstPass;
 use diesel::query_builder::IncompleteInsertStatement;
+use diesel::sqlite::Sqlite;
 use roster_application::Digest;
 use roster_domain::{ApiKeyId, Tenant};
 
@@ -130,6 +132,15 @@ pub mod api_keys {
     /// The table as a type, for rows to be inserted. A type alone cannot start a query.
     #[expect(non_camel_case_types, reason = "the library's derives look for this name")]
     pub type table = super::tables::api_keys::table;
+}
+
+/// `SELECT` and the columns of a customer.
+pub fn push_customer_columns(out: &mut AstPass<'_, '_, Sqlite>) {
+    out.push_sql("SELECT ");
+    for (place, name) in CustomerRow::NAMES.iter().enumerate() {
+        out.push_sql(if place > 0 { ", customers." } else { "customers." });
+        out.push_sql(name);
+    }
 }
 
 /// The columns of a customer.

@@ -22,6 +22,8 @@ pub struct Options {
     pub connections: u32,
     /// How long to wait for a connection, and as long again for another process that writes. More than zero.
     pub wait: Duration,
+    /// Whether writes keep the index for searches up to date. Without it, searches walk the list.
+    pub search_index: bool,
 }
 
 /// A SQLite file.
@@ -36,6 +38,7 @@ pub struct SqliteStore {
     watch: Option<Watch>,
     /// Opens connections outside the pool, for migrations.
     file: DatabaseFile,
+    search_index: bool,
 }
 
 /// How long to wait for another instance that runs migrations.
@@ -48,12 +51,12 @@ impl SqliteStore {
     /// [`StoreError`] if the file is not, or cannot become, a database that can be written. The source names the file
     /// and the reason.
     pub fn open(options: &Options) -> Result<Self, StoreError> {
-        let Options { path, create, connections, wait } = options;
+        let Options { path, create, connections, wait, search_index } = options;
         let open = || {
             let file = DatabaseFile::provide(path, *create)?;
             let pool = Arc::new(Pool::open(&file, *connections, *wait)?);
             let watch = Some(Watch::start(Arc::clone(&pool))?);
-            Ok(Self { pool, watch, file })
+            Ok(Self { pool, watch, file, search_index: *search_index })
         };
         open().map_err(|error| about(path, error))
     }
@@ -72,12 +75,14 @@ impl Drop for SqliteStore {
 impl Store for SqliteStore {
     fn run_transaction(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
         rerun_lost_races(|| {
-            self.pool.writer().run(|connection| Ok((SqliteUnitOfWork::run_in_transaction(connection, work)?, ())))
+            self.pool
+                .writer()
+                .run(|connection| Ok((SqliteUnitOfWork::run_in_transaction(connection, self.search_index, work)?, ())))
         })
     }
 
     fn run_direct(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
-        SqliteUnitOfWork::run_direct(&self.pool, work)
+        SqliteUnitOfWork::run_direct(&self.pool, self.search_index, work)
     }
 
     fn ping(&self) -> Result<(), StoreError> {

@@ -8,6 +8,7 @@ use crate::writer::Writer;
 /// All repositories. After the first error every call fails.
 pub struct SqliteUnitOfWork<'a> {
     access: Access<'a>,
+    has_search_index: bool,
     first_error: FirstError,
 }
 
@@ -27,29 +28,35 @@ pub struct Direct<'a> {
 }
 
 impl<'a> SqliteUnitOfWork<'a> {
-    /// Runs `work` on `connection`, which is in a transaction, and returns its verdict.
+    /// Runs `work` on `connection`, which is in a transaction, and returns its verdict; with or without the index for searches.
     ///
     /// # Errors
     /// The first error of a call.
     pub fn run_in_transaction(
         connection: &'a mut SqliteConnection,
+        has_search_index: bool,
         work: &mut Work<'_>,
     ) -> Result<Verdict, StoreError> {
-        Self::run_over(Access::Transaction(connection), work)
+        Self::run_over(Access::Transaction(connection), has_search_index, work)
     }
 
-    /// Runs `work` without a transaction.
+    /// Runs `work` without a transaction; with or without the index for searches.
     ///
     /// # Errors
     /// The first error of a call.
-    pub fn run_direct(pool: &'a Pool, work: &mut Work<'_>) -> Result<(), StoreError> {
-        Self::run_over(Access::Direct(Direct { pool, reader: None }), work).map(drop)
+    pub fn run_direct(pool: &'a Pool, has_search_index: bool, work: &mut Work<'_>) -> Result<(), StoreError> {
+        Self::run_over(Access::Direct(Direct { pool, reader: None }), has_search_index, work).map(drop)
     }
 
-    fn run_over(access: Access<'a>, work: &mut Work<'_>) -> Result<Verdict, StoreError> {
-        let mut unit_of_work = Self { access, first_error: FirstError::default() };
+    fn run_over(access: Access<'a>, has_search_index: bool, work: &mut Work<'_>) -> Result<Verdict, StoreError> {
+        let mut unit_of_work = Self { access, has_search_index, first_error: FirstError::default() };
         let verdict = work(&mut unit_of_work);
         unit_of_work.first_error.into_result().map(|()| verdict)
+    }
+
+    /// Whether searches use their index, and writes keep it up to date.
+    pub fn has_search_index(&self) -> bool {
+        self.has_search_index
     }
 
     /// Runs one statement that reads.

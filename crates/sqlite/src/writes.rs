@@ -17,14 +17,23 @@ use crate::error::Fault;
 use crate::replies;
 use crate::rows::Id;
 use crate::schema::{CustomerRow, ReplyRow, SubscriptionRow, customers, customers_of};
+use crate::search_index;
 
-/// Makes the writes in their order.
-pub fn write(connection: &mut SqliteConnection, writes: &[Write]) -> Result<Vec<Written>, Fault> {
+/// Makes the writes in their order; `indexes_texts`: and keeps the index for searches up to date. Otherwise a background job has
+/// to, later.
+pub fn write(connection: &mut SqliteConnection, writes: &[Write], indexes_texts: bool) -> Result<Vec<Written>, Fault> {
     let mut results: Vec<Written> = Vec::with_capacity(writes.len());
     let origins = Origins::of(writes);
     for (place, write) in writes.iter().enumerate() {
         let is_possible = origins.are_made(place, &results);
-        results.push(if is_possible { write_one(connection, write)? } else { Written::Stale });
+        let written = if is_possible { write_one(connection, write)? } else { Written::Stale };
+        if indexes_texts && written == Written::Done && write.changes_customer() {
+            match write.before() {
+                None => search_index::add(connection, write.after())?,
+                Some(before) => search_index::update(connection, before, write.after())?,
+            }
+        }
+        results.push(written);
     }
     Ok(results)
 }

@@ -16,7 +16,7 @@ mod direct {
     pub fn empty_store() -> Subject {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (path, wait) = (folder.path().join("roster.db"), Duration::from_secs(30));
-        let options = Options { path, create: true, connections: 4, wait };
+        let options = Options { path, create: true, connections: 4, wait, search_index: true };
         let store = SqliteStore::open(&options).expect("a new file");
         store.migrate().expect("an empty database");
         Subject::guarded(Arc::new(store), folder)

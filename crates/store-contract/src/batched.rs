@@ -181,6 +181,7 @@ impl CustomerRepository for BatchedUnitOfWork<'_> {
         customers:
         fn list(query: &CustomerQuery) -> Listed;
         fn count(tenant: Tenant, filter: &CustomerFilter, most: usize) -> Count;
+        fn index_for_search(tenants: &[Tenant], most: usize) -> usize;
     }
 }
 

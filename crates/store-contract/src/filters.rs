@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use roster_application::ports::{
-    Count, CustomerFilter, CustomerQuery, CustomerState, ListOrder, MAX_ROWS, MetadataCondition, Place, Store, Written,
+    Count, CustomerFilter, CustomerQuery, CustomerState, ListOrder, Listed, MAX_ROWS, MetadataCondition, Place, Store,
+    Written,
 };
 use roster_domain::{Customer, CustomerEdit, Edit, SearchTerm, Tenant};
 
@@ -23,8 +24,9 @@ pub fn every_combination_of_filters_lists_what_it_includes_in_both_orders(store:
             let query = CustomerQuery { filter: filter.clone(), order, ..CustomerQuery::newest(tenant, 100) };
             let expected = query.page_of(customers.iter().cloned());
             assert_eq!(list_by(store, &query), expected, "{query:?}");
-            // Pages of which some are cut because the store has looked at enough rows.
-            let query = CustomerQuery { limit: 2, max_rows: 3, ..query };
+            // Pages of which some are cut because the store has looked at enough rows. An index may not name more of them.
+            let max_rows = if filter.indexed_search().is_some() { customers.len() } else { 3 };
+            let query = CustomerQuery { limit: 2, max_rows, ..query };
             assert_eq!(walk(store, &query), expected, "{query:?}");
         }
         let number = customers.iter().filter(|customer| filter.includes(customer)).count();
@@ -56,6 +58,67 @@ pub fn a_list_by_creation_continues_between_customers_of_one_moment(store: &Arc<
     }
 }
 
+pub fn a_search_that_may_find_more_than_the_bound_is_refused_until_it_is_narrowed(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let sample = |place: usize| samples.customer(tenant).at([0, 10, 20, 30, 40][place]);
+    let customers = [
+        sample(0).email("ada@example.com").build(),
+        sample(1).email("bea@example.com").build(),
+        // An index may name it, although it has all parts of the term in another order.
+        sample(2).external_id("examplple-xampl").build(),
+        sample(3).email("cea@example.org").build(),
+        sample(4).email("dea@example.com").build(),
+    ];
+    create(store, &customers.iter().collect::<Vec<_>>());
+    create(store, &[&samples.customer(other_environment(tenant)).email("ada@example.com").build()]);
+    delete(store, &customers[4]);
+    let search = |term, created_before| CustomerFilter {
+        search: SearchTerm::parse(term).ok(),
+        created_before,
+        ..CustomerFilter::default()
+    };
+    let query = |filter, max_rows| CustomerQuery { filter, max_rows, ..CustomerQuery::newest(tenant, 10) };
+    for term in ["Example", "EXAMPL"] {
+        let listed = list_part(store, &query(search(term, None), 3));
+        assert_eq!(listed, Listed { is_too_broad: true, ..Listed::default() }, "{term}");
+        let number = usize::from(term == "EXAMPL") + 3;
+        assert_eq!(list_by(store, &query(search(term, None), 4)).len(), number, "{term}");
+    }
+    // Shorter terms have their beginnings in the index.
+    for term in ["a", "b", "ad"] {
+        assert_eq!(list_part(store, &query(search(term, None), 1)).customers.len(), 1, "{term}");
+    }
+    assert_eq!(list_by(store, &query(search("example.com", None), 2)).len(), 2);
+    assert_eq!(list_by(store, &query(search("Example", Some(at(10))), 2)).len(), 2);
+    let counted = count(store, tenant, &search("Example", None), 2);
+    assert!(counted.number == 2 && !counted.is_exact, "{counted:?}");
+}
+
+pub fn a_customer_is_found_by_its_texts_as_they_are_stored_at_the_moment(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let find = |term| {
+        let filter = CustomerFilter { search: SearchTerm::parse(term).ok(), ..CustomerFilter::default() };
+        list_by(store, &CustomerQuery { filter, ..CustomerQuery::newest(tenant, 10) })
+    };
+    let ada = samples.customer(tenant).email("ada@example.com").external_id("Ünit-7").build();
+    create(store, &[&ada]);
+    assert_eq!((find("DA@EX"), find("ünit"), find("ü")), (vec![ada.clone()], vec![ada.clone()], vec![ada.clone()]));
+    let edit = CustomerEdit {
+        email: Edit::Set(email("bea@example.com")),
+        name: Edit::Set(name("Bea Byron")),
+        ..CustomerEdit::default()
+    };
+    let bea = ada.changed(edit, at(1)).expect("no metadata");
+    assert_eq!(change(store, &ada, &bea), Written::Done);
+    assert_eq!((find("ada@"), find("BYRON"), find("be")), (vec![], vec![bea.clone()], vec![bea.clone()]));
+    // A change that leaves the texts alone.
+    let archived = archived(&bea);
+    assert_eq!(change(store, &bea, &archived), Written::Done);
+    assert_eq!((find("byron"), find("nit-")), (vec![archived.clone()], vec![archived.clone()]));
+    delete(store, &archived);
+    assert_eq!((find("byron"), find("be")), (vec![], vec![]));
+}
+
 pub fn a_count_is_exact_up_to_its_limit(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
     let customers = samples.customers(tenant, 5);
@@ -76,7 +139,7 @@ pub fn a_count_is_exact_up_to_its_limit(store: &Arc<dyn Store>) {
 }
 
 /// Follows a list to its end.
-fn walk(store: &Arc<dyn Store>, query: &CustomerQuery) -> Vec<Customer> {
+pub fn walk(store: &Arc<dyn Store>, query: &CustomerQuery) -> Vec<Customer> {
     let mut all: Vec<Customer> = Vec::new();
     let mut after = query.after;
     for _ in 0..100 {

@@ -63,6 +63,7 @@ mod race;
 mod races;
 mod replies;
 mod samples;
+mod search_index;
 mod secrets;
 mod subject;
 mod subscriptions;
@@ -70,6 +71,9 @@ mod table;
 mod transactions;
 
 pub use roster_executor::Reads;
+pub use search_index::{
+    a_customer_that_an_older_program_changed_is_found_and_added, customers_that_the_index_lacks_are_found_and_added,
+};
 pub use subject::{Subject, run};
 #[doc(hidden)]
 pub use table::cases;

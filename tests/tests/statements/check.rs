@@ -464,7 +464,7 @@ impl Scope {
 /// Splits a condition into the parts that must all be true.
 fn conjuncts<'a>(condition: &'a Expr, all: &mut Vec<&'a Expr>) {
     match condition {
-        Expr::Nested(inner) => conjuncts(inner, all),
+        Expr::Nested(inner) | Expr::IsTrue(inner) => conjuncts(inner, all),
         Expr::BinaryOp { left, op: sqlparser::ast::BinaryOperator::And, right } => {
             conjuncts(left, all);
             conjuncts(right, all);

@@ -83,6 +83,7 @@ mod tests {
             connections: 1,
             wait: Duration::from_secs(20),
             deadline: Duration::from_secs(30),
+            search_index: true,
         };
         PostgresStore::connect(&options).expect("the options are usable").migrate().expect("the migrations apply");
         let mut connection = PgConnection::establish(&url).expect("a server");

@@ -208,6 +208,7 @@ mod tests {
             connections: 1,
             wait: Duration::from_secs(20),
             deadline: Duration::from_secs(30),
+            search_index: true,
         })
         .expect("the options are usable");
         store.migrate().expect("the migrations apply");

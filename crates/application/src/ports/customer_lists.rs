@@ -1,6 +1,8 @@
 use std::cmp::Ordering;
 
-use roster_domain::{Customer, CustomerId, ExternalId, Json, Metadata, Number, SearchTerm, Tenant, Timestamp};
+use roster_domain::{
+    Customer, CustomerId, ExternalId, Json, Metadata, Number, SearchTerm, Tenant, Timestamp, search_hashes,
+};
 
 use super::CustomerState;
 use crate::json;
@@ -43,6 +45,22 @@ impl CustomerFilter {
             && self.updated_after.is_none_or(|time| customer.updated_at() >= time)
             && self.metadata.iter().all(|condition| condition.holds(&profile.metadata))
             && self.search.as_ref().is_none_or(|term| term.is_found_in(customer))
+    }
+
+    /// What is searched for, if an index for searches serves it: that has live customers alone, and an identifier serves better.
+    #[must_use]
+    pub fn indexed_search(&self) -> Option<&SearchTerm> {
+        let is_of_live = !matches!(self.state, CustomerState::Deleted | CustomerState::Any);
+        self.search.as_ref().filter(|_| is_of_live && !self.is_of_identified())
+    }
+
+    /// Whether an index for searches names `customer` as one that a list with this filter may have.
+    #[must_use]
+    pub fn may_include(&self, customer: &Customer) -> bool {
+        let rest = Self { search: None, ..self.clone() };
+        let Some(term) = &self.search else { return rest.includes(customer) };
+        let hashes = search_hashes(customer);
+        rest.includes(customer) && term.hashes(customer.tenant()).iter().all(|hash| hashes.contains(hash))
     }
 
     /// Whether it names an identifier, by which a store finds few customers at once.
@@ -161,7 +179,8 @@ pub struct CustomerQuery {
     pub offset: usize,
     /// The most customers of the page, at least one.
     pub limit: usize,
-    /// The most rows that the store looks at if the filter [is walked](CustomerFilter::is_walked), at least one.
+    /// The most rows that the store looks at if the filter [is walked](CustomerFilter::is_walked), at least one; and the most
+    /// that an index for searches may name for [what is searched](CustomerFilter::indexed_search).
     pub max_rows: usize,
 }
 
@@ -189,6 +208,15 @@ impl CustomerQuery {
         self.after.is_none_or(|after| self.compare(after, place) == Ordering::Less)
     }
 
+    /// The places of the part of the list that follows `after`, each once, in the order of the list.
+    #[must_use]
+    pub fn in_order(&self, mut places: Vec<Place>) -> Vec<Place> {
+        places.retain(|place| self.reaches(*place));
+        places.sort_unstable_by(|one, other| self.compare(*one, *other));
+        places.dedup();
+        places
+    }
+
     /// The page of a list of which all that may be in it are `candidates`, in any order.
     #[must_use]
     pub fn page_of(&self, candidates: impl IntoIterator<Item = Customer>) -> Vec<Customer> {
@@ -206,6 +234,21 @@ pub struct Listed {
     pub customers: Vec<Customer>,
     /// Where it stopped looking, if it has not looked at all that may follow. The list goes on after that place.
     pub stopped_at: Option<Place>,
+    /// Whether the store has listed nothing, because an index for searches names more than [`CustomerQuery::max_rows`]
+    /// customers, of which any may be in the list. A store without such an index never says so.
+    pub is_too_broad: bool,
+}
+
+impl Listed {
+    /// How many there are, if they were listed with a limit of more than `most`.
+    #[must_use]
+    pub fn count(&self, most: usize) -> Count {
+        if self.is_too_broad {
+            return Count { number: most, is_exact: false };
+        }
+        let Count { number, is_exact } = Count::of_at_most(most, self.customers.len());
+        Count { number, is_exact: is_exact && self.stopped_at.is_none() }
+    }
 }
 
 /// How many customers a list has.

@@ -317,4 +317,11 @@ pub trait CustomerRepository {
     /// # Errors
     /// [`StoreError`]
     fn count(&mut self, tenant: Tenant, filter: &CustomerFilter, most: usize) -> Result<Count, StoreError>;
+
+    /// Adds customers of `tenants` to an index for searches that does not have them yet as they are stored, at most `most`.
+    /// Returns how many of them were found. Searches find them before, too.
+    ///
+    /// # Errors
+    /// [`StoreError`]; none is added then.
+    fn index_for_search(&mut self, tenants: &[Tenant], most: usize) -> Result<usize, StoreError>;
 }

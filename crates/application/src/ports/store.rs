@@ -42,6 +42,15 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Unavailable`] if it does not answer, [`StoreError::ReadOnly`] if it takes no writes.
     fn ping(&self) -> Result<(), StoreError>;
 
+    /// Does the work that writes have left for an index for searches, so that no write has to do it for many. Returns whether
+    /// there was any.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn flush_search_index(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
     /// Applies the missing migrations in order, and returns their names.
     ///
     /// Any number of instances may call this at the same time: one applies them, the others wait and find nothing

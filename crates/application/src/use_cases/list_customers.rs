@@ -15,15 +15,29 @@ pub struct CustomerPage {
     pub total: Option<Count>,
 }
 
+/// Why a list was not read.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ListError {
+    /// What is searched for may be in more than [`CustomerQuery::max_rows`] customers.
+    #[error("too many customers may have what is searched for")]
+    TooBroad,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 impl Roster {
     /// A page of customers; `with_total`: with the number of all customers of the list, exact up to [`MAX_ROWS`].
     ///
     /// # Errors
-    /// [`StoreError`]
-    pub fn list_customers(&self, query: &CustomerQuery, with_total: bool) -> Result<CustomerPage, StoreError> {
+    /// [`ListError`]
+    pub fn list_customers(&self, query: &CustomerQuery, with_total: bool) -> Result<CustomerPage, ListError> {
         let one_more = CustomerQuery { limit: query.limit + 1, ..query.clone() };
         self.store.direct(|uow| {
             let mut listed = uow.customers().list(&one_more)?;
+            if listed.is_too_broad {
+                return Err(ListError::TooBroad);
+            }
             let mut next = listed.stopped_at;
             if listed.customers.len() > query.limit {
                 listed.customers.truncate(query.limit);

@@ -220,9 +220,9 @@ impl Caller<ReadCustomers> {
             let CustomerPage { customers, next, total } = roster.list_customers(&query, with_total)?;
             let next = next.map(|place| cursors.seal(&place.to_bytes()));
             let items = items(roster, tenant, customers)?;
-            Ok::<_, StoreError>(write(ListPage { items, next, total }))
+            Ok::<_, Failure>(write(ListPage { items, next, total }))
         };
-        Ok(self.handle.read(read).await??)
+        self.handle.read(read).await?
     }
 
     /// A part of a list without cursors, the newest first: at most `limit` customers that follow `after`.

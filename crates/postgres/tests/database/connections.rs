@@ -236,7 +236,7 @@ fn calls_to_a_frozen_database_finish_when_it_continues() {
 #[test]
 fn no_error_contains_a_password() {
     let usable = "postgres://ada:hunter2@127.0.0.1:1/db?connect_timeout=1";
-    let options = Options { url: usable.to_owned(), connections: 1, wait: WAIT, deadline: LONG };
+    let options = Options { url: usable.to_owned(), connections: 1, wait: WAIT, deadline: LONG, search_index: true };
     assert!(!format!("{options:?}").contains("hunter2"));
     for url in [usable, "host=127.0.0.1 port=1 password=hunter2"] {
         let errors = [store(url).ping().err(), store(url).migrate().err()];

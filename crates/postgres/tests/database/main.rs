@@ -3,6 +3,7 @@
 mod connections;
 mod migrations;
 mod schema;
+mod search;
 
 use std::time::Duration;
 
@@ -17,6 +18,11 @@ static MIGRATED: Template = Template::new(|url| {
 
 /// A store over the database with this URL.
 fn store(url: &str, connections: u32, wait: Duration) -> PostgresStore {
-    let options = Options { url: url.to_owned(), connections, wait, deadline: Duration::from_secs(30) };
+    store_with(url, connections, wait, true)
+}
+
+/// The same, with or without the index for searches.
+fn store_with(url: &str, connections: u32, wait: Duration, search_index: bool) -> PostgresStore {
+    let options = Options { url: url.to_owned(), connections, wait, deadline: Duration::from_secs(30), search_index };
     PostgresStore::connect(&options).expect("the options are usable")
 }

@@ -117,6 +117,17 @@ fn races_are_decided_by_partial_unique_indexes() {
                 "external_id",
                 "((deleted_at IS NULL) AND (external_id IS NOT NULL))"
             ),
+            "CREATE INDEX customers_search ON public.customers USING gin (search_hashes) \
+             WITH (fastupdate='on', gin_pending_list_limit='256') WHERE (search_hashes IS NOT NULL)"
+                .to_owned(),
+            index(
+                "",
+                "customers_unsearched",
+                "id",
+                "((deleted_at IS NULL) AND (search_of IS DISTINCT FROM hashtextextended((((((((COALESCE(email, ''::text) \
+                 || chr(31)) || COALESCE(name, ''::text)) || chr(31)) || COALESCE(business_name, ''::text)) || chr(31)) \
+                 || COALESCE(external_id, ''::text)) COLLATE \"C\"), (1)::bigint)))",
+            ),
         ]
     );
 }

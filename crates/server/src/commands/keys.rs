@@ -16,7 +16,7 @@ use crate::output::{self, List};
 
 /// Makes, lists, rotates or revokes keys.
 pub fn run(command: Keys, config: &Config) -> anyhow::Result<()> {
-    let roster = compose::open_up_to_date(&config.database, 0, Missing::Refuse)?.roster();
+    let roster = compose::open_up_to_date(config, 0, Missing::Refuse)?.roster();
     match command {
         Keys::Create { merchant, environment, name, scopes, expires_in, form } => {
             let tenant = Tenant { merchant, environment };

@@ -11,7 +11,7 @@ use crate::output::{self, List};
 
 /// Makes or lists merchants.
 pub fn run(command: Merchants, config: &Config) -> anyhow::Result<()> {
-    let roster = compose::open_up_to_date(&config.database, 0, Missing::Refuse)?.roster();
+    let roster = compose::open_up_to_date(config, 0, Missing::Refuse)?.roster();
     match command {
         Merchants::Create { name, form } => create(&roster, name, form),
         Merchants::List { form } => list(&roster, form),

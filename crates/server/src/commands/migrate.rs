@@ -8,7 +8,7 @@ use crate::output;
 
 /// Brings the schema up to date, even if `database.migrate_on_start` is false, and prints the applied migrations.
 pub fn run(config: &Config) -> anyhow::Result<()> {
-    let database = Database::open(&config.database, 0, Missing::Create)?;
+    let database = Database::open(config, 0, Missing::Create)?;
     let applied = database.store.migrate().context("the schema cannot be brought up to date")?;
     let mut report: Vec<String> = applied.iter().map(|migration| format!("applied {migration}")).collect();
     report.push(format!("The schema is up to date: {}\n", config.database.url));

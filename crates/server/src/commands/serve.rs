@@ -29,7 +29,7 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     );
     let tls = tls(&config.http)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let database = compose::open_up_to_date(&config.database, config.http.workers(), Missing::Create)?;
+    let database = compose::open_up_to_date(config, config.http.workers(), Missing::Create)?;
     let roster = compose::with_tokens(database.roster(), &config.auth)?
         .with_key_lifetime(config.auth.key_cache, config.auth.key_grace)
         .with_reply_lifetime(config.idempotency.keep);

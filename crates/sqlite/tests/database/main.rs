@@ -8,3 +8,4 @@ mod replacing;
 mod rows;
 mod samples;
 mod schema;
+mod search;

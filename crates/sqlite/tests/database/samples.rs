@@ -20,7 +20,7 @@ use uuid::Uuid;
 pub const LONG: Duration = Duration::from_mins(5);
 
 pub fn options(path: &Path) -> Options {
-    Options { path: path.to_owned(), create: true, connections: 2, wait: LONG }
+    Options { path: path.to_owned(), create: true, connections: 2, wait: LONG, search_index: true }
 }
 
 pub fn open(path: &Path) -> SqliteStore {

@@ -121,6 +121,8 @@ customers: UNIQUE (merchant_id, environment, email_key) WHERE deleted_at IS NULL
 customers: INDEX (merchant_id, environment, email_key, id) WHERE deleted_at IS NULL AND NOT email_exclusive
 customers: UNIQUE (merchant_id, environment, external_id) WHERE deleted_at IS NULL AND external_id IS NOT NULL
 customers: INDEX (merchant_id, environment, id) WHERE archived_at IS NOT NULL AND deleted_at IS NULL
+customers: INDEX (merchant_id, environment, id) WHERE deleted_at IS NULL AND search_version IS NOT version
+customers: INDEX (search_id) WHERE search_id IS NOT NULL
 customers: PRIMARY KEY (merchant_id, environment, id)
 customers: FOREIGN KEY (merchant_id) REFERENCES merchants (id)
 merchants: PRIMARY KEY (id)

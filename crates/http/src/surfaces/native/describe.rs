@@ -31,7 +31,7 @@ const DESCRIPTION: &str = "Description";
 const UPDATED_AFTER: &str = "Only customers that were changed last at this time or later.";
 const SEARCH: &str = "Only customers that have this anywhere in their e-mail address, name, business name or external \
                       identifier, whatever its case, width and composition. With fewer than 3 characters: those whose e-mail \
-                      address or external identifier begins with it.";
+                      address or external identifier begins with it. If more than 10,000 may have it: 422 `too_broad`.";
 const ORDER: &str = "`desc`, the default: the newest first; `asc`: the oldest first.";
 const INCLUDE: &str = "`total`: the answer has `total_count` and `total_is_exact`.";
 
@@ -75,9 +75,10 @@ pub(super) fn list_customers() -> Operation {
         .about(
             "The live customers, active or archived, a page at a time, the last registered first. All filters must match; \
              each is given once. With `created_after` or `created_before`, and without `email` and `external_id`, the \
-             order is that of `created_at`. No index serves `updated_after`, `metadata[…]` and `search`: a page looks at \
-             10,000 customers at most, and may be short or empty although `has_more` is true; follow `next_cursor`, and \
-             narrow the list by a period. They are not combined with `offset`. Unknown parameters are refused.",
+             order is that of `created_at`. No index serves `updated_after` and `metadata[…]`: a page looks at 10,000 \
+             customers at most, and may be short or empty although `has_more` is true; follow `next_cursor`, and narrow \
+             the list by a period. The same holds for `search` where its index is off, or does not have most customers \
+             yet. They are not combined with `offset`. Unknown parameters are refused.",
         )
         .parameter(Parameter::limit())
         .parameter(cursor())

@@ -366,3 +366,26 @@ fn write(problem: &Problem) -> HttpResponse {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     respond::json_as("application/problem+json", status, problem)
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::MessageBody as _;
+    use roster_application::ListError;
+
+    use super::*;
+
+    #[test]
+    fn a_search_that_is_too_broad_is_422_and_says_how_to_narrow_it() {
+        let response = answer(&Failure::from(ListError::TooBroad));
+        assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        let body = response.into_body().try_into_bytes().expect("a whole body");
+        let problem: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(problem["errors"][0]["parameter"], "search");
+        assert_eq!(
+            (&problem["errors"][0]["code"], &problem["error"]["code"]),
+            (&"too_broad".into(), &"too_broad".into())
+        );
+        let detail = problem["errors"][0]["detail"].as_str().expect("a text");
+        assert!(detail.contains("10000 customers") && detail.contains("created_after"), "{detail}");
+    }
+}
