@@ -107,12 +107,16 @@ kinds! {
     KEY_HAS_SUCCESSOR: "key_has_successor", CONFLICT,
         "The API key was rotated before; successor_id names the key in its place. A key is rotated once.",
         "Rotate the key that successor_id names, also if the response with its secret was lost.";
+    EVENT_NOT_FOUND: "event_not_found", NOT_FOUND,
+        "No event of the credential's merchant and environment has the identifier in the path.",
+        "Take the identifier from the list of events. Events of the live environment are seen by live credentials only.";
     KEY_NOT_FOUND: "key_not_found", NOT_FOUND,
         "No API key of the credential's merchant and environment has the identifier in the path.",
         "Compare it with the list of keys. Keys of the live environment are managed by live credentials only.";
     MALFORMED_HEADER: "malformed_header", BAD_REQUEST,
         "The header that error.param names cannot be read. Nothing was done.",
-        "Send * or a list of entity tags, each in quotes as the header ETag of an answer has it.";
+        "Send * or a list of entity tags, each in quotes as the header ETag of an answer has it; as X-Change-Reason, 1 to 256 \
+         printable characters in UTF-8.";
     METHOD_NOT_ALLOWED: "method_not_allowed", METHOD_NOT_ALLOWED,
         "The path exists, but not with this method.",
         "Use one of the methods that Allow and the detail name.";

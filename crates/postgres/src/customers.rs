@@ -25,11 +25,15 @@ impl CustomerRepository for PostgresUnitOfWork<'_> {
         // A reply that is refused ends the transaction of a caller, who could do nothing about it. Outside of one the writes
         // are made anew.
         let mut keys = if is_alone { Keys::Tried } else { Keys::Taken };
-        self.run_write(|connection| {
+        let written = self.run_write(|connection| {
             let written = writes::write(connection, writes, is_alone, keys);
             keys = Keys::Taken;
             written
-        })
+        })?;
+        if !is_alone {
+            self.keep_events(writes::events(writes, &written));
+        }
+        Ok(written)
     }
 
     fn find(&mut self, state: CustomerState, keys: &[CustomerKey]) -> Result<Vec<Option<Customer>>, StoreError> {

@@ -65,7 +65,7 @@ impl PostgresStore {
         session.run(|connection| Ok(AnsiTransactionManager::begin_transaction(connection)?))?;
         let mut unit_of_work = PostgresUnitOfWork::in_transaction(&mut session);
         let verdict = work(&mut unit_of_work);
-        let outcome = unit_of_work.finish();
+        let outcome = unit_of_work.finish(verdict);
         if outcome.is_ok() && verdict == Verdict::Commit {
             return session.run(|connection| Ok(AnsiTransactionManager::commit_transaction(connection)?));
         }
@@ -83,8 +83,8 @@ impl Store for PostgresStore {
     fn run_direct(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
         let mut session = self.pool.get()?;
         let mut unit_of_work = PostgresUnitOfWork::direct(&mut session);
-        work(&mut unit_of_work);
-        unit_of_work.finish()
+        let verdict = work(&mut unit_of_work);
+        unit_of_work.finish(verdict)
     }
 
     fn ping(&self) -> Result<(), StoreError> {

@@ -7,13 +7,13 @@ use diesel::connection::InstrumentationEvent;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use roster_application::ports::{
-    ApiKeyUse, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, ListOrder, MetadataCondition,
+    ApiKeyUse, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, EventQuery, ListOrder, MetadataCondition,
     Place, ReplyKey, SavedReply, StoreError, SubscriptionCursor, SubscriptionKey, SubscriptionWrite, UnitOfWork,
     Verdict, Write, Written,
 };
 use roster_application::{ApiKey, Digest, Scopes};
 use roster_domain::{
-    ApiKeyId, Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, ExternalId, Merchant, MerchantId,
+    ApiKeyId, Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, EventType, ExternalId, Merchant, MerchantId,
     MerchantName, Name, Profile, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp,
 };
 use uuid::Uuid;
@@ -102,10 +102,25 @@ fn call_everything(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> 
     call_hot_customers(unit_of_work)?;
     call_other_customers(unit_of_work)?;
     call_subscriptions(unit_of_work)?;
+    call_events(unit_of_work)?;
     let later = now().plus(LIFETIME);
     let expired = unit_of_work.replies().expired(&[tenant()], later, 10)?;
     assert_eq!(expired.len(), 1);
     unit_of_work.replies().delete_expired(&expired, later)
+}
+
+/// Every form of the list of events.
+fn call_events(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
+    let last = unit_of_work.events().head(tenant())?;
+    for customer in [None, Some(customer().id())] {
+        for kind in [None, Some(EventType::CustomerCreated)] {
+            for order in [ListOrder::Descending, ListOrder::Ascending] {
+                let query = EventQuery { tenant: tenant(), customer, kind, order, first: 1, last, limit: 10 };
+                assert!(!unit_of_work.events().list(&query)?.is_empty(), "{query:?}");
+            }
+        }
+    }
+    Ok(())
 }
 
 const LIFETIME: Duration = Duration::from_mins(1);
@@ -269,7 +284,7 @@ fn every_statement_names_the_tenant_of_each_table_that_it_mentions() {
     for sql in &statements {
         let sql = WITHOUT_A_TENANT.iter().fold(sql.replace('`', ""), |sql, exception| sql.replace(exception, ""));
         let count = |what: &str, of: &str| sql.matches(&format!("{what}{of}")).count();
-        let tables = ["api_keys", "customers", "replies", "subscriptions"];
+        let tables = ["api_keys", "customers", "events", "feed_heads", "replies", "subscriptions"];
         let mentioned: usize = tables.map(|table| count("FROM ", table) + count("UPDATE ", table)).iter().sum();
         // A SELECT or an UPDATE names the tenant in its conditions, an INSERT in its columns.
         assert_eq!((count("merchant_id", " = ?"), count("environment", " = ?")), (mentioned, mentioned), "{sql}");

@@ -123,6 +123,9 @@ customers: UNIQUE (merchant_id, environment, external_id) WHERE deleted_at IS NU
 customers: INDEX (merchant_id, environment, id) WHERE archived_at IS NOT NULL AND deleted_at IS NULL
 customers: PRIMARY KEY (merchant_id, environment, id)
 customers: FOREIGN KEY (merchant_id) REFERENCES merchants (id)
+events: INDEX (merchant_id, environment, customer_id, seq) WHERE customer_id IS NOT NULL
+events: PRIMARY KEY (merchant_id, environment, seq)
+feed_heads: PRIMARY KEY (merchant_id, environment)
 merchants: PRIMARY KEY (id)
 replies: INDEX (merchant_id, environment, expires_at) WHERE expires_at IS NOT NULL
 replies: PRIMARY KEY (merchant_id, environment, key_digest)

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::failure::{self, BodyFailure, Conflict, Failure, Fault, Faults, Place};
 use crate::openapi::schema::{Shown, Text};
 use crate::problems::{self, Kind};
+use crate::request::attribution;
 use crate::request::idempotency::HEADER;
 use crate::request::query::{self, INVALID_CURSOR};
 use crate::respond;
@@ -195,8 +196,11 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         Failure::Invalid(faults) => invalid(faults),
         Failure::InvalidCursor => invalid_cursor(),
         Failure::MalformedHeader(name) => {
-            let detail =
-                format!("{name} must be * or a list of entity tags, each in quotes as the header ETag has it.");
+            let rule = match *name {
+                attribution::REASON => "have 1 to 256 printable characters in UTF-8, and be sent once",
+                _ => "be * or a list of entity tags, each in quotes as the header ETag has it",
+            };
+            let detail = format!("{name} must {rule}.");
             let mut content = content(&problems::MALFORMED_HEADER, detail);
             content.error.param = Some((*name).to_owned());
             write(&content)
@@ -210,6 +214,10 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
             "There is no such customer in the merchant and the environment of the credential.",
         ),
         Failure::Taken(taken) => conflict(taken),
+        Failure::EventNotFound => problem(
+            &problems::EVENT_NOT_FOUND,
+            "There is no such event in the merchant and the environment of the credential.",
+        ),
         Failure::KeyNotFound => problem(
             &problems::KEY_NOT_FOUND,
             "There is no such API key in the merchant and the environment of the credential.",
