@@ -256,3 +256,105 @@ fn address_text(address: &Address) -> String {
     // Texts only: they always have a form.
     serde_json::to_string(&shown).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use roster_domain::{
+        Country, CustomerEdit, Edit, Email, EmailUse, Environment, MerchantId, Name, Profile, SubscriptionStatus,
+    };
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::ports::SubscriptionWrite;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).expect("a time")
+    }
+
+    fn customer() -> Customer {
+        let tenant = Tenant { merchant: MerchantId::new(Uuid::from_u128(1)), environment: Environment::Live };
+        let address = Address { country: Country::parse("DE").ok(), ..Address::default() };
+        let profile = Profile { email: Email::parse("ada@example.com").ok(), address, ..Profile::default() };
+        Customer::register(tenant, CustomerId::new(Uuid::from_u128(2)), profile, EmailUse::Exclusive, at(0))
+    }
+
+    fn named(before: &Customer, name: Edit<Name>) -> Customer {
+        before.changed(CustomerEdit { name, ..CustomerEdit::default() }, at(7)).expect("no metadata")
+    }
+
+    fn ada() -> Edit<Name> {
+        Edit::Set(Name::parse("\"Ada\" \\ ж").expect("a name"))
+    }
+
+    #[test]
+    fn the_changes_of_a_creation_are_all_fields_that_are_there() {
+        let address = r#"{"line1":null,"line2":null,"city":null,"state":null,"postal_code":null,"country":"DE"}"#;
+        let expected = format!(
+            r#"{{"status":{{"to":"active"}},"email":{{"to":"ada@example.com"}},"billing_address":{{"to":{address}}},"metadata":{{"to":{{}}}}}}"#
+        );
+        assert_eq!(changes_of(&Write::create(customer())), expected);
+    }
+
+    #[test]
+    fn a_change_has_what_was_before_it_and_what_is_after_it() {
+        let (before, after) = (customer(), named(&customer(), ada()));
+        let set = changes_of(&Write::change(before.clone(), after.clone()));
+        assert_eq!(set, r#"{"name":{"to":"\"Ada\" \\ ж"}}"#);
+        let cleared = changes_of(&Write::change(after.clone(), named(&after, Edit::Clear)));
+        assert_eq!(cleared, r#"{"name":{"from":"\"Ada\" \\ ж"}}"#);
+    }
+
+    #[test]
+    fn a_write_that_stores_nothing_has_no_event() {
+        assert_eq!(Event::of(&Write::unchanged(customer()), 1), None);
+    }
+
+    #[test]
+    fn a_deletion_and_its_undoing_are_told_apart_from_changes() {
+        let (live, deleted) = (customer(), customer().deleted(at(9)));
+        let kind = |before: &Customer, after: &Customer| {
+            Event::of(&Write::change(before.clone(), after.clone()), 1).map(|event| event.kind)
+        };
+        assert_eq!(kind(&live, &deleted), Some(EventType::CustomerDeleted));
+        assert_eq!(kind(&deleted, &live), Some(EventType::CustomerRestored));
+    }
+
+    #[test]
+    fn an_event_of_a_subscription_has_its_version_and_time() {
+        let after = Subscription {
+            id: SubscriptionId::parse("s").expect("an id"),
+            plan_id: None,
+            name: None,
+            status: SubscriptionStatus::PastDue,
+            started_at: at(0),
+            cancelled_at: None,
+            details: None,
+            version: 4,
+            created_at: at(0),
+            updated_at: at(8),
+        };
+        let before = Subscription { status: SubscriptionStatus::Active, version: 3, ..after.clone() };
+        let write = Write::record(customer(), SubscriptionWrite { before: Some(before), after });
+        let event = Event::of(&write, 5).expect("an event");
+        assert_eq!((event.kind, event.version, event.created_at), (EventType::SubscriptionUpdated, 4, at(8)));
+        assert_eq!(event.changes, r#"{"status":{"from":"active","to":"past_due"}}"#);
+    }
+
+    #[test]
+    fn an_identifier_has_the_place_and_differs_for_every_other_event() {
+        let event = Event::of(&Write::create(customer()), 5).expect("an event");
+        assert_eq!(event.id().seq(), 5);
+        let sandbox = Tenant { environment: Environment::Sandbox, ..event.tenant };
+        let others = [
+            Event { seq: 6, ..event.clone() },
+            Event { tenant: sandbox, ..event.clone() },
+            Event { customer: CustomerId::new(Uuid::from_u128(3)), ..event.clone() },
+            Event { version: 2, ..event.clone() },
+            Event { created_at: at(1), ..event.clone() },
+            Event { kind: EventType::CustomerUpdated, ..event.clone() },
+        ];
+        assert!(others.iter().all(|other| other.id() != event.id()));
+        // What an erasure empties is no part of it.
+        assert_eq!(Event { changes: "{}".to_owned(), ..event.clone() }.id(), event.id());
+    }
+}

@@ -68,6 +68,9 @@ kinds! {
          they differ in case, in Unicode composition or in the spelling of an international domain only.",
         "Use the customer that customer_id names, or send \"allow_duplicate_email\": true, for which the key needs the \
          scope customers:allow_duplicate_email.";
+    EVENT_NOT_FOUND: "event_not_found", NOT_FOUND,
+        "No event of the credential's merchant and environment has the identifier in the path.",
+        "Take the identifier from the list of events. Events of the live environment are seen by live credentials only.";
     EXTERNAL_ID_TAKEN: "external_id_taken", CONFLICT,
         "Another live customer of the merchant has this external_id; customer_id names it. It may be the customer that an \
          earlier attempt of the same request has created.",
@@ -107,9 +110,6 @@ kinds! {
     KEY_HAS_SUCCESSOR: "key_has_successor", CONFLICT,
         "The API key was rotated before; successor_id names the key in its place. A key is rotated once.",
         "Rotate the key that successor_id names, also if the response with its secret was lost.";
-    EVENT_NOT_FOUND: "event_not_found", NOT_FOUND,
-        "No event of the credential's merchant and environment has the identifier in the path.",
-        "Take the identifier from the list of events. Events of the live environment are seen by live credentials only.";
     KEY_NOT_FOUND: "key_not_found", NOT_FOUND,
         "No API key of the credential's merchant and environment has the identifier in the path.",
         "Compare it with the list of keys. Keys of the live environment are managed by live credentials only.";

@@ -13,12 +13,13 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use roster_application::Digest;
 use roster_application::ports::{
-    CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, EventQuery, ListOrder, MetadataCondition, Place,
-    ReplyKey, SavedReply, Store as _, StoreError, SubscriptionKey, SubscriptionWrite, UnitOfWork, Write, Written,
+    CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, EventQuery, ListOrder, MetadataCondition,
+    Place, ReplyKey, SavedReply, Store as _, StoreError, SubscriptionKey, SubscriptionWrite, UnitOfWork, Write,
+    Written,
 };
 use roster_domain::{
-    Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, EventType, ExternalId, Merchant, MerchantId,
-    MerchantName, Name, Profile, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp,
+    Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, EventType, ExternalId, Merchant,
+    MerchantId, MerchantName, Name, Profile, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp,
 };
 use roster_test_postgres::{Cluster, ClusterOptions, Database, database};
 use uuid::Uuid;
@@ -535,8 +536,7 @@ fn a_statement_planned_on_an_empty_table_reads_few_rows_of_a_grown_one_with_and_
     administer(database.url(), &["ANALYZE"]);
     assert_few_rows_are_read(&store, &many, "analysed");
     // As in a database that was restored from a dump, which has no statistics.
-    let forget =
-        "UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE relname ~ '^(customers|subscriptions|replies|events|feed_heads)'";
+    let forget = "UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE relname ~ '^(customers|subscriptions|replies|events|feed_heads)'";
     administer(database.url(), &["DELETE FROM pg_statistic", forget]);
     assert_few_rows_are_read(&connect(database.url()), &many, "without statistics");
 }

@@ -7,14 +7,14 @@ use diesel::connection::InstrumentationEvent;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use roster_application::ports::{
-    ApiKeyUse, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, EventQuery, ListOrder, MetadataCondition,
-    Place, ReplyKey, SavedReply, StoreError, SubscriptionCursor, SubscriptionKey, SubscriptionWrite, UnitOfWork,
-    Verdict, Write, Written,
+    ApiKeyUse, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, EventQuery, ListOrder,
+    MetadataCondition, Place, ReplyKey, SavedReply, StoreError, SubscriptionCursor, SubscriptionKey, SubscriptionWrite,
+    UnitOfWork, Verdict, Write, Written,
 };
 use roster_application::{ApiKey, Digest, Scopes};
 use roster_domain::{
-    ApiKeyId, Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, EventType, ExternalId, Merchant, MerchantId,
-    MerchantName, Name, Profile, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp,
+    ApiKeyId, Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, EventType, ExternalId, Merchant,
+    MerchantId, MerchantName, Name, Profile, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp,
 };
 use uuid::Uuid;
 

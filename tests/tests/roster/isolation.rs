@@ -321,7 +321,10 @@ impl Resources {
 
     fn assert_absent(&self, response: &Response) {
         let text = response.text().to_lowercase();
-        assert!(!text.contains(&self.customer.suffix) && !text.contains(&self.key) && !text.contains(&self.event), "{response:?}");
+        assert!(
+            !text.contains(&self.customer.suffix) && !text.contains(&self.key) && !text.contains(&self.event),
+            "{response:?}"
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 mod browsers;
 mod contract;
 mod durability;
+mod events;
 mod idempotency;
 mod isolation;
 mod keys;
