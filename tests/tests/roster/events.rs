@@ -168,7 +168,8 @@ fn a_list_is_filtered_by_type_and_customer(database: Database) {
 fn a_reason_that_breaks_a_rule_is_refused_and_nothing_is_done(database: Database) {
     let app = App::start(database);
     for surface in Surface::ALL {
-        let request = app.surface(surface).request("POST", "/customers").header("X-Change-Reason", &"x".repeat(257));
+        let caller = app.surface(surface);
+        let request = caller.request("POST", "/customers").header("X-Change-Reason", &"x".repeat(257));
         let refused = request.json(json!({"email": "ada@example.com"})).send().expect(400);
         if surface == Surface::Native {
             assert_eq!(refused.json()["error"]["param"], "X-Change-Reason", "{refused:?}");
