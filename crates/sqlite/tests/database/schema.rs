@@ -148,7 +148,7 @@ fn the_merchant_comes_first_in_every_unique_index_and_foreign_key() {
             assert!(key.columns.starts_with("merchant_id"), "{table}: {}", key.columns);
         }
     }
-    assert_eq!(seen, 8);
+    assert_eq!(seen, 10);
 }
 
 #[test]
