@@ -1,5 +1,6 @@
 //! Events: what a write did, field by field, and who asked for it.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use roster_domain::{
@@ -225,7 +226,8 @@ impl Changes {
         let side = |name: &str, value: Option<T>| value.map(|value| format!("\"{name}\":{}", json(&value)));
         let sides: Vec<String> = [side("from", from), side("to", to)].into_iter().flatten().collect();
         let comma = if self.0.len() > 1 { "," } else { "" };
-        self.0.push_str(&format!("{comma}\"{name}\":{{{}}}", sides.join(",")));
+        // Writing to a `String` cannot fail.
+        let _ = write!(self.0, "{comma}\"{name}\":{{{}}}", sides.join(","));
     }
 }
 
@@ -234,8 +236,8 @@ fn owned(value: Option<&impl AsRef<str>>) -> Option<String> {
 }
 
 /// A text as JSON.
-fn text(value: &String) -> String {
-    serde_json::Value::from(value.as_str()).to_string()
+fn text(value: &impl AsRef<str>) -> String {
+    serde_json::Value::from(value.as_ref()).to_string()
 }
 
 /// An address as the native API shows it.

@@ -160,7 +160,9 @@ pub fn the_events_of_a_batch_of_several_tenants_are_in_its_order(store: &Arc<dyn
         assert!(events.iter().all(|event| event.tenant == tenant));
         // Within a batch, the order of one customer's writes counts.
         let mut by_customer: BTreeMap<_, Vec<EventType>> = BTreeMap::new();
-        events.iter().for_each(|event| by_customer.entry(event.customer).or_default().push(event.kind));
+        for event in &events {
+            by_customer.entry(event.customer).or_default().push(event.kind);
+        }
         let expected = vec![EventType::CustomerCreated, EventType::CustomerUpdated, EventType::SubscriptionCreated];
         assert!(by_customer.values().all(|kinds| *kinds == expected), "{by_customer:?}");
     }
@@ -307,7 +309,7 @@ pub fn many_writers_at_once_leave_no_gap_and_readers_see_no_event_late(store: &A
             for chunk in customers.chunks(2) {
                 let [one, two] = chunk else { panic!("two") };
                 let batch = [creation(one), creation(two), change_of(one, &with_email(one, "one@example.com"))];
-                if number % 2 == 0 {
+                if number.is_multiple_of(2) {
                     write_all(store, &batch);
                 } else {
                     let written: Result<_, StoreError> = store.transaction(|uow| {
@@ -351,6 +353,8 @@ pub fn many_writers_at_once_leave_no_gap_and_readers_see_no_event_late(store: &A
         assert_eq!(customers.len(), WRITERS * ROUNDS);
         let versions: i64 = customers.iter().map(Customer::version).sum();
         assert_eq!(i64::try_from(events.len()), Ok(versions), "an event for each version");
-        customers.iter().for_each(|customer| assert_replays_as(&events, customer));
+        for customer in &customers {
+            assert_replays_as(&events, customer);
+        }
     }
 }

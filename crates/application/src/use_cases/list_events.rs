@@ -38,22 +38,22 @@ impl Roster {
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn list_events(&self, list: &EventList) -> Result<EventPage, StoreError> {
+    pub fn list_events(&self, wanted: &EventList) -> Result<EventPage, StoreError> {
         self.store.direct(|uow| {
             // First: all events up to it are seen by the statement after it.
-            let head = uow.events().head(list.tenant)?;
-            let (first, last) = list.places(head);
+            let head = uow.events().head(wanted.tenant)?;
+            let (first, last) = wanted.places(head);
             let query = EventQuery {
-                tenant: list.tenant,
-                customer: list.customer,
-                kind: list.kind,
-                order: list.order,
+                tenant: wanted.tenant,
+                customer: wanted.customer,
+                kind: wanted.kind,
+                order: wanted.order,
                 first,
                 last,
-                limit: list.limit + 1,
+                limit: wanted.limit + 1,
             };
             let events = if first > last { Vec::new() } else { uow.events().list(&query)? };
-            Ok(list.page(events, head, first, last))
+            Ok(wanted.page(events, head, first, last))
         })
     }
 

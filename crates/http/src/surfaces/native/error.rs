@@ -143,6 +143,20 @@ impl From<&Fault> for ProblemFault {
     }
 }
 
+fn malformed_header(name: &str) -> HttpResponse {
+    let rule = match name {
+        attribution::REASON => "have 1 to 256 printable characters in UTF-8, and be sent once",
+        _ => "be * or a list of entity tags, each in quotes as the header ETag has it",
+    };
+    let mut content = content(&problems::MALFORMED_HEADER, format!("{name} must {rule}."));
+    content.error.param = Some(name.to_owned());
+    write(&content)
+}
+
+fn missing(kind: &'static Kind, what: &str) -> HttpResponse {
+    write(&content(kind, format!("There is no such {what} in the merchant and the environment of the credential.")))
+}
+
 /// The response to each failure.
 pub(crate) fn answer(failure: &Failure) -> HttpResponse {
     let mut response = match failure {
@@ -195,33 +209,15 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         Failure::Body(failure) => body(failure),
         Failure::Invalid(faults) => invalid(faults),
         Failure::InvalidCursor => invalid_cursor(),
-        Failure::MalformedHeader(name) => {
-            let rule = match *name {
-                attribution::REASON => "have 1 to 256 printable characters in UTF-8, and be sent once",
-                _ => "be * or a list of entity tags, each in quotes as the header ETag has it",
-            };
-            let detail = format!("{name} must {rule}.");
-            let mut content = content(&problems::MALFORMED_HEADER, detail);
-            content.error.param = Some((*name).to_owned());
-            write(&content)
-        }
+        Failure::MalformedHeader(name) => malformed_header(name),
         Failure::BatchUndone => {
             problem(&problems::BATCH_UNDONE, "Another item of this atomic batch failed, so that nothing was done.")
         }
         Failure::PreconditionFailed(current) => precondition_failed(*current),
-        Failure::MalformedId | Failure::NotFound => problem(
-            &problems::CUSTOMER_NOT_FOUND,
-            "There is no such customer in the merchant and the environment of the credential.",
-        ),
+        Failure::MalformedId | Failure::NotFound => missing(&problems::CUSTOMER_NOT_FOUND, "customer"),
         Failure::Taken(taken) => conflict(taken),
-        Failure::EventNotFound => problem(
-            &problems::EVENT_NOT_FOUND,
-            "There is no such event in the merchant and the environment of the credential.",
-        ),
-        Failure::KeyNotFound => problem(
-            &problems::KEY_NOT_FOUND,
-            "There is no such API key in the merchant and the environment of the credential.",
-        ),
+        Failure::EventNotFound => missing(&problems::EVENT_NOT_FOUND, "event"),
+        Failure::KeyNotFound => missing(&problems::KEY_NOT_FOUND, "API key"),
         Failure::KeyEnded => problem(
             &problems::KEY_ENDED,
             "The API key is revoked or has expired, and nothing can come into its place. Create a new one.",

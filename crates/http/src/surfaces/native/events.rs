@@ -67,7 +67,16 @@ pub(super) struct EventView<'a> {
     /// The customer as it stands now; only with `include=customer`. `null` if it is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<CustomerView<'_>>")]
-    customer: Option<Option<CustomerView<'a>>>,
+    customer: Option<CustomerNow<'a>>,
+}
+
+/// A customer as it stands now.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum CustomerNow<'a> {
+    Live(Box<CustomerView<'a>>),
+    /// Written as `null`.
+    Deleted,
 }
 
 /// The values of a field before and after a change.
@@ -100,7 +109,8 @@ impl<'a> EventView<'a> {
     fn of(event: &'a Event, customers: Option<&'a HashMap<CustomerId, Customer>>) -> Result<Self, Failure> {
         let actor = &event.attribution.actor;
         let live = |customers: &'a HashMap<CustomerId, Customer>| {
-            customers.get(&event.customer).filter(|customer| customer.is_live()).map(CustomerView::from)
+            let found = customers.get(&event.customer).filter(|customer| customer.is_live());
+            found.map_or(CustomerNow::Deleted, |customer| CustomerNow::Live(Box::new(customer.into())))
         };
         let id = event.id();
         Ok(Self {
