@@ -176,14 +176,14 @@ const OPERATIONS: [(&str, Operation); 28] = [
     ("list events", |uow, customers| {
         let last = uow.events().head(TENANT)?;
         for kind in [None, Some(EventType::CustomerCreated)] {
-            list_events(uow, EventQuery { kind, ..events(last, customers.len()) })?;
+            list_events(uow, &EventQuery { kind, ..events(last, customers.len()) })?;
         }
         Ok(())
     }),
     ("list the events of a customer", |uow, customers| {
         for customer in customers {
             let query = EventQuery { customer: Some(customer.id()), ..events(i64::MAX, 1) };
-            list_events(uow, query)?;
+            list_events(uow, &query)?;
         }
         Ok(())
     }),
@@ -199,7 +199,7 @@ fn events(last: i64, limit: usize) -> EventQuery {
     EventQuery { tenant: TENANT, customer: None, kind: None, order, first: last - width + 1, last, limit }
 }
 
-fn list_events(uow: &mut dyn UnitOfWork, query: EventQuery) -> Result<(), StoreError> {
+fn list_events(uow: &mut dyn UnitOfWork, query: &EventQuery) -> Result<(), StoreError> {
     for order in [ListOrder::Ascending, ListOrder::Descending] {
         uow.events().list(&EventQuery { order, ..query.clone() })?;
     }
