@@ -7,6 +7,7 @@
 pub mod api_key;
 pub mod batch;
 pub mod cursor;
+mod event;
 pub mod json;
 mod known_credentials;
 pub mod listing;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 pub use api_key::{ApiKey, ApiKeySecret, Digest};
 pub use cursor::{CursorKey, CursorScope};
+pub use event::{Actor, Attribution, Event, changes_of};
 pub use page::{Page, PageSize};
 pub use precondition::{Precondition, Revision, Revisions};
 pub use principal::{Grant, Principal};

@@ -17,16 +17,19 @@ pub enum Scope {
     WriteSubscriptions,
     /// `keys:manage`: create, list, rotate and revoke API keys.
     ManageKeys,
+    /// `events:read`: see what happened to customers and their subscriptions, and who did it.
+    ReadEvents,
 }
 
 impl Scope {
     /// Every scope, in the order in which lists of scopes are written.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::ReadCustomers,
         Self::WriteCustomers,
         Self::AllowDuplicateEmail,
         Self::WriteSubscriptions,
         Self::ManageKeys,
+        Self::ReadEvents,
     ];
 
     /// Its name.
@@ -38,6 +41,7 @@ impl Scope {
             Self::AllowDuplicateEmail => "customers:allow_duplicate_email",
             Self::WriteSubscriptions => "subscriptions:write",
             Self::ManageKeys => "keys:manage",
+            Self::ReadEvents => "events:read",
         }
     }
 
@@ -95,7 +99,8 @@ impl Scopes {
         Scope::ReadCustomers.bit()
             | Scope::WriteCustomers.bit()
             | Scope::AllowDuplicateEmail.bit()
-            | Scope::WriteSubscriptions.bit(),
+            | Scope::WriteSubscriptions.bit()
+            | Scope::ReadEvents.bit(),
     );
 
     /// Whether `scope` is in the set.

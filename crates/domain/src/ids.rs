@@ -83,6 +83,26 @@ id!(
     MerchantId, "org_"
 );
 id!(
+    /// Identifies one event. Not a UUID: the place of the event in the log of its tenant, and a digest that tells it apart
+    /// from the event of any other log at that place.
+    EventId, "evt_"
+);
+
+impl EventId {
+    /// The identifier of the event at `seq`.
+    #[must_use]
+    pub const fn at(seq: i64, digest: [u8; 8]) -> Self {
+        Self::new(Uuid::from_u64_pair(seq.cast_unsigned(), u64::from_be_bytes(digest)))
+    }
+
+    /// The place of the event in the log of its tenant.
+    #[must_use]
+    pub const fn seq(self) -> i64 {
+        self.uuid().as_u64_pair().0.cast_signed()
+    }
+}
+
+id!(
     /// Identifies one API key; it is not secret.
     ApiKeyId, "key_"
 );

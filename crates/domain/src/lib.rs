@@ -14,6 +14,7 @@ pub mod customer;
 pub mod details;
 pub mod edit;
 pub mod email;
+pub mod event;
 pub mod external_id;
 pub mod ids;
 pub mod json;
@@ -33,8 +34,9 @@ pub use customer::{Customer, CustomerEdit, CustomerParts, CustomerStatus, Custom
 pub use details::{BusinessName, Currency, Details, DetailsEdit, Locale, TaxExemption, TimeZone};
 pub use edit::Edit;
 pub use email::Email;
+pub use event::{ChangeReason, EventType};
 pub use external_id::ExternalId;
-pub use ids::{ApiKeyId, CustomerId, MerchantId};
+pub use ids::{ApiKeyId, CustomerId, EventId, MerchantId};
 pub use json::{Json, Number, Object};
 pub use merchant::{Merchant, MerchantName};
 pub use metadata::{Metadata, MetadataEdit, MetadataPatch};

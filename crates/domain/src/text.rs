@@ -101,11 +101,13 @@ macro_rules! as_ref {
 as_ref!(
     AddressPart,
     BusinessName,
+    ChangeReason,
     Country,
     Currency,
     CustomerStatus,
     Email,
     Environment,
+    EventType,
     ExternalId,
     Locale,
     Name,

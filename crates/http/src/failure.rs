@@ -59,6 +59,8 @@ pub(crate) enum Failure {
     PreconditionFailed(Option<Revision>),
     /// Another customer has the e-mail address or the external identifier.
     Taken(Taken),
+    /// The tenant has no event with that identifier.
+    EventNotFound,
     /// The tenant has no API key with that identifier.
     KeyNotFound,
     /// The API key is revoked or has expired.

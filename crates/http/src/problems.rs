@@ -68,6 +68,9 @@ kinds! {
          they differ in case, in Unicode composition or in the spelling of an international domain only.",
         "Use the customer that customer_id names, or send \"allow_duplicate_email\": true, for which the key needs the \
          scope customers:allow_duplicate_email.";
+    EVENT_NOT_FOUND: "event_not_found", NOT_FOUND,
+        "No event of the credential's merchant and environment has the identifier in the path.",
+        "Take the identifier from the list of events. Events of the live environment are seen by live credentials only.";
     EXTERNAL_ID_TAKEN: "external_id_taken", CONFLICT,
         "Another live customer of the merchant has this external_id; customer_id names it. It may be the customer that an \
          earlier attempt of the same request has created.",
@@ -112,7 +115,8 @@ kinds! {
         "Compare it with the list of keys. Keys of the live environment are managed by live credentials only.";
     MALFORMED_HEADER: "malformed_header", BAD_REQUEST,
         "The header that error.param names cannot be read. Nothing was done.",
-        "Send * or a list of entity tags, each in quotes as the header ETag of an answer has it.";
+        "Send * or a list of entity tags, each in quotes as the header ETag of an answer has it; as X-Change-Reason, 1 to 256 \
+         printable characters in UTF-8.";
     METHOD_NOT_ALLOWED: "method_not_allowed", METHOD_NOT_ALLOWED,
         "The path exists, but not with this method.",
         "Use one of the methods that Allow and the detail name.";

@@ -108,6 +108,7 @@ pub(crate) fn add_headers(failure: &Failure, response: &mut HttpResponse) {
         | Failure::MalformedId
         | Failure::NotFound
         | Failure::Taken(_)
+        | Failure::EventNotFound
         | Failure::KeyNotFound
         | Failure::KeyEnded
         | Failure::KeyHasSuccessor(_)

@@ -95,6 +95,7 @@ impl Rows {
         if let Some(reply) = write.reply() {
             self.replies.insert(reply.key, reply.clone());
         }
+        self.log(write);
         Written::Done
     }
 

@@ -2,9 +2,9 @@
 //! another writer at the right moment.
 
 use roster_application::ports::{
-    ApiKeyRepository, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRepository, CustomerState, Listed,
-    MerchantRepository, ReplyRepository, SecretRepository, Store, StoreError, SubscriptionRepository, UnitOfWork, Work,
-    Write, Written,
+    ApiKeyRepository, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRepository, CustomerState,
+    EventRepository, Listed, MerchantRepository, ReplyRepository, SecretRepository, Store, StoreError,
+    SubscriptionRepository, UnitOfWork, Work, Write, Written,
 };
 use roster_domain::{Customer, Tenant};
 
@@ -100,6 +100,10 @@ impl UnitOfWork for Intercepted<'_> {
 
     fn replies(&mut self) -> &mut dyn ReplyRepository {
         self.uow.replies()
+    }
+
+    fn events(&mut self) -> &mut dyn EventRepository {
+        self.uow.events()
     }
 
     fn secrets(&mut self) -> &mut dyn SecretRepository {

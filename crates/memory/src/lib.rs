@@ -10,6 +10,7 @@ mod api_keys;
 mod clock;
 mod customers;
 mod entropy;
+mod events;
 mod ids;
 mod intercepted;
 mod merchants;

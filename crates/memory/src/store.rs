@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use roster_application::ports::{ReplyKey, SavedReply, Store, StoreError, Verdict, Work, rerun_lost_races};
-use roster_application::{ApiKey, Digest};
+use roster_application::{ApiKey, Digest, Event};
 use roster_domain::{
     ApiKeyId, Customer, CustomerId, ExternalId, Merchant, MerchantId, Subscription, SubscriptionId, Tenant,
 };
@@ -36,6 +36,7 @@ pub(crate) struct Rows {
     pub(crate) secrets: BTreeMap<String, [u8; 32]>,
     pub(crate) subscriptions: BTreeMap<(Tenant, CustomerId), BTreeMap<SubscriptionId, Subscription>>,
     pub(crate) replies: BTreeMap<ReplyKey, SavedReply>,
+    pub(crate) events: BTreeMap<Tenant, Vec<Event>>,
 }
 
 impl Store for MemoryStore {

@@ -19,7 +19,7 @@ use crate::rows::{Wanted, in_order, kept_prepared};
 use crate::schema::{CustomerRow, customers, customers_of};
 use crate::search_index;
 use crate::unit_of_work::PostgresUnitOfWork;
-use crate::writes::{self, Keys, Manner};
+use crate::writes::{self, Keys};
 
 impl CustomerRepository for PostgresUnitOfWork<'_> {
     fn write(&mut self, writes: &[Write]) -> Result<Vec<Written>, StoreError> {
@@ -28,11 +28,15 @@ impl CustomerRepository for PostgresUnitOfWork<'_> {
         // are made anew.
         let mut keys = if is_alone { Keys::Tried } else { Keys::Taken };
         let indexes_texts = self.has_search_index();
-        self.run_write(|connection| {
-            let written = writes::write(connection, writes, is_alone, Manner { keys, indexes_texts });
+        let written = self.run_write(|connection| {
+            let written = writes::write(connection, writes, is_alone, keys, indexes_texts);
             keys = Keys::Taken;
             written
-        })
+        })?;
+        if !is_alone {
+            self.keep_events(writes::events_of(writes, &written));
+        }
+        Ok(written)
     }
 
     fn find(&mut self, state: CustomerState, keys: &[CustomerKey]) -> Result<Vec<Option<Customer>>, StoreError> {

@@ -18,6 +18,7 @@ mod conninfo;
 mod customer_lists;
 mod customers;
 mod error;
+mod events;
 mod loans;
 mod merchants;
 mod migrations;

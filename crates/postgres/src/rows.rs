@@ -192,18 +192,18 @@ pub(crate) use table;
 /// Makes a type a statement that diesel keeps prepared under the type's name: diesel prepares anything else again each
 /// time, or builds its SQL each time to look it up.
 macro_rules! kept_prepared {
-    ($statement:ty, $sql_type:ty $(, for $parameter:ident)?) => {
-        impl$(<$parameter: 'static>)? QueryId for $statement {
+    ($statement:ty, $sql_type:ty $(, for $parameter:ident $(, const $constant:ident)*)?) => {
+        impl$(<$parameter: 'static $(, const $constant: bool)*>)? QueryId for $statement {
             type QueryId = Self;
 
             const HAS_STATIC_QUERY_ID: bool = true;
         }
 
-        impl$(<$parameter>)? Query for $statement {
+        impl$(<$parameter $(, const $constant: bool)*>)? Query for $statement {
             type SqlType = $sql_type;
         }
 
-        impl$(<$parameter>)? RunQueryDsl<PgConnection> for &$statement {}
+        impl$(<$parameter $(, const $constant: bool)*>)? RunQueryDsl<PgConnection> for &$statement {}
     };
 }
 pub(crate) use kept_prepared;

@@ -13,17 +13,19 @@ use roster_domain::{ApiKeyId, Tenant};
 use uuid::Uuid;
 
 pub use tables::{
-    ApiKeyRow, CustomerRow, CustomerRows, MerchantRow, ReplyRow, ReplyRows, SubscriptionRow, SubscriptionRows,
-    merchants, secrets,
+    ApiKeyRow, CustomerRow, CustomerRows, EventRow, EventRows, MerchantRow, ReplyRow, ReplyRows, SubscriptionRow,
+    SubscriptionRows, merchants, secrets,
 };
 
 mod tables {
     use diesel::pg::Pg;
     use diesel::query_builder::AstPass;
     use diesel::sql_types::{Array, BigInt, Bool, Bytea, Json, Nullable, Text, Timestamptz};
-    use roster_application::ApiKey;
     use roster_application::ports::{SavedReply, StoreError};
-    use roster_application::records::{ApiKeyRecord, CustomerRecord, MerchantRecord, ReplyRecord, SubscriptionRecord};
+    use roster_application::records::{
+        ApiKeyRecord, CustomerRecord, EventRecord, MerchantRecord, ReplyRecord, SubscriptionRecord,
+    };
+    use roster_application::{ApiKey, Event};
     use roster_domain::{Customer, Merchant, Subscription};
 
     use super::{DateTime, Insertable, QueryResult, Queryable, Utc, Uuid};
@@ -124,6 +126,32 @@ mod tables {
             expires_at: DateTime<Utc> => Timestamptz,
         }
     }
+    table! {
+        events (merchant_id, environment, seq) as EventRow, EventRows from EventRecord to Event {
+            merchant_id: Uuid => diesel::sql_types::Uuid,
+            environment: String => Text,
+            seq: i64 => BigInt,
+            customer_id: Uuid => diesel::sql_types::Uuid,
+            subscription_id: Option<String> => Nullable<Text>,
+            version: i64 => BigInt,
+            event_type: String => Text,
+            changes: String => Text,
+            actor_type: String => Text,
+            actor_id: Option<String> => Nullable<Text>,
+            actor_issuer: Option<String> => Nullable<Text>,
+            request_id: Option<String> => Nullable<Text>,
+            reason: Option<String> => Nullable<Text>,
+            created_at: DateTime<Utc> => Timestamptz,
+        }
+    }
+
+    diesel::table! {
+        feed_heads (merchant_id, environment) {
+            merchant_id -> Uuid,
+            environment -> Text,
+            seq -> BigInt,
+        }
+    }
 }
 
 /// The columns of a key.
@@ -148,6 +176,16 @@ pub mod subscriptions {
 /// The columns of a saved reply.
 pub mod replies {
     pub use super::tables::replies::{SqlType, all_columns, columns::*};
+}
+
+/// The columns of an event.
+pub mod events {
+    pub use super::tables::events::columns::*;
+}
+
+/// The columns of the last place of a log.
+pub mod feed_heads {
+    pub use super::tables::feed_heads::columns::*;
 }
 
 /// The keys of `tenant`.
@@ -182,6 +220,24 @@ pub fn replies_of(tenant: Tenant) -> _ {
     let merchant: Uuid = tenant.merchant.uuid();
     let environment: &'static str = tenant.environment.as_str();
     tables::replies::table.filter(replies::merchant_id.eq(merchant)).filter(replies::environment.eq(environment))
+}
+
+/// The log of `tenant`.
+#[auto_type]
+pub fn events_of(tenant: Tenant) -> _ {
+    let merchant: Uuid = tenant.merchant.uuid();
+    let environment: &'static str = tenant.environment.as_str();
+    tables::events::table.filter(events::merchant_id.eq(merchant)).filter(events::environment.eq(environment))
+}
+
+/// The last place of the log of `tenant`.
+#[auto_type]
+pub fn feed_head_of(tenant: Tenant) -> _ {
+    let merchant: Uuid = tenant.merchant.uuid();
+    let environment: &'static str = tenant.environment.as_str();
+    tables::feed_heads::table
+        .filter(feed_heads::merchant_id.eq(merchant))
+        .filter(feed_heads::environment.eq(environment))
 }
 
 /// The key with this digest, of any tenant: the tenant of a caller is known only after its key is found.

@@ -13,12 +13,14 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use roster_application::Digest;
 use roster_application::ports::{
-    CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, ListOrder, MetadataCondition, Place,
-    ReplyKey, SavedReply, Store as _, StoreError, SubscriptionKey, SubscriptionWrite, UnitOfWork, Write, Written,
+    CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, EventQuery, ListOrder, MetadataCondition,
+    Place, ReplyKey, SavedReply, Store as _, StoreError, SubscriptionKey, SubscriptionWrite, UnitOfWork, Write,
+    Written,
 };
 use roster_domain::{
-    Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, ExternalId, Merchant, MerchantId,
-    MerchantName, Name, Profile, SearchTerm, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp,
+    Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, EventType, ExternalId, Merchant,
+    MerchantId, MerchantName, Name, Profile, SearchTerm, Subscription, SubscriptionId, SubscriptionStatus, Tenant,
+    Timestamp,
 };
 use roster_test_postgres::{Cluster, ClusterOptions, Database, database};
 use uuid::Uuid;
@@ -45,7 +47,7 @@ fn now() -> Timestamp {
 /// Something that is done to customers that are stored.
 type Operation = fn(&mut dyn UnitOfWork, &[Customer]) -> Result<(), StoreError>;
 
-const OPERATIONS: [(&str, Operation); 29] = [
+const OPERATIONS: [(&str, Operation); 30] = [
     ("create again", |uow, customers| {
         let writes: Vec<Write> = customers.iter().cloned().map(Write::create).collect();
         uow.customers().write(&writes).map(drop)
@@ -195,10 +197,38 @@ const OPERATIONS: [(&str, Operation); 29] = [
         let expired = uow.replies().expired(&[TENANT], later, customers.len())?;
         uow.replies().delete_expired(&expired, later)
     }),
+    ("list events", |uow, customers| {
+        let last = uow.events().head(TENANT)?;
+        for kind in [None, Some(EventType::CustomerCreated)] {
+            list_events(uow, &EventQuery { kind, ..events(last, customers.len()) })?;
+        }
+        Ok(())
+    }),
+    ("list the events of a customer", |uow, customers| {
+        for customer in customers {
+            let query = EventQuery { customer: Some(customer.id()), ..events(i64::MAX, 1) };
+            list_events(uow, &query)?;
+        }
+        Ok(())
+    }),
     ("find API keys", |uow, customers| uow.api_keys().find(&vec![Digest([0; 32]); customers.len()]).map(drop)),
 ];
 
 const LIFETIME: Duration = Duration::from_mins(1);
+
+/// The events of the last places.
+fn events(last: i64, limit: usize) -> EventQuery {
+    let width = i64::try_from(limit).expect("a small number");
+    let order = ListOrder::Ascending;
+    EventQuery { tenant: TENANT, customer: None, kind: None, order, first: last - width + 1, last, limit }
+}
+
+fn list_events(uow: &mut dyn UnitOfWork, query: &EventQuery) -> Result<(), StoreError> {
+    for order in [ListOrder::Ascending, ListOrder::Descending] {
+        uow.events().list(&EventQuery { order, ..query.clone() })?;
+    }
+    Ok(())
+}
 
 /// The reply to a request about a version of a customer.
 fn reply(what: &str, customer: &Customer) -> SavedReply {
@@ -475,7 +505,7 @@ fn a_statement_is_planned_once_however_often_it_runs() {
         found.expect("the database is there");
     }
     let query = sql::<(Text, BigInt, BigInt)>(
-        "SELECT query, plans, calls FROM pg_stat_statements WHERE calls >= 30 AND query ~ '^(SELECT|INSERT|UPDATE|DELETE)'",
+        "SELECT query, plans, calls FROM pg_stat_statements WHERE calls >= 30 AND query ~ '^(SELECT|INSERT|UPDATE|DELETE|WITH)'",
     );
     let counts: Vec<(String, i64, i64)> = {
         let mut session = store.pool.get().expect("a connection");
@@ -506,7 +536,7 @@ fn rows_read(store: &PostgresStore, locks: bool, work: impl Fn(&mut dyn UnitOfWo
 fn rows_read_so_far(session: &mut Borrowed) -> i64 {
     let query = sql::<BigInt>(
         "SELECT sum(seq_tup_read + idx_tup_fetch)::bigint FROM pg_stat_xact_user_tables \
-         WHERE relname IN ('customers', 'subscriptions', 'replies')",
+         WHERE relname IN ('customers', 'subscriptions', 'replies', 'events', 'feed_heads')",
     );
     session.run(|connection| Ok(query.get_result(connection)?)).expect("a number")
 }
@@ -536,8 +566,7 @@ fn a_statement_planned_on_an_empty_table_reads_few_rows_of_a_grown_one_with_and_
     administer(database.url(), &["ANALYZE"]);
     assert_few_rows_are_read(&store, &many, "analysed");
     // As in a database that was restored from a dump, which has no statistics.
-    let forget =
-        "UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE relname ~ '^(customers|subscriptions|replies)'";
+    let forget = "UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE relname ~ '^(customers|subscriptions|replies|events|feed_heads)'";
     administer(database.url(), &["DELETE FROM pg_statistic", forget]);
     assert_few_rows_are_read(&connect(database.url()), &many, "without statistics");
 }

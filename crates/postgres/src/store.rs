@@ -70,7 +70,7 @@ impl PostgresStore {
         session.run(|connection| Ok(AnsiTransactionManager::begin_transaction(connection)?))?;
         let mut unit_of_work = PostgresUnitOfWork::in_transaction(&mut session).with_search_index(self.search_index);
         let verdict = work(&mut unit_of_work);
-        let outcome = unit_of_work.finish();
+        let outcome = unit_of_work.finish(verdict);
         if outcome.is_ok() && verdict == Verdict::Commit {
             return session.run(|connection| Ok(AnsiTransactionManager::commit_transaction(connection)?));
         }
@@ -88,8 +88,8 @@ impl Store for PostgresStore {
     fn run_direct(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
         let mut session = self.pool.get()?;
         let mut unit_of_work = PostgresUnitOfWork::direct(&mut session).with_search_index(self.search_index);
-        work(&mut unit_of_work);
-        unit_of_work.finish()
+        let verdict = work(&mut unit_of_work);
+        unit_of_work.finish(verdict)
     }
 
     fn flush_search_index(&self) -> Result<bool, StoreError> {

@@ -1,21 +1,31 @@
 use diesel::pg::PgConnection;
-use roster_application::ports::{FirstError, StoreError, rerun_lost_races};
+use roster_application::Event;
+use roster_application::ports::{FirstError, StoreError, Verdict, rerun_lost_races};
 
 use crate::error::Fault;
 use crate::pool::Borrowed;
+use crate::writes;
 
 /// One connection, in a transaction or not. After the first error every call fails.
 pub struct PostgresUnitOfWork<'a> {
     session: &'a mut Borrowed,
     in_transaction: bool,
     has_search_index: bool,
+    /// The events of the writes of the transaction, which are numbered at its end.
+    events: Vec<Event>,
     first_error: FirstError,
 }
 
 impl<'a> PostgresUnitOfWork<'a> {
     /// Uses `session`, which is in a transaction, and the index for searches.
     pub fn in_transaction(session: &'a mut Borrowed) -> Self {
-        Self { session, in_transaction: true, has_search_index: true, first_error: FirstError::default() }
+        Self {
+            session,
+            in_transaction: true,
+            has_search_index: true,
+            events: Vec::new(),
+            first_error: FirstError::default(),
+        }
     }
 
     /// Uses `session` without a transaction, and the index for searches.
@@ -38,11 +48,21 @@ impl<'a> PostgresUnitOfWork<'a> {
         self.in_transaction
     }
 
-    /// Ends the unit of work.
+    /// Keeps the events of writes until the end of the transaction.
+    pub fn keep_events(&mut self, events: Vec<Event>) {
+        self.events.extend(events);
+    }
+
+    /// Ends the unit of work; before a commit, with the events of its writes.
     ///
     /// # Errors
     /// The first error of a call.
-    pub fn finish(self) -> Result<(), StoreError> {
+    pub fn finish(mut self, verdict: Verdict) -> Result<(), StoreError> {
+        let events = std::mem::take(&mut self.events);
+        if verdict == Verdict::Commit && !events.is_empty() {
+            // An error is that of the unit of work, too.
+            let _ = self.run(|connection| writes::append(connection, events));
+        }
         self.first_error.into_result()
     }
 

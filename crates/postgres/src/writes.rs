@@ -1,4 +1,4 @@
-//! Writing customers, and the subscriptions and replies that are stored with them.
+//! Writing customers, and the subscriptions, replies and events that are stored with them.
 //!
 //! All forms of these statements are in this file: another database of the same family may need others.
 //!
@@ -9,6 +9,11 @@
 //! The reply of a write is inserted by the statement that makes the write, for those that it has made: one round trip, and
 //! nothing to undo for those that are refused. If its key has one already, that statement fails. That is rare, because keys
 //! were looked for before; then the keys are taken first ([`Keys`]).
+//!
+//! The events of writes are numbered last, as all writers of a tenant wait for the number from then on until the commit: by the
+//! statement that makes the writes if that is all, and otherwise by one statement at the end of the transaction ([`append`]). No
+//! transaction waits for anything else once it has a number, and numbers of several tenants are taken in one order, so that
+//! no two transactions wait for each other.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,8 +21,9 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{self, Array, BigInt, Binary, Integer, Nullable, Text};
+use roster_application::Event;
 use roster_application::ports::{Identifier, Origins, ReplyKey, SavedReply, TRIES, Taken, Write, Written};
-use roster_application::records::{CustomerRecord, ReplyRecord, SubscriptionRecord, reply_key};
+use roster_application::records::{CustomerRecord, EventRecord, ReplyRecord, SubscriptionRecord, reply_key};
 use roster_domain::{Customer, CustomerId, Tenant, search_hashes};
 use uuid::Uuid;
 
@@ -25,7 +31,9 @@ use crate::customers::FindByExternalId;
 use crate::error::Fault;
 use crate::replies;
 use crate::rows::{Wanted, in_order, kept_prepared};
-use crate::schema::{CustomerRow, CustomerRows, ReplyRow, ReplyRows, SubscriptionRow, SubscriptionRows};
+use crate::schema::{
+    CustomerRow, CustomerRows, EventRow, EventRows, ReplyRow, ReplyRows, SubscriptionRow, SubscriptionRows,
+};
 use crate::search_index::{array_text, push_search_hashes, push_search_of};
 
 /// When the keys of replies are taken.
@@ -38,30 +46,62 @@ pub enum Keys {
     Taken,
 }
 
+/// When the events of writes are numbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Events {
+    /// By the statement that makes the writes.
+    Together,
+    /// Later in the same transaction.
+    Appended,
+}
+
 /// How writes are made.
 #[derive(Debug, Clone, Copy)]
-pub struct Manner {
-    /// When the keys of replies are taken.
-    pub keys: Keys,
+struct Manner {
+    keys: Keys,
+    events: Events,
     /// Whether the index for searches is kept up to date. Otherwise a background job has to, later.
-    pub indexes_texts: bool,
+    indexes_texts: bool,
 }
 
 /// Makes the writes, in as few statements as their order allows. `is_alone`: in a transaction of their own, unless one
-/// statement makes all of them; otherwise the caller has one open.
+/// statement makes all of them; otherwise the caller has one open, at whose end it [appends](append) the events.
 pub fn write(
     connection: &mut PgConnection,
     writes: &[Write],
     is_alone: bool,
-    manner: Manner,
+    keys: Keys,
+    indexes_texts: bool,
 ) -> Result<Vec<Written>, Fault> {
-    let keys = if writes.iter().all(|write| write.reply().is_none()) { Keys::Tried } else { manner.keys };
-    let manner = Manner { keys, ..manner };
+    let keys = if writes.iter().all(|write| write.reply().is_none()) { Keys::Tried } else { keys };
     let levels = Levels::of(writes);
-    if !is_alone || (keys == Keys::Tried && levels.is_one_statement(writes)) {
+    let is_one_statement = keys == Keys::Tried && levels.is_one_statement(writes);
+    let events = if is_alone && is_one_statement { Events::Together } else { Events::Appended };
+    let manner = Manner { keys, events, indexes_texts };
+    if !is_alone || is_one_statement {
         return write_levels(connection, writes, &levels, manner);
     }
-    connection.transaction(|connection| write_levels(connection, writes, &levels, manner))
+    connection.transaction(|connection| {
+        let results = write_levels(connection, writes, &levels, manner)?;
+        append(connection, events_of(writes, &results))?;
+        Ok(results)
+    })
+}
+
+/// The events of those writes that are done, each with its place among them.
+pub fn events_of(writes: &[Write], results: &[Written]) -> Vec<Event> {
+    let done = writes.iter().zip(results).filter(|(_, written)| **written == Written::Done);
+    (1..).zip(done).filter_map(|(place, (write, _))| Event::of(write, place)).collect()
+}
+
+/// Numbers events in their order, and adds them to the logs of their tenants.
+pub fn append(connection: &mut PgConnection, events: Vec<Event>) -> Result<(), Fault> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let in_order = (1..).zip(events).map(|(place, event)| Event { seq: place, ..event });
+    RunQueryDsl::execute(&Append { events: LoggedRows::of(in_order) }, connection)?;
+    Ok(())
 }
 
 fn write_levels(
@@ -251,28 +291,40 @@ fn store(connection: &mut PgConnection, kind: Kind, batch: &[&Write], manner: Ma
         return Ok(Vec::new());
     }
     let replies = if manner.keys == Keys::Tried { Replies::of(batch) } else { Replies::default() };
+    let events = match manner.events {
+        Events::Together => LoggedRows::of_writes(batch),
+        Events::Appended => LoggedRows::default(),
+    };
+    let more = (replies, events);
     let is_indexed = manner.indexes_texts;
     match (kind, batch) {
-        (Kind::Create, [write]) => run(connection, Insert(New::of(write, is_indexed)), replies),
-        (Kind::Create, many) => run(connection, Insert(NewOnes::of(many, is_indexed)), replies),
-        (Kind::Change, [write]) => run(connection, Update(Change::of(write, is_indexed)), replies),
-        (Kind::Change, many) => run(connection, Update(Changes::of(many, is_indexed)), replies),
-        (Kind::ChangeClaiming, [write]) => run(connection, UpdateClaiming(Change::of(write, is_indexed)), replies),
-        (Kind::ChangeClaiming, many) => run(connection, UpdateClaiming(Changes::of(many, is_indexed)), replies),
-        (Kind::Record, many) => run(connection, Record::of(many), replies),
+        (Kind::Create, [write]) => run(connection, Insert(New::of(write, is_indexed)), more),
+        (Kind::Create, many) => run(connection, Insert(NewOnes::of(many, is_indexed)), more),
+        (Kind::Change, [write]) => run(connection, Update(Change::of(write, is_indexed)), more),
+        (Kind::Change, many) => run(connection, Update(Changes::of(many, is_indexed)), more),
+        (Kind::ChangeClaiming, [write]) => run(connection, UpdateClaiming(Change::of(write, is_indexed)), more),
+        (Kind::ChangeClaiming, many) => run(connection, UpdateClaiming(Changes::of(many, is_indexed)), more),
+        (Kind::Record, many) => run(connection, Record::of(many), more),
     }
 }
 
-/// Runs a statement that returns the primary keys of the customers that it has written, with the replies of these.
-fn run<S>(connection: &mut PgConnection, statement: S, replies: Replies) -> QueryResult<Vec<PrimaryKey>>
+/// Runs a statement that returns the primary keys of the customers that it has written, with the replies and the events of
+/// these.
+fn run<S>(
+    connection: &mut PgConnection,
+    statement: S,
+    (replies, events): (Replies, LoggedRows),
+) -> QueryResult<Vec<PrimaryKey>>
 where
     S: QueryFragment<Pg> + QueryId + Query<SqlType = KeySql> + 'static,
     for<'a> &'a S: QueryFragment<Pg> + QueryId + Query<SqlType = KeySql> + RunQueryDsl<PgConnection>,
 {
-    if replies.customers.is_empty() {
-        return (&statement).load(connection);
+    match (replies.customers.is_empty(), events.customers.is_empty()) {
+        (true, true) => (&statement).load(connection),
+        (false, true) => (&Together::<_, true, false> { statement, replies, events }).load(connection),
+        (true, false) => (&Together::<_, false, true> { statement, replies, events }).load(connection),
+        (false, false) => (&Together::<_, true, true> { statement, replies, events }).load(connection),
     }
-    (&WithReplies { statement, replies }).load(connection)
 }
 
 /// Why each write was refused; `None` if nothing is in its way any more.
@@ -677,11 +729,105 @@ impl Replies {
     }
 }
 
-/// A statement that returns the primary keys of the customers that it has written, and the replies of these. Their keys
-/// must have none: a row of the same key, or one that another transaction is about to commit, fails the statement.
-struct WithReplies<S> {
+/// The events of writes, and once more what numbers them: whose they are.
+#[derive(Default)]
+struct LoggedRows {
+    rows: EventRows,
+    merchants: Vec<Uuid>,
+    environments: Vec<&'static str>,
+    customers: Vec<Uuid>,
+}
+
+impl LoggedRows {
+    fn of(events: impl Iterator<Item = Event>) -> Self {
+        let (mut merchants, mut environments, mut customers) = (vec![], vec![], vec![]);
+        let rows = events
+            .map(|event| {
+                merchants.push(event.tenant.merchant.uuid());
+                environments.push(event.tenant.environment.as_str());
+                customers.push(event.customer.uuid());
+                EventRow::from(EventRecord::from(event))
+            })
+            .collect();
+        Self { rows, merchants, environments, customers }
+    }
+
+    fn of_writes(writes: &[&Write]) -> Self {
+        Self::of((1..).zip(writes).filter_map(|(place, write)| Event::of(write, place)))
+    }
+
+    /// Counts the events of each tenant that `condition` includes on top of its last number. The rows are locked in one order.
+    fn push_heads<'b>(&'b self, condition: &str, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "INSERT INTO feed_heads (merchant_id, environment, seq) \
+             SELECT event.merchant_id, event.environment, count(*) FROM unnest(",
+        );
+        out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.merchants)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.environments)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.customers)?;
+        out.push_sql(") AS event (merchant_id, environment, customer_id)");
+        out.push_sql(condition);
+        out.push_sql(
+            " GROUP BY event.merchant_id, event.environment ORDER BY event.merchant_id, event.environment \
+             ON CONFLICT (merchant_id, environment) DO UPDATE SET seq = feed_heads.seq + excluded.seq \
+             RETURNING feed_heads.merchant_id, feed_heads.environment, feed_heads.seq",
+        );
+        Ok(())
+    }
+
+    /// Inserts the events that `condition` includes. Those of a tenant have the numbers up to that of its row in `head`, in
+    /// the order of their places.
+    fn push_rows<'b>(&'b self, condition: &str, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("INSERT INTO events (");
+        out.push_sql(EventRow::COLUMNS);
+        out.push_sql(") SELECT ");
+        for (place, name) in EventRow::NAMES.iter().enumerate() {
+            out.push_sql(if place > 0 { ", " } else { "" });
+            if *name == "seq" {
+                out.push_sql(
+                    "head.seq + 1 - row_number() OVER (PARTITION BY event.merchant_id, event.environment \
+                     ORDER BY event.seq DESC)",
+                );
+            } else {
+                out.push_sql("event.");
+                out.push_sql(name);
+            }
+        }
+        out.push_sql(" FROM unnest(");
+        self.rows.push_arrays(out)?;
+        out.push_sql(") AS event (");
+        out.push_sql(EventRow::COLUMNS);
+        out.push_sql(
+            ") CROSS JOIN head WHERE head.merchant_id = event.merchant_id AND head.environment = event.environment",
+        );
+        out.push_sql(condition);
+        Ok(())
+    }
+}
+
+/// Numbers events, and inserts them.
+struct Append {
+    events: LoggedRows,
+}
+
+impl QueryFragment<Pg> for Append {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("WITH head (merchant_id, environment, seq) AS (");
+        self.events.push_heads("", &mut out)?;
+        out.push_sql(") ");
+        self.events.push_rows("", &mut out)
+    }
+}
+
+/// A statement that returns the primary keys of the customers that it has written, and the replies and the events of these. The
+/// keys of the replies must have none: a row of the same key, or one that another transaction is about to commit, fails the
+/// statement.
+struct Together<S, const REPLIES: bool, const EVENTS: bool> {
     statement: S,
     replies: Replies,
+    events: LoggedRows,
 }
 
 fn push_reply_columns(out: &mut AstPass<'_, '_, Pg>) {
@@ -691,26 +837,55 @@ fn push_reply_columns(out: &mut AstPass<'_, '_, Pg>) {
     }
 }
 
-impl<S: QueryFragment<Pg>> QueryFragment<Pg> for WithReplies<S> {
+impl<S: QueryFragment<Pg>, const REPLIES: bool, const EVENTS: bool> QueryFragment<Pg> for Together<S, REPLIES, EVENTS> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("WITH written (merchant_id, environment, id) AS (");
         self.statement.walk_ast(out.reborrow())?;
-        out.push_sql("), saved AS (INSERT INTO replies (");
+        out.push_sql(")");
+        if REPLIES {
+            self.replies.push_saved(&mut out)?;
+        }
+        if EVENTS {
+            self.events.push_logged(REPLIES, &mut out)?;
+        }
+        out.push_sql(" SELECT merchant_id, environment, id FROM written");
+        Ok(())
+    }
+}
+
+impl Replies {
+    fn push_saved<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(", saved AS (INSERT INTO replies (");
         out.push_sql(ReplyRow::COLUMNS);
         out.push_sql(") SELECT ");
-        push_reply_columns(&mut out);
+        push_reply_columns(out);
         out.push_sql(" FROM unnest(");
-        self.replies.rows.push_arrays(&mut out)?;
+        self.rows.push_arrays(out)?;
         out.push_sql(", ");
-        out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.replies.customers)?;
+        out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.customers)?;
         out.push_sql(") AS reply (");
         out.push_sql(ReplyRow::COLUMNS);
         // IS TRUE keeps it from becoming a join, which would compare each row with each: this looks up each in a hash table.
         out.push_sql(
             ", written_id) WHERE ((reply.merchant_id, reply.environment, reply.written_id) IN \
              (SELECT written.merchant_id, written.environment, written.id FROM written)) IS TRUE \
-             RETURNING 1) SELECT merchant_id, environment, id FROM written",
+             RETURNING 1)",
         );
+        Ok(())
+    }
+}
+
+impl LoggedRows {
+    fn push_logged<'b>(&'b self, with_replies: bool, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        const IS_WRITTEN: &str = "((event.merchant_id, event.environment, event.customer_id) IN \
+                                  (SELECT written.merchant_id, written.environment, written.id FROM written)) IS TRUE";
+        // The replies are saved before events are numbered, as that may wait for another transaction.
+        let behind_replies = if with_replies { " AND (SELECT count(*) FROM saved) >= 0" } else { "" };
+        out.push_sql(", head (merchant_id, environment, seq) AS (");
+        self.push_heads(&format!(" WHERE {IS_WRITTEN}{behind_replies}"), out)?;
+        out.push_sql("), logged AS (");
+        self.push_rows(&format!(" AND {IS_WRITTEN}"), out)?;
+        out.push_sql(" RETURNING 1)");
         Ok(())
     }
 }
@@ -789,6 +964,7 @@ kept_prepared!(Insert<G>, KeySql, for G);
 kept_prepared!(Update<G>, KeySql, for G);
 kept_prepared!(UpdateClaiming<G>, KeySql, for G);
 kept_prepared!(Record, KeySql);
-kept_prepared!(WithReplies<S>, KeySql, for S);
+kept_prepared!(Together<S, REPLIES, EVENTS>, KeySql, for S, const REPLIES, const EVENTS);
+kept_prepared!(Append, ());
 kept_prepared!(Save, (sql_types::Uuid, Text, Binary));
 kept_prepared!(FindConflicts, (BigInt, (Nullable<BigInt>, Nullable<sql_types::Uuid>, Nullable<sql_types::Uuid>)));

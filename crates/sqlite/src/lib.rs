@@ -19,6 +19,7 @@ mod api_keys;
 mod customer_lists;
 mod customers;
 mod error;
+mod events;
 mod file;
 mod identity;
 mod merchants;

@@ -14,15 +14,17 @@ use roster_domain::{ApiKeyId, Tenant};
 
 use crate::rows::Id;
 
-pub use tables::{ApiKeyRow, CustomerRow, MerchantRow, ReplyRow, SubscriptionRow, merchants, secrets};
+pub use tables::{ApiKeyRow, CustomerRow, EventRow, MerchantRow, ReplyRow, SubscriptionRow, merchants, secrets};
 
 mod tables {
     use diesel::query_builder::AstPass;
     use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
     use diesel::sqlite::Sqlite;
-    use roster_application::ApiKey;
     use roster_application::ports::{SavedReply, StoreError};
-    use roster_application::records::{ApiKeyRecord, CustomerRecord, MerchantRecord, ReplyRecord, SubscriptionRecord};
+    use roster_application::records::{
+        ApiKeyRecord, CustomerRecord, EventRecord, MerchantRecord, ReplyRecord, SubscriptionRecord,
+    };
+    use roster_application::{ApiKey, Event};
     use roster_domain::{Customer, Merchant, Subscription};
 
     use super::{Id, Insertable, QueryResult, Queryable};
@@ -123,6 +125,32 @@ mod tables {
             expires_at: Time => BigInt,
         }
     }
+    table! {
+        events (merchant_id, environment, seq) as EventRow from EventRecord to Event {
+            merchant_id: Id => Binary,
+            environment: String => Text,
+            seq: i64 => BigInt,
+            customer_id: Id => Binary,
+            subscription_id: Option<String> => Nullable<Text>,
+            version: i64 => BigInt,
+            event_type: String => Text,
+            changes: String => Text,
+            actor_type: String => Text,
+            actor_id: Option<String> => Nullable<Text>,
+            actor_issuer: Option<String> => Nullable<Text>,
+            request_id: Option<String> => Nullable<Text>,
+            reason: Option<String> => Nullable<Text>,
+            created_at: Time => BigInt,
+        }
+    }
+
+    diesel::table! {
+        feed_heads (merchant_id, environment) {
+            merchant_id -> Binary,
+            environment -> Text,
+            seq -> BigInt,
+        }
+    }
 }
 
 /// The columns of a key.
@@ -158,6 +186,16 @@ pub mod replies {
     pub use super::tables::replies::columns::*;
 }
 
+/// The columns of an event.
+pub mod events {
+    pub use super::tables::events::columns::*;
+}
+
+/// The columns of the last place of a log.
+pub mod feed_heads {
+    pub use super::tables::feed_heads::columns::*;
+}
+
 /// The keys of `tenant`.
 #[auto_type]
 pub fn api_keys_of(tenant: Tenant) -> _ {
@@ -190,6 +228,24 @@ pub fn replies_of(tenant: Tenant) -> _ {
     let merchant: Id = Id(tenant.merchant.uuid());
     let environment: &'static str = tenant.environment.as_str();
     tables::replies::table.filter(replies::merchant_id.eq(merchant)).filter(replies::environment.eq(environment))
+}
+
+/// The log of `tenant`.
+#[auto_type]
+pub fn events_of(tenant: Tenant) -> _ {
+    let merchant: Id = Id(tenant.merchant.uuid());
+    let environment: &'static str = tenant.environment.as_str();
+    tables::events::table.filter(events::merchant_id.eq(merchant)).filter(events::environment.eq(environment))
+}
+
+/// The last place of the log of `tenant`.
+#[auto_type]
+pub fn feed_head_of(tenant: Tenant) -> _ {
+    let merchant: Id = Id(tenant.merchant.uuid());
+    let environment: &'static str = tenant.environment.as_str();
+    tables::feed_heads::table
+        .filter(feed_heads::merchant_id.eq(merchant))
+        .filter(feed_heads::environment.eq(environment))
 }
 
 /// The key with this digest, of any tenant: the tenant of a caller is known only after its key is found.

@@ -7,14 +7,15 @@ use diesel::connection::InstrumentationEvent;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use roster_application::ports::{
-    ApiKeyUse, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, ListOrder, MetadataCondition,
-    Place, ReplyKey, SavedReply, StoreError, SubscriptionCursor, SubscriptionKey, SubscriptionWrite, UnitOfWork,
-    Verdict, Write, Written,
+    ApiKeyUse, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, EventQuery, ListOrder,
+    MetadataCondition, Place, ReplyKey, SavedReply, StoreError, SubscriptionCursor, SubscriptionKey, SubscriptionWrite,
+    UnitOfWork, Verdict, Write, Written,
 };
 use roster_application::{ApiKey, Digest, Scopes};
 use roster_domain::{
-    ApiKeyId, Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, ExternalId, Merchant, MerchantId,
-    MerchantName, Name, Profile, SearchTerm, Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp,
+    ApiKeyId, Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, EventType, ExternalId, Merchant,
+    MerchantId, MerchantName, Name, Profile, SearchTerm, Subscription, SubscriptionId, SubscriptionStatus, Tenant,
+    Timestamp,
 };
 use uuid::Uuid;
 
@@ -102,10 +103,25 @@ fn call_everything(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> 
     call_hot_customers(unit_of_work)?;
     call_other_customers(unit_of_work)?;
     call_subscriptions(unit_of_work)?;
+    call_events(unit_of_work)?;
     let later = now().plus(LIFETIME);
     let expired = unit_of_work.replies().expired(&[tenant()], later, 10)?;
     assert_eq!(expired.len(), 1);
     unit_of_work.replies().delete_expired(&expired, later)
+}
+
+/// Every form of the list of events.
+fn call_events(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
+    let last = unit_of_work.events().head(tenant())?;
+    for customer in [None, Some(customer().id())] {
+        for kind in [None, Some(EventType::CustomerCreated)] {
+            for order in [ListOrder::Descending, ListOrder::Ascending] {
+                let query = EventQuery { tenant: tenant(), customer, kind, order, first: 1, last, limit: 10 };
+                assert!(!unit_of_work.events().list(&query)?.is_empty(), "{query:?}");
+            }
+        }
+    }
+    Ok(())
 }
 
 const LIFETIME: Duration = Duration::from_mins(1);
@@ -284,7 +300,7 @@ fn every_statement_names_the_tenant_of_each_table_that_it_mentions() {
     for sql in statements.iter().filter(|sql| !of_document(sql)) {
         let sql = WITHOUT_A_TENANT.iter().fold(sql.replace('`', ""), |sql, exception| sql.replace(exception, ""));
         let count = |what: &str, of: &str| sql.matches(&format!("{what}{of}")).count();
-        let tables = ["api_keys", "customers", "replies", "subscriptions"];
+        let tables = ["api_keys", "customers", "events", "feed_heads", "replies", "subscriptions"];
         let mentioned: usize = tables.map(|table| count("FROM ", table) + count("UPDATE ", table)).iter().sum();
         // A SELECT or an UPDATE names the tenant in its conditions, an INSERT in its columns.
         assert_eq!((count("merchant_id", " = ?"), count("environment", " = ?")), (mentioned, mentioned), "{sql}");
@@ -365,10 +381,10 @@ fn the_hot_statements_are_prepared_once_and_kept() {
     distinct.sort_unstable();
     distinct.dedup();
     assert_eq!(first.kept.len(), distinct.len(), "{first:#?}");
-    // The customer is stored now, so the same statements run, and one more for the creation that is refused; and without the two
-    // that have added it to the index for searches.
+    // The customer is stored now, so the same statements run, and one more for the creation that is refused; and without those
+    // for its event, of which there are three, and the two that have added it to the index for searches.
     let second = trace(&mut connection, call_hot_customers);
-    assert_eq!((second.run.len(), second.kept.len()), (first.run.len() - 1, 0), "{second:#?}");
+    assert_eq!((second.run.len(), second.kept.len()), (first.run.len() - 4, 0), "{second:#?}");
 }
 
 /// If a plan depends on a bound value, SQLite prepares the statement again for each value, which takes longer than

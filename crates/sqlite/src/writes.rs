@@ -1,22 +1,27 @@
-//! Writing customers, and the subscriptions and replies that are stored with them.
+//! Writing customers, and the subscriptions, replies and events that are stored with them.
 //!
 //! All forms of these statements are in this file. Writes are made one after the other in one transaction, which has the
 //! write lock from its beginning: what a statement has just seen stays so until the commit.
+
+use std::collections::BTreeMap;
 
 use diesel::dsl::not;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use diesel::sqlite::Sqlite;
+use roster_application::Event;
 use roster_application::ports::{Claims, CustomerKey, CustomerRef, Origins, SavedReply, Taken, Write, Written};
-use roster_application::records::{CustomerRecord, ReplyRecord, SubscriptionRecord};
+use roster_application::records::{CustomerRecord, EventRecord, ReplyRecord, SubscriptionRecord};
 use roster_domain::{Customer, CustomerId, Tenant};
 
 use crate::customers::{find_one, live};
 use crate::error::Fault;
 use crate::replies;
 use crate::rows::Id;
-use crate::schema::{CustomerRow, ReplyRow, SubscriptionRow, customers, customers_of};
+use crate::schema::{
+    CustomerRow, EventRow, ReplyRow, SubscriptionRow, customers, customers_of, feed_head_of, feed_heads,
+};
 use crate::search_index;
 
 /// Makes the writes in their order; `indexes_texts`: and keeps the index for searches up to date. Otherwise a background job has
@@ -35,7 +40,30 @@ pub fn write(connection: &mut SqliteConnection, writes: &[Write], indexes_texts:
         }
         results.push(written);
     }
+    let done = writes.iter().zip(&results).filter(|(_, written)| **written == Written::Done);
+    log(connection, done.map(|(write, _)| write))?;
     Ok(results)
+}
+
+/// Appends what writes did to the logs of their tenants.
+fn log<'a>(connection: &mut SqliteConnection, writes: impl Iterator<Item = &'a Write>) -> Result<(), Fault> {
+    let mut by_tenant: BTreeMap<Tenant, Vec<&Write>> = BTreeMap::new();
+    for write in writes.filter(|write| write.is_needed()) {
+        by_tenant.entry(write.after().tenant()).or_default().push(write);
+    }
+    for (tenant, writes) in by_tenant {
+        let first = feed_head_of(tenant).select(feed_heads::seq).get_result(connection).optional()?.unwrap_or(0) + 1;
+        let mut head = first - 1;
+        for (event, seq) in
+            writes.into_iter().zip(first..).filter_map(|(write, seq)| Some((Event::of(write, seq)?, seq)))
+        {
+            (&Append { row: EventRow::from(EventRecord::from(event)) }).execute(connection)?;
+            head = seq;
+        }
+        let (merchant, environment) = (Id(tenant.merchant.uuid()), tenant.environment.as_str());
+        (&MoveHead { merchant, environment, head }).execute(connection)?;
+    }
+    Ok(())
 }
 
 fn write_one(connection: &mut SqliteConnection, write: &Write) -> Result<Written, Fault> {
@@ -273,6 +301,46 @@ impl QueryFragment<Sqlite> for Record {
 }
 
 kept_prepared!(Record);
+
+/// Inserts an event.
+struct Append {
+    row: EventRow,
+}
+
+impl QueryFragment<Sqlite> for Append {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("INSERT INTO events (");
+        out.push_sql(EventRow::COLUMNS);
+        out.push_sql(") VALUES (");
+        self.row.push_values(EventRow::NAMES.iter().copied(), &mut out)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+kept_prepared!(Append);
+
+/// Sets the last place of a log.
+struct MoveHead {
+    merchant: Id,
+    environment: &'static str,
+    head: i64,
+}
+
+impl QueryFragment<Sqlite> for MoveHead {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("INSERT INTO feed_heads (merchant_id, environment, seq) VALUES (");
+        out.push_bind_param::<Binary, _>(&self.merchant)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, _>(&self.environment)?;
+        out.push_sql(", ");
+        out.push_bind_param::<BigInt, _>(&self.head)?;
+        out.push_sql(") ON CONFLICT (merchant_id, environment) DO UPDATE SET seq = excluded.seq");
+        Ok(())
+    }
+}
+
+kept_prepared!(MoveHead);
 
 /// Saves a reply in the place of none, or of one that has expired.
 struct Save {

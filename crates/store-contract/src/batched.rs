@@ -7,10 +7,11 @@ use futures_util::future::join_all;
 use roster_application::batch::serve_together;
 use roster_application::ports::{
     ApiKeyRepository, ApiKeyUse, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRepository, CustomerState,
-    FirstError, Listed, MerchantRepository, ReplyKey, ReplyRepository, SavedReply, SecretRepository, Store, StoreError,
-    SubscriptionCursor, SubscriptionKey, SubscriptionRepository, UnitOfWork, Work, Write, Written,
+    EventQuery, EventRepository, FirstError, Listed, MerchantRepository, ReplyKey, ReplyRepository, SavedReply,
+    SecretRepository, Store, StoreError, SubscriptionCursor, SubscriptionKey, SubscriptionRepository, UnitOfWork, Work,
+    Write, Written,
 };
-use roster_application::{ApiKey, Digest};
+use roster_application::{ApiKey, Digest, Event};
 use roster_domain::{ApiKeyId, Customer, CustomerId, Merchant, MerchantId, Subscription, Tenant, Timestamp};
 use roster_executor::Reads;
 use roster_executor::batched::{Batched, Limits, Operation, Workers};
@@ -231,6 +232,14 @@ impl ApiKeyRepository for BatchedUnitOfWork<'_> {
         fn lock(tenant: Tenant, id: ApiKeyId) -> Option<ApiKey>;
         fn update(key: &ApiKey) -> ();
         fn record_uses(uses: &[ApiKeyUse]) -> ();
+    }
+}
+
+impl EventRepository for BatchedUnitOfWork<'_> {
+    unbatched! {
+        events:
+        fn list(query: &EventQuery) -> Vec<Event>;
+        fn head(tenant: Tenant) -> i64;
     }
 }
 

@@ -271,7 +271,7 @@ fn profile_with_metadata(metadata: Metadata) -> Profile {
     Profile { metadata, ..Profile::default() }
 }
 
-fn full_profile() -> Profile {
+pub fn full_profile() -> Profile {
     let part = |text: &str| AddressPart::parse(text).ok();
     Profile {
         email: Some(email("Ada@Example.com")),
@@ -302,7 +302,7 @@ fn profile_of_empty_texts() -> Profile {
     profile_of_texts("")
 }
 
-fn profile_of_hard_texts() -> Profile {
+pub fn profile_of_hard_texts() -> Profile {
     Profile { external_id: Some(external_id(HARD)), ..profile_of_texts(HARD) }
 }
 

@@ -55,6 +55,7 @@ mod api_keys;
 mod batched;
 mod batches;
 mod customers;
+mod events;
 mod fidelity;
 mod filters;
 mod merchants;

@@ -185,6 +185,18 @@ macro_rules! __contract_table {
                 one_key_goes_to_a_write_or_to_a_reply_alone
                 batches_with_keys_in_opposite_orders_do_not_block_each_other
             }
+            events {
+                every_write_makes_one_event_that_says_what_it_did
+                an_event_comes_back_as_it_was_made
+                a_refused_write_makes_no_event_and_no_gap
+                the_events_of_a_batch_of_several_tenants_are_in_its_order
+                a_log_is_read_from_both_ends_by_customer_and_by_type
+                another_tenant_never_sees_an_event
+                the_events_of_a_transaction_are_kept_or_undone_with_it
+                a_write_with_a_reply_makes_one_event_and_its_repeat_makes_none
+                the_changes_of_a_customer_make_up_the_customer_as_it_stands
+                many_writers_at_once_leave_no_gap_and_readers_see_no_event_late
+            }
             merchants {
                 a_merchant_comes_back_as_it_was_made
                 an_unknown_merchant_is_not_found

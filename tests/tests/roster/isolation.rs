@@ -102,6 +102,8 @@ struct Resources {
     customer: Target,
     /// The 26 characters of the id of a key.
     key: String,
+    /// The id of an event, without its prefix.
+    event: String,
 }
 
 impl Setup {
@@ -261,7 +263,10 @@ impl Resources {
             native.put(&path, report).is(201);
         }
         let key = native.post("/api_keys", json!({"scopes": ["keys:manage"]})).expect(201).text_at("/id");
-        Self { customer, key: key.strip_prefix("key_").expect("the id of a key").to_owned() }
+        let history = format!("/customers/{}/events", customer.id(Surface::Native));
+        let event = native.get(&history).expect(200).text_at("/data/0/id");
+        let suffix = |id: &str, prefix: &str| id.strip_prefix(prefix).expect("an id").to_owned();
+        Self { customer, key: suffix(&key, "key_"), event: suffix(&event, "evt_") }
     }
 
     /// Names of resources that do not exist. Each differs from a name of this by its last character.
@@ -269,13 +274,14 @@ impl Resources {
         let Target { suffix, external_id, .. } = &self.customer;
         let customer =
             Target { suffix: unknown_name(suffix), external_id: unknown_name(external_id), ..self.customer.clone() };
-        Self { customer, key: unknown_name(&self.key) }
+        Self { customer, key: unknown_name(&self.key), event: unknown_name(&self.event) }
     }
 
     /// The path of a route to these resources.
     fn path(&self, route: &Route) -> String {
         route.fill(|name| match name {
             "key_id" => format!("key_{}", self.key),
+            "event_id" => format!("evt_{}", self.event),
             _ => route.value_for(name, &self.customer),
         })
     }
@@ -295,6 +301,7 @@ impl Resources {
         let Some(name) = route.names().find(|name| *name != "subscription_id") else { return Vec::new() };
         let Target { suffix, external_id, .. } = &self.customer;
         let others = match name {
+            "event_id" => vec![self.event.clone(), format!("evt_{}", self.event.to_uppercase())],
             "key_id" => vec![self.key.clone(), format!("key_{}", self.key.to_uppercase())],
             _ => vec![
                 format!("cus_{suffix}"),
@@ -314,7 +321,10 @@ impl Resources {
 
     fn assert_absent(&self, response: &Response) {
         let text = response.text().to_lowercase();
-        assert!(!text.contains(&self.customer.suffix) && !text.contains(&self.key), "{response:?}");
+        assert!(
+            !text.contains(&self.customer.suffix) && !text.contains(&self.key) && !text.contains(&self.event),
+            "{response:?}"
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 mod browsers;
 mod contract;
 mod durability;
+mod events;
 mod guide;
 mod idempotency;
 mod isolation;

@@ -151,6 +151,7 @@ impl Setup {
             "customers:allow_duplicate_email",
             "subscriptions:write",
             "keys:manage",
+            "events:read",
         ];
         let scopes: Vec<_> = scopes.iter().flat_map(|scope| ["--scope", *scope]).collect();
         let key = create_key(app.database().url(), &app.tenants().ours.id, "live", &scopes).key;

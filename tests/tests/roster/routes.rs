@@ -34,10 +34,17 @@ const WRITE: &[&str] = &["customers:write"];
 const SHARE: &[&str] = &["customers:write", "customers:allow_duplicate_email"];
 const REPORT: &[&str] = &["subscriptions:write"];
 const KEYS: &[&str] = &["keys:manage"];
+const EVENTS: &[&str] = &["events:read"];
 
 /// Every scope.
-pub(crate) const SCOPES: [&str; 5] =
-    ["customers:read", "customers:write", "customers:allow_duplicate_email", "subscriptions:write", "keys:manage"];
+pub(crate) const SCOPES: [&str; 6] = [
+    "customers:read",
+    "customers:write",
+    "customers:allow_duplicate_email",
+    "subscriptions:write",
+    "keys:manage",
+    "events:read",
+];
 
 const NEW: &str = r#"{"email":"route@example.com"}"#;
 const BATCH: &str = r#"{"items":[{"op":"create","body":{"email":"route@example.com"}}]}"#;
@@ -70,6 +77,9 @@ const TABLE: &[Route] = &[
     native("PUT", "/customers/{id}/subscriptions/{subscription_id}", REPORT, 200).with(SUBSCRIPTION),
     native("GET", "/customers/{id}/subscriptions", READ, 200).in_pages(),
     native("DELETE", "/customers/{id}", WRITE, 204),
+    native("GET", "/customers/{id}/events", EVENTS, 200).in_pages(),
+    native("GET", "/events", EVENTS, 200).in_pages(),
+    native("GET", "/events/{event_id}", EVENTS, 200),
     native("GET", "/api_keys", KEYS, 200).in_pages(),
     native("POST", "/api_keys", KEYS, 201).with(KEY),
     native("POST", "/api_keys/{key_id}/rotate", KEYS, 201).with(OVERLAP),
@@ -205,6 +215,8 @@ impl Route {
             "subscription_id" => "sub_1".to_owned(),
             // A target has no key: this id names none.
             "key_id" => format!("key_{}", target.suffix),
+            // A target has no event, either.
+            "event_id" => format!("evt_{}", target.suffix),
             "code" => "unauthorized".to_owned(),
             _ => panic!("{self:?}: unknown parameter {name}"),
         }

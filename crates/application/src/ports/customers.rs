@@ -1,8 +1,10 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use roster_domain::{Customer, CustomerId, CustomerStatus, ExternalId, Subscription, Tenant};
 
 use super::{Count, CustomerFilter, CustomerQuery, Listed, SavedReply, StoreError};
+use crate::{Actor, Attribution};
 
 /// Identifies one customer of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -59,6 +61,7 @@ pub struct Write {
     after: Customer,
     subscription: Option<SubscriptionWrite>,
     reply: Option<SavedReply>,
+    attribution: Option<Arc<Attribution>>,
 }
 
 /// A subscription before and after a report of the billing engine.
@@ -74,13 +77,13 @@ impl Write {
     /// Stores a new customer.
     #[must_use]
     pub fn create(after: Customer) -> Self {
-        Self { before: None, after, subscription: None, reply: None }
+        Self { before: None, after, subscription: None, reply: None, attribution: None }
     }
 
     /// Stores `after` in place of `before`, the same customer one version earlier. A deleted `after` is a deletion.
     #[must_use]
     pub fn change(before: Customer, after: Customer) -> Self {
-        Self { before: Some(before), after, subscription: None, reply: None }
+        Self { before: Some(before), after, subscription: None, reply: None, attribution: None }
     }
 
     /// Stores nothing: `customer` is as it shall be.
@@ -92,13 +95,26 @@ impl Write {
     /// Stores a subscription of `customer`, which stays as it is.
     #[must_use]
     pub fn record(customer: Customer, subscription: SubscriptionWrite) -> Self {
-        Self { before: Some(customer.clone()), after: customer, subscription: Some(subscription), reply: None }
+        Self { subscription: Some(subscription), ..Self::unchanged(customer) }
     }
 
     /// The same write, made only if `reply` can be saved with it: its key has no other reply.
     #[must_use]
     pub fn replying(self, reply: SavedReply) -> Self {
         Self { reply: Some(reply), ..self }
+    }
+
+    /// The same write with who asks for it; `None`: the service itself.
+    #[must_use]
+    pub fn asked_for_by(self, attribution: Option<Arc<Attribution>>) -> Self {
+        Self { attribution, ..self }
+    }
+
+    /// Who asks for it.
+    #[must_use]
+    pub fn attribution(&self) -> &Attribution {
+        static SYSTEM: Attribution = Attribution { actor: Actor::System, request_id: None, reason: None };
+        self.attribution.as_deref().unwrap_or(&SYSTEM)
     }
 
     /// The customer as it was read; `None` if it is new.
@@ -287,7 +303,7 @@ pub trait CustomerRepository {
     /// Makes each write if what is stored is its `before` and its claims are free. The results are in the order of the
     /// writes; writes to one customer or one identifier behave as if made one after the other, in that order, and a write
     /// whose [origin](Origins) is not made is stale. Outside a transaction all that are done commit together
-    /// before this returns.
+    /// before this returns. Each that is done makes one [event](super::EventRepository), which commits with it.
     ///
     /// Race-free: of any number of callers that claim one identifier, or change one version of a customer, at the same
     /// time and in any number of processes, exactly one gets [`Written::Done`]. [`Written::Stale`] is reported before

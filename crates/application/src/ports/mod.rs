@@ -5,6 +5,7 @@ mod clock;
 mod customer_lists;
 mod customers;
 mod entropy;
+mod events;
 mod ids;
 mod merchants;
 mod migrations;
@@ -22,6 +23,7 @@ pub use customers::{
     Write, Written,
 };
 pub use entropy::{Entropy, EntropyError};
+pub use events::{EventQuery, EventRepository, MAX_EVENTS};
 pub use ids::Ids;
 pub use merchants::MerchantRepository;
 pub use migrations::MigrationState;

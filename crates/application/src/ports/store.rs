@@ -7,7 +7,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{
-    ApiKeyRepository, CustomerRepository, MerchantRepository, ReplyRepository, SecretRepository, SubscriptionRepository,
+    ApiKeyRepository, CustomerRepository, EventRepository, MerchantRepository, ReplyRepository, SecretRepository,
+    SubscriptionRepository,
 };
 
 /// The database, or its replacement in tests.
@@ -97,6 +98,8 @@ pub trait UnitOfWork {
     fn api_keys(&mut self) -> &mut dyn ApiKeyRepository;
     /// The replies to requests with idempotency keys.
     fn replies(&mut self) -> &mut dyn ReplyRepository;
+    /// The logs of what happened.
+    fn events(&mut self) -> &mut dyn EventRepository;
     /// The secrets that all instances share.
     fn secrets(&mut self) -> &mut dyn SecretRepository;
 }
@@ -109,6 +112,7 @@ where
         + MerchantRepository
         + ApiKeyRepository
         + ReplyRepository
+        + EventRepository
         + SecretRepository,
 {
     fn customers(&mut self) -> &mut dyn CustomerRepository {
@@ -128,6 +132,10 @@ where
     }
 
     fn replies(&mut self) -> &mut dyn ReplyRepository {
+        self
+    }
+
+    fn events(&mut self) -> &mut dyn EventRepository {
         self
     }
 

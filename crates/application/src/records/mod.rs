@@ -7,12 +7,14 @@
 
 mod api_key;
 mod customer;
+mod event;
 mod merchant;
 mod reply;
 mod subscription;
 
 pub use api_key::{ApiKeyRecord, tenant_of};
 pub use customer::CustomerRecord;
+pub use event::EventRecord;
 pub use merchant::MerchantRecord;
 pub(crate) use reply::corrupt_reply;
 pub use reply::{ReplyRecord, reply_key};

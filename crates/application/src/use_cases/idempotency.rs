@@ -1,6 +1,7 @@
 //! Requests with an idempotency key: the first is done and its outcome saved with what it writes, repeats are answered from
 //! that.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use roster_domain::{Subscription, Tenant, Timestamp};
@@ -9,7 +10,7 @@ use super::write_customers::{CustomerCommand, WriteError};
 use crate::batch::serve_together;
 use crate::outcome::Outcome;
 use crate::ports::{ReplyKey, SavedReply, StoreError, UnitOfWork, Write};
-use crate::{Digest, Roster};
+use crate::{Attribution, Digest, Roster};
 
 /// How long a reply is kept by default: a day.
 pub const DEFAULT_REPLY_LIFETIME: Duration = Duration::from_hours(24);
@@ -36,18 +37,20 @@ pub enum View {
     Subscriber,
 }
 
-/// A command, and how its repeats are recognised.
+/// A command, how its repeats are recognised, and who asks for it.
 #[derive(Debug, Clone)]
 pub struct WriteRequest {
     /// The command.
     pub command: CustomerCommand,
     /// `None`: each request is done.
     pub idempotency: Option<Idempotency>,
+    /// Who asks for it; `None`: the service itself.
+    pub attribution: Option<Arc<Attribution>>,
 }
 
 impl From<CustomerCommand> for WriteRequest {
     fn from(command: CustomerCommand) -> Self {
-        Self { command, idempotency: None }
+        Self { command, idempotency: None, attribution: None }
     }
 }
 

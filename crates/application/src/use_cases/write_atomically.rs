@@ -1,14 +1,15 @@
 use std::ops::Range;
+use std::sync::Arc;
 
 use roster_domain::{Customer, CustomerId, Tenant, Timestamp};
 
 use super::idempotency::{Idempotency, Keyed, Saved, is_saved};
 use super::once::Repeatable;
 use super::write_customers::{Command, CustomerCommand, Drafts, Read, WriteError, find_live};
-use crate::Roster;
 use crate::outcome::Outcome;
 use crate::ports::{CustomerKey, CustomerRef, CustomerState, ReplyKey, StoreError, UnitOfWork, Write, Written};
 use crate::records::corrupt_reply;
+use crate::{Attribution, Roster};
 
 /// Why none of several commands was done.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -36,22 +37,24 @@ const RETRIES: usize = 3;
 impl Roster {
     /// Does what the commands say, in their order, all of it or nothing: each sees what those before it did, in one
     /// transaction. The results are those of [`Roster::write_customers`]. With `idempotency`, it is done once, and repeats
-    /// have the same result.
+    /// have the same result. `attribution` says who asks for them.
     #[must_use]
     pub fn write_atomically(
         &self,
         tenant: Tenant,
         commands: Vec<CustomerCommand>,
         idempotency: Option<Idempotency>,
+        attribution: Option<Arc<Attribution>>,
     ) -> Repeatable<Result<Vec<Write>, AtomicError>> {
         let now = self.now();
         let once = idempotency.map(|idempotency| Keyed { place: 0, tenant, idempotency });
-        let commands: Vec<Command> = commands.into_iter().map(|command| self.begin(command, now)).collect();
+        let commands = commands.into_iter().map(|command| self.begin(command, now)).collect();
+        let batch = Batch { commands, attribution };
         for retry in 0..=RETRIES {
             let written = if retry < RETRIES {
-                self.attempt_all(&commands, once.as_ref(), now)
+                self.attempt_all(&batch, once.as_ref(), now)
             } else {
-                self.settle_all(&commands, once.as_ref(), now)
+                self.settle_all(&batch, once.as_ref(), now)
             };
             let result = match written {
                 Ok(writes) => Ok(writes),
@@ -101,22 +104,22 @@ impl Roster {
 
     /// Tries the commands once. What the first part of them is about is read before the transaction, so that it is short
     /// and locks rows only as it writes them, in an order that all writers keep.
-    fn attempt_all(&self, commands: &[Command], once: Option<&Keyed>, now: Timestamp) -> Result<Vec<Write>, Undone> {
-        let mut segments = segments(commands);
+    fn attempt_all(&self, batch: &Batch, once: Option<&Keyed>, now: Timestamp) -> Result<Vec<Write>, Undone> {
+        let mut segments = segments(&batch.commands);
         let first = segments.remove(0);
-        let read = self.read_all(&commands[first.clone()])?;
+        let read = self.read_all(&batch.commands[first.clone()])?;
         self.store.transaction(|uow| {
             replay(uow, once, now)?;
-            let mut results = write_segment(uow, &commands[first.clone()], read.clone(), now)?;
-            results.extend(write_segments(uow, commands, &segments, now)?);
+            let mut results = write_segment(uow, batch, first.clone(), read.clone(), now)?;
+            results.extend(write_segments(uow, batch, &segments, now)?);
             self.save_done(uow, once, &results, now)?;
             Ok(results)
         })
     }
 
     /// Does the commands in a transaction that other writers of their customers wait for.
-    fn settle_all(&self, commands: &[Command], once: Option<&Keyed>, now: Timestamp) -> Result<Vec<Write>, Undone> {
-        let read = self.read_all(commands)?;
+    fn settle_all(&self, batch: &Batch, once: Option<&Keyed>, now: Timestamp) -> Result<Vec<Write>, Undone> {
+        let read = self.read_all(&batch.commands)?;
         let mut found: Vec<_> = read.iter().flatten().map(|read| by_id(&read.customer)).collect();
         // In the order in which writes lock customers, too.
         found.sort_unstable_by_key(|(tenant, id)| (tenant.merchant.uuid(), id.uuid()));
@@ -126,7 +129,7 @@ impl Roster {
         self.store.transaction(|uow| {
             replay(uow, once, now)?;
             uow.customers().find(CustomerState::Live, &found)?;
-            let results = write_segments(uow, commands, &segments(commands), now)?;
+            let results = write_segments(uow, batch, &segments(&batch.commands), now)?;
             self.save_done(uow, once, &results, now)?;
             Ok(results)
         })
@@ -140,6 +143,12 @@ impl Roster {
 
 fn by_id(customer: &Customer) -> (Tenant, CustomerId) {
     (customer.tenant(), customer.id())
+}
+
+/// Commands that are done together, and who asks for them; `None`: the service itself.
+struct Batch {
+    commands: Vec<Command>,
+    attribution: Option<Arc<Attribution>>,
 }
 
 /// Why a transaction is rolled back.
@@ -201,16 +210,15 @@ fn replayed(outcome: Outcome, key: &ReplyKey) -> Result<Result<Vec<Write>, Atomi
 /// Does the commands of some parts, each of which is read in the transaction.
 fn write_segments(
     uow: &mut dyn UnitOfWork,
-    commands: &[Command],
+    batch: &Batch,
     segments: &[Range<usize>],
     now: Timestamp,
 ) -> Result<Vec<Write>, Undone> {
     let mut results = Vec::new();
     for segment in segments {
         let first = segment.start;
-        let commands = &commands[segment.clone()];
-        let read = read(uow, commands)?;
-        let written = write_segment(uow, commands, read, now).map_err(|undone| undone.behind(first));
+        let read = read(uow, &batch.commands[segment.clone()])?;
+        let written = write_segment(uow, batch, segment.clone(), read, now).map_err(|undone| undone.behind(first));
         results.extend(written?);
     }
     Ok(results)
@@ -236,11 +244,12 @@ fn segments(commands: &[Command]) -> Vec<Range<usize>> {
 /// is not undoes them all.
 fn write_segment(
     uow: &mut dyn UnitOfWork,
-    commands: &[Command],
+    batch: &Batch,
+    segment: Range<usize>,
     read: Vec<Option<Read>>,
     now: Timestamp,
 ) -> Result<Vec<Write>, Undone> {
-    let commands: Vec<&Command> = commands.iter().collect();
+    let commands: Vec<&Command> = batch.commands[segment].iter().collect();
     let mut drafts = Drafts::for_commands(commands.iter().copied());
     let mut results: Vec<Write> = Vec::with_capacity(commands.len());
     let (mut writes, mut places) = (Vec::new(), Vec::new());
@@ -249,7 +258,7 @@ fn write_segment(
         let place = results.len();
         let (read, _) = drafts.latest(command, read);
         match command.decide(read, now) {
-            Ok(write) => results.push(write),
+            Ok(write) => results.push(write.asked_for_by(batch.attribution.clone())),
             Err(error) => {
                 refused = Some(Undone::Refused { place, error });
                 break;

@@ -1,4 +1,5 @@
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use roster_domain::metadata::MetadataError;
 use roster_domain::{Customer, CustomerId, ExternalId, Subscription, SubscriptionId, Tenant, Timestamp};
@@ -14,7 +15,7 @@ use crate::outcome::Outcome;
 use crate::ports::{
     CustomerKey, CustomerRef, CustomerState, ReplyKey, StoreError, SubscriptionKey, Taken, UnitOfWork, Write, Written,
 };
-use crate::{Revision, Roster};
+use crate::{Attribution, Revision, Roster};
 
 /// Everything that writes to a customer.
 #[derive(Debug, Clone)]
@@ -155,7 +156,7 @@ impl Roster {
         };
         let result = match begun.command.decide(read, now) {
             Ok(write) if write.is_needed() => {
-                let write = self.with_reply(begun, write, subscription.as_ref(), now)?;
+                let write = self.complete(begun, write, subscription.as_ref(), now)?;
                 match uow.customers().write(std::slice::from_ref(&write))?.pop() {
                     Some(Written::Done) => {
                         return Ok(Answer { subscription, ..Ok(write).into() });
@@ -200,17 +201,19 @@ impl Roster {
     }
 
     fn begin_request(&self, request: WriteRequest, now: Timestamp) -> Begun {
-        Begun { command: self.begin(request.command, now), idempotency: request.idempotency }
+        let WriteRequest { command, idempotency, attribution } = request;
+        Begun { command: self.begin(command, now), idempotency, attribution }
     }
 
-    /// The write with the reply that is saved with it, if its request has a key.
-    fn with_reply(
+    /// The write with who asks for it, and with the reply that is saved with it, if its request has a key.
+    fn complete(
         &self,
         begun: &Begun,
         write: Write,
         shown: Option<&Subscription>,
         now: Timestamp,
     ) -> Result<Write, StoreError> {
+        let write = write.asked_for_by(begun.attribution.clone());
         let Some(idempotency) = &begun.idempotency else { return Ok(write) };
         let outcome = Outcome::of_write(&write, shown);
         Ok(write.replying(idempotency.reply(begun.command.tenant(), &outcome, now, self.reply_lifetime)?))
@@ -273,7 +276,7 @@ impl Roster {
                     Ok(write) if write.is_needed() => write,
                     result => return Decision::settled(Answer { subscription: shown, ..result.into() }, depends_on),
                 };
-                match self.with_reply(begun, write, shown.as_ref(), now) {
+                match self.complete(begun, write, shown.as_ref(), now) {
                     Ok(write) => {
                         drafts.keep(&write, writes.len());
                         writes.push(write);
@@ -371,10 +374,11 @@ fn keyed(commands: &[Begun], open: &[usize]) -> Vec<Keyed> {
     open.iter().filter_map(|&place| commands[place].keyed(place)).collect()
 }
 
-/// A command that has begun, and how its repeats are recognised.
+/// A command that has begun, how its repeats are recognised, and who asks for it.
 struct Begun {
     command: Command,
     idempotency: Option<Idempotency>,
+    attribution: Option<Arc<Attribution>>,
 }
 
 impl Begun {

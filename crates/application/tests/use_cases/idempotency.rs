@@ -34,7 +34,7 @@ fn shown(name: &str) -> Idempotency {
 }
 
 fn with_key(command: CustomerCommand, idempotency: Idempotency) -> WriteRequest {
-    WriteRequest { command, idempotency: Some(idempotency) }
+    WriteRequest { command, idempotency: Some(idempotency), attribution: None }
 }
 
 fn register(registration: Registration) -> CustomerCommand {

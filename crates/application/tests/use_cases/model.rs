@@ -355,7 +355,7 @@ fn run_batch(service: &Service, model: &mut Model, commands: &[CustomerCommand])
 /// that is refused, because of which the model forgets them.
 fn run_atomically(service: &Service, model: &mut Model, commands: &[CustomerCommand]) {
     let mut after = model.clone();
-    match service.roster.write_atomically(service.tenant, commands.to_vec(), None).result {
+    match service.roster.write_atomically(service.tenant, commands.to_vec(), None, None).result {
         Ok(writes) => {
             for (command, write) in commands.iter().zip(writes.into_iter().map(Ok)) {
                 assert_eq!(Answer::of(&write), after.apply(command, new_id(&write)), "{command:?} in {commands:?}");

@@ -16,6 +16,7 @@ use roster_application::Principal;
 use tracing::Instrument as _;
 
 use crate::middleware::limits;
+use crate::request::attribution::RequestId;
 use crate::routing;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -34,6 +35,7 @@ pub(crate) async fn record<B: MessageBody>(
     let request_id = request_id(&request);
     let printed = request_id.to_str().unwrap_or_default();
     let span = tracing::info_span!("request", request_id = printed);
+    request.extensions_mut().insert(RequestId(request_id.clone()));
     let mut response = next.call(request).instrument(span).await?;
     let principal = response.request().extensions().get::<Principal>().cloned();
     let tenant = principal.as_ref().map(|who| who.tenant);

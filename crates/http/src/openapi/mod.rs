@@ -17,6 +17,7 @@ pub(crate) mod vendor;
 use actix_web::HttpResponse;
 use actix_web::http::{Method, StatusCode, header};
 use roster_application::json::MAX_LEVELS;
+use roster_domain::ChangeReason;
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{Schema, SchemaGenerator};
@@ -25,6 +26,7 @@ use serde_json::{Map, Value, json};
 use self::operation::{Answer, Operation, Parameter, Refusal, merge};
 use self::schema::thousands;
 use crate::middleware::access_log::MAX_REQUEST_ID_BYTES;
+use crate::request::attribution::REASON;
 use crate::request::body::MAX_BYTES;
 use crate::request::idempotency::{HEADER, MAX_LENGTH, REPLAYED};
 use crate::routing::{Endpoint, Surface, get};
@@ -113,6 +115,7 @@ pub(crate) fn document(surface: &Surface, contract: Contract) -> String {
         "components": {
             "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer", "description": bearer } },
             "parameters": {
+                "ChangeReason": change_reason().to_json(&mut self::generator()),
                 "IdempotencyKey": idempotency_key().to_json(&mut self::generator()),
                 "RequestId": request_id().to_json(&mut self::generator()),
             },
@@ -160,7 +163,7 @@ fn describe(
 ) -> Value {
     let mut described = operation.head(generator);
     let parameters = operation.parameters.iter().map(|parameter| parameter.to_json(generator));
-    let common = if method.is_safe() { &["RequestId"][..] } else { &["IdempotencyKey", "RequestId"] };
+    let common = if method.is_safe() { &["RequestId"][..] } else { &["ChangeReason", "IdempotencyKey", "RequestId"] };
     let common = common.iter().map(|name| json!({ "$ref": format!("#/components/parameters/{name}") }));
     described.insert("parameters".to_owned(), parameters.chain(common).collect::<Vec<_>>().into());
     let mut responses = operation.responses(generator);
@@ -196,6 +199,12 @@ fn idempotency_key() -> Parameter {
                        the key is refused. Answers 401, 403, 429 and 5xx are not saved.";
     let schema = json!({ "type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "pattern": "^[ -~]+$" });
     Parameter::header(HEADER, description, schema)
+}
+
+/// The header with the reason for a change.
+fn change_reason() -> Parameter {
+    let description = "Why the caller makes the change, in its own words and in UTF-8: the event of the change has it.";
+    Parameter::header(REASON, description, json!({ "type": "string", "minLength": 1, "maxLength": ChangeReason::MAX }))
 }
 
 /// The header that every request may have.

@@ -6,9 +6,9 @@ use std::marker::PhantomData;
 
 use roster_application::Scope;
 use roster_domain::{
-    AddressPart, ApiKeyId, BusinessName, Country, Currency, CustomerId, CustomerStatus, Email, Environment, ExternalId,
-    Locale, MerchantId, Metadata, MetadataEdit, Name, Phone, PlanId, PostalCode, SearchTerm, SubscriptionId,
-    SubscriptionStatus, TaxExemption, TaxId, TimeZone, Timestamp,
+    AddressPart, ApiKeyId, BusinessName, Country, Currency, CustomerId, CustomerStatus, Email, Environment, EventId,
+    EventType, ExternalId, Locale, MerchantId, Metadata, MetadataEdit, Name, Phone, PlanId, PostalCode, SearchTerm,
+    SubscriptionId, SubscriptionStatus, TaxExemption, TaxId, TimeZone, Timestamp,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
@@ -141,6 +141,8 @@ described! {
     );
     MerchantId as "MerchantId": id(Self::PREFIX, "Organization identifier.", "01h2xcejqtf2nbrexx3vqjhp42");
     ApiKeyId as "ApiKeyId": id(Self::PREFIX, "Names the key; it is no secret.", "01h2xcejqtf2nbrexx3vqjhp43");
+    EventId as "EventId": id(Self::PREFIX, "Names the event.", "0000000000000123c8j9k0m1n2");
+    EventType as "EventType": names(&Self::ALL, "What happened.");
     Environment as "Environment": names(&Self::ALL, "The environment of the credential.");
     CustomerStatus as "CustomerStatus": names(
         &Self::ALL,

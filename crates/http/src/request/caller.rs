@@ -4,8 +4,10 @@
 //! type has the use cases of that scope and no others, so that a handler which asks for less than it does does not
 //! compile.
 
+use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{HttpMessage as _, HttpRequest, web};
@@ -14,16 +16,17 @@ use roster_application::ports::{
     SubscriptionWrite, Taken, Write,
 };
 use roster_application::{
-    Answer, ApiKey, ApiKeyOrder, AtomicError, CreatedApiKey, CursorKey, CursorScope, CustomerChange, CustomerCommand,
-    CustomerDeletion, CustomerPage, Grant, Once, Page, Precondition, Principal, Registration, Repeatable, Roster,
-    Scope, SubscriptionReport, Upsert, View, WriteError, WriteRequest,
+    Answer, ApiKey, ApiKeyOrder, AtomicError, Attribution, CreatedApiKey, CursorKey, CursorScope, CustomerChange,
+    CustomerCommand, CustomerDeletion, CustomerPage, Event, EventList, EventPage, Grant, Once, Page, Precondition,
+    Principal, Registration, Repeatable, Roster, Scope, SubscriptionReport, Upsert, View, WriteError, WriteRequest,
 };
-use roster_domain::{ApiKeyId, Customer, CustomerEdit, CustomerId, EmailUse, Subscription, Tenant};
+use roster_domain::{ApiKeyId, Customer, CustomerEdit, CustomerId, EmailUse, EventId, EventType, Subscription, Tenant};
 use roster_executor::Handle;
 use uuid::Uuid;
 
 use crate::failure::Failure;
 use crate::middleware::limits::RateLimits;
+use crate::request::attribution;
 use crate::request::auth;
 use crate::request::idempotency::{self, IdempotencyKey};
 use crate::request::query::PageQuery;
@@ -53,6 +56,7 @@ permissions! {
     WriteCustomers,
     WriteSubscriptions,
     ManageKeys,
+    ReadEvents,
 }
 
 impl SeesCustomers for ReadCustomers {}
@@ -64,6 +68,7 @@ pub(crate) struct Caller<P> {
     principal: Principal,
     handle: Handle,
     idempotency_key: Option<IdempotencyKey>,
+    attribution: Option<Arc<Attribution>>,
     permission: PhantomData<P>,
 }
 
@@ -77,9 +82,11 @@ impl<P: Permission> Caller<P> {
         request.extensions_mut().insert(allowance);
         verdict.map_err(Failure::TooManyRequests)?;
         let (request, handle) = (request.clone(), auth::handle(request)?.clone());
-        let mut caller = Self { request, principal, handle, idempotency_key: None, permission: PhantomData };
+        let mut caller =
+            Self { request, principal, handle, idempotency_key: None, attribution: None, permission: PhantomData };
         caller.require(P::SCOPE)?;
         caller.idempotency_key = IdempotencyKey::of(&caller.request)?;
+        caller.attribution = attribution::of(&caller.request, &caller.principal)?.map(Arc::new);
         Ok(caller)
     }
 
@@ -253,6 +260,63 @@ impl Caller<ReadCustomers> {
     }
 }
 
+/// The part of the log that a request asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Feed {
+    /// Only the events of this customer.
+    pub(crate) customer: Option<CustomerId>,
+    /// Only events of this type.
+    pub(crate) kind: Option<EventType>,
+    /// In which order.
+    pub(crate) order: ListOrder,
+    /// Where it begins: a cursor of the log.
+    pub(crate) cursor: Option<String>,
+    /// The most events of the page.
+    pub(crate) limit: usize,
+    /// Whether the customers are shown as they stand now.
+    pub(crate) with_customers: bool,
+}
+
+impl Caller<ReadEvents> {
+    /// A page of the log as `write` writes it on the thread that has read it, with the cursor of the next page, and the
+    /// customers if they are asked for.
+    ///
+    /// A cursor is a place in the log of the tenant, for any filters and in either order, and stays valid.
+    pub(crate) async fn list_events<T: Send + 'static>(
+        &self,
+        feed: Feed,
+        write: impl FnOnce(EventPage, Option<String>, Option<HashMap<CustomerId, Customer>>) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let tenant = self.tenant();
+        let cursors = self.cursors(CursorScope::new("events", tenant))?;
+        let place = |bytes: &[u8]| Some(i64::from_be_bytes(bytes.try_into().ok()?)).filter(|seq| *seq >= 0);
+        let after = cursors.open(feed.cursor.as_deref(), place)?;
+        let Feed { customer, kind, order, limit, with_customers, .. } = feed;
+        let list = EventList { tenant, customer, kind, order, after, limit };
+        let read = move |roster: &Roster| {
+            let page = roster.list_events(&list)?;
+            let goes_on = page.has_more || order == ListOrder::Ascending;
+            let next = goes_on.then(|| cursors.seal(&page.next.to_be_bytes()));
+            let customers = with_customers.then(|| roster.customers_of_events(tenant, &page.events)).transpose()?;
+            Ok::<_, StoreError>(write(page, next, customers))
+        };
+        Ok(self.handle.read(read).await??)
+    }
+
+    /// Fails if the tenant has no such customer and never had one.
+    pub(crate) async fn require_customer(&self, id: CustomerId) -> Result<(), Failure> {
+        let tenant = self.tenant();
+        let is_known = self.handle.read(move |roster| roster.knows_customer(tenant, id)).await??;
+        if is_known { Ok(()) } else { Err(Failure::NotFound) }
+    }
+
+    /// Finds an event.
+    pub(crate) async fn find_event(&self, id: EventId) -> Result<Event, Failure> {
+        let tenant = self.tenant();
+        self.handle.read(move |roster| roster.find_event(tenant, id)).await??.ok_or(Failure::EventNotFound)
+    }
+}
+
 impl Caller<WriteCustomers> {
     /// Registers a customer. Sharing an address takes a scope of its own.
     pub(crate) async fn register_customer(&self, registration: Registration) -> Result<Customer, Failure> {
@@ -328,6 +392,7 @@ impl Caller<WriteCustomers> {
         let request = |(place, command)| WriteRequest {
             command,
             idempotency: self.idempotency_key.as_ref().map(|key| key.of_item(&self.request, place)),
+            attribution: self.attribution.clone(),
         };
         let answers = self.handle.write_customers(commands.into_iter().map(request).collect()).await;
         if had_begun && answers.iter().all(|answer| matches!(answer, Ok(Answer { is_replayed: true, .. }))) {
@@ -347,8 +412,9 @@ impl Caller<WriteCustomers> {
     pub(crate) async fn write_all(&self, commands: Vec<CustomerCommand>) -> Result<Vec<Write>, BatchFailure> {
         let key = self.idempotency_key.as_ref();
         let idempotency = key.map(|key| key.idempotency(&self.request, View::default()));
-        let tenant = self.tenant();
-        let written = self.handle.run(move |roster| roster.write_atomically(tenant, commands, idempotency)).await;
+        let (tenant, attribution) = (self.tenant(), self.attribution.clone());
+        let write = move |roster: &Roster| roster.write_atomically(tenant, commands, idempotency, attribution);
+        let written = self.handle.run(write).await;
         let written = written.map_err(|error| BatchFailure::Whole(error.into()))?;
         if written.is_replayed {
             idempotency::mark_replayed(&self.request);
@@ -410,7 +476,10 @@ impl<P: Permission> Caller<P> {
     async fn answer(&self, command: CustomerCommand, view: View) -> Result<Answer, Failure> {
         let command = self.permits(command)?;
         let idempotency = self.idempotency_key.as_ref().map(|key| key.idempotency(&self.request, view));
-        let answer = self.handle.write_customer(WriteRequest { command, idempotency }).await?;
+        let answer = self
+            .handle
+            .write_customer(WriteRequest { command, idempotency, attribution: self.attribution.clone() })
+            .await?;
         if answer.is_replayed {
             idempotency::mark_replayed(&self.request);
         }

@@ -1,5 +1,6 @@
 //! Reading a request: its body, path and query, its caller, and what the caller may do.
 
+pub(crate) mod attribution;
 pub(crate) mod auth;
 pub(crate) mod body;
 pub(crate) mod caller;

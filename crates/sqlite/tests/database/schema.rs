@@ -125,6 +125,9 @@ customers: INDEX (merchant_id, environment, id) WHERE deleted_at IS NULL AND sea
 customers: INDEX (search_id) WHERE search_id IS NOT NULL
 customers: PRIMARY KEY (merchant_id, environment, id)
 customers: FOREIGN KEY (merchant_id) REFERENCES merchants (id)
+events: INDEX (merchant_id, environment, customer_id, seq) WHERE customer_id IS NOT NULL
+events: PRIMARY KEY (merchant_id, environment, seq)
+feed_heads: PRIMARY KEY (merchant_id, environment)
 merchants: PRIMARY KEY (id)
 replies: INDEX (merchant_id, environment, expires_at) WHERE expires_at IS NOT NULL
 replies: PRIMARY KEY (merchant_id, environment, key_digest)
@@ -147,7 +150,7 @@ fn the_merchant_comes_first_in_every_unique_index_and_foreign_key() {
             assert!(key.columns.starts_with("merchant_id"), "{table}: {}", key.columns);
         }
     }
-    assert_eq!(seen, 8);
+    assert_eq!(seen, 10);
 }
 
 #[test]

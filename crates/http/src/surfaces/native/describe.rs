@@ -3,27 +3,32 @@
 use actix_web::body::MessageBody as _;
 use actix_web::http::StatusCode;
 use roster_application::json::{JsonError, Pointer};
-use roster_application::ports::MetadataCondition;
+use roster_application::ports::{MAX_EVENTS, MetadataCondition};
 use roster_application::{MAX_OVERLAP, Revision, Scope};
-use roster_domain::{ApiKeyId, CustomerId, CustomerStatus, Email, ExternalId, SearchTerm, SubscriptionId, Timestamp};
+use roster_domain::{
+    ApiKeyId, CustomerId, CustomerStatus, Email, EventId, EventType, ExternalId, SearchTerm, SubscriptionId, Timestamp,
+};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::batch;
 use super::dto::{self, ApiKeyView, CustomerView, HealthView, NewApiKeyView, OnMetadata, PageView, SubscriptionView};
 use super::error::{Problem, answer};
+use super::events::{DEFAULT_LIMIT, EventPageView, EventView, MAX_LIMIT, MAX_WAIT};
 use crate::failure::{BodyFailure, Failure};
 use crate::middleware::limits::Limit;
 use crate::openapi::operation::{Answer, Operation, Parameter, Refusal, Request};
 use crate::openapi::schema::{Of, schema_of, thousands};
 use crate::openapi::{Contract, about_bodies, samples};
 use crate::problems::{self, Kind};
+use crate::request::attribution;
 use crate::request::body::{MAX_BATCH_BYTES, MAX_BYTES};
-use crate::request::caller::{ManageKeys, ReadCustomers, WriteCustomers, WriteSubscriptions};
+use crate::request::caller::{ManageKeys, ReadCustomers, ReadEvents, WriteCustomers, WriteSubscriptions};
 use crate::request::query::MAX_OFFSET;
 
 const CUSTOMERS: &str = "Customers";
 const SUBSCRIPTIONS: &str = "Subscriptions";
+const EVENTS: &str = "Events";
 const API_KEYS: &str = "API keys";
 const HEALTH: &str = "Health";
 const DESCRIPTION: &str = "Description";
@@ -53,6 +58,7 @@ pub(super) fn contract() -> Contract {
         tags: &[
             (CUSTOMERS, "Customer records."),
             (SUBSCRIPTIONS, "What a billing engine reports of a customer's subscriptions. They are shown, not owned."),
+            (EVENTS, "What happened to customers and their subscriptions, who did it, and in which order."),
             (API_KEYS, "The keys of the merchant in the environment of the credential."),
             (HEALTH, "Whether the service answers."),
             (DESCRIPTION, "This document, and the pages about problems."),
@@ -224,6 +230,61 @@ pub(super) fn list_subscriptions() -> Operation {
         .answers_with(page_of::<SubscriptionView<'_>>("A page of subscriptions."))
         .refuses("InvalidCursor")
         .refuses("NotFound")
+}
+
+pub(super) fn list_events() -> Operation {
+    let about = format!(
+        "What happened to customers and their subscriptions: one event for each change, since the log began. The newest first; with \
+         `order=asc` in the order in which they happened, for consumers: start without `after`, and send each `next_cursor` \
+         as `after` once its page is processed. No event is skipped and none comes late. A cursor stays valid, also with \
+         other filters. With `type` a page looks at {MAX_EVENTS} events at most, and may be short or empty although `has_more` is \
+         true. Unknown parameters are refused."
+    );
+    let wait = "For how many seconds to wait for an event if there is none behind `after`. Left out: not at all.";
+    let wait = Parameter::query_of("wait", wait, json!({ "type": "integer", "minimum": 0, "maximum": MAX_WAIT }));
+    let customer = "Only the events of this customer, live or deleted.";
+    event_list(Operation::new("listEvents", EVENTS, "List events").needs::<ReadEvents>().about(about))
+        .parameter(Parameter::query::<Of<CustomerId>>("customer_id", customer))
+        .parameter(wait)
+}
+
+pub(super) fn list_customer_events() -> Operation {
+    event_list(
+        Operation::new("listCustomerEvents", EVENTS, "List the events of a customer")
+            .needs::<ReadEvents>()
+            .about(
+                "The history of a customer, live or deleted, as `GET /v1/events?customer_id=…` has it. \
+                 Unknown parameters are refused.",
+            )
+            .parameter(customer_id()),
+    )
+    .refuses("NotFound")
+}
+
+/// A list of events, with what all of them have.
+fn event_list(operation: Operation) -> Operation {
+    let limit = "The most events of the page, in digits alone.";
+    let limit_schema = json!({ "type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT });
+    let after = "With `order=asc`: the `next_cursor` of the page before. Left out: from the first event.";
+    let include = "`customer`: each event has the customer as it stands now.";
+    operation
+        .parameter(Parameter::query_of("limit", limit, limit_schema))
+        .parameter(Parameter::query_of("order", ORDER, json!({ "type": "string", "enum": ["asc", "desc"] })))
+        .parameter(cursor())
+        .parameter(Parameter::query_of("after", after, json!({ "type": "string" })))
+        .parameter(Parameter::query::<Of<EventType>>("type", "Only events of this type. Left out: all."))
+        .parameter(Parameter::query_of("include", include, json!({ "type": "string", "enum": ["customer"] })))
+        .answers::<EventPageView<'_>>(StatusCode::OK, "A page of events.")
+        .refuses("InvalidCursor")
+}
+
+pub(super) fn get_event() -> Operation {
+    Operation::new("getEvent", EVENTS, "Get an event")
+        .needs::<ReadEvents>()
+        .about("One event of the log.")
+        .parameter(Parameter::path::<Of<EventId>>("id", "The event's identifier."))
+        .answers::<EventView<'_>>(StatusCode::OK, "The event.")
+        .refuses("EventNotFound")
 }
 
 pub(super) fn record_subscription() -> Operation {
@@ -579,7 +640,7 @@ fn refusals() -> Vec<Refusal> {
         ),
         refusal("InvalidCursor", &["errors"], &[Failure::InvalidCursor]),
         refusal("MalformedHeader", &[], &[Failure::MalformedHeader("If-Match"), key_twice()]),
-        refusal("InvalidIdempotencyKey", &[], &[key_twice()]),
+        refusal("InvalidIdempotencyKey", &[], &[key_twice(), Failure::MalformedHeader(attribution::REASON)]),
         refusal("IdempotencyKeyReused", &[], &[Failure::IdempotencyKeyReused]),
         refusal("CredentialChanged", &[], &[Failure::IdempotencyKeyReused, Failure::OtherCredential]),
         refusal("PreconditionFailed", &[], &[stale(), Failure::PreconditionFailed(None)]),
@@ -587,6 +648,7 @@ fn refusals() -> Vec<Refusal> {
         refusal("MissingScope", &["scope"], &[Failure::MissingScope(Scope::WriteCustomers)]),
         refusal("NotGranted", &[], &[Failure::MissingScope(Scope::WriteCustomers), Failure::OutlivesCaller(end)]),
         refusal("NotFound", &[], &[Failure::NotFound]),
+        refusal("EventNotFound", &[], &[Failure::EventNotFound]),
         refusal("KeyNotFound", &[], &[Failure::KeyNotFound]),
         refusal("UnknownPath", &[], &[Failure::UnknownPath]),
         refusal("MethodNotAllowed", &[], &[Failure::MethodNotAllowed("GET, POST".to_owned())]),

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::failure::{self, BodyFailure, Conflict, Failure, Fault, Faults, Place};
 use crate::openapi::schema::{Shown, Text};
 use crate::problems::{self, Kind};
+use crate::request::attribution;
 use crate::request::idempotency::HEADER;
 use crate::request::query::{self, INVALID_CURSOR};
 use crate::respond;
@@ -148,6 +149,17 @@ impl From<&Fault> for ProblemFault {
 const IDEMPOTENCY_KEY_REUSED: &str = "Another request has had this Idempotency-Key: with another method, path or body. Take a new key for a new request.";
 const OTHER_CREDENTIAL: &str = "The first request with this Idempotency-Key created an API key and came with another credential. \
                                 The created key is stored nowhere and can only be shown again to that one: rotate or revoke it.";
+fn malformed_header(name: &str) -> HttpResponse {
+    let rule = match name {
+        attribution::REASON => "have 1 to 256 printable characters in UTF-8, and be sent once",
+        _ => "be * or a list of entity tags, each in quotes as the header ETag has it",
+    };
+    about_header(name, &problems::MALFORMED_HEADER, format!("{name} must {rule}."))
+}
+
+fn missing(kind: &'static Kind, what: &str) -> HttpResponse {
+    write(&content(kind, format!("There is no such {what} in the merchant and the environment of the credential.")))
+}
 
 /// The response to each failure.
 pub(crate) fn answer(failure: &Failure) -> HttpResponse {
@@ -193,24 +205,15 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         Failure::Body(failure) => body(failure),
         Failure::Invalid(faults) => invalid(faults),
         Failure::InvalidCursor => invalid_cursor(),
-        Failure::MalformedHeader(name) => {
-            let detail =
-                format!("{name} must be * or a list of entity tags, each in quotes as the header ETag has it.");
-            about_header(name, &problems::MALFORMED_HEADER, detail)
-        }
+        Failure::MalformedHeader(name) => malformed_header(name),
         Failure::BatchUndone => {
             problem(&problems::BATCH_UNDONE, "Another item of this atomic batch failed: nothing was done.")
         }
         Failure::PreconditionFailed(current) => precondition_failed(*current),
-        Failure::MalformedId | Failure::NotFound => problem(
-            &problems::CUSTOMER_NOT_FOUND,
-            "There is no such customer in the merchant and the environment of the credential.",
-        ),
+        Failure::MalformedId | Failure::NotFound => missing(&problems::CUSTOMER_NOT_FOUND, "customer"),
         Failure::Taken(taken) => conflict(taken),
-        Failure::KeyNotFound => problem(
-            &problems::KEY_NOT_FOUND,
-            "There is no such API key in the merchant and the environment of the credential.",
-        ),
+        Failure::EventNotFound => missing(&problems::EVENT_NOT_FOUND, "event"),
+        Failure::KeyNotFound => missing(&problems::KEY_NOT_FOUND, "API key"),
         Failure::KeyEnded => problem(
             &problems::KEY_ENDED,
             "The API key is revoked or has expired, and nothing can come into its place. Create a new one.",

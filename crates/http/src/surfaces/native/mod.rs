@@ -4,6 +4,7 @@ pub(crate) mod batch;
 mod describe;
 mod dto;
 mod error;
+mod events;
 mod routes;
 
 pub(crate) use error::{Error, answer};

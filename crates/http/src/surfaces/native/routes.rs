@@ -13,6 +13,7 @@ use super::dto::{
     self, ApiKeyView, CustomerView, HealthView, NewApiKeyView, OnConflict, OnMetadata, PageView, SubscriptionView,
 };
 use super::error::{Error, answer};
+use super::events;
 use crate::failure::{Failure, Fault, Place};
 use crate::openapi;
 use crate::problems;
@@ -55,6 +56,12 @@ pub(crate) fn surface() -> Surface {
             "/customers/{id}/subscriptions/{subscription_id}",
             vec![put(record_subscription).described(describe::record_subscription)],
         )
+        .resource(
+            "/customers/{id}/events",
+            vec![get(events::list_of_customer).described(describe::list_customer_events)],
+        )
+        .resource("/events", vec![get(events::list).described(describe::list_events)])
+        .resource("/events/{id}", vec![get(events::show).described(describe::get_event)])
         .resource(
             "/api_keys",
             vec![
@@ -262,7 +269,7 @@ fn key(request: &HttpRequest, tenant: Tenant) -> Result<CustomerKey, Failure> {
     Ok(CustomerKey { tenant, customer: CustomerRef::Id(customer_id(request)?) })
 }
 
-fn customer_id(request: &HttpRequest) -> Result<CustomerId, Failure> {
+pub(super) fn customer_id(request: &HttpRequest) -> Result<CustomerId, Failure> {
     let id = path::segment(request, "id").ok_or(Failure::MalformedId)?;
     CustomerId::parse(&id).map_err(|_| Failure::MalformedId)
 }

@@ -1,0 +1,46 @@
+use roster_domain::{CustomerId, EventType, Tenant};
+
+use super::{ListOrder, StoreError};
+use crate::Event;
+
+/// The most events that a store looks at for one page of those of some type: 10,000.
+pub const MAX_EVENTS: i64 = 10_000;
+
+/// A part of a tenant's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventQuery {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// Only the events of this customer.
+    pub customer: Option<CustomerId>,
+    /// Only events of this type.
+    pub kind: Option<EventType>,
+    /// In which order of their places.
+    pub order: ListOrder,
+    /// Only events at places from here.
+    pub first: i64,
+    /// Only events at places up to here.
+    pub last: i64,
+    /// The most events.
+    pub limit: usize,
+}
+
+/// The logs of tenants. An event is written with its write: [`CustomerRepository::write`](super::CustomerRepository::write).
+///
+/// Each write that is done makes one event, which is committed with it; one that is refused makes none. The places of a
+/// tenant's events have no gaps and are in the order of their commits: a reader that has seen one has seen all before it,
+/// and no event comes to a place before one that was seen. In a transaction, a store may number events at the commit: until then
+/// they need not be seen.
+pub trait EventRepository {
+    /// The events of a part of a log.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn list(&mut self, query: &EventQuery) -> Result<Vec<Event>, StoreError>;
+
+    /// The last place of a tenant's log; 0 if it has no event.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn head(&mut self, tenant: Tenant) -> Result<i64, StoreError>;
+}

@@ -1,0 +1,335 @@
+//! The log of what happened, and its feed.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use roster_tests::client::{Surface, agent, encode};
+use roster_tests::deadline::{TIMEOUT, until};
+use roster_tests::process::Signal;
+use roster_tests::program::Program;
+use roster_tests::{App, Caller, Database, on_both_databases};
+use serde_json::{Value, json};
+
+on_both_databases! {
+    an_event_says_what_changed_who_asked_for_it_and_why,
+    a_consumer_reads_every_event_once_and_in_order,
+    a_list_is_filtered_by_type_and_customer,
+    a_reason_that_breaks_a_rule_is_refused_and_nothing_is_done,
+    a_repeat_of_a_request_makes_no_event,
+    a_request_waits_for_the_next_event,
+    parameters_that_do_not_fit_are_refused,
+    the_log_agrees_with_the_customers_after_kills_of_two_processes,
+}
+
+/// The events of a page.
+fn data(page: &Value) -> Vec<Value> {
+    page["data"].as_array().expect("a list").clone()
+}
+
+/// All events in order, read page by page as a consumer does.
+fn consume(native: &Caller, limit: usize) -> Vec<Value> {
+    let (mut events, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = native.get(&format!("/events?order=asc&limit={limit}{after}")).expect(200).json();
+        events.extend(data(&page));
+        let cursor = page["next_cursor"].as_str().expect("always a cursor");
+        after = format!("&after={}", encode(cursor));
+        if page["has_more"] == false {
+            return events;
+        }
+    }
+}
+
+fn an_event_says_what_changed_who_asked_for_it_and_why(database: Database) {
+    let app = App::start(database);
+    let native = app.native();
+    let ada = native.post("/customers", json!({"email": "ada@example.com", "metadata": {"a": 1.0}})).expect(201);
+    let id = ada.text_at("/id");
+    let path = format!("/customers/{id}");
+    let change = native.request("PATCH", &path).header("X-Change-Reason", "married, née Byron");
+    let changed = change.header("X-Request-Id", "r-1").json(json!({"name": "Ada", "metadata": {}})).send().expect(200);
+    let lumen = app.lumen();
+    let lumen_path = format!("/customers/cust_{}", id.strip_prefix("cus_").expect("an id"));
+    lumen
+        .request("POST", &lumen_path)
+        .header("X-Change-Reason", "on Lumen")
+        .json(json!({"name": "Eda"}))
+        .send()
+        .is(200);
+    native.put(&format!("{path}/subscriptions/sub_1"), json!({"status": "active"})).is(201);
+    native.patch(&path, json!({"status": "archived"})).is(200);
+    let archived = native.get(&path).expect(200).json();
+    let with_customer = native.get("/events?limit=1&include=customer").expect(200).json();
+    assert_eq!(with_customer["data"][0]["customer"], archived);
+    native.delete(&path).is(204);
+    let with_customer = native.get("/events?limit=1&include=customer").expect(200).json();
+    assert_eq!(with_customer["data"][0]["customer"], Value::Null);
+
+    let events = consume(&native, 1000);
+    let kinds: Vec<_> = events.iter().map(|event| event["type"].as_str().expect("a type")).collect();
+    let expected = [
+        "customer.created",
+        "customer.updated",
+        "customer.updated",
+        "subscription.created",
+        "customer.archived",
+        "customer.deleted",
+    ];
+    assert_eq!(kinds, expected);
+    for (event, seq) in events.iter().zip(1..) {
+        assert_eq!((&event["seq"], &event["customer_id"]), (&json!(seq), &json!(id)), "{event}");
+        assert_eq!(event["event_id"], event["id"]);
+        assert_eq!(event["actor"]["type"], "api_key", "{event}");
+        let shown = native.get(&format!("/events/{}", event["id"].as_str().expect("an id"))).expect(200).json();
+        assert_eq!(shown, *event);
+    }
+    let created = &events[0]["changes"];
+    assert_eq!(created["email"], json!({"to": "ada@example.com"}));
+    assert!(native.get("/events?order=asc&limit=1").text().contains(r#""metadata":{"to":{"a":1.0}}"#));
+    let mut renamed = events[1].clone();
+    let actor = renamed["actor"].take();
+    assert!(actor["id"].as_str().is_some_and(|id| id.starts_with("key_")), "{actor}");
+    let expected = json!({
+        "id": renamed["id"],
+        "event_id": renamed["id"],
+        "seq": 2,
+        "type": "customer.updated",
+        "created_at": changed.json()["updated_at"],
+        "customer_id": id,
+        "version": 2,
+        "changes": {"name": {"to": "Ada"}, "metadata": {"from": {"a": 1.0}, "to": {}}},
+        "actor": null,
+        "request_id": "r-1",
+        "reason": "married, née Byron",
+    });
+    assert_eq!(renamed, expected);
+    assert_eq!(events[2]["changes"], json!({"name": {"from": "Ada", "to": "Eda"}}));
+    assert_eq!(events[2]["reason"], "on Lumen");
+    assert_eq!((&events[3]["subscription_id"], &events[3]["version"]), (&json!("sub_1"), &json!(1)));
+    assert_eq!(events[4]["changes"], json!({"status": {"from": "active", "to": "archived"}}));
+    // Newest first, as audit reads it; also of a customer that is gone.
+    let history = data(&native.get(&format!("{path}/events")).expect(200).json());
+    let reversed: Vec<_> = events.iter().rev().cloned().collect();
+    assert_eq!(history, reversed);
+    assert_eq!(data(&native.get("/events").expect(200).json()), reversed);
+}
+
+fn a_consumer_reads_every_event_once_and_in_order(database: Database) {
+    let app = App::start(database);
+    let native = app.native();
+    let empty = native.get("/events?order=asc").expect(200).json();
+    assert_eq!((data(&empty), &empty["has_more"]), (vec![], &json!(false)));
+    let from_beginning = empty["next_cursor"].as_str().expect("a cursor").to_owned();
+    for number in 0..7 {
+        native.post("/customers", json!({"email": format!("c{number}@example.com")})).is(201);
+    }
+    for limit in [1, 2, 3, 7, 1000] {
+        let seqs: Vec<_> = consume(&native, limit).iter().map(|event| event["seq"].clone()).collect();
+        assert_eq!(json!(seqs), json!([1, 2, 3, 4, 5, 6, 7]), "{limit}");
+    }
+    // A cursor from before the first event, and one from a list of the newest, are places in the same log.
+    let page = native.get(&format!("/events?order=asc&after={}", encode(&from_beginning))).expect(200).json();
+    assert_eq!(page["data"].as_array().map(Vec::len), Some(7));
+    let newest = native.get("/events?limit=3").expect(200).json();
+    let cursor = encode(newest["next_cursor"].as_str().expect("a cursor"));
+    let older = native.get(&format!("/events?cursor={cursor}")).expect(200).json();
+    assert_eq!(older["data"].as_array().map(Vec::len), Some(4));
+    assert_eq!((&older["has_more"], &older["next_cursor"]), (&json!(false), &Value::Null));
+    let newer = native.get(&format!("/events?order=asc&after={cursor}")).expect(200).json();
+    assert_eq!(data(&newer).iter().map(|event| event["seq"].clone()).collect::<Vec<_>>(), [json!(6), json!(7)]);
+    // The end has a cursor, too, which finds what comes later.
+    let end = encode(newer["next_cursor"].as_str().expect("a cursor"));
+    native.post("/customers", json!({"email": "late@example.com"})).is(201);
+    let late = native.get(&format!("/events?order=asc&after={end}")).expect(200).json();
+    assert_eq!(data(&late).iter().map(|event| event["seq"].clone()).collect::<Vec<_>>(), [json!(8)]);
+}
+
+fn a_list_is_filtered_by_type_and_customer(database: Database) {
+    let app = App::start(database);
+    let native = app.native();
+    let ids = ["a", "b"].map(|name| {
+        let body = json!({"email": format!("{name}@example.com")});
+        let id = native.post("/customers", body).expect(201).text_at("/id");
+        native.patch(&format!("/customers/{id}"), json!({"name": name})).is(200);
+        id
+    });
+    let seqs = |query: &str| {
+        let page = native.get(&format!("/events?{query}")).expect(200).json();
+        data(&page).iter().map(|event| event["seq"].as_i64().expect("a number")).collect::<Vec<_>>()
+    };
+    assert_eq!(seqs("type=customer.updated"), [4, 2]);
+    assert_eq!(seqs("type=customer.updated&order=asc&limit=1"), [2]);
+    assert_eq!(seqs(&format!("customer_id={}", ids[1])), [4, 3]);
+    assert_eq!(seqs(&format!("customer_id={}&type=customer.created&order=asc", ids[1])), [3]);
+    assert_eq!(seqs("type=customer.deleted"), [0; 0]);
+}
+
+fn a_reason_that_breaks_a_rule_is_refused_and_nothing_is_done(database: Database) {
+    let app = App::start(database);
+    for surface in Surface::ALL {
+        let caller = app.surface(surface);
+        let request = caller.request("POST", "/customers").header("X-Change-Reason", &"x".repeat(257));
+        let refused = request.json(json!({"email": "ada@example.com"})).send().expect(400);
+        if surface == Surface::Native {
+            assert_eq!(refused.json()["error"]["param"], "X-Change-Reason", "{refused:?}");
+        }
+    }
+    assert_eq!(consume(&app.native(), 10), [Value::Null; 0]);
+    assert_eq!(data(&app.native().get("/customers").expect(200).json()), [Value::Null; 0]);
+}
+
+fn a_repeat_of_a_request_makes_no_event(database: Database) {
+    let app = App::start(database);
+    let native = app.native();
+    let create = || {
+        let request = native.request("POST", "/customers").header("Idempotency-Key", "k");
+        request.json(json!({"email": "ada@example.com"})).send().expect(201)
+    };
+    let id = create().text_at("/id");
+    create();
+    native.patch(&format!("/customers/{id}"), json!({})).is(200);
+    native.post("/customers", json!({"email": "ada@example.com"})).is(409);
+    assert_eq!(consume(&native, 10).len(), 1);
+    let items = json!([
+        {"op": "create", "body": {"email": "eda@example.com"}},
+        {"op": "update", "id": id, "body": {"name": "Ada"}},
+    ]);
+    for _ in 0..2 {
+        let batch = native.request("POST", "/customers/batch").header("Idempotency-Key", "b");
+        batch.json(json!({"items": items, "atomic": true})).send().is(200);
+        let events = consume(&native, 10);
+        assert_eq!(events.len(), 3, "{events:?}");
+        assert!(events.iter().all(|event| event["actor"]["type"] == "api_key"), "{events:?}");
+    }
+}
+
+fn a_request_waits_for_the_next_event(database: Database) {
+    let app = App::start(database);
+    let native = app.native();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| native.get("/events?order=asc&wait=60").expect(200).json());
+        // Nothing says that the other request waits already; if it does not, it finds the event at once.
+        native.post("/customers", json!({"email": "ada@example.com"})).is(201);
+        let page = waiting.join().expect("an answer");
+        assert_eq!(page["data"].as_array().map(Vec::len), Some(1), "{page}");
+    });
+}
+
+fn parameters_that_do_not_fit_are_refused(database: Database) {
+    let app = App::start(database);
+    let native = app.native();
+    for (query, parameter) in [
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("order=up", "order"),
+        ("after=x", "after"),
+        ("order=asc&cursor=x", "cursor"),
+        ("wait=1", "wait"),
+        ("order=asc&wait=61", "wait"),
+        ("type=customer.lost", "type"),
+        ("customer_id=7", "customer_id"),
+        ("include=all", "include"),
+        ("seq=1", "seq"),
+    ] {
+        let refused = native.get(&format!("/events?{query}")).expect(422);
+        assert!(refused.text().contains(parameter), "{query}: {refused:?}");
+    }
+    native.get("/events?order=asc&after=x").is(400);
+    native.get("/events/evt_7").is(404);
+}
+
+/// Two processes write to one tenant, and each is killed while it does, and started again.
+fn the_log_agrees_with_the_customers_after_kills_of_two_processes(database: Database) {
+    const KILLS: usize = 4;
+    let url = database.url().to_owned();
+    let key = database.tenants().ours.live.clone();
+    let is_over = AtomicBool::new(false);
+    let caller = |program: &Program| Caller::new(agent(), program.address(), Surface::Native.base()).with_key(&key);
+    thread::scope(|scope| {
+        for process in 0..2 {
+            let (url, caller, is_over) = (&url, &caller, &is_over);
+            scope.spawn(move || {
+                for round in 0..KILLS {
+                    let mut program = Program::serve(url, &[]);
+                    let native = caller(&program);
+                    thread::scope(|writers| {
+                        for writer in 0..4 {
+                            let native = &native;
+                            writers.spawn(move || write_until_cut(native, &format!("{process}-{round}-{writer}")));
+                        }
+                        // Some of the writes are acknowledged, and others are under way.
+                        until("some customers", TIMEOUT, || {
+                            let path = format!("/customers?limit=100&search=p{process}-{round}-");
+                            let page = native.request("GET", &path).try_send().ok()?.json();
+                            (page["data"].as_array()?.len() >= 10).then_some(())
+                        });
+                        program.signal(Signal::Kill);
+                    });
+                    program.wait(TIMEOUT);
+                }
+                is_over.store(true, Ordering::SeqCst);
+            });
+        }
+    });
+    assert!(is_over.load(Ordering::SeqCst));
+    let program = Program::serve(&url, &[]);
+    let native = caller(&program);
+    let events = consume(&native, 500);
+    for (event, seq) in events.iter().zip(1..) {
+        assert_eq!(event["seq"], seq, "no gap");
+    }
+    assert_eq!(replayed(&events), stored(&native));
+}
+
+/// Creates customers, and changes and deletes some, until the service does not answer.
+fn write_until_cut(native: &Caller, name: &str) {
+    for number in 0.. {
+        let body = json!({"email": format!("p{name}-{number}@example.com"), "name": name});
+        let Ok(created) = native.request("POST", "/customers").json(body).try_send() else { return };
+        if created.status != 201 {
+            continue;
+        }
+        let path = format!("/customers/{}", created.text_at("/id"));
+        let renamed = native.request("PATCH", &path).json(json!({"name": null, "metadata": {"n": number}})).try_send();
+        let deleted = (number % 3 == 0).then(|| native.request("DELETE", &path).try_send());
+        if renamed.is_err() || deleted.is_some_and(|deleted| deleted.is_err()) {
+            return;
+        }
+    }
+}
+
+/// What the events leave: the version and some fields of each live customer.
+fn replayed(events: &[Value]) -> BTreeMap<String, Value> {
+    let mut customers: BTreeMap<String, Value> = BTreeMap::new();
+    for event in events {
+        let id = event["customer_id"].as_str().expect("an id").to_owned();
+        let customer = customers.entry(id).or_insert_with(|| json!({"version": 0}));
+        let next = customer["version"].as_i64().map(|version| version + 1);
+        assert_eq!(event["version"].as_i64(), next, "one event for each version: {event}");
+        customer["version"] = event["version"].clone();
+        for (field, change) in event["changes"].as_object().expect("changes") {
+            assert_eq!(customer[field.as_str()], change["from"], "{event}");
+            customer[field.as_str()] = change["to"].clone();
+        }
+    }
+    customers.retain(|_, customer| customer["deleted_at"].is_null());
+    let shown =
+        |customer: &Value| json!([customer["version"], customer["email"], customer["name"], customer["metadata"]]);
+    customers.iter().map(|(id, customer)| (id.clone(), shown(customer))).collect()
+}
+
+/// The same of the customers that the service lists.
+fn stored(native: &Caller) -> BTreeMap<String, Value> {
+    let (mut customers, mut cursor) = (BTreeMap::new(), String::new());
+    loop {
+        let page = native.get(&format!("/customers?limit=100{cursor}")).expect(200).json();
+        for customer in data(&page) {
+            let id = customer["id"].as_str().expect("an id").to_owned();
+            let shown = json!([customer["version"], customer["email"], customer["name"], customer["metadata"]]);
+            customers.insert(id, shown);
+        }
+        let Some(next) = page["next_cursor"].as_str() else { return customers };
+        cursor = format!("&cursor={}", encode(next));
+    }
+}
