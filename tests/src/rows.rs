@@ -1,5 +1,6 @@
 //! The rows in the database, read with SQL: the program might show less than it stores.
 
+use diesel::connection::SimpleConnection as _;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
@@ -67,18 +68,40 @@ const POSTGRES_TABLES: &str = "
     SELECT format('SELECT %L || (to_jsonb(t) - ''last_used_at'')::text FROM %I AS t ', table_name || ' ', table_name)
     FROM information_schema.columns WHERE table_schema = 'public' AND column_name = 'merchant_id'";
 
+/// Makes the first events of each tenant older by some days.
+///
+/// # Panics
+/// If the database does not answer.
+pub fn age_events(database: &Database, last: i64, days: i64) {
+    match database.kind() {
+        Kind::Sqlite => {
+            let micros = days * 86_400_000_000;
+            let older = format!("UPDATE events SET created_at = created_at - {micros} WHERE seq <= {last}");
+            sqlite(database).batch_execute(&older)
+        }
+        Kind::Postgres => {
+            let older =
+                format!("UPDATE events SET created_at = created_at - interval '{days} days' WHERE seq <= {last}");
+            postgres(database).batch_execute(&older)
+        }
+    }
+    .expect("an update");
+}
+
+fn sqlite(database: &Database) -> SqliteConnection {
+    let path = database.url().strip_prefix("sqlite://").expect("the URL of a file");
+    SqliteConnection::establish(path).expect("the database")
+}
+
+fn postgres(database: &Database) -> PgConnection {
+    PgConnection::establish(database.url()).expect("the database")
+}
+
 /// Runs a query that returns one text per row.
 fn query(database: &Database, query: &str) -> Vec<String> {
     let rows = match database.kind() {
-        Kind::Sqlite => {
-            let path = database.url().strip_prefix("sqlite://").expect("the URL of a file");
-            let mut connection = SqliteConnection::establish(path).expect("the database");
-            sql::<Text>(query).load(&mut connection)
-        }
-        Kind::Postgres => {
-            let mut connection = PgConnection::establish(database.url()).expect("the database");
-            sql::<Text>(query).load(&mut connection)
-        }
+        Kind::Sqlite => sql::<Text>(query).load(&mut sqlite(database)),
+        Kind::Postgres => sql::<Text>(query).load(&mut postgres(database)),
     };
     rows.expect("rows")
 }

@@ -49,14 +49,15 @@ pub struct Roster {
     known: Arc<KnownCredentials>,
     cursor_key: Arc<OnceLock<CursorKey>>,
     reply_lifetime: Duration,
+    event_retention: Option<Duration>,
 }
 
 /// How long a key that was looked up stays in the cache by default: 5 s.
 pub const DEFAULT_KEY_LIFETIME: Duration = Duration::from_secs(5);
 
 impl Roster {
-    /// Builds the service. It accepts no tokens, caches a key for [`DEFAULT_KEY_LIFETIME`], and keeps replies for
-    /// [`DEFAULT_REPLY_LIFETIME`].
+    /// Builds the service. It accepts no tokens, caches a key for [`DEFAULT_KEY_LIFETIME`], keeps replies for
+    /// [`DEFAULT_REPLY_LIFETIME`], and events for ever.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, entropy: Arc<dyn Entropy>) -> Self {
         let known = Arc::new(KnownCredentials::new(DEFAULT_KEY_LIFETIME, Duration::ZERO));
@@ -69,6 +70,7 @@ impl Roster {
             known,
             cursor_key: Arc::default(),
             reply_lifetime: DEFAULT_REPLY_LIFETIME,
+            event_retention: None,
         }
     }
 

@@ -5,12 +5,15 @@
 //!
 //! [`operations`](mod@operations) declares everything that is batched; read it first. [`batched`] has the mechanism: one
 //! batched operation owns its queue, its worker threads and its loop, or is done by the calling thread
-//! ([`turn_batcher`]). [`threads`] starts the workers, and replaces one that hangs. The crate knows no HTTP framework, no
+//! ([`turn_batcher`]). [`threads`] starts the workers, and replaces one that hangs. [`background`] does what is to be done now
+//! and then, and [`feeds`] tells those who wait for events when there are some. The crate knows no HTTP framework, no
 //! database and no surface.
 
+mod background;
 pub mod batched;
 #[cfg(test)]
 mod batching_tests;
+mod feeds;
 mod operations;
 mod queue;
 #[cfg(test)]
@@ -18,20 +21,20 @@ mod test_callers;
 pub mod threads;
 mod turn_batcher;
 
-use std::convert::Infallible;
 use std::io;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use roster_application::ports::StoreError;
-use roster_application::{CursorKey, CursorKeyError, Recognition, Roster, Sweep};
-use roster_domain::Timestamp;
-use tokio::sync::{Mutex, oneshot};
+use roster_application::{CursorKey, CursorKeyError, Recognition, Roster};
+use roster_domain::{Tenant, Timestamp};
+use tokio::sync::{Mutex, oneshot, watch};
 
+use background::Background;
 use batched::{Limits, Local, Operation};
+use feeds::Feeds;
 use operations::{Job, LocalOperations, Operations};
-use threads::{Threads, Turns, Worker};
+use threads::Threads;
 
 /// Which threads read the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,8 +80,7 @@ pub enum ExecuteError {
 /// The threads that run use cases.
 pub struct Executor {
     shared: Arc<Shared>,
-    /// Nothing is sent here: dropping them ends the threads that work now and then.
-    ends: [mpsc::Sender<Infallible>; 4],
+    background: Background,
     threads: Threads,
 }
 
@@ -98,24 +100,13 @@ struct Shared {
     roster: Roster,
     settings: Settings,
     operations: Operations,
+    feeds: Arc<Feeds>,
     /// The last result of a check of the store, and when it was there.
     last_check: Mutex<Option<(Instant, CheckResult)>>,
 }
 
 /// Whether the store answers, and takes writes.
 type CheckResult = Result<Result<(), StoreError>, ExecuteError>;
-
-/// How long the uses of keys are collected before they are written.
-const KEY_USES_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How long what writes leave to do for the index for searches may wait while there is some of it.
-const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
-
-/// The same after there was none.
-const IDLE_FLUSH_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How long replies that have expired, and customers that are not indexed, may wait until they are looked for.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long the result of a check of the store is good. Checks need no credential, so they must be cheap.
 const CHECK_INTERVAL: Duration = Duration::from_millis(250);
@@ -128,18 +119,13 @@ impl Executor {
     pub fn start(roster: &Roster, settings: Settings) -> io::Result<Self> {
         let limits = Limits { queue: settings.queue, deadline: settings.deadline };
         let operations = Operations::new(roster, limits, settings);
-        let (key_uses, end) = mpsc::channel();
-        let (replies, end_of_replies) = mpsc::channel();
-        let (index, end_of_index) = mpsc::channel();
-        let (flushes, end_of_flushes) = mpsc::channel();
+        let feeds = Arc::new(Feeds::default());
+        let (background, jobs) = Background::of(roster, &feeds);
         let mut workers = operations.workers();
-        workers.push(key_uses_recorder(roster.clone(), end));
-        workers.push(reply_sweeper(roster.clone(), end_of_replies));
-        workers.push(customer_indexer(roster.clone(), end_of_index));
-        workers.push(search_index_flusher(roster.clone(), end_of_flushes));
+        workers.extend(jobs);
         let threads = Threads::start(workers, settings.deadline)?;
-        let shared = Shared { roster: roster.clone(), settings, operations, last_check: Mutex::default() };
-        Ok(Self { shared: Arc::new(shared), ends: [key_uses, replies, index, flushes], threads })
+        let shared = Shared { roster: roster.clone(), settings, operations, feeds, last_check: Mutex::default() };
+        Ok(Self { shared: Arc::new(shared), background, threads })
     }
 
     /// Where threads get their handle.
@@ -152,99 +138,9 @@ impl Executor {
     /// hangs in the database must not keep the process alive.
     pub fn stop(self, patience: Duration) {
         self.shared.operations.close();
-        drop(self.ends);
+        drop(self.background);
         self.threads.join(Instant::now() + patience);
     }
-}
-
-/// Writes when keys were used, now and then, and once more when `end` is closed.
-fn key_uses_recorder(roster: Roster, end: mpsc::Receiver<Infallible>) -> Worker {
-    let end = std::sync::Mutex::new(end);
-    let wait = move || end.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(KEY_USES_INTERVAL);
-    let record = move || {
-        if let Err(error) = roster.record_api_key_uses() {
-            tracing::warn!(%error, "when keys were last used is not written");
-        }
-    };
-    let work = move |turns: &Turns| {
-        loop {
-            let has_ended = wait() == Err(RecvTimeoutError::Disconnected);
-            if turns.take(&record).is_err() || has_ended {
-                return;
-            }
-        }
-    };
-    Worker { name: "key-uses".to_owned(), work: Box::new(work), is_watched: true }
-}
-
-/// Deletes replies that have expired, now and then, in small steps.
-fn reply_sweeper(roster: Roster, end: mpsc::Receiver<Infallible>) -> Worker {
-    let sweep = move |from| {
-        roster.sweep_replies(from).unwrap_or_else(|error| {
-            tracing::warn!(%error, "replies that have expired are not deleted");
-            None
-        })
-    };
-    sweeper("reply-sweeps", end, sweep)
-}
-
-/// Adds customers to the index for searches that it lacks, now and then, in small steps.
-fn customer_indexer(roster: Roster, end: mpsc::Receiver<Infallible>) -> Worker {
-    let index = move |from| {
-        roster.index_customers(from).unwrap_or_else(|error| {
-            tracing::warn!(%error, "customers are not added to the index for searches");
-            None
-        })
-    };
-    sweeper("search-index", end, index)
-}
-
-/// Does one step after the other until all merchants were looked through, and again some time later.
-fn sweeper(
-    name: &str,
-    end: mpsc::Receiver<Infallible>,
-    step: impl Fn(Sweep) -> Option<Sweep> + Send + Sync + 'static,
-) -> Worker {
-    let end = std::sync::Mutex::new(end);
-    let wait = move |interval| end.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(interval);
-    let work = move |turns: &Turns| {
-        let mut next = None;
-        loop {
-            let interval = if next.is_some() { Duration::ZERO } else { SWEEP_INTERVAL };
-            if wait(interval) == Err(RecvTimeoutError::Disconnected) {
-                return;
-            }
-            if turns.take(|| next = step(next.unwrap_or_default())).is_err() {
-                return;
-            }
-        }
-    };
-    Worker { name: name.to_owned(), work: Box::new(work), is_watched: true }
-}
-
-/// Does what writes leave to do for the index for searches: often while there is something to do.
-fn search_index_flusher(roster: Roster, end: mpsc::Receiver<Infallible>) -> Worker {
-    let end = std::sync::Mutex::new(end);
-    let wait = move |interval| end.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(interval);
-    let flush = move || {
-        roster.flush_search_index().unwrap_or_else(|error| {
-            tracing::warn!(%error, "the index for searches is not flushed");
-            false
-        })
-    };
-    let work = move |turns: &Turns| {
-        let mut was_needed = false;
-        loop {
-            let interval = if was_needed { FLUSH_INTERVAL } else { IDLE_FLUSH_INTERVAL };
-            if wait(interval) == Err(RecvTimeoutError::Disconnected) {
-                return;
-            }
-            if turns.take(|| was_needed = flush()).is_err() {
-                return;
-            }
-        }
-    };
-    Worker { name: "search-flushes".to_owned(), work: Box::new(work), is_watched: true }
 }
 
 impl Handles {
@@ -307,6 +203,14 @@ impl Handle {
         looked.unwrap_or(Err(ExecuteError::DeadlineExceeded))
     }
 
+    /// The last place of the log of a tenant, as it grows: some milliseconds late, and 0 until it was looked up.
+    ///
+    /// Ask for it before the log is read. It changes after every event that was not read.
+    #[must_use]
+    pub fn watch_feed(&self, tenant: Tenant) -> watch::Receiver<i64> {
+        self.shared.feeds.watch(tenant)
+    }
+
     /// Runs `work`, which may write, on a worker thread.
     ///
     /// # Errors
@@ -350,6 +254,7 @@ where
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::sync::mpsc;
     use std::thread;
 
     use futures_util::FutureExt as _;

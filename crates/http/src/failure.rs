@@ -7,8 +7,8 @@ use actix_web::HttpResponse;
 use roster_application::json::{JsonError, Pointer};
 use roster_application::ports::{MAX_ROWS, Retry, StoreError, Taken};
 use roster_application::{
-    AuthenticateError, CreateApiKeyError, CursorKeyError, ListError, ListSubscriptionsError, RepeatError, Revision,
-    RevokeApiKeyError, RotateApiKeyError, Scope, WriteError,
+    AuthenticateError, CreateApiKeyError, CursorKeyError, ListError, ListEventsError, ListSubscriptionsError,
+    RepeatError, Revision, RevokeApiKeyError, RotateApiKeyError, Scope, WriteError,
 };
 use roster_domain::{ApiKeyId, CustomerId, Rule, Timestamp};
 use roster_executor::ExecuteError;
@@ -61,6 +61,8 @@ pub(crate) enum Failure {
     Taken(Taken),
     /// The tenant has no event with that identifier.
     EventNotFound,
+    /// Events behind the cursor are no longer kept; this is the last place of which that is so.
+    EventsPruned(i64),
     /// The tenant has no API key with that identifier.
     KeyNotFound,
     /// The API key is revoked or has expired.
@@ -192,6 +194,15 @@ impl Fault {
     /// The same fault, and what the request gave at its place.
     pub(crate) fn given(self, given: &Given) -> Self {
         Self { detail: format!("{}; given: {given}", self.detail), ..self }
+    }
+}
+
+impl From<ListEventsError> for Failure {
+    fn from(error: ListEventsError) -> Self {
+        match error {
+            ListEventsError::Store(error) => error.into(),
+            ListEventsError::Pruned { floor } => Self::EventsPruned(floor),
+        }
     }
 }
 
@@ -417,6 +428,8 @@ macro_rules! error {
                 f.write_str("a request failed")
             }
         }
+
+        impl std::error::Error for $name {}
 
         impl actix_web::ResponseError for $name {
             fn error_response(&self) -> actix_web::HttpResponse {

@@ -71,6 +71,11 @@ kinds! {
     EVENT_NOT_FOUND: "event_not_found", NOT_FOUND,
         "No event of the credential's merchant and environment has the identifier in the path.",
         "Take the identifier from the list of events. Events of the live environment are seen by live credentials only.";
+    EVENTS_PRUNED: "events_pruned", GONE,
+        "Events behind the cursor are no longer kept: an operator has set events.retention_days. floor is the seq of the last \
+         event that is gone. A consumer that went on behind it would never learn of what is gone.",
+        "Begin anew: read the list of events without a cursor, which begins with the first event that is kept, and then the \
+         list of customers, which has what the missing events led to.";
     EXTERNAL_ID_TAKEN: "external_id_taken", CONFLICT,
         "Another live customer of the merchant has this external_id; customer_id names it. It may be the customer that an \
          earlier attempt of the same request has created.",

@@ -109,6 +109,7 @@ pub(crate) fn add_headers(failure: &Failure, response: &mut HttpResponse) {
         | Failure::NotFound
         | Failure::Taken(_)
         | Failure::EventNotFound
+        | Failure::EventsPruned(_)
         | Failure::KeyNotFound
         | Failure::KeyEnded
         | Failure::KeyHasSuccessor(_)

@@ -1,8 +1,8 @@
 //! The logs of tenants.
 
 use roster_application::Event;
-use roster_application::ports::{EventQuery, EventRepository, ListOrder, StoreError, Write};
-use roster_domain::Tenant;
+use roster_application::ports::{EventQuery, EventRepository, Extent, ListOrder, StoreError, Write};
+use roster_domain::{Tenant, Timestamp};
 
 use crate::store::Rows;
 use crate::unit_of_work::MemoryUnitOfWork;
@@ -28,20 +28,39 @@ impl EventRepository for MemoryUnitOfWork<'_> {
         })
     }
 
-    fn head(&mut self, tenant: Tenant) -> Result<i64, StoreError> {
-        self.call(|rows| Ok(rows.head(tenant)))
+    fn extents(&mut self, tenants: &[Tenant]) -> Result<Vec<Extent>, StoreError> {
+        self.call(|rows| Ok(tenants.iter().map(|tenant| rows.extent(*tenant)).collect()))
+    }
+
+    fn older_than(&mut self, tenants: &[Tenant], time: Timestamp) -> Result<Vec<Tenant>, StoreError> {
+        self.call(|rows| {
+            let first = |tenant: &&Tenant| rows.events.get(tenant).and_then(|events| events.first());
+            let is_old = |tenant: &&Tenant| first(tenant).is_some_and(|event| event.created_at < time);
+            Ok(tenants.iter().filter(is_old).copied().collect())
+        })
+    }
+
+    fn prune(&mut self, tenant: Tenant, last: i64) -> Result<(), StoreError> {
+        self.call(|rows| {
+            rows.events.entry(tenant).or_default().retain(|event| event.seq > last);
+            let floor = rows.feed_floors.entry(tenant).or_default();
+            *floor = last.max(*floor);
+            Ok(())
+        })
     }
 }
 
 impl Rows {
-    fn head(&self, tenant: Tenant) -> i64 {
-        self.events.get(&tenant).and_then(|events| events.last()).map_or(0, |event| event.seq)
+    fn extent(&self, tenant: Tenant) -> Extent {
+        let floor = self.feed_floors.get(&tenant).copied().unwrap_or(0);
+        let last = self.events.get(&tenant).and_then(|events| events.last());
+        Extent { floor, head: last.map_or(floor, |event| event.seq) }
     }
 
     /// Notes what a write did.
     pub(crate) fn log(&mut self, write: &Write) {
         let tenant = write.after().tenant();
-        let event = Event::of(write, self.head(tenant) + 1);
+        let event = Event::of(write, self.extent(tenant).head + 1);
         self.events.entry(tenant).or_default().extend(event);
     }
 }

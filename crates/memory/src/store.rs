@@ -37,6 +37,8 @@ pub(crate) struct Rows {
     pub(crate) subscriptions: BTreeMap<(Tenant, CustomerId), BTreeMap<SubscriptionId, Subscription>>,
     pub(crate) replies: BTreeMap<ReplyKey, SavedReply>,
     pub(crate) events: BTreeMap<Tenant, Vec<Event>>,
+    /// The last place of each log whose event is no longer kept.
+    pub(crate) feed_floors: BTreeMap<Tenant, i64>,
 }
 
 impl Store for MemoryStore {

@@ -1,13 +1,18 @@
 //! Reading logs; `writes.rs` writes them with their customers.
 
+use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{self, BigInt, Nullable, Text, Timestamptz};
 use roster_application::Event;
-use roster_application::ports::{EventQuery, EventRepository, ListOrder, StoreError};
-use roster_domain::Tenant;
+use roster_application::ports::{EventQuery, EventRepository, Extent, ListOrder, StoreError};
+use roster_domain::{Tenant, Timestamp};
+use uuid::Uuid;
 
 use crate::error::Fault;
-use crate::rows::limit;
-use crate::schema::{EventRow, events, events_of, feed_head_of, feed_heads};
+use crate::rows::{Wanted, in_order, kept_prepared, limit};
+use crate::schema::{EventRow, events, events_of};
 use crate::unit_of_work::PostgresUnitOfWork;
 
 impl EventRepository for PostgresUnitOfWork<'_> {
@@ -17,13 +22,117 @@ impl EventRepository for PostgresUnitOfWork<'_> {
         })
     }
 
-    fn head(&mut self, tenant: Tenant) -> Result<i64, StoreError> {
-        self.run(|connection| {
-            let head = feed_head_of(tenant).select(feed_heads::seq).get_result(connection).optional()?;
-            Ok(head.unwrap_or(0))
-        })
+    fn extents(&mut self, tenants: &[Tenant]) -> Result<Vec<Extent>, StoreError> {
+        let statement = FindExtents { wanted: wanted(tenants) };
+        let found: Vec<(i64, (Option<i64>, Option<i64>))> =
+            self.run(|connection| Ok((&statement).load(connection)?))?;
+        let extent = |(floor, head): (Option<i64>, Option<i64>)| {
+            Ok(Extent { floor: floor.unwrap_or(0), head: head.unwrap_or(0) })
+        };
+        let extents = in_order(tenants.len(), found, extent)?;
+        Ok(extents.into_iter().map(Option::unwrap_or_default).collect())
+    }
+
+    fn older_than(&mut self, tenants: &[Tenant], time: Timestamp) -> Result<Vec<Tenant>, StoreError> {
+        let statement = FindOlder { wanted: wanted(tenants), time: time.to_utc() };
+        let found: Vec<(i64, i64)> = self.run(|connection| Ok((&statement).load(connection)?))?;
+        let is_older = in_order(tenants.len(), found, Ok)?;
+        Ok(tenants.iter().zip(is_older).filter(|(_, seq)| seq.is_some()).map(|(tenant, _)| *tenant).collect())
+    }
+
+    fn prune(&mut self, tenant: Tenant, last: i64) -> Result<(), StoreError> {
+        let (merchant_id, environment) = (tenant.merchant.uuid(), tenant.environment.as_str());
+        let statement = Prune { merchant_id, environment, last };
+        self.run_write(|connection| Ok(RunQueryDsl::execute(&statement, connection).map(drop)?))
     }
 }
+
+fn wanted(tenants: &[Tenant]) -> Wanted {
+    let mut wanted = Wanted::default();
+    (1..).zip(tenants).for_each(|(place, tenant)| wanted.push(place, *tenant));
+    wanted
+}
+
+/// Where the logs of tenants begin and end.
+struct FindExtents {
+    wanted: Wanted,
+}
+
+impl QueryFragment<Pg> for FindExtents {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT wanted.place");
+        for table in ["feed_floors", "feed_heads"] {
+            out.push_sql(", (SELECT ");
+            out.push_sql(table);
+            out.push_sql(".seq FROM ");
+            out.push_sql(table);
+            out.push_sql(" WHERE ");
+            out.push_sql(table);
+            out.push_sql(".merchant_id = wanted.merchant_id AND ");
+            out.push_sql(table);
+            out.push_sql(".environment = wanted.environment)");
+        }
+        out.push_sql(" FROM unnest(");
+        self.wanted.push_arrays(&mut out)?;
+        out.push_sql(") AS wanted (place, merchant_id, environment)");
+        Ok(())
+    }
+}
+
+/// Tenants whose first event is older than a time.
+struct FindOlder {
+    wanted: Wanted,
+    time: DateTime<Utc>,
+}
+
+impl QueryFragment<Pg> for FindOlder {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT wanted.place, events.seq FROM unnest(");
+        self.wanted.push_arrays(&mut out)?;
+        // By the place behind the floor: the first row of the index might be far behind many that were deleted.
+        out.push_sql(
+            ") AS wanted (place, merchant_id, environment) CROSS JOIN LATERAL (SELECT events.seq, events.created_at \
+             FROM events WHERE events.merchant_id = wanted.merchant_id AND events.environment = wanted.environment \
+             AND events.seq > coalesce((SELECT feed_floors.seq FROM feed_floors \
+             WHERE feed_floors.merchant_id = wanted.merchant_id AND feed_floors.environment = wanted.environment), 0) \
+             ORDER BY events.merchant_id, events.environment, events.seq LIMIT 1) AS events \
+             WHERE events.created_at < ",
+        );
+        out.push_bind_param::<Timestamptz, _>(&self.time)
+    }
+}
+
+/// Deletes the first events of a log, and notes that.
+struct Prune {
+    merchant_id: Uuid,
+    environment: &'static str,
+    last: i64,
+}
+
+impl QueryFragment<Pg> for Prune {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("WITH pruned AS (INSERT INTO feed_floors (merchant_id, environment, seq) VALUES (");
+        out.push_bind_param::<sql_types::Uuid, _>(&self.merchant_id)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, _>(&self.environment)?;
+        out.push_sql(", ");
+        out.push_bind_param::<BigInt, _>(&self.last)?;
+        out.push_sql(
+            ") ON CONFLICT (merchant_id, environment) \
+             DO UPDATE SET seq = greatest(feed_floors.seq, excluded.seq)) \
+             DELETE FROM events WHERE events.merchant_id = ",
+        );
+        out.push_bind_param::<sql_types::Uuid, _>(&self.merchant_id)?;
+        out.push_sql(" AND events.environment = ");
+        out.push_bind_param::<Text, _>(&self.environment)?;
+        out.push_sql(" AND events.seq <= ");
+        out.push_bind_param::<BigInt, _>(&self.last)
+    }
+}
+
+kept_prepared!(FindExtents, (BigInt, (Nullable<BigInt>, Nullable<BigInt>)));
+kept_prepared!(FindOlder, (BigInt, BigInt));
+kept_prepared!(Prune, ());
 
 /// Runs the statement of a query, which has eight forms.
 fn load(connection: &mut PgConnection, query: &EventQuery) -> QueryResult<Vec<EventRow>> {

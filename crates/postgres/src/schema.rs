@@ -183,11 +183,6 @@ pub mod events {
     pub use super::tables::events::columns::*;
 }
 
-/// The columns of the last place of a log.
-pub mod feed_heads {
-    pub use super::tables::feed_heads::columns::*;
-}
-
 /// The keys of `tenant`.
 #[auto_type]
 pub fn api_keys_of(tenant: Tenant) -> _ {
@@ -228,16 +223,6 @@ pub fn events_of(tenant: Tenant) -> _ {
     let merchant: Uuid = tenant.merchant.uuid();
     let environment: &'static str = tenant.environment.as_str();
     tables::events::table.filter(events::merchant_id.eq(merchant)).filter(events::environment.eq(environment))
-}
-
-/// The last place of the log of `tenant`.
-#[auto_type]
-pub fn feed_head_of(tenant: Tenant) -> _ {
-    let merchant: Uuid = tenant.merchant.uuid();
-    let environment: &'static str = tenant.environment.as_str();
-    tables::feed_heads::table
-        .filter(feed_heads::merchant_id.eq(merchant))
-        .filter(feed_heads::environment.eq(environment))
 }
 
 /// The key with this digest, of any tenant: the tenant of a caller is known only after its key is found.

@@ -47,7 +47,7 @@ fn now() -> Timestamp {
 /// Something that is done to customers that are stored.
 type Operation = fn(&mut dyn UnitOfWork, &[Customer]) -> Result<(), StoreError>;
 
-const OPERATIONS: [(&str, Operation); 31] = [
+const OPERATIONS: [(&str, Operation); 33] = [
     ("create again", |uow, customers| {
         let writes: Vec<Write> = customers.iter().cloned().map(Write::create).collect();
         uow.customers().write(&writes).map(drop)
@@ -198,11 +198,16 @@ const OPERATIONS: [(&str, Operation); 31] = [
         uow.replies().delete_expired(&expired, later)
     }),
     ("list events", |uow, customers| {
-        let last = uow.events().head(TENANT)?;
+        let last = uow.events().extents(&[TENANT])?[0].head;
         for kind in [None, Some(EventType::CustomerCreated)] {
             list_events(uow, &EventQuery { kind, ..events(last, customers.len()) })?;
         }
         Ok(())
+    }),
+    ("extents of logs", |uow, customers| uow.events().extents(&vec![TENANT; customers.len()]).map(drop)),
+    ("delete old events", |uow, customers| {
+        uow.events().older_than(&vec![TENANT; customers.len()], now().plus(LIFETIME))?;
+        uow.events().prune(TENANT, 1)
     }),
     ("list the events of a customer", |uow, customers| {
         for customer in customers {
@@ -536,7 +541,7 @@ fn rows_read(store: &PostgresStore, locks: bool, work: impl Fn(&mut dyn UnitOfWo
 fn rows_read_so_far(session: &mut Borrowed) -> i64 {
     let query = sql::<BigInt>(
         "SELECT sum(seq_tup_read + idx_tup_fetch)::bigint FROM pg_stat_xact_user_tables \
-         WHERE relname IN ('customers', 'subscriptions', 'replies', 'events', 'feed_heads')",
+         WHERE relname IN ('customers', 'subscriptions', 'replies', 'events', 'feed_floors', 'feed_heads')",
     );
     session.run(|connection| Ok(query.get_result(connection)?)).expect("a number")
 }
@@ -566,7 +571,7 @@ fn a_statement_planned_on_an_empty_table_reads_few_rows_of_a_grown_one_with_and_
     administer(database.url(), &["ANALYZE"]);
     assert_few_rows_are_read(&store, &many, "analysed");
     // As in a database that was restored from a dump, which has no statistics.
-    let forget = "UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE relname ~ '^(customers|subscriptions|replies|events|feed_heads)'";
+    let forget = "UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE relname ~ '^(customers|subscriptions|replies|events|feed_floors|feed_heads)'";
     administer(database.url(), &["DELETE FROM pg_statistic", forget]);
     assert_few_rows_are_read(&connect(database.url()), &many, "without statistics");
 }

@@ -36,6 +36,8 @@ pub struct Config {
     pub limits: Limits,
     /// How repeats of requests are answered.
     pub idempotency: Idempotency,
+    /// How events are kept.
+    pub events: Events,
     /// How customers are searched for.
     pub search: Search,
     /// What is logged, and how.
@@ -112,6 +114,13 @@ pub struct Limits {
     pub live: Quotas,
     /// Requests a second of sandbox customers.
     pub sandbox: Quotas,
+}
+
+/// `events.*`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Events {
+    /// How long an event is kept. `None`: for ever.
+    pub retention: Option<Duration>,
 }
 
 /// `idempotency.*`
@@ -220,6 +229,7 @@ impl Config {
                 },
             },
             idempotency: Idempotency { keep: layers.read("idempotency.keep_seconds", seconds(60..=2_592_000)) },
+            events: Events { retention: layers.read("events.retention_days", retention) },
             search: Search { enabled: layers.read("search.enabled", flag) },
             log: Log { level: layers.read("log.level", level), format: layers.read("log.format", format) },
         }
@@ -268,6 +278,16 @@ fn millis(bounds: RangeInclusive<u64>) -> impl Fn(&Value) -> Result<Duration, St
 fn seconds(bounds: RangeInclusive<u64>) -> impl Fn(&Value) -> Result<Duration, String> {
     let number = number(bounds);
     move |value| number(value).map(Duration::from_secs).map_err(|rule| format!("{rule} (seconds)"))
+}
+
+/// Webhook endpoints are tried for five days: what they still wait for is kept.
+fn retention(value: &Value) -> Result<Option<Duration>, String> {
+    const DAY: u64 = 86_400;
+    match number(0..=36_500)(value) {
+        Ok(0) => Ok(None),
+        Ok(days) if days >= 7 => Ok(Some(Duration::from_secs(DAY * days))),
+        _ => Err("must be 0, or a whole number from 7 to 36500 (days)".to_owned()),
+    }
 }
 
 fn per_second(value: &Value) -> Result<NonZeroU32, String> {
@@ -378,6 +398,9 @@ mod tests {
         ("limits.sandbox_key_per_second", "15", "16", |c| c.limits.sandbox.key.to_string()),
         ("limits.sandbox_merchant_per_second", "17", "18", |c| c.limits.sandbox.merchant.to_string()),
         ("idempotency.keep_seconds", "60", "61", |c| c.idempotency.keep.as_secs().to_string()),
+        ("events.retention_days", "7", "8", |c| {
+            (c.events.retention.unwrap_or_default().as_secs() / 86_400).to_string()
+        }),
         ("search.enabled", "false", "true", |c| c.search.enabled.to_string()),
         ("log.level", "\"debug\"", "warn", |c| c.log.level.clone()),
         ("log.format", "\"json\"", "pretty", |c| format!("{:?}", c.log.format).to_lowercase()),
@@ -441,6 +464,7 @@ mod tests {
                 auth: Auth { key_cache: Duration::from_secs(5), key_grace: Duration::ZERO, issuers: Vec::new() },
                 limits: Limits { live: quotas(5000, 10_000), sandbox: quotas(500, 1000) },
                 idempotency: Idempotency { keep: Duration::from_hours(24) },
+                events: Events { retention: None },
                 search: Search { enabled: true },
                 log: Log { level: "info".to_owned(), format: LogFormat::Auto },
             }

@@ -2,12 +2,12 @@
 
 use diesel::prelude::*;
 use roster_application::Event;
-use roster_application::ports::{EventQuery, EventRepository, ListOrder, StoreError};
-use roster_domain::Tenant;
+use roster_application::ports::{EventQuery, EventRepository, Extent, ListOrder, StoreError};
+use roster_domain::{Tenant, Timestamp};
 
 use crate::error::Fault;
-use crate::rows::{Id, limit};
-use crate::schema::{EventRow, events, events_of, feed_head_of, feed_heads};
+use crate::rows::{Id, Time, limit};
+use crate::schema::{EventRow, events, events_of, feed_floor_of, feed_floors, feed_head_of, feed_heads};
 use crate::unit_of_work::SqliteUnitOfWork;
 
 impl EventRepository for SqliteUnitOfWork<'_> {
@@ -17,12 +17,51 @@ impl EventRepository for SqliteUnitOfWork<'_> {
         })
     }
 
-    fn head(&mut self, tenant: Tenant) -> Result<i64, StoreError> {
-        self.run(|connection| {
-            let head = feed_head_of(tenant).select(feed_heads::seq).get_result(connection).optional()?;
-            Ok(head.unwrap_or(0))
+    fn extents(&mut self, tenants: &[Tenant]) -> Result<Vec<Extent>, StoreError> {
+        self.run_together(|connection| {
+            let extent = |tenant: &Tenant| {
+                let head = feed_head_of(*tenant).select(feed_heads::seq).get_result(connection).optional()?;
+                Ok(Extent { floor: floor(connection, *tenant)?, head: head.unwrap_or(0) })
+            };
+            tenants.iter().map(extent).collect()
         })
     }
+
+    fn older_than(&mut self, tenants: &[Tenant], time: Timestamp) -> Result<Vec<Tenant>, StoreError> {
+        self.run_together(|connection| {
+            let mut older = Vec::new();
+            for tenant in tenants {
+                // By the place behind the floor.
+                let kept = events_of(*tenant).filter(events::seq.gt(floor(connection, *tenant)?));
+                let first = kept.order(events::seq).select(events::created_at).first(connection).optional()?;
+                if first.is_some_and(|first: Time| first < Time::from(time)) {
+                    older.push(*tenant);
+                }
+            }
+            Ok(older)
+        })
+    }
+
+    fn prune(&mut self, tenant: Tenant, last: i64) -> Result<(), StoreError> {
+        self.run_write(|connection| {
+            if last > floor(connection, tenant)? {
+                let row = (
+                    feed_floors::merchant_id.eq(Id(tenant.merchant.uuid())),
+                    feed_floors::environment.eq(tenant.environment.as_str()),
+                    feed_floors::seq.eq(last),
+                );
+                diesel::replace_into(feed_floors::table).values(row).execute(connection)?;
+            }
+            diesel::delete(events_of(tenant).filter(events::seq.le(last))).execute(connection)?;
+            Ok(())
+        })
+    }
+}
+
+/// The last place of a log whose event is no longer kept.
+fn floor(connection: &mut SqliteConnection, tenant: Tenant) -> QueryResult<i64> {
+    let floor = feed_floor_of(tenant).select(feed_floors::seq).get_result(connection).optional()?;
+    Ok(floor.unwrap_or(0))
 }
 
 /// Runs the statement of a query, which has eight forms.

@@ -71,7 +71,7 @@ impl Column<Option<Uuid>> for Option<Id> {
 }
 
 /// A time as a column has it: microseconds since 1970, always whole milliseconds.
-#[derive(Debug, Clone, Copy, AsExpression, FromSqlRow)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, AsExpression, FromSqlRow)]
 #[diesel(sql_type = BigInt)]
 pub struct Time(i64);
 

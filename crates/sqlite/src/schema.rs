@@ -145,6 +145,14 @@ mod tables {
     }
 
     diesel::table! {
+        feed_floors (merchant_id, environment) {
+            merchant_id -> Binary,
+            environment -> Text,
+            seq -> BigInt,
+        }
+    }
+
+    diesel::table! {
         feed_heads (merchant_id, environment) {
             merchant_id -> Binary,
             environment -> Text,
@@ -189,6 +197,11 @@ pub mod replies {
 /// The columns of an event.
 pub mod events {
     pub use super::tables::events::columns::*;
+}
+
+/// The columns of the last place of a log whose event is no longer kept.
+pub mod feed_floors {
+    pub use super::tables::feed_floors::{columns::*, table};
 }
 
 /// The columns of the last place of a log.
@@ -236,6 +249,16 @@ pub fn events_of(tenant: Tenant) -> _ {
     let merchant: Id = Id(tenant.merchant.uuid());
     let environment: &'static str = tenant.environment.as_str();
     tables::events::table.filter(events::merchant_id.eq(merchant)).filter(events::environment.eq(environment))
+}
+
+/// The last place of the log of `tenant` whose event is no longer kept.
+#[auto_type]
+pub fn feed_floor_of(tenant: Tenant) -> _ {
+    let merchant: Id = Id(tenant.merchant.uuid());
+    let environment: &'static str = tenant.environment.as_str();
+    tables::feed_floors::table
+        .filter(feed_floors::merchant_id.eq(merchant))
+        .filter(feed_floors::environment.eq(environment))
 }
 
 /// The last place of the log of `tenant`.

@@ -112,7 +112,7 @@ fn call_everything(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> 
 
 /// Every form of the list of events.
 fn call_events(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
-    let last = unit_of_work.events().head(tenant())?;
+    let last = unit_of_work.events().extents(&[tenant()])?[0].head;
     for customer in [None, Some(customer().id())] {
         for kind in [None, Some(EventType::CustomerCreated)] {
             for order in [ListOrder::Descending, ListOrder::Ascending] {
@@ -121,7 +121,8 @@ fn call_events(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
             }
         }
     }
-    Ok(())
+    assert_eq!(unit_of_work.events().older_than(&[tenant()], now().plus(LIFETIME))?, [tenant()]);
+    unit_of_work.events().prune(tenant(), 1)
 }
 
 const LIFETIME: Duration = Duration::from_mins(1);
@@ -300,7 +301,7 @@ fn every_statement_names_the_tenant_of_each_table_that_it_mentions() {
     for sql in statements.iter().filter(|sql| !of_document(sql)) {
         let sql = WITHOUT_A_TENANT.iter().fold(sql.replace('`', ""), |sql, exception| sql.replace(exception, ""));
         let count = |what: &str, of: &str| sql.matches(&format!("{what}{of}")).count();
-        let tables = ["api_keys", "customers", "events", "feed_heads", "replies", "subscriptions"];
+        let tables = ["api_keys", "customers", "events", "feed_floors", "feed_heads", "replies", "subscriptions"];
         let mentioned: usize = tables.map(|table| count("FROM ", table) + count("UPDATE ", table)).iter().sum();
         // A SELECT or an UPDATE names the tenant in its conditions, an INSERT in its columns.
         assert_eq!((count("merchant_id", " = ?"), count("environment", " = ?")), (mentioned, mentioned), "{sql}");

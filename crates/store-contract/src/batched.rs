@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use roster_application::batch::serve_together;
 use roster_application::ports::{
     ApiKeyRepository, ApiKeyUse, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRepository, CustomerState,
-    EventQuery, EventRepository, FirstError, Listed, MerchantRepository, ReplyKey, ReplyRepository, SavedReply,
+    EventQuery, EventRepository, Extent, FirstError, Listed, MerchantRepository, ReplyKey, ReplyRepository, SavedReply,
     SecretRepository, Store, StoreError, SubscriptionCursor, SubscriptionKey, SubscriptionRepository, UnitOfWork, Work,
     Write, Written,
 };
@@ -239,7 +239,9 @@ impl EventRepository for BatchedUnitOfWork<'_> {
     unbatched! {
         events:
         fn list(query: &EventQuery) -> Vec<Event>;
-        fn head(tenant: Tenant) -> i64;
+        fn extents(tenants: &[Tenant]) -> Vec<Extent>;
+        fn older_than(tenants: &[Tenant], time: Timestamp) -> Vec<Tenant>;
+        fn prune(tenant: Tenant, last: i64) -> ();
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use roster_application::ports::{
-    EventQuery, ListOrder, ReplyKey, SavedReply, Store, StoreError, TokenHolder, Write, Written,
+    EventQuery, Extent, ListOrder, ReplyKey, SavedReply, Store, StoreError, TokenHolder, Write, Written,
 };
 use roster_application::{Actor, Attribution, Digest, Event, changes_of, json};
 use roster_domain::{ApiKeyId, ChangeReason, Customer, EventType, Json, Tenant};
@@ -19,13 +19,13 @@ use crate::samples::{
 };
 
 fn log_of(store: &Arc<dyn Store>, tenant: Tenant) -> Vec<Event> {
-    let (events, head) = store
+    let (events, extent) = store
         .direct(|uow| {
-            let head = uow.events().head(tenant)?;
-            Ok::<_, StoreError>((uow.events().list(&all(tenant))?, head))
+            let extent = uow.events().extents(&[tenant])?[0];
+            Ok::<_, StoreError>((uow.events().list(&all(tenant))?, extent))
         })
         .expect("an answer");
-    assert!(head <= last_of(&events), "the number of the last is not ahead of it");
+    assert!(extent.head <= last_of(&events).max(extent.floor), "the number of the last is not ahead of it");
     events
 }
 
@@ -113,6 +113,33 @@ pub fn an_event_comes_back_as_it_was_made(store: &Arc<dyn Store>) {
     let full = samples.customer(tenant).profile(profile_of_hard_texts()).build();
     create(store, &[&full]);
     assert_eq!(log_of(store, tenant).pop(), Event::of(&creation(&full), 7));
+}
+
+pub fn old_events_are_deleted_and_the_numbers_go_on(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let (other, silent) = (new_tenant(store, &samples), other_environment(tenant));
+    let customers = [tenant, tenant, tenant, other].map(|tenant| samples.customer(tenant).build());
+    create(store, &customers.iter().collect::<Vec<_>>());
+    let extents = || store.direct(|uow| uow.events().extents(&[tenant, silent, other])).expect("an answer");
+    let kept = |floor, head| Extent { floor, head };
+    assert_eq!(extents(), [kept(0, 3), kept(0, 0), kept(0, 1)]);
+    let made_at = log_of(store, tenant)[0].created_at;
+    let older_than = |time| store.direct(|uow| uow.events().older_than(&[silent, other, tenant], time));
+    assert_eq!(older_than(made_at).expect("an answer"), []);
+    assert_eq!(older_than(at(made_at.as_millis() + 1)).expect("an answer"), [other, tenant]);
+    let prune = |last| store.direct(|uow| uow.events().prune(tenant, last)).expect("they are deleted");
+    // The floor never sinks: another instance may be behind.
+    for last in [2, 1] {
+        prune(last);
+        assert_eq!(extents(), [kept(2, 3), kept(0, 0), kept(0, 1)]);
+    }
+    let seqs = |tenant| log_of(store, tenant).iter().map(|event| event.seq).collect::<Vec<_>>();
+    assert_eq!((seqs(tenant), seqs(other)), (vec![3], vec![1]));
+    prune(3);
+    assert_eq!((extents()[0], seqs(tenant)), (kept(3, 3), vec![]));
+    assert_eq!(older_than(at(made_at.as_millis() + 1)).expect("an answer"), [other]);
+    create(store, &[&samples.customer(tenant).build()]);
+    assert_eq!((extents()[0], seqs(tenant)), (kept(3, 4), vec![4]));
 }
 
 pub fn a_refused_write_makes_no_event_and_no_gap(store: &Arc<dyn Store>) {

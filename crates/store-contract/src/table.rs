@@ -189,6 +189,7 @@ macro_rules! __contract_table {
                 every_write_makes_one_event_that_says_what_it_did
                 an_event_comes_back_as_it_was_made
                 a_refused_write_makes_no_event_and_no_gap
+                old_events_are_deleted_and_the_numbers_go_on
                 the_events_of_a_batch_of_several_tenants_are_in_its_order
                 a_log_is_read_from_both_ends_by_customer_and_by_type
                 another_tenant_never_sees_an_event

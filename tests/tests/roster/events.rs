@@ -1,13 +1,17 @@
 //! The log of what happened, and its feed.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::thread;
 
+use roster_tests::app::create_key;
 use roster_tests::client::{Surface, agent, encode};
 use roster_tests::deadline::{TIMEOUT, until};
 use roster_tests::process::Signal;
 use roster_tests::program::Program;
-use roster_tests::{App, Caller, Database, on_both_databases};
+use roster_tests::program::roster;
+use roster_tests::rows::age_events;
+use roster_tests::{App, Caller, Database, on_both_databases, raw};
 use serde_json::{Value, json};
 
 on_both_databases! {
@@ -17,6 +21,10 @@ on_both_databases! {
     a_reason_that_breaks_a_rule_is_refused_and_nothing_is_done,
     a_repeat_of_a_request_makes_no_event,
     a_request_waits_for_the_next_event,
+    a_stream_has_the_events_that_are_there_and_then_those_that_happen,
+    a_stream_goes_on_behind_the_last_event_of_the_client,
+    a_stream_ends_when_its_key_is_revoked_and_when_the_service_stops,
+    a_cursor_from_before_the_events_that_are_kept_is_gone,
     parameters_that_do_not_fit_are_refused,
     the_log_agrees_with_the_customers_after_kills_of_two_processes,
 }
@@ -236,6 +244,162 @@ fn parameters_that_do_not_fit_are_refused(database: Database) {
     }
     native.get("/events?order=asc&after=x").is(400);
     native.get("/events/evt_7").is(404);
+}
+
+/// An event of a stream: the cursor behind it, its type, and itself.
+#[derive(Debug)]
+struct Sent {
+    id: String,
+    kind: String,
+    event: Value,
+}
+
+/// A client that reads a stream of events.
+struct Listener {
+    connection: raw::Connection,
+    text: String,
+}
+
+impl Listener {
+    /// Asks for a stream, and reads the head of the answer.
+    fn open(address: SocketAddr, key: &str, query: &str, headers: &[(&str, &str)]) -> Self {
+        let bearer = format!("Bearer {key}");
+        let mut all = vec![("Accept", "text/event-stream"), ("Authorization", bearer.as_str())];
+        all.extend(headers);
+        let mut connection = raw::Connection::open(address).expect("a connection");
+        connection.send(&raw::request("GET", &format!("/v1/events{query}"), &all, b"")).expect("it is taken");
+        let head = connection.head().expect("an answer").expect("an answer");
+        assert_eq!((head.status, head.header("content-type")), (200, Some("text/event-stream")), "{head:?}");
+        Self { connection, text: String::new() }
+    }
+
+    /// The next event; `None` at the end of the stream.
+    fn next(&mut self) -> Option<Sent> {
+        loop {
+            while let Some((block, rest)) =
+                self.text.split_once("\n\n").map(|(one, two)| (one.to_owned(), two.to_owned()))
+            {
+                self.text = rest;
+                let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+                if let (Some(id), Some(kind), Some(data)) = (field("id: "), field("event: "), field("data: ")) {
+                    return Some(Sent { id, kind, event: serde_json::from_str(&data).expect("JSON") });
+                }
+            }
+            let chunk = self.connection.chunk().ok().flatten()?;
+            self.text.push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
+        }
+    }
+
+    fn seq(&mut self) -> i64 {
+        self.next().and_then(|sent| sent.event["seq"].as_i64()).expect("an event")
+    }
+}
+
+fn create_named(native: &Caller, name: &str) -> String {
+    native.post("/customers", json!({"email": format!("{name}@example.com")})).expect(201).text_at("/id")
+}
+
+fn a_stream_has_the_events_that_are_there_and_then_those_that_happen(database: Database) {
+    let app = App::start(database);
+    let (native, key) = (app.native(), app.tenants().ours.live.clone());
+    let ids: Vec<String> = (0..120).map(|number| create_named(&native, &format!("c{number}"))).collect();
+    let mut all = Listener::open(app.address(), &key, "", &[]);
+    let mut deleted = Listener::open(app.address(), &key, "?type=customer.deleted&include=customer&order=asc", &[]);
+    let shown = native.get("/events?order=asc&limit=1000").expect(200).json();
+    for (event, id) in data(&shown).iter().zip(&ids) {
+        let sent = all.next().expect("an event");
+        assert_eq!(
+            (&sent.event, sent.kind.as_str(), &sent.event["customer_id"]),
+            (event, "customer.created", &json!(id))
+        );
+    }
+    // The other surfaces and environments have logs, too; only this tenant's are in the stream.
+    let sandbox = native.with_key(&app.tenants().ours.sandbox);
+    create_named(&sandbox, "sandbox");
+    let theirs = native.with_key(&app.tenants().theirs.live);
+    create_named(&theirs, "theirs");
+    app.lava().post("/customers", json!({"reference_id": "lava"})).is(201);
+    assert_eq!(all.seq(), 121);
+    native.delete(&format!("/customers/{}", ids[0])).is(204);
+    let gone = deleted.next().expect("an event");
+    assert_eq!((&gone.event["seq"], &gone.event["customer"]), (&json!(122), &Value::Null));
+    assert_eq!(all.seq(), 122);
+}
+
+fn a_stream_goes_on_behind_the_last_event_of_the_client(database: Database) {
+    let app = App::start(database);
+    let (native, key) = (app.native(), app.tenants().ours.live.clone());
+    ["a", "b", "c"].iter().for_each(|name| drop(create_named(&native, name)));
+    let mut listener = Listener::open(app.address(), &key, "", &[]);
+    let ids = [(); 3].map(|()| listener.next().expect("an event").id);
+    let again = |query: &str, headers: &[(&str, &str)]| Listener::open(app.address(), &key, query, headers).seq();
+    assert_eq!(again("", &[("Last-Event-ID", &ids[0])]), 2);
+    assert_eq!(again(&format!("?after={}", encode(&ids[1])), &[]), 3);
+    // What a browser sends when it connects again is newer than the address that it was given.
+    assert_eq!(again(&format!("?after={}", encode(&ids[0])), &[("Last-Event-ID", &ids[1])]), 3);
+    // It is a cursor of the list, too.
+    let page = native.get(&format!("/events?order=asc&after={}", encode(&ids[1]))).expect(200).json();
+    assert_eq!(data(&page)[0]["seq"], 3);
+    let refused = |query: &str, last: &str| {
+        let request = native.request("GET", &format!("/events{query}")).header("Accept", "text/event-stream");
+        request.header("Last-Event-ID", last).send().status
+    };
+    assert_eq!((refused("", "x"), refused("?wait=1", ""), refused("?order=desc", "")), (400, 422, 422));
+    assert_eq!((refused("?limit=1", ""), refused(&format!("?cursor={}", encode(&ids[0])), "")), (422, 422));
+}
+
+fn a_stream_ends_when_its_key_is_revoked_and_when_the_service_stops(database: Database) {
+    let mut app = App::start_with(database, &[("ROSTER__AUTH__KEY_CACHE_MS", "0")]);
+    let (native, key) = (app.native(), app.tenants().ours.live.clone());
+    let made = create_key(app.database().url(), &app.tenants().ours.id, "live", &[]);
+    let mut of_made = Listener::open(app.address(), &made.key, "", &[]);
+    let mut of_ours = Listener::open(app.address(), &key, "", &[]);
+    create_named(&native, "ada");
+    assert_eq!((of_made.seq(), of_ours.seq()), (1, 1));
+    assert!(roster(app.database().url(), &[], &["keys", "revoke", &made.id]).status.success());
+    create_named(&native, "eda");
+    assert!(of_made.next().is_none(), "an event for a key that is revoked");
+    assert_eq!(of_ours.seq(), 2);
+    app.signal(Signal::Terminate);
+    assert!(of_ours.next().is_none(), "an event of a service that has stopped");
+    assert!(app.wait(TIMEOUT).success());
+}
+
+fn a_cursor_from_before_the_events_that_are_kept_is_gone(database: Database) {
+    let app = App::start(database);
+    let native = app.native();
+    ["a", "b", "c", "d"].iter().for_each(|name| drop(create_named(&native, name)));
+    let cursor = |query: &str| {
+        let page = native.get(&format!("/events?{query}")).expect(200).json();
+        encode(page["next_cursor"].as_str().expect("a cursor"))
+    };
+    let (second, third) = (cursor("order=asc&limit=2"), cursor("order=asc&limit=3"));
+    let newest = cursor("limit=1");
+    let id =
+        data(&native.get("/events?order=asc&limit=1").expect(200).json())[0]["id"].as_str().expect("an id").to_owned();
+    // As if the first three were eight days old.
+    age_events(app.database(), 3, 8);
+    let kept = Program::serve(app.database().url(), &[("ROSTER__EVENTS__RETENTION_DAYS", "7")]);
+    let native = Caller::new(agent(), kept.address(), Surface::Native.base()).with_key(&app.tenants().ours.live);
+    let gone = until("the old events are deleted", TIMEOUT, || {
+        let response = native.get(&format!("/events?order=asc&after={second}"));
+        (response.status != 200).then_some(response)
+    });
+    let problem = gone.expect(410).json();
+    assert_eq!((&problem["code"], &problem["floor"]), (&json!("events_pruned"), &json!(3)));
+    let seqs = |query: &str| {
+        let page = native.get(&format!("/events?{query}")).expect(200).json();
+        (data(&page).iter().map(|event| event["seq"].clone()).collect::<Vec<_>>(), page["has_more"].clone())
+    };
+    assert_eq!(seqs("order=asc"), (vec![json!(4)], json!(false)));
+    assert_eq!(seqs(&format!("order=asc&after={third}")), (vec![json!(4)], json!(false)));
+    assert_eq!(seqs("limit=1"), (vec![json!(4)], json!(false)));
+    assert_eq!(seqs(&format!("cursor={newest}")), (vec![], json!(false)));
+    native.get(&format!("/events/{id}")).is(404);
+    let stream = native.request("GET", &format!("/events?after={second}")).header("Accept", "text/event-stream");
+    stream.send().is(410);
+    create_named(&native, "e");
+    assert_eq!(seqs("order=asc"), (vec![json!(4), json!(5)], json!(false)));
 }
 
 /// Two processes write to one tenant, and each is killed while it does, and started again.

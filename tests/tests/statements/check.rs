@@ -14,7 +14,8 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, Tokenizer};
 
 /// The tables in which every row belongs to a tenant.
-pub(crate) const OF_TENANTS: [&str; 6] = ["api_keys", "customers", "events", "feed_heads", "replies", "subscriptions"];
+pub(crate) const OF_TENANTS: [&str; 7] =
+    ["api_keys", "customers", "events", "feed_floors", "feed_heads", "replies", "subscriptions"];
 
 /// The tables whose rows belong to no tenant.
 const WITHOUT_TENANT: [&str; 4] = ["merchants", "secrets", "__diesel_schema_migrations", "harmless_migrations"];

@@ -1,4 +1,4 @@
-use roster_domain::{CustomerId, EventType, Tenant};
+use roster_domain::{CustomerId, EventType, Tenant, Timestamp};
 
 use super::{ListOrder, StoreError};
 use crate::Event;
@@ -25,6 +25,15 @@ pub struct EventQuery {
     pub limit: usize,
 }
 
+/// Which events of a log are kept: those at the places behind `floor`, up to `head`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// The last place whose event is no longer kept; 0 if all are.
+    pub floor: i64,
+    /// The last place; 0 if the log has had no event.
+    pub head: i64,
+}
+
 /// The logs of tenants. An event is written with its write: [`CustomerRepository::write`](super::CustomerRepository::write).
 ///
 /// Each write that is done makes one event, which is committed with it; one that is refused makes none. The places of a
@@ -38,9 +47,21 @@ pub trait EventRepository {
     /// [`StoreError`]
     fn list(&mut self, query: &EventQuery) -> Result<Vec<Event>, StoreError>;
 
-    /// The last place of a tenant's log; 0 if it has no event.
+    /// Which events of each tenant are kept; the results are in the order of the tenants.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn head(&mut self, tenant: Tenant) -> Result<i64, StoreError>;
+    fn extents(&mut self, tenants: &[Tenant]) -> Result<Vec<Extent>, StoreError>;
+
+    /// Those of `tenants` whose first event that is kept was made before `time`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn older_than(&mut self, tenants: &[Tenant], time: Timestamp) -> Result<Vec<Tenant>, StoreError>;
+
+    /// Deletes the events of a tenant up to a place, which becomes the floor if it is behind it.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is deleted then.
+    fn prune(&mut self, tenant: Tenant, last: i64) -> Result<(), StoreError>;
 }

@@ -23,7 +23,7 @@ pub use customers::{
     Write, Written,
 };
 pub use entropy::{Entropy, EntropyError};
-pub use events::{EventQuery, EventRepository, MAX_EVENTS};
+pub use events::{EventQuery, EventRepository, Extent, MAX_EVENTS};
 pub use ids::Ids;
 pub use merchants::MerchantRepository;
 pub use migrations::MigrationState;

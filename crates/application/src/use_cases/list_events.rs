@@ -2,7 +2,9 @@ use std::collections::HashMap;
 
 use roster_domain::{Customer, CustomerId, EventId, EventType, Tenant};
 
-use crate::ports::{CustomerKey, CustomerRef, CustomerState, EventQuery, ListOrder, MAX_EVENTS, StoreError};
+use crate::ports::{
+    CustomerKey, CustomerRef, CustomerState, EventQuery, Extent, ListOrder, MAX_EVENTS, StoreError, UnitOfWork,
+};
 use crate::{Event, Roster};
 
 /// A part of a tenant's log that a caller asks for.
@@ -33,16 +35,30 @@ pub struct EventPage {
     pub next: i64,
 }
 
+/// Why events were not listed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ListEventsError {
+    /// Events behind the place where the list goes on are no longer kept.
+    #[error("the events up to {floor} are no longer kept")]
+    Pruned {
+        /// The last place whose event is no longer kept.
+        floor: i64,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 impl Roster {
     /// A page of a tenant's log.
     ///
     /// # Errors
-    /// [`StoreError`]
-    pub fn list_events(&self, wanted: &EventList) -> Result<EventPage, StoreError> {
+    /// [`ListEventsError`]
+    pub fn list_events(&self, wanted: &EventList) -> Result<EventPage, ListEventsError> {
         self.store.direct(|uow| {
-            // First: all events up to it are seen by the statement after it.
-            let head = uow.events().head(wanted.tenant)?;
-            let (first, last) = wanted.places(head);
+            // First: all events up to the head are seen by the statement after it.
+            let Extent { floor, head } = extent(uow, wanted.tenant)?;
+            let (first, last) = wanted.places(floor, head);
             let query = EventQuery {
                 tenant: wanted.tenant,
                 customer: wanted.customer,
@@ -53,8 +69,22 @@ impl Roster {
                 limit: wanted.limit + 1,
             };
             let events = if first > last { Vec::new() } else { uow.events().list(&query)? };
-            Ok(wanted.page(events, head, first, last))
+            // Once more: what was deleted meanwhile must not look as if it had never been.
+            let floor = if first > last { floor } else { extent(uow, wanted.tenant)?.floor };
+            if wanted.after.is_some_and(|after| after < floor) {
+                return Err(ListEventsError::Pruned { floor });
+            }
+            Ok(wanted.page(events, floor, head, (first, last)))
         })
+    }
+
+    /// The last place of the log of each tenant; 0 if it has had no event. In the order of the tenants.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn feed_heads(&self, tenants: &[Tenant]) -> Result<Vec<i64>, StoreError> {
+        let extents = self.store.direct(|uow| uow.events().extents(tenants))?;
+        Ok(extents.into_iter().map(|extent| extent.head).collect())
     }
 
     /// An event of the tenant.
@@ -97,24 +127,28 @@ impl Roster {
     }
 }
 
+fn extent(uow: &mut dyn UnitOfWork, tenant: Tenant) -> Result<Extent, StoreError> {
+    Ok(uow.events().extents(&[tenant])?.first().copied().unwrap_or_default())
+}
+
 impl EventList {
     /// The first and the last place that are looked at. Events of one type may be rare, and no index has them, so that
     /// only some places are looked at for a page of them.
-    fn places(&self, head: i64) -> (i64, i64) {
+    fn places(&self, floor: i64, head: i64) -> (i64, i64) {
         let width = if self.kind.is_some() { MAX_EVENTS } else { i64::MAX };
         match self.order {
             ListOrder::Ascending => {
-                let first = self.after.unwrap_or(0).saturating_add(1);
+                let first = self.after.unwrap_or(floor).saturating_add(1);
                 (first, head.min(first.saturating_add(width - 1)))
             }
             ListOrder::Descending => {
                 let last = self.after.map_or(head, |after| head.min(after - 1));
-                (last.saturating_sub(width - 1).max(1), last)
+                (last.saturating_sub(width - 1).max(floor + 1), last)
             }
         }
     }
 
-    fn page(&self, mut events: Vec<Event>, head: i64, first: i64, last: i64) -> EventPage {
+    fn page(&self, mut events: Vec<Event>, floor: i64, head: i64, (first, last): (i64, i64)) -> EventPage {
         if events.len() > self.limit {
             events.truncate(self.limit);
             let next = events.last().map_or(0, |event| event.seq);
@@ -124,7 +158,7 @@ impl EventList {
             ListOrder::Ascending => {
                 EventPage { events, has_more: last < head && first <= last, next: last.max(first - 1) }
             }
-            ListOrder::Descending => EventPage { events, has_more: first > 1 && first <= last, next: first },
+            ListOrder::Descending => EventPage { events, has_more: first > floor + 1 && first <= last, next: first },
         }
     }
 }

@@ -250,23 +250,29 @@ pub(crate) struct Answer {
     status: StatusCode,
     description: &'static str,
     headers: Vec<&'static str>,
-    content: Option<(&'static str, MakeSchema)>,
+    content: Vec<(&'static str, MakeSchema)>,
 }
 
 impl Answer {
     /// One without a body.
     pub(crate) fn new(status: StatusCode, description: &'static str) -> Self {
-        Self { status, description, headers: Vec::new(), content: None }
+        Self { status, description, headers: Vec::new(), content: Vec::new() }
     }
 
     /// The same with a `T` as JSON.
     pub(crate) fn json<T: JsonSchema + 'static>(self) -> Self {
-        Self { content: Some(("application/json", Box::new(SchemaGenerator::subschema_for::<T>))), ..self }
+        Self { content: vec![("application/json", Box::new(SchemaGenerator::subschema_for::<T>))], ..self }
     }
 
     /// The same with a body of this media type and schema.
     pub(crate) fn body(self, media_type: &'static str, schema: Value) -> Self {
-        Self { content: Some((media_type, Box::new(move |_| schema_of(schema.clone())))), ..self }
+        Self { content: Vec::new(), ..self }.or_body(media_type, schema)
+    }
+
+    /// The same, or a body of this media type and schema, as the caller accepts.
+    pub(crate) fn or_body(mut self, media_type: &'static str, schema: Value) -> Self {
+        self.content.push((media_type, Box::new(move |_| schema_of(schema.clone()))));
+        self
     }
 
     /// The same with a [header](headers).
@@ -277,8 +283,8 @@ impl Answer {
 
     fn to_json(&self, generator: &mut SchemaGenerator) -> Value {
         let mut answer = json!({ "description": self.description, "headers": headers::references(&self.headers) });
-        if let Some((media_type, schema)) = &self.content {
-            answer["content"] = json!({ *media_type: { "schema": schema(generator) } });
+        for (media_type, schema) in &self.content {
+            answer["content"][*media_type] = json!({ "schema": schema(generator) });
         }
         answer
     }

@@ -22,6 +22,7 @@ use roster_application::{
 };
 use roster_domain::{ApiKeyId, Customer, CustomerEdit, CustomerId, EmailUse, EventId, EventType, Subscription, Tenant};
 use roster_executor::Handle;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::failure::Failure;
@@ -260,6 +261,16 @@ impl Caller<ReadCustomers> {
     }
 }
 
+/// The cursors of a log.
+pub(crate) struct FeedCursors(Cursors);
+
+impl FeedCursors {
+    /// The cursor behind a place.
+    pub(crate) fn behind(&self, seq: i64) -> String {
+        self.0.seal(&seq.to_be_bytes())
+    }
+}
+
 /// The part of the log that a request asks for.
 #[derive(Debug, Clone)]
 pub(crate) struct Feed {
@@ -278,14 +289,14 @@ pub(crate) struct Feed {
 }
 
 impl Caller<ReadEvents> {
-    /// A page of the log as `write` writes it on the thread that has read it, with the cursor of the next page, and the
-    /// customers if they are asked for.
+    /// A page of the log as `write` writes it on the thread that has read it, with what makes cursors of places in the log, and
+    /// the customers if they are asked for.
     ///
     /// A cursor is a place in the log of the tenant, for any filters and in either order, and stays valid.
     pub(crate) async fn list_events<T: Send + 'static>(
         &self,
         feed: Feed,
-        write: impl FnOnce(EventPage, Option<String>, Option<HashMap<CustomerId, Customer>>) -> T + Send + 'static,
+        write: impl FnOnce(EventPage, &FeedCursors, Option<HashMap<CustomerId, Customer>>) -> T + Send + 'static,
     ) -> Result<T, Failure> {
         let tenant = self.tenant();
         let cursors = self.cursors(CursorScope::new("events", tenant))?;
@@ -295,12 +306,16 @@ impl Caller<ReadEvents> {
         let list = EventList { tenant, customer, kind, order, after, limit };
         let read = move |roster: &Roster| {
             let page = roster.list_events(&list)?;
-            let goes_on = page.has_more || order == ListOrder::Ascending;
-            let next = goes_on.then(|| cursors.seal(&page.next.to_be_bytes()));
             let customers = with_customers.then(|| roster.customers_of_events(tenant, &page.events)).transpose()?;
-            Ok::<_, StoreError>(write(page, next, customers))
+            Ok::<_, Failure>(write(page, &FeedCursors(cursors), customers))
         };
-        Ok(self.handle.read(read).await??)
+        self.handle.read(read).await?
+    }
+
+    /// The last place of the log, as it grows. To be asked for before a page is read: it changes after each event that was not
+    /// read.
+    pub(crate) fn watch_events(&self) -> watch::Receiver<i64> {
+        self.handle.watch_feed(self.tenant())
     }
 
     /// Fails if the tenant has no such customer and never had one.

@@ -222,6 +222,7 @@ fn every_problem_has_the_documented_fields_and_code() {
         Failure::Taken(Taken { email: Some(customer.id()), external_id: None }),
         Failure::Taken(Taken { email: None, external_id: Some(Box::new(customer)) }),
         Failure::EventNotFound,
+        Failure::EventsPruned(7),
         Failure::KeyNotFound,
         Failure::KeyEnded,
         Failure::KeyHasSuccessor(ApiKeyId::new(Uuid::nil())),

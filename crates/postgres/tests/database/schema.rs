@@ -38,6 +38,7 @@ fn the_merchant_comes_first_in_every_primary_key_and_unique_index() {
             "customers_external_id merchant_id",
             "customers_pkey merchant_id",
             "events_pkey merchant_id",
+            "feed_floors_pkey merchant_id",
             "feed_heads_pkey merchant_id",
             // The id of a merchant is the merchant itself.
             "merchants_pkey id",

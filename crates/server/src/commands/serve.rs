@@ -32,7 +32,8 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     let database = compose::open_up_to_date(config, config.http.workers(), Missing::Create)?;
     let roster = compose::with_tokens(database.roster(), &config.auth)?
         .with_key_lifetime(config.auth.key_cache, config.auth.key_grace)
-        .with_reply_lifetime(config.idempotency.keep);
+        .with_reply_lifetime(config.idempotency.keep)
+        .with_event_retention(config.events.retention);
     // Read before there are requests, which then need not wait for it.
     roster.cursor_key().context("the key for cursors cannot be read")?;
     let settings = settings(config, tls, database.reads);

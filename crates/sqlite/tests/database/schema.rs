@@ -127,6 +127,7 @@ customers: PRIMARY KEY (merchant_id, environment, id)
 customers: FOREIGN KEY (merchant_id) REFERENCES merchants (id)
 events: INDEX (merchant_id, environment, customer_id, seq) WHERE customer_id IS NOT NULL
 events: PRIMARY KEY (merchant_id, environment, seq)
+feed_floors: PRIMARY KEY (merchant_id, environment)
 feed_heads: PRIMARY KEY (merchant_id, environment)
 merchants: PRIMARY KEY (id)
 replies: INDEX (merchant_id, environment, expires_at) WHERE expires_at IS NOT NULL
@@ -150,7 +151,7 @@ fn the_merchant_comes_first_in_every_unique_index_and_foreign_key() {
             assert!(key.columns.starts_with("merchant_id"), "{table}: {}", key.columns);
         }
     }
-    assert_eq!(seen, 10);
+    assert_eq!(seen, 11);
 }
 
 #[test]

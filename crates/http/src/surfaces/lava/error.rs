@@ -39,8 +39,8 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         }
         Failure::HeadTooLarge => error(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request headers are too large"),
         Failure::OtherProtocol => error(StatusCode::BAD_REQUEST, "CONNECT and WebSocket are not supported"),
-        // Keys are managed only on the native surface.
-        Failure::UnknownPath | Failure::EventNotFound | Failure::KeyNotFound => {
+        // Events are read and keys are managed only on the native surface.
+        Failure::UnknownPath | Failure::EventNotFound | Failure::EventsPruned(_) | Failure::KeyNotFound => {
             error(StatusCode::NOT_FOUND, "Not found")
         }
         Failure::MethodNotAllowed(_) => error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),

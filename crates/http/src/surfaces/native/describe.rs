@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::batch;
 use super::dto::{self, ApiKeyView, CustomerView, HealthView, NewApiKeyView, OnMetadata, PageView, SubscriptionView};
 use super::error::{Problem, answer};
+use super::event_stream::{HEARTBEAT, LAST_EVENT_ID};
 use super::events::{DEFAULT_LIMIT, EventPageView, EventView, MAX_LIMIT, MAX_WAIT};
 use crate::failure::{BodyFailure, Failure};
 use crate::middleware::limits::Limit;
@@ -238,14 +239,25 @@ pub(super) fn list_events() -> Operation {
          `order=asc` in the order in which they happened, for consumers: start without `after`, and send each `next_cursor` \
          as `after` once its page is processed. No event is skipped and none comes late. A cursor stays valid, also with \
          other filters. With `type` a page looks at {MAX_EVENTS} events at most, and may be short or empty although `has_more` is \
-         true. Unknown parameters are refused."
+         true. Unknown parameters are refused.\n\n\
+         With `Accept: text/event-stream` the answer is a stream of server-sent events without an end: those behind `after`, then \
+         each as it happens. `id` is the cursor behind the event, `event` its type, and `data` the event. `limit`, `cursor` and \
+         `wait` do not go with it. If nothing happens, a line comes every {} s.",
+        HEARTBEAT.as_secs()
     );
     let wait = "For how many seconds to wait for an event if there is none behind `after`. Left out: not at all.";
     let wait = Parameter::query_of("wait", wait, json!({ "type": "integer", "minimum": 0, "maximum": MAX_WAIT }));
     let customer = "Only the events of this customer, live or deleted.";
+    let last = "With `Accept: text/event-stream`: the `id` of the last event that arrived, as browsers send it when they connect \
+                again. It takes the place of `after`.";
+    let page = Answer::new(StatusCode::OK, "A page of events, or all events as they happen.")
+        .json::<EventPageView<'_>>()
+        .or_body("text/event-stream", json!({ "type": "string" }));
     event_list(Operation::new("listEvents", EVENTS, "List events").needs::<ReadEvents>().about(about))
         .parameter(Parameter::query::<Of<CustomerId>>("customer_id", customer))
         .parameter(wait)
+        .parameter(Parameter::header(LAST_EVENT_ID, last, json!({ "type": "string" })))
+        .answers_with(page)
 }
 
 pub(super) fn list_customer_events() -> Operation {
@@ -258,6 +270,7 @@ pub(super) fn list_customer_events() -> Operation {
             )
             .parameter(customer_id()),
     )
+    .answers::<EventPageView<'_>>(StatusCode::OK, "A page of events.")
     .refuses("NotFound")
 }
 
@@ -274,8 +287,8 @@ fn event_list(operation: Operation) -> Operation {
         .parameter(Parameter::query_of("after", after, json!({ "type": "string" })))
         .parameter(Parameter::query::<Of<EventType>>("type", "Only events of this type. Left out: all."))
         .parameter(Parameter::query_of("include", include, json!({ "type": "string", "enum": ["customer"] })))
-        .answers::<EventPageView<'_>>(StatusCode::OK, "A page of events.")
         .refuses("InvalidCursor")
+        .refuses("EventsPruned")
 }
 
 pub(super) fn get_event() -> Operation {
@@ -649,6 +662,7 @@ fn refusals() -> Vec<Refusal> {
         refusal("NotGranted", &[], &[Failure::MissingScope(Scope::WriteCustomers), Failure::OutlivesCaller(end)]),
         refusal("NotFound", &[], &[Failure::NotFound]),
         refusal("EventNotFound", &[], &[Failure::EventNotFound]),
+        refusal("EventsPruned", &["floor"], &[Failure::EventsPruned(1024)]),
         refusal("KeyNotFound", &[], &[Failure::KeyNotFound]),
         refusal("UnknownPath", &[], &[Failure::UnknownPath]),
         refusal("MethodNotAllowed", &[], &[Failure::MethodNotAllowed("GET, POST".to_owned())]),

@@ -52,6 +52,10 @@ pub(super) struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Shown<ApiKeyId>")]
     successor_id: Option<Shown<ApiKeyId>>,
+    /// The `seq` of the last event that is no longer kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64", range(min = 1))]
+    floor: Option<i64>,
     /// The scope that is lacking.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Text<Scope>")]
@@ -212,6 +216,7 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         Failure::PreconditionFailed(current) => precondition_failed(*current),
         Failure::MalformedId | Failure::NotFound => missing(&problems::CUSTOMER_NOT_FOUND, "customer"),
         Failure::Taken(taken) => conflict(taken),
+        Failure::EventsPruned(floor) => events_pruned(*floor),
         Failure::EventNotFound => missing(&problems::EVENT_NOT_FOUND, "event"),
         Failure::KeyNotFound => missing(&problems::KEY_NOT_FOUND, "API key"),
         Failure::KeyEnded => problem(
@@ -287,6 +292,14 @@ fn precondition_failed(current: Option<Revision>) -> HttpResponse {
     write(&Problem { current_version: Some(version), ..content(&problems::VERSION_MISMATCH, detail) })
 }
 
+fn events_pruned(floor: i64) -> HttpResponse {
+    let detail = format!(
+        "The events up to seq {floor} are no longer kept, and the cursor is before that. Begin anew without a cursor, and read the \
+         list of customers for what the missing events led to."
+    );
+    write(&Problem { floor: Some(floor), ..content(&problems::EVENTS_PRUNED, detail) })
+}
+
 fn invalid_cursor() -> HttpResponse {
     let fault = query::fault("cursor", INVALID_CURSOR);
     let kind = &problems::INVALID_CURSOR;
@@ -359,6 +372,7 @@ fn content(kind: &Kind, detail: impl Into<String>) -> Problem {
         customer_id: None,
         current_version: None,
         successor_id: None,
+        floor: None,
         scope: None,
         errors: Vec::new(),
         errors_total: None,

@@ -1,11 +1,14 @@
 //! The log of what happened: what it shows, and how it is read.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::rt::time::sleep;
+use actix_web::http::header::{Accept, Header as _};
 use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::future::{Either, select};
 use roster_application::ports::ListOrder;
 use roster_application::{Event, EventPage};
 use roster_domain::{Customer, CustomerId, EventId, EventType, Json, SubscriptionId, Timestamp};
@@ -15,14 +18,16 @@ use serde_json::value::RawValue;
 
 use super::dto::CustomerView;
 use super::error::Error;
-use super::routes;
+use super::{event_stream, routes};
 use crate::failure::{Failure, Fault};
 use crate::openapi::schema::{Shown, Text};
-use crate::request::caller::{Caller, Feed, ReadEvents};
+use crate::request::caller::{Caller, Feed, FeedCursors, ReadEvents};
 use crate::request::path;
 use crate::request::query::{fault, read_parameters, set_filter, set_once};
 use crate::respond::{self, json};
 use crate::transport::stop::Stop;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 
 /// The most events of a page.
 pub(super) const MAX_LIMIT: usize = 1000;
@@ -32,9 +37,6 @@ pub(super) const DEFAULT_LIMIT: usize = 25;
 
 /// The longest time that a request may wait for an event, in seconds.
 pub(super) const MAX_WAIT: u64 = 60;
-
-/// How often a request that waits looks for an event.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// What happened to a customer or to one of its subscriptions.
 #[derive(Serialize, JsonSchema)]
@@ -106,7 +108,7 @@ struct ActorView<'a> {
 }
 
 impl<'a> EventView<'a> {
-    fn of(event: &'a Event, customers: Option<&'a HashMap<CustomerId, Customer>>) -> Result<Self, Failure> {
+    pub(super) fn of(event: &'a Event, customers: Option<&'a HashMap<CustomerId, Customer>>) -> Result<Self, Failure> {
         let actor = &event.attribution.actor;
         let live = |customers: &'a HashMap<CustomerId, Customer>| {
             let found = customers.get(&event.customer).filter(|customer| customer.is_live());
@@ -219,23 +221,87 @@ impl Parameters {
     }
 }
 
+/// What a request for a stream says of the events that it wants. `last` is the cursor of the last event that it has.
+pub(super) fn read_stream(request: &HttpRequest, last: Option<String>) -> Result<Feed, Failure> {
+    let mut given = Given::default();
+    read_parameters(request, |name, value| given.read(name, value, false))?;
+    let of_pages =
+        [("limit", given.limit.is_some()), ("cursor", given.cursor.is_some()), ("wait", given.wait.is_some())];
+    if let Some((name, _)) = of_pages.into_iter().find(|(_, is_given)| *is_given) {
+        return Err(fault(name, "does not go with Accept: text/event-stream").into());
+    }
+    if given.order == Some(ListOrder::Descending) {
+        return Err(fault("order", "must be asc with Accept: text/event-stream").into());
+    }
+    Ok(Feed {
+        customer: given.customer,
+        kind: given.kind,
+        order: ListOrder::Ascending,
+        cursor: last.or(given.after),
+        limit: DEFAULT_LIMIT,
+        with_customers: given.with_customers,
+    })
+}
+
 pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::<ReadEvents>::of(&request).await?;
+    if wants_stream(&request) {
+        let news = News::of(&request, &caller)?;
+        return event_stream::open(&request, caller, news).await;
+    }
     let Parameters { feed, wait } = Parameters::read(&request, None)?;
+    if wait.is_zero() {
+        return Ok(respond::list(read(&caller, feed).await?.0));
+    }
+    let mut news = News::of(&request, &caller)?;
     let deadline = Instant::now() + wait;
     loop {
         let (bytes, is_empty) = read(&caller, feed.clone()).await?;
-        if !is_empty || Instant::now() >= deadline || is_stopping(&request) {
+        if !is_empty || news.wait_until(deadline).await != Wake::Events {
             return Ok(respond::list(bytes));
         }
-        sleep(LOOK_EVERY).await;
         // What a credential opens is checked for as long as it is used.
         caller.check_again().await?;
     }
 }
 
-fn is_stopping(request: &HttpRequest) -> bool {
-    request.app_data::<web::Data<Stop>>().is_some_and(|stop| stop.is_draining() || stop.is_closing())
+fn wants_stream(request: &HttpRequest) -> bool {
+    let accepted = Accept::parse(request).ok().and_then(|accept| accept.ranked().into_iter().next());
+    accepted.is_some_and(|first| first.essence_str() == "text/event-stream")
+}
+
+/// Waiting for events that were not there when the log was read.
+pub(super) struct News {
+    heads: watch::Receiver<i64>,
+    stop: Arc<Stop>,
+}
+
+/// Why a wait is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wake {
+    /// There may be events.
+    Events,
+    /// The time is up.
+    Late,
+    /// The service stops.
+    Stopping,
+}
+
+impl News {
+    /// To be made before the log is read.
+    fn of(request: &HttpRequest, caller: &Caller<ReadEvents>) -> Result<Self, Failure> {
+        let stop = request.app_data::<web::Data<Stop>>().ok_or(Failure::Internal)?;
+        Ok(Self { heads: caller.watch_events(), stop: Arc::clone(stop) })
+    }
+
+    pub(super) async fn wait_until(&mut self, deadline: Instant) -> Wake {
+        let (changed, stopping) = (pin!(self.heads.changed()), pin!(Arc::clone(&self.stop).closing()));
+        match timeout_at(deadline, select(changed, stopping)).await {
+            Err(_) => Wake::Late,
+            Ok(Either::Left((Ok(()), _))) => Wake::Events,
+            Ok(Either::Left((Err(_), _)) | Either::Right(_)) => Wake::Stopping,
+        }
+    }
 }
 
 /// The history of a customer, live or deleted.
@@ -252,7 +318,9 @@ pub(super) async fn list_of_customer(request: HttpRequest) -> Result<HttpRespons
 
 /// A page as it is sent, and whether it has nothing, and nothing follows it.
 async fn read(caller: &Caller<ReadEvents>, feed: Feed) -> Result<(Vec<u8>, bool), Failure> {
-    let write = |page: EventPage, next: Option<String>, customers: Option<HashMap<CustomerId, Customer>>| {
+    let is_ascending = feed.order == ListOrder::Ascending;
+    let write = move |page: EventPage, cursors: &FeedCursors, customers: Option<HashMap<CustomerId, Customer>>| {
+        let next = (page.has_more || is_ascending).then(|| cursors.behind(page.next));
         let view = |event| EventView::of(event, customers.as_ref());
         let data: Vec<_> = page.events.iter().map(view).collect::<Result<_, _>>()?;
         let is_empty = data.is_empty() && !page.has_more;

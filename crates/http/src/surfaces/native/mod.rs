@@ -4,6 +4,7 @@ pub(crate) mod batch;
 mod describe;
 mod dto;
 mod error;
+mod event_stream;
 mod events;
 mod routes;
 
