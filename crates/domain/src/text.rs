@@ -105,6 +105,7 @@ as_ref!(
     Currency,
     CustomerStatus,
     Email,
+    EndpointUrl,
     Environment,
     ExternalId,
     Locale,
