@@ -82,6 +82,12 @@ const RULES: &[Rule] = &[
         must_not_know: EDGES,
     },
     Rule {
+        name: "roster-webhooks",
+        may_know: &["roster-domain"],
+        may_know_in_tests: &[],
+        must_not_know: &["diesel", "diesel_migrations", "actix-web", "pq-sys", "libsqlite3-sys"],
+    },
+    Rule {
         name: "roster-server",
         may_know: &[
             "roster-domain",

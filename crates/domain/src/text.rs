@@ -106,6 +106,7 @@ as_ref!(
     Currency,
     CustomerStatus,
     Email,
+    EndpointUrl,
     Environment,
     EventType,
     ExternalId,
