@@ -27,6 +27,7 @@ pub mod subscription;
 pub mod tenant;
 pub mod text;
 pub mod timestamp;
+pub mod webhook;
 
 pub use address::{Address, AddressEdit, AddressPart, PostalCode};
 pub use country::Country;
@@ -36,7 +37,7 @@ pub use edit::Edit;
 pub use email::Email;
 pub use event::{ChangeReason, EventType};
 pub use external_id::ExternalId;
-pub use ids::{ApiKeyId, CustomerId, EventId, MerchantId};
+pub use ids::{ApiKeyId, AttemptId, CustomerId, EndpointId, EventId, MerchantId};
 pub use json::{Json, Number, Object};
 pub use merchant::{Merchant, MerchantName};
 pub use metadata::{Metadata, MetadataEdit, MetadataPatch};
@@ -47,3 +48,7 @@ pub use subscription::{PlanId, Subscription, SubscriptionId, SubscriptionStatus}
 pub use tenant::{Environment, Tenant};
 pub use text::{Name, TaxId, TextError};
 pub use timestamp::Timestamp;
+pub use webhook::{
+    DisabledReason, Endpoint, EndpointDescription, EndpointEdit, EndpointSecret, EndpointSettings, EndpointStatus,
+    EndpointUrl, EventTypes, Excerpt, FormerSecret, PayloadForm,
+};

@@ -1,0 +1,16 @@
+//! Webhook endpoints: where a tenant wants events to be sent, which ones, and how they are signed.
+
+mod endpoint;
+mod event_types;
+mod excerpt;
+mod secret;
+mod url;
+
+pub use endpoint::{
+    DisabledReason, DisabledReasonError, Endpoint, EndpointDescription, EndpointEdit, EndpointSettings, EndpointStatus,
+    PayloadForm,
+};
+pub use event_types::{EventTypes, EventTypesError};
+pub use excerpt::Excerpt;
+pub use secret::{EndpointSecret, FormerSecret};
+pub use url::{EndpointUrl, EndpointUrlError};
