@@ -34,7 +34,7 @@ impl EventRepository for MemoryUnitOfWork<'_> {
 }
 
 impl Rows {
-    fn head(&self, tenant: Tenant) -> i64 {
+    pub(crate) fn head(&self, tenant: Tenant) -> i64 {
         self.events.get(&tenant).and_then(|events| events.last()).map_or(0, |event| event.seq)
     }
 

@@ -6,10 +6,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use roster_application::ports::{ReplyKey, SavedReply, Store, StoreError, Verdict, Work, rerun_lost_races};
 use roster_application::{ApiKey, Digest, Event};
 use roster_domain::{
-    ApiKeyId, Customer, CustomerId, ExternalId, Merchant, MerchantId, Subscription, SubscriptionId, Tenant,
+    ApiKeyId, Customer, CustomerId, EndpointId, ExternalId, Merchant, MerchantId, Subscription, SubscriptionId, Tenant,
 };
 
 use crate::unit_of_work::{Access, MemoryUnitOfWork};
+use crate::webhooks::WebhookRows;
 
 /// A store that loses its rows when it is dropped.
 ///
@@ -37,6 +38,7 @@ pub(crate) struct Rows {
     pub(crate) subscriptions: BTreeMap<(Tenant, CustomerId), BTreeMap<SubscriptionId, Subscription>>,
     pub(crate) replies: BTreeMap<ReplyKey, SavedReply>,
     pub(crate) events: BTreeMap<Tenant, Vec<Event>>,
+    pub(crate) webhooks: BTreeMap<(Tenant, EndpointId), WebhookRows>,
 }
 
 impl Store for MemoryStore {
