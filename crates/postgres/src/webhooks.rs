@@ -1,5 +1,7 @@
 //! Webhook endpoints, their lanes and the log of attempts.
 //!
+//! What workers do is prepared once. What owners do with their endpoints is rare, and left to diesel.
+//!
 //! Each transaction locks the row of an endpoint before it writes the endpoint's lanes or attempts, so that no two wait for each
 //! other, and none is left behind by a deletion.
 
@@ -7,7 +9,7 @@ use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{self, Array, BigInt, Text, Timestamptz};
+use diesel::sql_types::{self, Array, BigInt, Nullable, Text, Timestamptz};
 use roster_application::ports::{
     Attempt, AttemptKey, DeliveryRecord, Lane, LaneKey, Lease, StoreError, StoredEndpoint, WebhookRepository,
 };
@@ -149,13 +151,11 @@ impl WebhookRepository for PostgresUnitOfWork<'_> {
     }
 
     fn renew(&mut self, lease: &Lease, until: Timestamp) -> Result<Option<StoredEndpoint>, StoreError> {
-        let by_id = || endpoints_of(lease.tenant).filter(webhook_endpoints::id.eq(lease.endpoint.uuid()));
-        let is_held = self.run_write(|connection| {
-            let held = by_id().filter(webhook_endpoints::fence.eq(lease.fence));
-            let extended = diesel::update(held).set(webhook_endpoints::due_at.eq(until.to_utc()));
-            Ok(extended.execute(connection)? > 0)
-        })?;
-        if is_held { WebhookRepository::find(self, lease.tenant, lease.endpoint) } else { Ok(None) }
+        let renew = Renew { held: Held::of(lease), until: until.to_utc() };
+        self.run_write(|connection| {
+            let found: Option<EndpointRow> = (&renew).get_result(connection).optional()?;
+            Ok(found.map(StoredEndpoint::try_from).transpose()?)
+        })
     }
 
     fn record(&mut self, lease: &Lease, record: &DeliveryRecord) -> Result<bool, StoreError> {
@@ -257,14 +257,13 @@ fn tenant_of(endpoint: Uuid, merchant: Uuid, environment: &str) -> Result<Tenant
 
 /// Stores what a worker has done, if it still has the lease.
 fn write_record(connection: &mut PgConnection, lease: &Lease, record: &DeliveryRecord) -> Result<bool, Fault> {
-    let by_id = || endpoints_of(lease.tenant).filter(webhook_endpoints::id.eq(lease.endpoint.uuid()));
-    let held = diesel::update(by_id().filter(webhook_endpoints::fence.eq(lease.fence)))
-        .set((
-            webhook_endpoints::cursor_seq.eq(record.cursor),
-            webhook_endpoints::failing_since.eq(record.failing_since.map(Timestamp::to_utc)),
-            webhook_endpoints::due_at.eq(record.due_at.to_utc()),
-        ))
-        .execute(connection)?;
+    let pass = Pass {
+        held: Held::of(lease),
+        cursor: record.cursor,
+        failing_since: record.failing_since.map(Timestamp::to_utc),
+        due_at: record.due_at.to_utc(),
+    };
+    let held = RunQueryDsl::execute(&pass, connection)?;
     if held == 0 {
         return Ok(false);
     }
@@ -382,6 +381,68 @@ impl QueryFragment<Pg> for Take {
         out.push_sql(") IS TRUE");
         push_endpoint_columns(&mut out);
         Ok(())
+    }
+}
+
+/// The condition that a worker still has a lease.
+struct Held {
+    merchant: Uuid,
+    environment: &'static str,
+    endpoint: Uuid,
+    fence: i64,
+}
+
+impl Held {
+    fn of(lease: &Lease) -> Self {
+        let (merchant, environment) = (lease.tenant.merchant.uuid(), lease.tenant.environment.as_str());
+        Self { merchant, environment, endpoint: lease.endpoint.uuid(), fence: lease.fence }
+    }
+
+    fn push_where<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(" WHERE webhook_endpoints.merchant_id = ");
+        out.push_bind_param::<sql_types::Uuid, _>(&self.merchant)?;
+        out.push_sql(" AND webhook_endpoints.environment = ");
+        out.push_bind_param::<Text, _>(&self.environment)?;
+        out.push_sql(" AND webhook_endpoints.id = ");
+        out.push_bind_param::<sql_types::Uuid, _>(&self.endpoint)?;
+        out.push_sql(" AND webhook_endpoints.fence = ");
+        out.push_bind_param::<BigInt, _>(&self.fence)
+    }
+}
+
+/// Extends a lease.
+struct Renew {
+    held: Held,
+    until: DateTime<Utc>,
+}
+
+impl QueryFragment<Pg> for Renew {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("UPDATE webhook_endpoints SET due_at = ");
+        out.push_bind_param::<Timestamptz, _>(&self.until)?;
+        self.held.push_where(&mut out)?;
+        push_endpoint_columns(&mut out);
+        Ok(())
+    }
+}
+
+/// Moves a cursor.
+struct Pass {
+    held: Held,
+    cursor: i64,
+    failing_since: Option<DateTime<Utc>>,
+    due_at: DateTime<Utc>,
+}
+
+impl QueryFragment<Pg> for Pass {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("UPDATE webhook_endpoints SET cursor_seq = ");
+        out.push_bind_param::<BigInt, _>(&self.cursor)?;
+        out.push_sql(", failing_since = ");
+        out.push_bind_param::<Nullable<Timestamptz>, _>(&self.failing_since)?;
+        out.push_sql(", due_at = ");
+        out.push_bind_param::<Timestamptz, _>(&self.due_at)?;
+        self.held.push_where(&mut out)
     }
 }
 
@@ -584,6 +645,8 @@ type AttemptKeySql = (sql_types::Uuid, Text, sql_types::Uuid, sql_types::Uuid);
 
 kept_prepared!(FindDue, (sql_types::Uuid, Text, sql_types::Uuid));
 kept_prepared!(Take, webhook_endpoints::SqlType);
+kept_prepared!(Renew, webhook_endpoints::SqlType);
+kept_prepared!(Pass, ());
 kept_prepared!(NoteFirstLane, ());
 kept_prepared!(CloseLanes, ());
 kept_prepared!(SaveLanes, ());
