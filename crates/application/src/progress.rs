@@ -40,8 +40,11 @@ impl Default for DeliveryBounds {
     }
 }
 
-/// The least and the longest time between two attempts for an endpoint that is down.
-const PROBE_INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
+/// The least time between two attempts for an endpoint that is down.
+const MIN_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest one.
+const MAX_PAUSE: Duration = Duration::from_mins(5);
 
 /// An event to be sent now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -340,8 +343,7 @@ impl Progress {
             // This worker has made none yet; when the endpoint was due says how long to wait.
             return Timestamp::MIN;
         };
-        let (least, most) = PROBE_INTERVAL;
-        last.plus((last.since(since) / 4).clamp(least, most))
+        last.plus((last.since(since) / 4).clamp(MIN_PAUSE, MAX_PAUSE))
     }
 
     /// All events up to here are done, or in lanes.

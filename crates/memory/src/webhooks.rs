@@ -96,7 +96,7 @@ impl WebhookRepository for MemoryUnitOfWork<'_> {
         self.call(|rows| {
             let mut due: Vec<_> = rows.webhooks.values().filter(|one| rows.has_work(one, now)).collect();
             due.sort_by_key(|one| one.stored.due_at);
-            let keys: Vec<_> = due.into_iter().take(limit).map(|one| one.key()).collect();
+            let keys: Vec<_> = due.into_iter().take(limit).map(WebhookRows::key).collect();
             let lease = |key| {
                 let one = rows.webhooks.get_mut(&key)?;
                 one.stored.fence += 1;

@@ -75,13 +75,20 @@ impl World {
 
     fn of(bounds: DeliveryBounds, customers: &[u128]) -> Self {
         let mut world = Self::new(bounds);
-        customers.iter().for_each(|of| world.append(*of, true));
+        for of in customers {
+            world.append(*of, true);
+        }
         world
+    }
+
+    /// The last place of the log.
+    fn head(&self) -> i64 {
+        i64::try_from(self.log.len()).expect("a small number")
     }
 
     fn append(&mut self, of: u128, is_wanted: bool) {
         let kind = if is_wanted { EventType::CustomerUpdated } else { EventType::CustomerDeleted };
-        let seq = self.log.len() as i64 + 1;
+        let seq = self.head() + 1;
         self.log.push(Event { kind, ..event(seq, of) });
     }
 
@@ -96,7 +103,7 @@ impl World {
     fn step(&mut self, limit: usize) {
         let now = at(self.now);
         let (first, places) = self.worker.places_to_read(now, limit);
-        let last = (first + places - 1).min(self.log.len() as i64);
+        let last = (first + places - 1).min(self.head());
         if first <= last {
             self.worker.add_events(self.read(first, last, None, usize::MAX), last, &wanted(), now);
         }
@@ -206,7 +213,7 @@ impl World {
                 std::mem::take(&mut self.in_flight).into_iter().partition(|delivery| outcome(delivery).is_some());
             endless = rest;
             if ended.is_empty() && self.worker.places_to_read(at(self.now), limit).1 == 0
-                || ended.is_empty() && self.worker.read_to == self.log.len() as i64
+                || ended.is_empty() && self.worker.read_to == self.head()
             {
                 self.in_flight = endless;
                 return;
@@ -288,7 +295,9 @@ proptest! {
         down in 1..5usize,
     ) {
         let mut world = World::new(DeliveryBounds { lanes, down, ..SMALL });
-        actions.iter().for_each(|action| act(&mut world, action));
+        for action in &actions {
+            act(&mut world, action);
+        }
         world.crash(0);
         // Now everything succeeds. What waits for another attempt waits no longer than this.
         for _ in 0..20 {
@@ -297,7 +306,7 @@ proptest! {
             world.record();
         }
         prop_assert_eq!(world.undone(), [0; 0]);
-        prop_assert_eq!((world.cursor, world.lanes.len()), (world.log.len() as i64, 0));
+        prop_assert_eq!((world.cursor, world.lanes.len()), (world.head(), 0));
         prop_assert_eq!(world.worker.disabled(), None);
     }
 }

@@ -41,7 +41,7 @@ impl Sent {
 pub enum LeaseEnd {
     /// It keeps it, for [`LEASE`] from now.
     Keep,
-    /// It gives it back.
+    /// It gives it back, if no delivery is being made; otherwise it keeps it.
     GiveBack,
 }
 
@@ -49,8 +49,8 @@ impl Roster {
     /// Records what deliveries of a leased endpoint led to, in one transaction. Returns whether the worker still has the endpoint.
     /// If not, other workers send again what was not recorded, and this one is to stop.
     ///
-    /// A lease is given back when no delivery is being made. With one that is given back, or ends because the endpoint gets
-    /// disabled, the worker is done, too.
+    /// The worker is done, too, with a lease that is given back, or that ends because the endpoint gets disabled. Deliveries that
+    /// are being made at that time may still be recorded.
     ///
     /// # Errors
     /// [`StoreError`]. The results are kept in `leased`: they are recorded by the next call, which may be without results.
@@ -68,7 +68,8 @@ impl Roster {
                 leased.attempts.push(sent.attempt(self.ids.as_ref(), of, event, delivery.number, outcome));
             }
         }
-        let is_held = end == LeaseEnd::Keep && leased.progress.disabled().is_none();
+        let keeps = end == LeaseEnd::Keep || !leased.is_idle();
+        let is_held = keeps && leased.progress.disabled().is_none();
         let (lanes, closed) = leased.progress.changes();
         let due_at = if is_held { now.plus(LEASE) } else { leased.progress.due_after(now) };
         let record = DeliveryRecord {

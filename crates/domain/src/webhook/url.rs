@@ -117,13 +117,13 @@ fn check_authority(authority: &str) -> Result<(), EndpointUrlError> {
             None => (Some(authority), None),
         },
     };
-    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    if host.is_some_and(|host| host.is_empty() || host.starts_with('.') || !host.bytes().all(is_part)) {
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    if host.is_some_and(|host| host.is_empty() || host.starts_with('.') || !host.bytes().all(is_of_name)) {
         return Err(EndpointUrlError::Host);
     }
-    let is_port =
+    let is_number =
         |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|n| n > 0);
-    if port.is_none_or(is_port) { Ok(()) } else { Err(EndpointUrlError::Port) }
+    if port.is_none_or(is_number) { Ok(()) } else { Err(EndpointUrlError::Port) }
 }
 
 #[cfg(test)]
