@@ -165,12 +165,15 @@ impl Progress {
         self.read_to = self.read_to.max(read_to);
     }
 
-    /// At most `most` lanes whose turn has come and whose events are to be read, each with the first and the last place.
+    /// The lanes whose turn has come and whose events are to be read, each with the first and the last place: so many that
+    /// `limit` lanes wait with their events, however many are due.
     #[must_use]
-    pub fn lanes_to_load(&self, now: Timestamp, most: usize) -> Vec<(LaneKey, i64, i64)> {
+    pub fn lanes_to_load(&self, now: Timestamp, limit: usize) -> Vec<(LaneKey, i64, i64)> {
         if self.disabled.is_some() {
             return Vec::new();
         }
+        let is_loaded = |queue: &&Queue| queue.is_lane && !queue.is_busy && !queue.events.is_empty();
+        let most = limit.saturating_sub(self.queues.values().filter(is_loaded).count());
         let is_due = |queue: &Queue| queue.events.is_empty() && queue.due_at <= now && !queue.is_busy;
         let mut due: Vec<_> = self.queues.iter().filter(|(_, queue)| is_due(queue)).collect();
         due.sort_by_key(|(_, queue)| queue.due_at);
@@ -273,6 +276,7 @@ impl Progress {
                 queue.due_at = due_at;
                 self.fail(now);
                 self.open_lane(key);
+                self.unload(key);
                 Some(AttemptOutcome::Failed)
             }
         }
@@ -309,13 +313,20 @@ impl Progress {
         if !queue.is_lane {
             queue.is_lane = true;
             queue.loaded_to = read_to;
-            // A lane may wait for long.
             if queue.events.len() > chunk {
                 queue.events.truncate(chunk);
                 queue.loaded_to = queue.events.back().map_or(queue.next_seq - 1, |event| event.seq);
             }
         }
         self.changed.insert(key);
+    }
+
+    /// Forgets the events of a lane, which may wait for long.
+    fn unload(&mut self, key: LaneKey) {
+        if let Some(queue) = self.queues.get_mut(&key).filter(|queue| queue.is_lane) {
+            queue.events.clear();
+            queue.loaded_to = queue.next_seq - 1;
+        }
     }
 
     fn fail(&mut self, now: Timestamp) {

@@ -9,6 +9,9 @@ use crate::Attribution;
 
 const SMALL: DeliveryBounds = DeliveryBounds { window: 4, lanes: 3, chunk: 2, down: 100 };
 
+/// The most deliveries that are made at the same time.
+const MOST_AT_ONCE: usize = 3;
+
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).expect("a time")
 }
@@ -120,6 +123,10 @@ impl World {
         assert_eq!(customers.len(), self.in_flight.len(), "one delivery of each customer at a time");
         assert!(self.in_flight.len() <= limit);
         assert!(self.worker.lanes_of_customers() <= self.bounds.lanes);
+        let held: usize = self.worker.queues.values().map(|queue| queue.events.len()).sum();
+        let window = usize::try_from(self.bounds.window).expect("a small number");
+        let most = window + 2 * MOST_AT_ONCE * self.bounds.chunk;
+        assert!(held <= most, "{held} events in memory");
     }
 
     fn wanted_of(&self, of: CustomerId) -> impl Iterator<Item = i64> {
@@ -247,7 +254,7 @@ enum Action {
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         6 => (0..5u128, prop::bool::weighted(0.8)).prop_map(|(of, is_wanted)| Action::Append { of, is_wanted }),
-        6 => (1..4usize).prop_map(|limit| Action::Step { limit }),
+        6 => (1..=MOST_AT_ONCE).prop_map(|limit| Action::Step { limit }),
         8 => (0..4usize, 0..10u8).prop_map(|(place, outcome)| Action::Finish { place, outcome }),
         4 => Just(Action::Record),
         1 => any::<u8>().prop_map(|received| Action::Crash { received }),
