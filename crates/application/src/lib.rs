@@ -16,6 +16,7 @@ pub mod page;
 pub mod ports;
 mod precondition;
 pub mod principal;
+pub mod progress;
 pub mod records;
 pub mod scope;
 mod use_cases;
@@ -29,6 +30,7 @@ pub use event::{Actor, Attribution, Event, changes_of};
 pub use page::{Page, PageSize};
 pub use precondition::{Precondition, Revision, Revisions};
 pub use principal::{Grant, Principal};
+pub use progress::{Delivery, DeliveryBounds, DeliveryOutcome, Progress};
 pub use scope::{Scope, ScopeError, Scopes};
 pub use use_cases::*;
 

@@ -8,7 +8,7 @@ text!(
 );
 
 /// What happened to a customer or to one of its subscriptions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EventType {
     /// A customer was registered.
     CustomerCreated,

@@ -106,3 +106,11 @@ id!(
     /// Identifies one API key; it is not secret.
     ApiKeyId, "key_"
 );
+id!(
+    /// Identifies one webhook endpoint. A version 7 UUID.
+    EndpointId, "we_"
+);
+id!(
+    /// Identifies one attempt to deliver to a webhook endpoint. A version 7 UUID, so that sorting by id sorts by time.
+    AttemptId, "att_"
+);

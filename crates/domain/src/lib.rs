@@ -14,7 +14,6 @@ pub mod customer;
 pub mod details;
 pub mod edit;
 pub mod email;
-pub mod endpoint_url;
 pub mod event;
 pub mod external_id;
 pub mod ids;
@@ -22,13 +21,13 @@ pub mod json;
 pub mod merchant;
 pub mod metadata;
 pub mod phone;
-pub mod public_address;
 pub mod rule;
 pub mod search;
 pub mod subscription;
 pub mod tenant;
 pub mod text;
 pub mod timestamp;
+pub mod webhook;
 
 pub use address::{Address, AddressEdit, AddressPart, PostalCode};
 pub use country::Country;
@@ -36,10 +35,9 @@ pub use customer::{Customer, CustomerEdit, CustomerParts, CustomerStatus, Custom
 pub use details::{BusinessName, Currency, Details, DetailsEdit, Locale, TaxExemption, TimeZone};
 pub use edit::Edit;
 pub use email::Email;
-pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use event::{ChangeReason, EventType};
 pub use external_id::ExternalId;
-pub use ids::{ApiKeyId, CustomerId, EventId, MerchantId};
+pub use ids::{ApiKeyId, AttemptId, CustomerId, EndpointId, EventId, MerchantId};
 pub use json::{Json, Number, Object};
 pub use merchant::{Merchant, MerchantName};
 pub use metadata::{Metadata, MetadataEdit, MetadataPatch};
@@ -50,3 +48,7 @@ pub use subscription::{PlanId, Subscription, SubscriptionId, SubscriptionStatus}
 pub use tenant::{Environment, Tenant};
 pub use text::{Name, TaxId, TextError};
 pub use timestamp::Timestamp;
+pub use webhook::{
+    DisabledReason, Endpoint, EndpointDescription, EndpointEdit, EndpointSecret, EndpointSettings, EndpointStatus,
+    EndpointUrl, EventTypes, Excerpt, FormerSecret, PayloadForm,
+};

@@ -29,6 +29,11 @@ const FIRST: DateTime<Utc> = DateTime::from_timestamp_millis(-62_167_219_200_000
 const LAST: DateTime<Utc> = DateTime::from_timestamp_millis(253_402_300_799_999).expect("a time");
 
 impl Timestamp {
+    /// The start of the year 0000.
+    pub const MIN: Self = Self(FIRST);
+    /// The end of the year 9999.
+    pub const MAX: Self = Self(LAST);
+
     /// Converts milliseconds since 1970-01-01T00:00:00Z.
     ///
     /// # Errors
@@ -48,14 +53,14 @@ impl Timestamp {
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        Self::from_millis(self.as_millis().saturating_add(millis)).unwrap_or(Self(LAST))
+        Self::from_millis(self.as_millis().saturating_add(millis)).unwrap_or(Self::MAX)
     }
 
     /// The time `duration` earlier, at least the start of the year 0000; `duration` is rounded down to milliseconds.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        Self::from_millis(self.as_millis().saturating_sub(millis)).unwrap_or(Self(FIRST))
+        Self::from_millis(self.as_millis().saturating_sub(millis)).unwrap_or(Self::MIN)
     }
 
     /// The time that has passed since `earlier`; zero if `earlier` is later.

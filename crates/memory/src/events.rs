@@ -51,7 +51,7 @@ impl EventRepository for MemoryUnitOfWork<'_> {
 }
 
 impl Rows {
-    fn extent(&self, tenant: Tenant) -> Extent {
+    pub(crate) fn extent(&self, tenant: Tenant) -> Extent {
         let floor = self.feed_floors.get(&tenant).copied().unwrap_or(0);
         let last = self.events.get(&tenant).and_then(|events| events.last());
         Extent { floor, head: last.map_or(floor, |event| event.seq) }

@@ -4,7 +4,7 @@
 use roster_application::ports::{
     ApiKeyRepository, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRepository, CustomerState,
     EventRepository, Listed, MerchantRepository, ReplyRepository, SecretRepository, Store, StoreError,
-    SubscriptionRepository, UnitOfWork, Work, Write, Written,
+    SubscriptionRepository, UnitOfWork, WebhookRepository, Work, Write, Written,
 };
 use roster_domain::{Customer, Tenant};
 
@@ -108,6 +108,10 @@ impl UnitOfWork for Intercepted<'_> {
 
     fn secrets(&mut self) -> &mut dyn SecretRepository {
         self.uow.secrets()
+    }
+
+    fn webhooks(&mut self) -> &mut dyn WebhookRepository {
+        self.uow.webhooks()
     }
 }
 

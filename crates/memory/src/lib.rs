@@ -19,6 +19,7 @@ mod secrets;
 mod store;
 mod subscriptions;
 mod unit_of_work;
+mod webhooks;
 
 pub use clock::FixedClock;
 pub use entropy::CountingEntropy;

@@ -6,10 +6,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use roster_application::ports::{ReplyKey, SavedReply, Store, StoreError, Verdict, Work, rerun_lost_races};
 use roster_application::{ApiKey, Digest, Event};
 use roster_domain::{
-    ApiKeyId, Customer, CustomerId, ExternalId, Merchant, MerchantId, Subscription, SubscriptionId, Tenant,
+    ApiKeyId, Customer, CustomerId, EndpointId, ExternalId, Merchant, MerchantId, Subscription, SubscriptionId, Tenant,
 };
 
 use crate::unit_of_work::{Access, MemoryUnitOfWork};
+use crate::webhooks::WebhookRows;
 
 /// A store that loses its rows when it is dropped.
 ///
@@ -39,6 +40,7 @@ pub(crate) struct Rows {
     pub(crate) events: BTreeMap<Tenant, Vec<Event>>,
     /// The last place of each log whose event is no longer kept.
     pub(crate) feed_floors: BTreeMap<Tenant, i64>,
+    pub(crate) webhooks: BTreeMap<(Tenant, EndpointId), WebhookRows>,
 }
 
 impl Store for MemoryStore {

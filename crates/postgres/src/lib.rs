@@ -34,6 +34,7 @@ mod statements;
 mod store;
 mod subscriptions;
 mod unit_of_work;
+mod webhooks;
 mod writes;
 
 pub use store::{Options, PostgresStore};

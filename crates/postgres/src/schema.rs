@@ -9,21 +9,22 @@ use diesel::dsl::{Eq, Filter, auto_type};
 use diesel::prelude::*;
 use diesel::query_builder::IncompleteInsertStatement;
 use roster_application::Digest;
-use roster_domain::{ApiKeyId, Tenant};
+use roster_domain::{ApiKeyId, EndpointId, Tenant};
 use uuid::Uuid;
 
 pub use tables::{
-    ApiKeyRow, CustomerRow, CustomerRows, EventRow, EventRows, MerchantRow, ReplyRow, ReplyRows, SubscriptionRow,
-    SubscriptionRows, merchants, secrets,
+    ApiKeyRow, AttemptRow, AttemptRows, CustomerRow, CustomerRows, EndpointRow, EventRow, EventRows, LaneRow, LaneRows,
+    MerchantRow, ReplyRow, ReplyRows, SubscriptionRow, SubscriptionRows, merchants, secrets,
 };
 
 mod tables {
     use diesel::pg::Pg;
     use diesel::query_builder::AstPass;
     use diesel::sql_types::{Array, BigInt, Bool, Bytea, Json, Nullable, Text, Timestamptz};
-    use roster_application::ports::{SavedReply, StoreError};
+    use roster_application::ports::{Attempt, Lane, SavedReply, StoreError, StoredEndpoint};
     use roster_application::records::{
-        ApiKeyRecord, CustomerRecord, EventRecord, MerchantRecord, ReplyRecord, SubscriptionRecord,
+        ApiKeyRecord, AttemptRecord, CustomerRecord, EndpointRecord, EventRecord, LaneRecord, MerchantRecord,
+        ReplyRecord, SubscriptionRecord,
     };
     use roster_application::{ApiKey, Event};
     use roster_domain::{Customer, Merchant, Subscription};
@@ -145,6 +146,67 @@ mod tables {
         }
     }
 
+    table! {
+        webhook_endpoints (merchant_id, environment, id)
+            as EndpointRow, EndpointRows from EndpointRecord to StoredEndpoint
+        {
+            merchant_id: Uuid => diesel::sql_types::Uuid,
+            environment: String => Text,
+            id: Uuid => diesel::sql_types::Uuid,
+            url: String => Text,
+            event_types: String => Text,
+            description: Option<String> => Nullable<Text>,
+            with_customer: bool => Bool,
+            status: String => Text,
+            disabled_at: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+            disabled_reason: Option<String> => Nullable<Text>,
+            secret: String => Text,
+            former_secret: Option<String> => Nullable<Text>,
+            former_until: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+            failing_since: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+            created_at: DateTime<Utc> => Timestamptz,
+            updated_at: DateTime<Utc> => Timestamptz,
+            cursor_seq: i64 => BigInt,
+            fence: i64 => BigInt,
+            due_at: DateTime<Utc> => Timestamptz,
+        }
+    }
+
+    table! {
+        webhook_lanes (merchant_id, environment, endpoint_id, customer_id, replayed_seq)
+            as LaneRow, LaneRows from LaneRecord to Lane
+        {
+            merchant_id: Uuid => diesel::sql_types::Uuid,
+            environment: String => Text,
+            endpoint_id: Uuid => diesel::sql_types::Uuid,
+            customer_id: Uuid => diesel::sql_types::Uuid,
+            replayed_seq: i64 => BigInt,
+            next_seq: i64 => BigInt,
+            attempts: i64 => BigInt,
+            due_at: DateTime<Utc> => Timestamptz,
+        }
+    }
+
+    table! {
+        webhook_attempts (merchant_id, environment, endpoint_id, id)
+            as AttemptRow, AttemptRows from AttemptRecord to Attempt
+        {
+            merchant_id: Uuid => diesel::sql_types::Uuid,
+            environment: String => Text,
+            endpoint_id: Uuid => diesel::sql_types::Uuid,
+            id: Uuid => diesel::sql_types::Uuid,
+            event_id: Uuid => diesel::sql_types::Uuid,
+            customer_id: Option<Uuid> => Nullable<diesel::sql_types::Uuid>,
+            number: i64 => BigInt,
+            outcome: String => Text,
+            status: Option<i64> => Nullable<BigInt>,
+            duration_ms: i64 => BigInt,
+            answer: Option<String> => Nullable<Text>,
+            error: Option<String> => Nullable<Text>,
+            created_at: DateTime<Utc> => Timestamptz,
+        }
+    }
+
     diesel::table! {
         feed_heads (merchant_id, environment) {
             merchant_id -> Uuid,
@@ -181,6 +243,25 @@ pub mod replies {
 /// The columns of an event.
 pub mod events {
     pub use super::tables::events::columns::*;
+}
+
+/// The columns of a webhook endpoint.
+pub mod webhook_endpoints {
+    pub use super::tables::webhook_endpoints::{SqlType, columns::*};
+
+    /// The table as a type, for rows to be inserted. A type alone cannot start a query.
+    #[expect(non_camel_case_types, reason = "the library's derives look for this name")]
+    pub type table = super::tables::webhook_endpoints::table;
+}
+
+/// The columns of a lane of a webhook endpoint.
+pub mod webhook_lanes {
+    pub use super::tables::webhook_lanes::columns::*;
+}
+
+/// The columns of an attempt to deliver to a webhook endpoint.
+pub mod webhook_attempts {
+    pub use super::tables::webhook_attempts::columns::*;
 }
 
 /// The keys of `tenant`.
@@ -225,6 +306,40 @@ pub fn events_of(tenant: Tenant) -> _ {
     tables::events::table.filter(events::merchant_id.eq(merchant)).filter(events::environment.eq(environment))
 }
 
+/// The webhook endpoints of `tenant`.
+#[auto_type]
+pub fn endpoints_of(tenant: Tenant) -> _ {
+    let merchant: Uuid = tenant.merchant.uuid();
+    let environment: &'static str = tenant.environment.as_str();
+    tables::webhook_endpoints::table
+        .filter(webhook_endpoints::merchant_id.eq(merchant))
+        .filter(webhook_endpoints::environment.eq(environment))
+}
+
+/// The lanes of an endpoint of `tenant`.
+#[auto_type]
+pub fn lanes_of(tenant: Tenant, endpoint: EndpointId) -> _ {
+    let merchant: Uuid = tenant.merchant.uuid();
+    let environment: &'static str = tenant.environment.as_str();
+    let endpoint: Uuid = endpoint.uuid();
+    tables::webhook_lanes::table
+        .filter(webhook_lanes::merchant_id.eq(merchant))
+        .filter(webhook_lanes::environment.eq(environment))
+        .filter(webhook_lanes::endpoint_id.eq(endpoint))
+}
+
+/// The attempts to deliver to an endpoint of `tenant`.
+#[auto_type]
+pub fn attempts_of(tenant: Tenant, endpoint: EndpointId) -> _ {
+    let merchant: Uuid = tenant.merchant.uuid();
+    let environment: &'static str = tenant.environment.as_str();
+    let endpoint: Uuid = endpoint.uuid();
+    tables::webhook_attempts::table
+        .filter(webhook_attempts::merchant_id.eq(merchant))
+        .filter(webhook_attempts::environment.eq(environment))
+        .filter(webhook_attempts::endpoint_id.eq(endpoint))
+}
+
 /// The key with this digest, of any tenant: the tenant of a caller is known only after its key is found.
 pub fn api_key_by_digest(digest: &Digest) -> Filter<api_keys::table, Eq<api_keys::digest, &[u8]>> {
     tables::api_keys::table.filter(api_keys::digest.eq(digest.0.as_slice()))
@@ -240,4 +355,9 @@ pub fn tenant_of_api_key(id: ApiKeyId) -> _ {
 /// Inserts a key. It needs no tenant here: the database refuses a row without one.
 pub fn insert_into_api_keys() -> IncompleteInsertStatement<api_keys::table> {
     diesel::insert_into(tables::api_keys::table)
+}
+
+/// Inserts a webhook endpoint. It needs no tenant here: the database refuses a row without one.
+pub fn insert_into_webhook_endpoints() -> IncompleteInsertStatement<webhook_endpoints::table> {
+    diesel::insert_into(tables::webhook_endpoints::table)
 }

@@ -36,6 +36,7 @@ mod store;
 mod subscriptions;
 mod unit_of_work;
 mod watch;
+mod webhooks;
 mod writer;
 mod writes;
 

@@ -7,15 +7,16 @@ use diesel::connection::InstrumentationEvent;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use roster_application::ports::{
-    ApiKeyUse, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, EventQuery, ListOrder,
-    MetadataCondition, Place, ReplyKey, SavedReply, StoreError, SubscriptionCursor, SubscriptionKey, SubscriptionWrite,
-    UnitOfWork, Verdict, Write, Written,
+    ApiKeyUse, Attempt, AttemptOutcome, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState,
+    DeliveryRecord, EventQuery, Lane, LaneKey, ListOrder, MetadataCondition, Place, ReplyKey, SavedReply, StoreError,
+    SubscriptionCursor, SubscriptionKey, SubscriptionWrite, UnitOfWork, Verdict, Write, Written,
 };
 use roster_application::{ApiKey, Digest, Scopes};
 use roster_domain::{
-    ApiKeyId, Customer, CustomerEdit, CustomerId, Edit, Email, EmailUse, Environment, EventType, ExternalId, Merchant,
-    MerchantId, MerchantName, Name, Profile, SearchTerm, Subscription, SubscriptionId, SubscriptionStatus, Tenant,
-    Timestamp,
+    ApiKeyId, AttemptId, Customer, CustomerEdit, CustomerId, DisabledReason, Edit, Email, EmailUse, Endpoint,
+    EndpointId, EndpointSecret, EndpointSettings, EndpointUrl, Environment, EventId, EventType, EventTypes, ExternalId,
+    Merchant, MerchantId, MerchantName, Name, PayloadForm, Profile, SearchTerm, Subscription, SubscriptionId,
+    SubscriptionStatus, Tenant, Timestamp,
 };
 use uuid::Uuid;
 
@@ -104,6 +105,7 @@ fn call_everything(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> 
     call_other_customers(unit_of_work)?;
     call_subscriptions(unit_of_work)?;
     call_events(unit_of_work)?;
+    call_webhooks(unit_of_work)?;
     let later = now().plus(LIFETIME);
     let expired = unit_of_work.replies().expired(&[tenant()], later, 10)?;
     assert_eq!(expired.len(), 1);
@@ -123,6 +125,71 @@ fn call_events(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
     }
     assert_eq!(unit_of_work.events().older_than(&[tenant()], now().plus(LIFETIME))?, [tenant()]);
     unit_of_work.events().prune(tenant(), 1)
+}
+
+/// Every statement about webhook endpoints, each of which finds something.
+fn call_webhooks(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
+    let webhooks = unit_of_work.webhooks();
+    let endpoint = endpoint();
+    let id = endpoint.id;
+    webhooks.insert(&endpoint, 0)?;
+    webhooks.lock(tenant(), id)?;
+    webhooks.update(&endpoint)?;
+    assert_eq!(webhooks.list(tenant(), None, 10)?.len(), 1);
+    webhooks.list(tenant(), Some(id), 10)?;
+    let lease = webhooks.lease(now(), now(), 10)?.remove(0).lease();
+    webhooks.renew(&lease, now())?.expect("the endpoint");
+    let key = LaneKey { customer: customer().id(), replayed: None };
+    let lane = Lane { key, next_seq: 2, attempts: 1, due_at: now() };
+    let record = DeliveryRecord {
+        cursor: 2,
+        lanes: vec![lane],
+        closed: vec![LaneKey { replayed: Some(1), ..key }],
+        attempts: vec![attempt()],
+        failing_since: None,
+        disabled: Some((DisabledReason::Gone, now())),
+        due_at: now(),
+    };
+    assert!(webhooks.record(&lease, &record)?);
+    assert!(webhooks.open_lane(tenant(), id, &Lane::replay(customer().id(), 1, now()))?);
+    assert_eq!((webhooks.lanes(tenant(), id, now(), 10)?.len(), webhooks.first_in_lanes(tenant(), id)?), (2, Some(2)));
+    assert!(webhooks.rewind(tenant(), id, 0)?);
+    let last = attempt().id;
+    webhooks.log(&Attempt { id: AttemptId::new(Uuid::from_u128(9)), ..attempt() })?;
+    webhooks.attempts(tenant(), id, None, 10)?;
+    webhooks.attempts(tenant(), id, Some(last), 10)?;
+    let outdated = webhooks.outdated_attempts(&[tenant()], last, 1, 10)?;
+    assert_eq!(outdated.len(), 1);
+    webhooks.delete_attempts(&outdated)?;
+    assert!(webhooks.delete(tenant(), id)?);
+    Ok(())
+}
+
+fn endpoint() -> Endpoint {
+    let settings = EndpointSettings {
+        url: EndpointUrl::parse("https://example.com", false).expect("a URL"),
+        events: EventTypes::ALL,
+        description: None,
+        form: PayloadForm::Thin,
+    };
+    Endpoint::create(tenant(), EndpointId::new(Uuid::nil()), settings, EndpointSecret::new(&[1; 32]), now())
+}
+
+fn attempt() -> Attempt {
+    Attempt {
+        id: AttemptId::new(Uuid::from_u128(1)),
+        tenant: tenant(),
+        endpoint: endpoint().id,
+        event: EventId::at(1, [0; 8]),
+        customer: None,
+        number: 1,
+        outcome: AttemptOutcome::Delivered,
+        status: Some(204),
+        duration: Duration::ZERO,
+        answer: None,
+        error: None,
+        at: now(),
+    }
 }
 
 const LIFETIME: Duration = Duration::from_mins(1);
@@ -281,9 +348,17 @@ fn call_subscriptions(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreErro
     Ok(())
 }
 
-/// The only reads of a tenant's table without its tenant: the key with a digest, and the tenant of a key.
-const WITHOUT_A_TENANT: [&str; 2] =
-    ["FROM api_keys WHERE (api_keys.digest = ?)", "FROM api_keys WHERE (api_keys.id = ?)"];
+/// The only reads of a tenant's table without its tenant: the key with a digest, the tenant of a key, and the webhook endpoints
+/// that are due, of which workers deliver to those of all tenants. The log of each of these is that of its own tenant.
+const WITHOUT_A_TENANT: [&str; 5] = [
+    "FROM api_keys WHERE (api_keys.digest = ?)",
+    "FROM api_keys WHERE (api_keys.id = ?)",
+    "FROM webhook_endpoints WHERE webhook_endpoints.status = ? AND webhook_endpoints.due_at <= ?",
+    "FROM feed_heads WHERE feed_heads.merchant_id = webhook_endpoints.merchant_id \
+     AND feed_heads.environment = webhook_endpoints.environment",
+    "FROM webhook_lanes WHERE webhook_lanes.merchant_id = webhook_endpoints.merchant_id \
+     AND webhook_lanes.environment = webhook_endpoints.environment",
+];
 
 /// The statements about a document alone.
 const DOCUMENT_STATEMENTS: [&str; 2] =
@@ -301,7 +376,18 @@ fn every_statement_names_the_tenant_of_each_table_that_it_mentions() {
     for sql in statements.iter().filter(|sql| !of_document(sql)) {
         let sql = WITHOUT_A_TENANT.iter().fold(sql.replace('`', ""), |sql, exception| sql.replace(exception, ""));
         let count = |what: &str, of: &str| sql.matches(&format!("{what}{of}")).count();
-        let tables = ["api_keys", "customers", "events", "feed_floors", "feed_heads", "replies", "subscriptions"];
+        let tables = [
+            "api_keys",
+            "customers",
+            "events",
+            "feed_floors",
+            "feed_heads",
+            "replies",
+            "subscriptions",
+            "webhook_attempts",
+            "webhook_endpoints",
+            "webhook_lanes",
+        ];
         let mentioned: usize = tables.map(|table| count("FROM ", table) + count("UPDATE ", table)).iter().sum();
         // A SELECT or an UPDATE names the tenant in its conditions, an INSERT in its columns.
         assert_eq!((count("merchant_id", " = ?"), count("environment", " = ?")), (mentioned, mentioned), "{sql}");
@@ -347,6 +433,19 @@ fn customers_are_looked_up_by_all_columns_of_an_index() {
         let is_page = step.ends_with("(merchant_id=? AND environment=?)");
         assert!(is_whole || is_page, "{step}");
     }
+}
+
+#[test]
+fn only_workers_look_for_webhook_endpoints_by_time() {
+    let (mut connection, statements) = all_statements();
+    let mut plans = statements.iter().filter(|sql| sql.contains("webhook_endpoints")).map(|sql| {
+        let plan = plan(&mut connection, sql).concat();
+        (sql.contains("webhook_endpoints.due_at <= ?"), plan.contains("webhook_endpoints_due"), plan)
+    });
+    assert!(plans.all(|(is_of_worker, is_by_time, plan)| {
+        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+        is_of_worker == is_by_time
+    }));
 }
 
 #[test]

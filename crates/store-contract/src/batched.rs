@@ -6,13 +6,17 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use roster_application::batch::serve_together;
 use roster_application::ports::{
-    ApiKeyRepository, ApiKeyUse, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRepository, CustomerState,
-    EventQuery, EventRepository, Extent, FirstError, Listed, MerchantRepository, ReplyKey, ReplyRepository, SavedReply,
-    SecretRepository, Store, StoreError, SubscriptionCursor, SubscriptionKey, SubscriptionRepository, UnitOfWork, Work,
+    ApiKeyRepository, ApiKeyUse, Attempt, AttemptKey, Count, CustomerFilter, CustomerKey, CustomerQuery,
+    CustomerRepository, CustomerState, DeliveryRecord, EventQuery, EventRepository, Extent, FirstError, Lane, Lease,
+    Listed, MerchantRepository, ReplyKey, ReplyRepository, SavedReply, SecretRepository, Store, StoreError,
+    StoredEndpoint, SubscriptionCursor, SubscriptionKey, SubscriptionRepository, UnitOfWork, WebhookRepository, Work,
     Write, Written,
 };
 use roster_application::{ApiKey, Digest, Event};
-use roster_domain::{ApiKeyId, Customer, CustomerId, Merchant, MerchantId, Subscription, Tenant, Timestamp};
+use roster_domain::{
+    ApiKeyId, AttemptId, Customer, CustomerId, Endpoint, EndpointId, Merchant, MerchantId, Subscription, Tenant,
+    Timestamp,
+};
 use roster_executor::Reads;
 use roster_executor::batched::{Batched, Limits, Operation, Workers};
 use roster_executor::threads::Threads;
@@ -242,6 +246,31 @@ impl EventRepository for BatchedUnitOfWork<'_> {
         fn extents(tenants: &[Tenant]) -> Vec<Extent>;
         fn older_than(tenants: &[Tenant], time: Timestamp) -> Vec<Tenant>;
         fn prune(tenant: Tenant, last: i64) -> ();
+    }
+}
+
+impl WebhookRepository for BatchedUnitOfWork<'_> {
+    unbatched! {
+        webhooks:
+        fn insert(endpoint: &Endpoint, cursor: i64) -> ();
+        fn find(tenant: Tenant, id: EndpointId) -> Option<StoredEndpoint>;
+        fn list(tenant: Tenant, after: Option<EndpointId>, limit: usize) -> Vec<StoredEndpoint>;
+        fn lock(tenant: Tenant, id: EndpointId) -> Option<StoredEndpoint>;
+        fn update(endpoint: &Endpoint) -> ();
+        fn delete(tenant: Tenant, id: EndpointId) -> bool;
+        fn rewind(tenant: Tenant, id: EndpointId, cursor: i64) -> bool;
+        fn open_lane(tenant: Tenant, id: EndpointId, lane: &Lane) -> bool;
+        fn lease(now: Timestamp, until: Timestamp, limit: usize) -> Vec<StoredEndpoint>;
+        fn renew(lease: &Lease, until: Timestamp) -> Option<StoredEndpoint>;
+        fn record(lease: &Lease, record: &DeliveryRecord) -> bool;
+        fn lanes(tenant: Tenant, id: EndpointId, until: Timestamp, limit: usize) -> Vec<Lane>;
+        fn first_in_lanes(tenant: Tenant, id: EndpointId) -> Option<i64>;
+        fn log(attempt: &Attempt) -> ();
+        fn attempts(tenant: Tenant, id: EndpointId, before: Option<AttemptId>, limit: usize) -> Vec<Attempt>;
+        fn outdated_attempts(
+            tenants: &[Tenant], oldest: AttemptId, most: usize, limit: usize
+        ) -> Vec<AttemptKey>;
+        fn delete_attempts(keys: &[AttemptKey]) -> ();
     }
 }
 

@@ -70,6 +70,7 @@ mod subject;
 mod subscriptions;
 mod table;
 mod transactions;
+mod webhooks;
 
 pub use roster_executor::Reads;
 pub use search_index::{

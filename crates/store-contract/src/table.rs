@@ -198,6 +198,29 @@ macro_rules! __contract_table {
                 the_changes_of_a_customer_make_up_the_customer_as_it_stands
                 many_writers_at_once_leave_no_gap_and_readers_see_no_event_late
             }
+            webhooks {
+                an_endpoint_comes_back_as_it_was_made
+                a_change_of_an_endpoint_is_stored_and_leaves_its_deliveries_alone
+                pages_of_endpoints_are_oldest_first_and_make_up_the_whole_list
+                an_endpoint_is_its_tenants_alone
+                an_endpoint_without_a_merchant_is_refused
+                an_endpoint_is_leased_if_its_log_goes_on_or_a_lane_is_due
+                a_disabled_endpoint_is_not_leased
+                the_endpoints_that_have_waited_longest_are_leased_first
+                each_lease_goes_to_exactly_one_of_many_callers
+                a_lease_that_was_lost_records_nothing
+                a_lease_is_extended_and_given_back
+                what_a_worker_records_comes_back
+                a_lane_is_replaced_and_closed_by_its_key
+                a_failing_endpoint_is_disabled_unless_its_owner_was_faster
+                a_cursor_is_set_back_with_the_lanes_behind_it_and_ends_the_lease
+                an_event_is_sent_again_in_a_lane_of_its_own
+                records_and_changes_at_once_lose_nothing
+                a_deletion_takes_lanes_and_attempts_and_refuses_what_comes_late
+                pages_of_attempts_are_newest_first_and_make_up_the_whole_log
+                old_attempts_and_those_beyond_a_number_are_found_and_deleted
+                many_workers_at_once_skip_no_event
+            }
             merchants {
                 a_merchant_comes_back_as_it_was_made
                 an_unknown_merchant_is_not_found

@@ -9,7 +9,7 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use roster_domain::public_address::non_public_kind;
+use roster_domain::webhook::non_public_kind;
 use tokio::sync::Semaphore;
 use tokio::task;
 

@@ -301,3 +301,17 @@ fn an_exception_permits_only_the_statements_that_it_names() {
     let whole = "SELECT * FROM api_keys WHERE digest = $1 AND merchant_id = $2 AND environment = $3";
     assert!(check(whole, &[BY_DIGEST]).needed.is_empty());
 }
+
+#[test]
+fn what_is_read_beside_a_permitted_row_has_its_tenant() {
+    assert_allowed(&["SELECT * FROM api_keys WHERE digest = $1 AND EXISTS (SELECT FROM customers
+         WHERE customers.merchant_id = api_keys.merchant_id AND customers.environment = api_keys.environment)"]);
+    assert_refused(&[
+        "SELECT * FROM api_keys WHERE digest = $1 AND EXISTS (SELECT FROM customers)",
+        "SELECT * FROM api_keys WHERE digest = $1 AND EXISTS (SELECT FROM customers
+         WHERE customers.merchant_id = api_keys.merchant_id AND customers.id = api_keys.id)",
+        "SELECT * FROM api_keys WHERE name = $1 AND EXISTS (SELECT FROM customers
+         WHERE customers.merchant_id = api_keys.merchant_id AND customers.environment = api_keys.environment)",
+        "SELECT * FROM api_keys JOIN customers ON customers.id = api_keys.id WHERE digest = $1",
+    ]);
+}

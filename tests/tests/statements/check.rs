@@ -14,8 +14,18 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, Tokenizer};
 
 /// The tables in which every row belongs to a tenant.
-pub(crate) const OF_TENANTS: [&str; 7] =
-    ["api_keys", "customers", "events", "feed_floors", "feed_heads", "replies", "subscriptions"];
+pub(crate) const OF_TENANTS: [&str; 10] = [
+    "api_keys",
+    "customers",
+    "events",
+    "feed_floors",
+    "feed_heads",
+    "replies",
+    "subscriptions",
+    "webhook_attempts",
+    "webhook_endpoints",
+    "webhook_lanes",
+];
 
 /// The tables whose rows belong to no tenant.
 const WITHOUT_TENANT: [&str; 4] = ["merchants", "secrets", "__diesel_schema_migrations", "harmless_migrations"];
@@ -335,7 +345,10 @@ impl Check<'_> {
     }
 
     /// Checks the relations of a scope and makes it the innermost. `projection` is the list of a `SELECT`.
-    fn enter(&mut self, scope: Scope, projection: Option<&[SelectItem]>) {
+    ///
+    /// A row that an exception permits has a tenant, so that rows of other tables with its tenant are permitted with it.
+    fn enter(&mut self, mut scope: Scope, projection: Option<&[SelectItem]>) {
+        let mut permitted: Vec<(String, String)> = Vec::new();
         for relation in &scope.relations {
             let Kind::Table(table) = &relation.kind else { continue };
             self.touch(table);
@@ -351,10 +364,12 @@ impl Check<'_> {
                 _ if missing.is_empty() => {}
                 Some(exception) => {
                     self.findings.needed.insert(exception);
+                    permitted.extend(TENANT.map(|column| (relation.name.clone(), column.to_owned())));
                 }
                 None => self.refuse(format!("{table} AS {}: nothing given is equal to {missing}", relation.name)),
             }
         }
+        scope.given.extend(permitted);
         self.scopes.push(scope);
     }
 

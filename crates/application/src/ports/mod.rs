@@ -14,6 +14,7 @@ mod secrets;
 mod store;
 mod subscriptions;
 mod tokens;
+mod webhooks;
 
 pub use api_keys::{ApiKeyRepository, ApiKeyUse, USE_INTERVAL};
 pub use clock::Clock;
@@ -32,3 +33,6 @@ pub use secrets::SecretRepository;
 pub use store::{FirstError, Retry, Store, StoreError, TRIES, UnitOfWork, Verdict, Work, rerun_lost_races};
 pub use subscriptions::{CustomerSubscription, SubscriptionCursor, SubscriptionKey, SubscriptionRepository};
 pub use tokens::{TokenClaims, TokenError, TokenFault, TokenHolder, TokenRefusal, TokenVerifier};
+pub use webhooks::{
+    Attempt, AttemptKey, AttemptOutcome, DeliveryRecord, Lane, LaneKey, Lease, StoredEndpoint, WebhookRepository,
+};

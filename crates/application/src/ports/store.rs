@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     ApiKeyRepository, CustomerRepository, EventRepository, MerchantRepository, ReplyRepository, SecretRepository,
-    SubscriptionRepository,
+    SubscriptionRepository, WebhookRepository,
 };
 
 /// The database, or its replacement in tests.
@@ -102,6 +102,8 @@ pub trait UnitOfWork {
     fn events(&mut self) -> &mut dyn EventRepository;
     /// The secrets that all instances share.
     fn secrets(&mut self) -> &mut dyn SecretRepository;
+    /// The webhook endpoints, their deliveries and the log of attempts.
+    fn webhooks(&mut self) -> &mut dyn WebhookRepository;
 }
 
 /// A type that is every repository is a unit of work.
@@ -113,7 +115,8 @@ where
         + ApiKeyRepository
         + ReplyRepository
         + EventRepository
-        + SecretRepository,
+        + SecretRepository
+        + WebhookRepository,
 {
     fn customers(&mut self) -> &mut dyn CustomerRepository {
         self
@@ -140,6 +143,10 @@ where
     }
 
     fn secrets(&mut self) -> &mut dyn SecretRepository {
+        self
+    }
+
+    fn webhooks(&mut self) -> &mut dyn WebhookRepository {
         self
     }
 }

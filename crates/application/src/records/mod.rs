@@ -11,6 +11,7 @@ mod event;
 mod merchant;
 mod reply;
 mod subscription;
+mod webhook;
 
 pub use api_key::{ApiKeyRecord, tenant_of};
 pub use customer::CustomerRecord;
@@ -19,3 +20,4 @@ pub use merchant::MerchantRecord;
 pub(crate) use reply::corrupt_reply;
 pub use reply::{ReplyRecord, reply_key};
 pub use subscription::SubscriptionRecord;
+pub use webhook::{AttemptRecord, EndpointRecord, LaneRecord};

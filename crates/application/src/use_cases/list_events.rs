@@ -127,7 +127,8 @@ impl Roster {
     }
 }
 
-fn extent(uow: &mut dyn UnitOfWork, tenant: Tenant) -> Result<Extent, StoreError> {
+/// Which events of a tenant are kept.
+pub(super) fn extent(uow: &mut dyn UnitOfWork, tenant: Tenant) -> Result<Extent, StoreError> {
     Ok(uow.events().extents(&[tenant])?.first().copied().unwrap_or_default())
 }
 

@@ -14,4 +14,5 @@ mod service;
 mod subscriptions;
 mod upserting;
 mod watched_store;
+mod webhooks;
 mod writing;

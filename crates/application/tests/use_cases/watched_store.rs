@@ -39,6 +39,11 @@ impl Watch {
         self.is_broken.store(true, Ordering::SeqCst);
     }
 
+    /// Makes it available again.
+    pub fn recover(&self) {
+        self.is_broken.store(false, Ordering::SeqCst);
+    }
+
     /// Makes the row of a customer unreadable from now on.
     pub fn corrupt(&self, customer: &Customer) {
         self.corrupt.set(customer.id()).expect("one corrupt row");

@@ -44,6 +44,9 @@ fn the_merchant_comes_first_in_every_primary_key_and_unique_index() {
             "merchants_pkey id",
             "replies_pkey merchant_id",
             "subscriptions_pkey merchant_id",
+            "webhook_attempts_pkey merchant_id",
+            "webhook_endpoints_pkey merchant_id",
+            "webhook_lanes_pkey merchant_id",
         ]
     );
 }
@@ -65,6 +68,9 @@ fn the_merchant_comes_first_in_every_foreign_key() {
             "api_keys merchant_id merchants id",
             "customers merchant_id merchants id",
             "subscriptions merchant_id customers merchant_id",
+            "webhook_attempts merchant_id webhook_endpoints merchant_id",
+            "webhook_endpoints merchant_id merchants id",
+            "webhook_lanes merchant_id webhook_endpoints merchant_id",
         ]
     );
 }

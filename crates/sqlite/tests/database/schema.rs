@@ -133,7 +133,15 @@ merchants: PRIMARY KEY (id)
 replies: INDEX (merchant_id, environment, expires_at) WHERE expires_at IS NOT NULL
 replies: PRIMARY KEY (merchant_id, environment, key_digest)
 subscriptions: PRIMARY KEY (merchant_id, environment, customer_id, id)
-subscriptions: FOREIGN KEY (merchant_id, environment, customer_id) REFERENCES customers (merchant_id, environment, id)";
+subscriptions: FOREIGN KEY (merchant_id, environment, customer_id) REFERENCES customers (merchant_id, environment, id)
+webhook_attempts: PRIMARY KEY (merchant_id, environment, endpoint_id, id)
+webhook_attempts: FOREIGN KEY (merchant_id, environment, endpoint_id) REFERENCES webhook_endpoints (merchant_id, environment, id)
+webhook_endpoints: INDEX (status, due_at)
+webhook_endpoints: PRIMARY KEY (merchant_id, environment, id)
+webhook_endpoints: FOREIGN KEY (merchant_id) REFERENCES merchants (id)
+webhook_lanes: INDEX (merchant_id, environment, endpoint_id, due_at) WHERE due_at IS NOT NULL
+webhook_lanes: PRIMARY KEY (merchant_id, environment, endpoint_id, customer_id, replayed_seq)
+webhook_lanes: FOREIGN KEY (merchant_id, environment, endpoint_id) REFERENCES webhook_endpoints (merchant_id, environment, id)";
     assert_eq!(keys(&mut connection).join("\n"), expected);
 }
 
@@ -151,7 +159,7 @@ fn the_merchant_comes_first_in_every_unique_index_and_foreign_key() {
             assert!(key.columns.starts_with("merchant_id"), "{table}: {}", key.columns);
         }
     }
-    assert_eq!(seen, 11);
+    assert_eq!(seen, 14);
 }
 
 #[test]

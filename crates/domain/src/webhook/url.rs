@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
+use super::public_address::non_public_kind;
 use crate::Rule;
-use crate::public_address::non_public_kind;
 
 /// The URL of a webhook endpoint, as it was given.
 ///
