@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{self, BigInt, Nullable, Text, Timestamptz};
+use diesel::sql_types::{self, BigInt, Text, Timestamptz};
 use roster_application::Event;
 use roster_application::ports::{EventQuery, EventRepository, Extent, ListOrder, StoreError};
 use roster_domain::{Tenant, Timestamp};
@@ -24,11 +24,8 @@ impl EventRepository for PostgresUnitOfWork<'_> {
 
     fn extents(&mut self, tenants: &[Tenant]) -> Result<Vec<Extent>, StoreError> {
         let statement = FindExtents { wanted: wanted(tenants) };
-        let found: Vec<(i64, (Option<i64>, Option<i64>))> =
-            self.run(|connection| Ok((&statement).load(connection)?))?;
-        let extent = |(floor, head): (Option<i64>, Option<i64>)| {
-            Ok(Extent { floor: floor.unwrap_or(0), head: head.unwrap_or(0) })
-        };
+        let found: Vec<(i64, (i64, i64))> = self.run(|connection| Ok((&statement).load(connection)?))?;
+        let extent = |(floor, head)| Ok(Extent { floor, head });
         let extents = in_order(tenants.len(), found, extent)?;
         Ok(extents.into_iter().map(Option::unwrap_or_default).collect())
     }
@@ -62,7 +59,7 @@ impl QueryFragment<Pg> for FindExtents {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT wanted.place");
         for table in ["feed_floors", "feed_heads"] {
-            out.push_sql(", (SELECT ");
+            out.push_sql(", coalesce((SELECT ");
             out.push_sql(table);
             out.push_sql(".seq FROM ");
             out.push_sql(table);
@@ -70,7 +67,7 @@ impl QueryFragment<Pg> for FindExtents {
             out.push_sql(table);
             out.push_sql(".merchant_id = wanted.merchant_id AND ");
             out.push_sql(table);
-            out.push_sql(".environment = wanted.environment)");
+            out.push_sql(".environment = wanted.environment), 0)");
         }
         out.push_sql(" FROM unnest(");
         self.wanted.push_arrays(&mut out)?;
@@ -130,7 +127,7 @@ impl QueryFragment<Pg> for Prune {
     }
 }
 
-kept_prepared!(FindExtents, (BigInt, (Nullable<BigInt>, Nullable<BigInt>)));
+kept_prepared!(FindExtents, (BigInt, (BigInt, BigInt)));
 kept_prepared!(FindOlder, (BigInt, BigInt));
 kept_prepared!(Prune, ());
 

@@ -329,7 +329,9 @@ fn a_stream_has_the_events_that_are_there_and_then_those_that_happen(database: D
 fn a_stream_goes_on_behind_the_last_event_of_the_client(database: Database) {
     let app = App::start(database);
     let (native, key) = (app.native(), app.tenants().ours.live.clone());
-    ["a", "b", "c"].iter().for_each(|name| drop(create_named(&native, name)));
+    for name in ["a", "b", "c"] {
+        create_named(&native, name);
+    }
     let mut listener = Listener::open(app.address(), &key, "", &[]);
     let ids = [(); 3].map(|()| listener.next().expect("an event").id);
     let again = |query: &str, headers: &[(&str, &str)]| Listener::open(app.address(), &key, query, headers).seq();
@@ -368,7 +370,9 @@ fn a_stream_ends_when_its_key_is_revoked_and_when_the_service_stops(database: Da
 fn a_cursor_from_before_the_events_that_are_kept_is_gone(database: Database) {
     let app = App::start(database);
     let native = app.native();
-    ["a", "b", "c", "d"].iter().for_each(|name| drop(create_named(&native, name)));
+    for name in ["a", "b", "c", "d"] {
+        create_named(&native, name);
+    }
     let cursor = |query: &str| {
         let page = native.get(&format!("/events?{query}")).expect(200).json();
         encode(page["next_cursor"].as_str().expect("a cursor"))

@@ -296,7 +296,7 @@ impl Caller<ReadEvents> {
     pub(crate) async fn list_events<T: Send + 'static>(
         &self,
         feed: Feed,
-        write: impl FnOnce(EventPage, &FeedCursors, Option<HashMap<CustomerId, Customer>>) -> T + Send + 'static,
+        write: impl FnOnce(&EventPage, &FeedCursors, Option<&HashMap<CustomerId, Customer>>) -> T + Send + 'static,
     ) -> Result<T, Failure> {
         let tenant = self.tenant();
         let cursors = self.cursors(CursorScope::new("events", tenant))?;
@@ -307,7 +307,7 @@ impl Caller<ReadEvents> {
         let read = move |roster: &Roster| {
             let page = roster.list_events(&list)?;
             let customers = with_customers.then(|| roster.customers_of_events(tenant, &page.events)).transpose()?;
-            Ok::<_, Failure>(write(page, &FeedCursors(cursors), customers))
+            Ok::<_, Failure>(write(&page, &FeedCursors(cursors), customers.as_ref()))
         };
         self.handle.read(read).await?
     }

@@ -115,15 +115,15 @@ struct Part {
 }
 
 fn write(
-    page: EventPage,
+    page: &EventPage,
     cursors: &FeedCursors,
-    customers: Option<HashMap<CustomerId, Customer>>,
+    customers: Option<&HashMap<CustomerId, Customer>>,
 ) -> Result<Part, Failure> {
     let mut text = Vec::new();
     for event in &page.events {
         let (id, kind) = (cursors.behind(event.seq), event.kind.as_str());
         text.extend_from_slice(format!("id: {id}\nevent: {kind}\ndata: ").as_bytes());
-        let view = EventView::of(event, customers.as_ref())?;
+        let view = EventView::of(event, customers)?;
         serde_json::to_writer(&mut text, &view).map_err(|_| Failure::Internal)?;
         text.extend_from_slice(b"\n\n");
     }

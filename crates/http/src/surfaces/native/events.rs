@@ -319,9 +319,9 @@ pub(super) async fn list_of_customer(request: HttpRequest) -> Result<HttpRespons
 /// A page as it is sent, and whether it has nothing, and nothing follows it.
 async fn read(caller: &Caller<ReadEvents>, feed: Feed) -> Result<(Vec<u8>, bool), Failure> {
     let is_ascending = feed.order == ListOrder::Ascending;
-    let write = move |page: EventPage, cursors: &FeedCursors, customers: Option<HashMap<CustomerId, Customer>>| {
+    let write = move |page: &EventPage, cursors: &FeedCursors, customers: Option<&HashMap<CustomerId, Customer>>| {
         let next = (page.has_more || is_ascending).then(|| cursors.behind(page.next));
-        let view = |event| EventView::of(event, customers.as_ref());
+        let view = |event| EventView::of(event, customers);
         let data: Vec<_> = page.events.iter().map(view).collect::<Result<_, _>>()?;
         let is_empty = data.is_empty() && !page.has_more;
         let view = EventPageView { data, has_more: page.has_more, next_cursor: next.as_deref() };
