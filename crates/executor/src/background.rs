@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use roster_application::ports::StoreError;
 use roster_application::{Roster, Sweep};
@@ -78,11 +78,14 @@ impl Jobs {
         self.repeat(name, move |roster| {
             let mut next = None;
             move || {
+                let begun = Instant::now();
                 next = step(&roster, next.unwrap_or_default()).unwrap_or_else(|error| {
                     tracing::warn!(%error, "{failure}");
                     None
                 });
-                if next.is_some() { Duration::ZERO } else { SWEEP_INTERVAL }
+                // As long as the step took: a SQLite file has one writer at a time, and other processes look only now and
+                // then whether it is their turn.
+                if next.is_some() { begun.elapsed() } else { SWEEP_INTERVAL }
             }
         });
     }
