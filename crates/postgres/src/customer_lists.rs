@@ -9,10 +9,8 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{self, BigInt, Text, Timestamptz};
 use roster_application::listing::CustomerRows;
-use roster_application::ports::{
-    CustomerKey, CustomerQuery, CustomerRef, CustomerState, ListOrder, MetadataCondition, Place,
-};
-use roster_domain::{Customer, CustomerId, ExternalId, Tenant, Timestamp};
+use roster_application::ports::{CustomerKey, CustomerQuery, CustomerState, ListOrder, MetadataCondition, Place};
+use roster_domain::{Customer, CustomerId, Timestamp};
 use uuid::Uuid;
 
 use crate::customers::find_one;
@@ -26,8 +24,8 @@ pub struct Rows<'a>(pub &'a mut PgConnection);
 impl CustomerRows for Rows<'_> {
     type Error = Fault;
 
-    fn find_by_external_id(&mut self, tenant: Tenant, id: &ExternalId) -> Result<Option<Customer>, Fault> {
-        find_one(self.0, &CustomerKey { tenant, customer: CustomerRef::ExternalId(id.clone()) })
+    fn find(&mut self, key: &CustomerKey) -> Result<Option<Customer>, Fault> {
+        find_one(self.0, key)
     }
 
     fn page(
@@ -46,11 +44,9 @@ impl CustomerRows for Rows<'_> {
         restored(TheOne { conditions }.load(self.0)?)
     }
 
-    fn place_of_last_row(&mut self, query: &CustomerQuery) -> Result<Option<Place>, Fault> {
-        let conditions =
-            Conditions { state: CustomerState::Any, updated_after: None, traces: Vec::new(), ..Conditions::of(query) };
-        let offset = limit(query.max_rows.saturating_sub(1));
-        let found: Option<(DateTime<Utc>, Uuid)> = PlaceAt { conditions, offset }.get_result(self.0).optional()?;
+    fn place(&mut self, query: &CustomerQuery, offset: usize) -> Result<Option<Place>, Fault> {
+        let statement = PlaceAt { conditions: Conditions::of(query), offset: limit(offset) };
+        let found: Option<(DateTime<Utc>, Uuid)> = statement.get_result(self.0).optional()?;
         let place = |(created_at, id): (DateTime<Utc>, Uuid)| {
             let created_at = Timestamp::from_millis(created_at.unpack()).ok()?;
             Some(Place { created_at, id: CustomerId::new(id) })
