@@ -70,11 +70,7 @@ const POSTGRES_TABLES: &str = "
 /// Runs a query that returns one text per row.
 fn query(database: &Database, query: &str) -> Vec<String> {
     let rows = match database.kind() {
-        Kind::Sqlite => {
-            let path = database.url().strip_prefix("sqlite://").expect("the URL of a file");
-            let mut connection = SqliteConnection::establish(path).expect("the database");
-            sql::<Text>(query).load(&mut connection)
-        }
+        Kind::Sqlite => sql::<Text>(query).load(&mut database.open_file()),
         Kind::Postgres => {
             let mut connection = PgConnection::establish(database.url()).expect("the database");
             sql::<Text>(query).load(&mut connection)
