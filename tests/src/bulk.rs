@@ -1,7 +1,7 @@
 //! Inserts many customers with SQL: over HTTP it would take minutes.
 
 use diesel::connection::SimpleConnection as _;
-use diesel::{Connection as _, PgConnection, SqliteConnection};
+use diesel::{Connection as _, PgConnection};
 
 use crate::app::Merchant;
 use crate::database::{Database, Kind};
@@ -22,9 +22,7 @@ pub fn load_customers_of(database: &Database, merchant: &Merchant, count: usize)
     let merchant = &merchant.name;
     match database.kind() {
         Kind::Sqlite => {
-            let path = database.url().strip_prefix("sqlite://").expect("the URL of a file");
-            let mut connection = SqliteConnection::establish(path).expect("the database");
-            connection.batch_execute(&sqlite(merchant, count)).expect("customers");
+            database.open_file().batch_execute(&sqlite(merchant, count)).expect("customers");
         }
         Kind::Postgres => {
             let mut connection = PgConnection::establish(database.url()).expect("the database");

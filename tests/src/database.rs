@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use diesel::{Connection as _, PgConnection};
+use diesel::{Connection as _, PgConnection, SqliteConnection};
 use roster_test_postgres::{Cluster, ClusterOptions, Template};
 use tempfile::TempDir;
 
@@ -130,6 +130,24 @@ impl Database {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The file of a SQLite database.
+    ///
+    /// # Panics
+    /// If it is on PostgreSQL.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        Path::new(self.url.strip_prefix("sqlite://").expect("the URL of a file"))
+    }
+
+    /// A connection to a SQLite database beside those of the program.
+    ///
+    /// # Panics
+    /// If it is on PostgreSQL, or the file cannot be opened.
+    #[must_use]
+    pub fn open_file(&self) -> SqliteConnection {
+        SqliteConnection::establish(&self.file().to_string_lossy()).expect("the database")
     }
 
     /// Its merchants and keys.

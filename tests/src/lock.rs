@@ -1,7 +1,7 @@
 //! A client of the database that keeps the writes of the service waiting.
 
 use diesel::connection::SimpleConnection as _;
-use diesel::{Connection as _, PgConnection, SqliteConnection};
+use diesel::{PgConnection, SqliteConnection};
 
 use crate::database::{Database, Kind};
 
@@ -22,8 +22,7 @@ impl Lock {
     pub fn take(database: &Database) -> Self {
         match database.kind() {
             Kind::Sqlite => {
-                let path = database.url().strip_prefix("sqlite://").expect("the URL of a file");
-                let mut connection = SqliteConnection::establish(path).expect("the database");
+                let mut connection = database.open_file();
                 connection.batch_execute("BEGIN IMMEDIATE").expect("a lock");
                 Self::Sqlite(connection)
             }

@@ -77,7 +77,7 @@ pub fn age_events(database: &Database, last: i64, days: i64) {
         Kind::Sqlite => {
             let micros = days * 86_400_000_000;
             let older = format!("UPDATE events SET created_at = created_at - {micros} WHERE seq <= {last}");
-            sqlite(database).batch_execute(&older)
+            database.open_file().batch_execute(&older)
         }
         Kind::Postgres => {
             let older =
@@ -88,11 +88,6 @@ pub fn age_events(database: &Database, last: i64, days: i64) {
     .expect("an update");
 }
 
-fn sqlite(database: &Database) -> SqliteConnection {
-    let path = database.url().strip_prefix("sqlite://").expect("the URL of a file");
-    SqliteConnection::establish(path).expect("the database")
-}
-
 fn postgres(database: &Database) -> PgConnection {
     PgConnection::establish(database.url()).expect("the database")
 }
@@ -100,7 +95,7 @@ fn postgres(database: &Database) -> PgConnection {
 /// Runs a query that returns one text per row.
 fn query(database: &Database, query: &str) -> Vec<String> {
     let rows = match database.kind() {
-        Kind::Sqlite => sql::<Text>(query).load(&mut sqlite(database)),
+        Kind::Sqlite => sql::<Text>(query).load(&mut database.open_file()),
         Kind::Postgres => sql::<Text>(query).load(&mut postgres(database)),
     };
     rows.expect("rows")

@@ -1,19 +1,19 @@
 //! Lists of customers, for stores that read rows: which statements make up a page, and when a page stops looking.
 
-use roster_domain::{Customer, ExternalId, SearchTerm, Tenant};
+use roster_domain::{Customer, SearchTerm, Tenant};
 
-use crate::ports::{Count, CustomerFilter, CustomerQuery, Listed, Place};
+use crate::ports::{Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, Listed, Place};
 
 /// The statements that lists are made of.
 pub trait CustomerRows {
     /// What they fail with.
     type Error;
 
-    /// The live customer with an external identifier.
+    /// The live customer that `key` names.
     ///
     /// # Errors
     /// If it cannot be read.
-    fn find_by_external_id(&mut self, tenant: Tenant, id: &ExternalId) -> Result<Option<Customer>, Self::Error>;
+    fn find(&mut self, key: &CustomerKey) -> Result<Option<Customer>, Self::Error>;
 
     /// The next `limit` rows of a list, after the first `offset`, up to the place `until`, in the order of the list. All that
     /// its filter includes are among its rows; others may be, too. With an address, they are those that share it.
@@ -34,11 +34,11 @@ pub trait CustomerRows {
     /// If it cannot be read.
     fn exclusive_holder(&mut self, query: &CustomerQuery) -> Result<Vec<Customer>, Self::Error>;
 
-    /// The place of the last row that a page may look at, if there are as many.
+    /// The place of the row behind the first `offset` of a list, if there is one.
     ///
     /// # Errors
     /// If it cannot be read.
-    fn place_of_last_row(&mut self, query: &CustomerQuery) -> Result<Option<Place>, Self::Error>;
+    fn place(&mut self, query: &CustomerQuery, offset: usize) -> Result<Option<Place>, Self::Error>;
 
     /// The number of rows of the list, up to `limit`.
     ///
@@ -75,7 +75,8 @@ pub trait CustomerRows {
 pub fn list<R: CustomerRows>(rows: &mut R, query: &CustomerQuery) -> Result<Listed, R::Error> {
     let filter = &query.filter;
     if let Some(id) = &filter.external_id {
-        let customers = query.page_of(rows.find_by_external_id(query.tenant, id)?);
+        let key = CustomerKey { tenant: query.tenant, customer: CustomerRef::ExternalId(id.clone()) };
+        let customers = query.page_of(rows.find(&key)?);
         return Ok(Listed { customers, ..Listed::default() });
     }
     if let Some(term) = filter.indexed_search().filter(|_| rows.has_search_index()) {
@@ -110,7 +111,7 @@ const CHUNK: usize = 500;
 /// A page of a list whose rows are checked again after they were read, or are in two indexes.
 fn walk<R: CustomerRows>(rows: &mut R, query: &CustomerQuery) -> Result<Listed, R::Error> {
     // Before the page is read: what is added or deleted meanwhile does not move the place.
-    let end = if query.filter.is_walked() { rows.place_of_last_row(query)? } else { None };
+    let end = if query.filter.is_walked() { place_of_last_row(rows, query)? } else { None };
     let mut listed = walk_on(rows, query, end)?;
     while let Some(place) = listed.stopped_at.filter(|place| Some(*place) != end) {
         let limit = query.limit - listed.customers.len();
@@ -120,6 +121,13 @@ fn walk<R: CustomerRows>(rows: &mut R, query: &CustomerQuery) -> Result<Listed, 
         listed.stopped_at = more.stopped_at;
     }
     Ok(listed)
+}
+
+/// The place of the last row that a page may look at, if there are as many: rows that only a walk leaves out are looked at, too.
+fn place_of_last_row<R: CustomerRows>(rows: &mut R, query: &CustomerQuery) -> Result<Option<Place>, R::Error> {
+    let (state, updated_after, metadata) = (CustomerState::Any, None, Vec::new());
+    let filter = CustomerFilter { state, updated_after, metadata, ..query.filter.clone() };
+    rows.place(&CustomerQuery { filter, ..query.clone() }, query.max_rows.saturating_sub(1))
 }
 
 /// The next part of the same, up to `end` at most.

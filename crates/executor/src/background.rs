@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use roster_application::ports::StoreError;
@@ -31,7 +31,7 @@ pub(crate) struct Background {
 impl Background {
     /// The jobs, each of which is to be run by a thread of its own.
     pub(crate) fn of(roster: &Roster, feeds: &Arc<Feeds>) -> (Self, Vec<Worker>) {
-        let mut jobs = Jobs { roster: roster.clone(), ends: Vec::new(), workers: Vec::new() };
+        let mut jobs = Jobs { roster: roster.clone(), turn: Arc::default(), ends: Vec::new(), workers: Vec::new() };
         jobs.repeat("key-uses", |roster| {
             move || {
                 if let Err(error) = roster.record_api_key_uses() {
@@ -42,6 +42,7 @@ impl Background {
         });
         jobs.sweep("reply-sweeps", Roster::sweep_replies, "replies that have expired are not deleted");
         jobs.sweep("event-sweeps", Roster::prune_events, "events that are too old are not deleted");
+        jobs.sweep("attempt-sweeps", Roster::sweep_attempts, "old attempts of deliveries are not deleted");
         jobs.sweep("search-index", Roster::index_customers, "customers are not added to the index for searches");
         jobs.repeat("search-flushes", |roster| {
             move || {
@@ -53,6 +54,8 @@ impl Background {
             }
         });
         let feeds = Arc::clone(feeds);
+        // Requests wait for it, so it waits for no other job.
+        jobs.turn = Arc::default();
         jobs.repeat("feeds", move |roster| {
             let feeds = Arc::clone(&feeds);
             move || feeds.look(&roster)
@@ -63,6 +66,8 @@ impl Background {
 
 struct Jobs {
     roster: Roster,
+    /// Held during a step: together the jobs take one connection to the database from the requests, and not one each.
+    turn: Arc<Mutex<()>>,
     ends: Vec<mpsc::Sender<Infallible>>,
     workers: Vec<Worker>,
 }
@@ -94,14 +99,15 @@ impl Jobs {
     /// each thread that has the job: one that hangs is replaced.
     fn repeat<S: FnMut() -> Duration>(&mut self, name: &str, begin: impl Fn(Roster) -> S + Send + Sync + 'static) {
         let (end, ended) = mpsc::channel::<Infallible>();
-        let ended = std::sync::Mutex::new(ended);
+        let ended = Mutex::new(ended);
         let wait = move |interval| ended.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(interval);
-        let roster = self.roster.clone();
+        let (roster, turn) = (self.roster.clone(), Arc::clone(&self.turn));
         let work = move |turns: &Turns| {
             let mut step = begin(roster.clone());
             let mut interval = Duration::ZERO;
             loop {
                 let has_ended = wait(interval) == Err(RecvTimeoutError::Disconnected);
+                let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
                 if turns.take(|| interval = step()).is_err() || has_ended {
                     return;
                 }

@@ -280,7 +280,7 @@ fn seconds(bounds: RangeInclusive<u64>) -> impl Fn(&Value) -> Result<Duration, S
     move |value| number(value).map(Duration::from_secs).map_err(|rule| format!("{rule} (seconds)"))
 }
 
-/// Webhook endpoints are tried for five days: what they still wait for is kept.
+/// At least a week: a consumer that is away for some days must not lose events.
 fn retention(value: &Value) -> Result<Option<Duration>, String> {
     const DAY: u64 = 86_400;
     match number(0..=36_500)(value) {

@@ -11,7 +11,7 @@ use roster_application::listing::CustomerRows;
 use roster_application::ports::{
     CustomerKey, CustomerQuery, CustomerRef, CustomerState, ListOrder, MetadataCondition, Place,
 };
-use roster_domain::{Customer, CustomerId, ExternalId, Tenant, Timestamp};
+use roster_domain::{Customer, CustomerId, Tenant, Timestamp};
 
 use crate::customers::find_one;
 use crate::error::Fault;
@@ -28,8 +28,8 @@ pub struct Rows<'a> {
 impl CustomerRows for Rows<'_> {
     type Error = Fault;
 
-    fn find_by_external_id(&mut self, tenant: Tenant, id: &ExternalId) -> Result<Option<Customer>, Fault> {
-        find_one(self.connection, &CustomerKey { tenant, customer: CustomerRef::ExternalId(id.clone()) })
+    fn find(&mut self, key: &CustomerKey) -> Result<Option<Customer>, Fault> {
+        find_one(self.connection, key)
     }
 
     fn page(
@@ -48,11 +48,9 @@ impl CustomerRows for Rows<'_> {
         restored(TheOne { conditions }.load(self.connection)?)
     }
 
-    fn place_of_last_row(&mut self, query: &CustomerQuery) -> Result<Option<Place>, Fault> {
-        let conditions =
-            Conditions { state: CustomerState::Any, updated_after: None, traces: Vec::new(), ..Conditions::of(query) };
-        let offset = limit(query.max_rows.saturating_sub(1));
-        let found: Option<Bound> = PlaceAt { conditions, offset }.get_result(self.connection).optional()?;
+    fn place(&mut self, query: &CustomerQuery, offset: usize) -> Result<Option<Place>, Fault> {
+        let statement = PlaceAt { conditions: Conditions::of(query), offset: limit(offset) };
+        let found: Option<Bound> = statement.get_result(self.connection).optional()?;
         Ok(found.and_then(place))
     }
 

@@ -22,7 +22,7 @@ fn start() -> App {
 }
 
 fn path(app: &App) -> PathBuf {
-    PathBuf::from(app.database().url().strip_prefix("sqlite://").expect("the URL of a file"))
+    app.database().file().to_owned()
 }
 
 /// A path beside the file, in the same file system.

@@ -1,7 +1,11 @@
-//! Measures the database without the service: `psql` reads all customers of the largest merchant with `COPY`.
+//! Measures the database without the service: `psql` reads all customers of the largest merchant with `COPY`, and writes new
+//! ones.
 //!
-//! `COPY` is the statement of PostgreSQL for reading many rows, so it is what a full list is compared with.
+//! `COPY` is the statement of PostgreSQL for reading and writing many rows, so it is what a full list and a batch are compared
+//! with.
 
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -14,6 +18,46 @@ use crate::workload::LoadResult;
 
 /// The longest time of one `COPY`.
 const LONGEST: Duration = Duration::from_mins(2);
+
+/// Copies new customers into the table, [`AT_ONCE`] at a time, again and again until `seconds` have passed, and deletes them
+/// again. Only the time of `COPY` is part of the result. `number` must be different for each run.
+pub fn run_into(database: &Database, folder: &Path, seconds: u32, number: u32) -> anyhow::Result<LoadResult> {
+    let file = folder.join("new-customers.csv");
+    let (started, mut took, mut rows) = (Instant::now(), Vec::new(), 0);
+    while took.is_empty() || started.elapsed() < Duration::from_secs(seconds.into()) {
+        fs::write(&file, new_customers(database.dataset, number, took.len()))?;
+        let mut command = process::child_command("psql");
+        let copy = format!("\\copy customers ({NEW_COLUMNS}) FROM '{}' (FORMAT csv)", file.display());
+        command.args(["--no-psqlrc", "--set", "ON_ERROR_STOP=1", "--command", "\\timing on", "--command", &copy]);
+        command.args(["--command", "\\timing off", "--command", "DELETE FROM customers WHERE name = 'Copied'"]);
+        command.arg(&database.url).env("LC_ALL", "C");
+        let printed = process::output(&mut command, LONGEST)?;
+        let copied = Copied::read(&printed).with_context(|| format!("the output of psql has no result:\n{printed}"))?;
+        rows += copied.rows;
+        took.push(copied.millis * 1000.0);
+    }
+    let seconds = took.iter().sum::<f64>() / 1e6;
+    Ok(LoadResult::of_times(took, seconds, 0, rows))
+}
+
+/// The customers of one `COPY` into the table.
+const AT_ONCE: usize = 20_000;
+
+const NEW_COLUMNS: &str = "merchant_id, environment, id, email, email_key, email_exclusive, external_id, name, metadata, \
+                           version, created_at, updated_at, search_hashes, search_of";
+
+/// The lines of a file with new customers of the first merchant. Each has the name by which they are deleted.
+fn new_customers(dataset: Dataset, number: u32, part: usize) -> String {
+    let merchant = dataset.merchant_ids().next().expect("there is a merchant").uuid();
+    let line = |row: usize| {
+        let name = format!("copy-{number}-{part}-{row}");
+        let id = format!("0198{number:08}70008{:015}", part * AT_ONCE + row);
+        let (time, metadata) = ("2026-01-01Z", r#""{""plan"":""pro"",""seats"":12}""#);
+        let email = format!("{name}@example.com");
+        format!("{merchant},live,{id},{email},{email},true,{name},Copied,{metadata},1,{time},{time},{{}},0\n")
+    };
+    (0..AT_ONCE).map(line).collect()
+}
 
 /// Copies the list to `/dev/null` again and again until `seconds` have passed, but at least once. The time to start
 /// `psql` and to connect is not part of the result.

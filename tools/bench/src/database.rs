@@ -1,13 +1,14 @@
 //! The two databases: creates them, fills them, and reads the sizes of their tables.
 
 use std::path::Path;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use diesel::connection::SimpleConnection as _;
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Bool, Text};
 use roster_test_postgres::{Cluster, ClusterOptions};
 
 use crate::dataset::{Dataset, Dialect};
@@ -16,6 +17,9 @@ use crate::service::Program;
 
 /// The number of customers that one statement inserts.
 const AT_ONCE: u64 = 250_000;
+
+/// The longest time until the index for searches is complete.
+const INDEXED_WITHIN: Duration = Duration::from_hours(1);
 
 /// A filled database.
 pub struct Database {
@@ -130,6 +134,19 @@ impl Kind {
 }
 
 impl Database {
+    /// Waits until the service has added all customers to the index for searches.
+    pub fn wait_until_indexed(&self, interrupt: &Interrupt) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let mut session = Session::open(self.kind, &self.url)?;
+        while session.has_unindexed()? {
+            interrupt.check()?;
+            anyhow::ensure!(started.elapsed() < INDEXED_WITHIN, "the index for searches is not complete");
+            thread::sleep(Duration::from_millis(500));
+        }
+        println!("the index for searches in {}: {:.1?}", self.kind.name(), started.elapsed());
+        Ok(())
+    }
+
     /// The sizes of the table of customers and of each of its indexes.
     pub fn sizes(&self) -> anyhow::Result<Vec<RelationSize>> {
         Session::open(self.kind, &self.url)?.sizes()
@@ -162,6 +179,15 @@ impl Session {
             Self::Sqlite(connection) => connection.batch_execute(statement),
         }
         .with_context(|| format!("{statement:.200}"))
+    }
+
+    fn has_unindexed(&mut self) -> anyhow::Result<bool> {
+        let exists =
+            |column: &str| sql::<Bool>(&format!("SELECT EXISTS (SELECT 1 FROM customers WHERE {column} IS NULL)"));
+        Ok(match self {
+            Self::Postgres(connection) => exists("search_of").get_result(connection)?,
+            Self::Sqlite(connection) => exists("search_version").get_result(connection)?,
+        })
     }
 
     /// Does now what a database does sooner or later by itself. SQLite collects statistics only on request, and the

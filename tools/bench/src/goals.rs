@@ -7,14 +7,17 @@ use crate::plan::Target;
 use crate::reading::{Reading, Series};
 use crate::text::millis;
 use crate::throughput::Results;
-use crate::workload::Operation::{self, Create, CreateWithKey, Get, List, ListLargest, Live, Update};
+use crate::workload::Operation::{
+    self, Create, CreateBatch, CreateWithKey, Get, GetNotModified, List, ListLargest, Live, ReadFeed, Update,
+};
 
 /// The least rates of the service, as multiples of the best rate of PostgreSQL itself: database of the service,
 /// operation, requests at a time, multiple.
-const LEAST_RATIOS: [(Kind, Operation, u32, f64); 11] = [
+const LEAST_RATIOS: [(Kind, Operation, u32, f64); 12] = [
     (Kind::Postgres, Get, 16, 0.60),
     (Kind::Postgres, Get, 64, 0.93),
-    (Kind::Postgres, Create, 64, 1.90),
+    (Kind::Postgres, Create, 64, 1.40),
+    (Kind::Sqlite, Create, 64, 1.00),
     (Kind::Postgres, CreateWithKey, 64, 1.20),
     (Kind::Postgres, Update, 64, 1.30),
     (Kind::Postgres, Update, 256, 1.60),
@@ -24,6 +27,9 @@ const LEAST_RATIOS: [(Kind, Operation, u32, f64); 11] = [
     (Kind::Postgres, ListLargest, 1, 0.80),
     (Kind::Sqlite, ListLargest, 1, 1.00),
 ];
+
+/// The least events per second that one reader of the feed gets.
+const FEED: f64 = 100_000.0;
 
 /// The most resident memory of the service after the run, in MiB.
 const MEMORY: f64 = 64.0;
@@ -75,12 +81,29 @@ pub fn evaluate(results: &Results) -> Vec<Goal> {
         let p99 = median(results, Target::Service(Kind::Postgres), operation, 64, |reading| reading.p99);
         goals.push(Goal::new(wanted, p99.map(|p99| (format!("{} ms", millis(p99)), p99 <= most))));
     }
+    for kind in Kind::ALL {
+        goals.push(not_modified(results, kind));
+        let wanted = format!("{} on {}: at least {FEED:.0} events/s", ReadFeed.name(), kind.name());
+        let rate = median(results, Target::Service(kind), ReadFeed, 1, |reading| reading.rows_per_second);
+        goals.push(Goal::new(wanted, rate.map(|rate| (format!("{rate:.0}/s"), rate >= FEED))));
+    }
     goals.push(added_latency(results));
     for (kind, now, _) in &results.memory {
         let wanted = format!("resident memory on {} after the run: at most {MEMORY} MiB", kind.name());
         goals.push(Goal::new(wanted, Some((format!("{now:.1} MiB"), *now <= MEMORY))));
     }
     goals
+}
+
+/// Two measurements of the same differ by some hundredths.
+const AS_FAST: f64 = 0.97;
+
+/// How a get that finds nothing new compares with one that does.
+fn not_modified(results: &Results, kind: Kind) -> Goal {
+    let rate = |operation| median(results, Target::Service(kind), operation, 64, |reading| reading.per_second);
+    let ratio = rate(GetNotModified).zip(rate(Get)).map(|(new, old)| new / old);
+    let wanted = format!("{} on {} at 64: not slower than {}", GetNotModified.name(), kind.name(), Get.name());
+    Goal::new(wanted, ratio.map(|ratio| (format!("{ratio:.2} ×"), ratio >= AS_FAST)))
 }
 
 /// The latency that the service adds to that of the statement alone.
@@ -91,13 +114,14 @@ fn added_latency(results: &Results) -> Goal {
     Goal::new(wanted, added.map(|added| (format!("{added:.0} µs"), added <= 60.0)))
 }
 
-/// The rate as a multiple of the best rate of PostgreSQL itself with the same operation; with a get for liveness, and with a
-/// create for one with a key. For the full list of the largest merchant, which grows during a run, it is the rate of rows. `None` for an operation that
-/// is measured with the service only.
+/// The rate as a multiple of the best rate of PostgreSQL itself with the same operation; with a get for liveness and for what is
+/// not modified, and with a create for one with a key. For the full list of the largest merchant, which grows during a run, and
+/// for a batch, it is the rate of rows. `None` for an operation that is measured with the service only.
 pub fn ratio(results: &Results, target: Target, operation: Operation, connections: u32) -> Option<f64> {
-    let rate = |reading: &Reading| if operation == ListLargest { reading.rows_per_second } else { reading.per_second };
+    let is_of_rows = matches!(operation, ListLargest | CreateBatch);
+    let rate = |reading: &Reading| if is_of_rows { reading.rows_per_second } else { reading.per_second };
     let compared = match operation {
-        Live => Get,
+        Live | GetNotModified => Get,
         CreateWithKey => Create,
         other => other,
     };

@@ -12,6 +12,7 @@ mod bed;
 mod copy;
 mod database;
 mod dataset;
+mod feed;
 mod goals;
 mod growth;
 mod interrupt;

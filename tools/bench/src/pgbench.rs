@@ -75,7 +75,8 @@ const SCRIPTS: [Script; 4] = [
 ];
 
 /// The columns of a new customer, of the tenant whose log grows, and of the event, as a request of [`Operation::Create`] fills
-/// them. Without hashes for the index for searches: for pgbench they would have to be made by PostgreSQL.
+/// them. Without hashes for the index for searches, which PostgreSQL would have to make. If they were NULL, the service would add
+/// them later, and disturb what is measured then.
 const CREATE_PARAMETERS: [(&str, &str); 45] = [
     ("MERCHANT", "uuid"),
     (":environment", "text"),
@@ -104,7 +105,7 @@ const CREATE_PARAMETERS: [(&str, &str); 45] = [
     (":time", "timestamptz"),
     ("NULL", "timestamptz"),
     ("NULL", "timestamptz"),
-    ("NULL", "int4[]"),
+    ("'{}'", "int4[]"),
     ("ARRAY[MERCHANT]", "uuid[]"),
     ("ARRAY[:environment]", "text[]"),
     ("ARRAY[('0199' || :id || '80000000000000')]", "uuid[]"),

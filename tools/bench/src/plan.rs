@@ -48,6 +48,7 @@ impl Plan {
             Operation::GetByExternalId,
             Operation::Create,
             Operation::CreateWithKey,
+            Operation::GetNotModified,
             Operation::Update,
             Operation::List,
             Operation::ListAll,
@@ -57,14 +58,18 @@ impl Plan {
             cells.extend(cells_of(Target::Pgbench, operation, &[1, 16, 64]));
         }
         cells.extend(cells_of(Target::Copy, Operation::ListLargest, &[1]));
+        cells.extend(cells_of(Target::Copy, Operation::CreateBatch, &[1]));
         cells.extend(service(Kind::Postgres, Operation::Live, &[1, 16, 64, 256]));
         for kind in Kind::ALL {
             for operation in operations {
                 cells.extend(service(kind, operation, &[1, 16, 64, 256]));
             }
             cells.extend(service(kind, Operation::ListLargest, &[1]));
+            cells.extend(service(kind, Operation::Search, &[16]));
+            cells.extend(service(kind, Operation::CreateBatch, &[1, 16]));
+            cells.extend(service(kind, Operation::ReadFeed, &[1]));
         }
-        Self { dataset: Dataset { customers: 500_000, merchants: 200 }, seconds: 5, rounds: 3, cells }
+        Self { dataset: Dataset { customers: 1_000_000, merchants: 200 }, seconds: 5, rounds: 3, cells }
     }
 
     /// A plan that takes three minutes: it tests the benchmark and shows rough results.
@@ -79,6 +84,7 @@ impl Plan {
             cells.extend(cells_of(Target::Pgbench, operation, clients));
         }
         cells.extend(cells_of(Target::Copy, Operation::ListLargest, &[1]));
+        cells.extend(cells_of(Target::Copy, Operation::CreateBatch, &[1]));
         cells.extend(service(Kind::Postgres, Operation::Live, &[1, 64, 256]));
         for kind in Kind::ALL {
             for operation in [Operation::Get, Operation::Create] {
@@ -87,6 +93,7 @@ impl Plan {
             for operation in [
                 Operation::GetByExternalId,
                 Operation::CreateWithKey,
+                Operation::GetNotModified,
                 Operation::Update,
                 Operation::List,
                 Operation::ListAll,
@@ -94,6 +101,9 @@ impl Plan {
                 cells.extend(service(kind, operation, &[64]));
             }
             cells.extend(service(kind, Operation::ListLargest, &[1]));
+            cells.extend(service(kind, Operation::Search, &[16]));
+            cells.extend(service(kind, Operation::CreateBatch, &[1]));
+            cells.extend(service(kind, Operation::ReadFeed, &[1]));
         }
         Self { dataset: Dataset { customers: 50_000, merchants: 50 }, seconds: 1, rounds: 3, cells }
     }

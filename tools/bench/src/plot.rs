@@ -25,7 +25,9 @@ pub fn throughput(results: &Results) -> String {
     let mut operations: Vec<Operation> = results.plan.cells.iter().map(|cell| cell.operation).collect();
     operations.sort();
     operations.dedup();
-    operations.retain(|operation| !matches!(operation, Operation::Live | Operation::ListLargest));
+    operations.retain(|operation| {
+        !matches!(operation, Operation::Live | Operation::ListLargest | Operation::CreateBatch | Operation::ReadFeed)
+    });
     let (width, height) = (PANEL.0 * steps(COLUMNS), PANEL.1 * steps(operations.len().div_ceil(COLUMNS)) + MARGIN.1);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" \

@@ -27,12 +27,18 @@ pub fn throughput(results: &Results) -> String {
             SESSION_OPTIONS.0, SESSION_OPTIONS.1,
         ),
         service_tables(results),
-        format!("## All customers of the largest merchant\n\n{}", largest_list_table(results)),
+        format!("## All customers of the largest merchant\n\n{}", rows_table(results, Operation::ListLargest)),
         "One client, one list at a time: Lumen's list of the service, and `COPY (SELECT * …) TO STDOUT` of the same \
          customers in the same order, which psql writes to `/dev/null`. Rates are of rows, because each create makes \
          the list longer. The time of psql to start and to connect does not count. The ratio of this list in the \
          tables above is the same.\n"
             .to_owned(),
+        format!("## Customers in batches\n\n{}", rows_table(results, Operation::CreateBatch)),
+        "One client, one batch of 100 creates at a time, each of which has its own result and its own event; and `COPY` of 20,000 \
+         such rows into the same table, without events and without the words of the index for searches.\n"
+            .to_owned(),
+        format!("## Events\n\n{}", rows_table(results, Operation::ReadFeed)),
+        "One reader of the log of the largest merchant, 1,000 events a page.\n".to_owned(),
         format!("## Memory\n\n{}", memory_table(results)),
         format!("## How it was measured\n\n{}", machine_table(&results.machine)),
         format!(
@@ -118,11 +124,12 @@ fn service_tables(results: &Results) -> String {
     tables.join("\n")
 }
 
-fn largest_list_table(results: &Results) -> String {
-    let mut table = Table::new(&["read by ", "rows per second", "× COPY"]);
+/// Rows per second over one connection.
+fn rows_table(results: &Results, operation: Operation) -> String {
+    let mut table = Table::new(&["by ", "rows per second", "× COPY"]);
     for target in [Target::Copy, Target::Service(Kind::Postgres), Target::Service(Kind::Sqlite)] {
-        let Some(series) = results.series(target, Operation::ListLargest, 1) else { continue };
-        let ratio = goals::ratio(results, target, Operation::ListLargest, 1);
+        let Some(series) = results.series(target, operation, 1) else { continue };
+        let ratio = goals::ratio(results, target, operation, 1);
         table.row(&[
             target.description(),
             rate_of(series, |reading| reading.rows_per_second),

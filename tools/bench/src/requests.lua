@@ -13,6 +13,13 @@ local operations = {
     get = function(customer)
         return wrk.format("GET", "/v1/customers/" .. customer.id)
     end,
+    get_not_modified = function(customer)
+        return wrk.format("GET", "/v1/customers/" .. customer.id, {
+            Authorization = wrk.headers["Authorization"], ["If-None-Match"] = "*"})
+    end,
+    search = function(customer)
+        return wrk.format("GET", "/v1/customers?search=" .. customer.external_id:sub(6, 11))
+    end,
     get_by_external_id = function(customer)
         return wrk.format("GET", "/v1/customers/external/" .. customer.external_id)
     end,
@@ -46,6 +53,16 @@ local writes = {
         local name = unique(count)
         wrk.headers["Idempotency-Key"] = name
         return create("k" .. name, count)
+    end,
+    create_batch = function(customer, count)
+        local items = {}
+        for item = 1, 100 do
+            local name = "b" .. unique(count * 100 + item)
+            items[item] = string.format(
+                '{"op":"create","body":{"email":"%s@example.com","external_id":"ext_%s","name":"Customer %d","metadata":{"plan":"pro","seats":12}}}',
+                name, name, count)
+        end
+        return wrk.format("POST", "/v1/customers/batch", nil, '{"items":[' .. table.concat(items, ",") .. "]}")
     end,
     update = function(customer, count)
         return wrk.format("PATCH", "/v1/customers/" .. customer.id, nil, string.format(

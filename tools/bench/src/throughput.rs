@@ -65,8 +65,12 @@ pub fn run(roster: &Path, output: &Path, quick: bool, interrupt: &Interrupt) -> 
             Task { key: cell, service: None, run: Box::new(move |number| run_pgbench(pgbench, cell, seconds, number)) }
         }
         Target::Copy => {
-            let database = &beds[0].database;
-            Task { key: cell, service: None, run: Box::new(move |_| copy::run(database, seconds)) }
+            let (database, folder) = (&beds[0].database, folder.path());
+            let run = move |number| match cell.operation {
+                Operation::CreateBatch => copy::run_into(database, folder, seconds, number),
+                _ => copy::run(database, seconds),
+            };
+            Task { key: cell, service: None, run: Box::new(run) }
         }
         Target::Service(kind) => {
             let index = usize::from(kind == Kind::Sqlite);

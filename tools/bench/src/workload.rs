@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use crate::database::Database;
+use crate::feed;
 use crate::process;
 use crate::whole_list;
 
@@ -17,6 +18,9 @@ const SAMPLE: u64 = 20_000;
 
 /// The script of `wrk`.
 const SCRIPT: &str = include_str!("requests.lua");
+
+/// The customers of a batch.
+pub const BATCH: u32 = 100;
 
 /// The longest time of a response that does not count as failed.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -34,6 +38,12 @@ pub enum Operation {
     Create,
     /// The same, each request with an idempotency key.
     CreateWithKey,
+    /// Creates 100 such customers in one batch, of which a part shares a name.
+    CreateBatch,
+    /// Gets a customer with `If-None-Match`, so that the answer is 304.
+    GetNotModified,
+    /// Searches for six characters of an external id, which few customers have.
+    Search,
     /// Changes the name and the metadata of a customer.
     Update,
     /// Lists the newest 25 customers of a merchant.
@@ -44,6 +54,8 @@ pub enum Operation {
     ListAll,
     /// Lists all customers of the largest merchant.
     ListLargest,
+    /// Reads the log of the largest merchant from its beginning, 1,000 events a page.
+    ReadFeed,
 }
 
 impl Operation {
@@ -55,11 +67,23 @@ impl Operation {
             Self::GetByExternalId => "get by external id",
             Self::Create => "create",
             Self::CreateWithKey => "create with an idempotency key",
+            Self::CreateBatch => "create 100 in a batch",
+            Self::GetNotModified => "get, not modified",
+            Self::Search => "search",
             Self::Update => "update",
             Self::List => "list of 25",
             Self::ListDeep => "list of 25, deep",
             Self::ListAll => "full list (Lumen)",
             Self::ListLargest => "full list of the largest merchant (Lumen)",
+            Self::ReadFeed => "feed of the largest merchant",
+        }
+    }
+
+    /// Whether its rate is that of rows, because a request has many, and how many a request has.
+    pub fn rows(self) -> Option<u32> {
+        match self {
+            Self::CreateBatch => Some(BATCH),
+            _ => None,
         }
     }
 
@@ -71,11 +95,14 @@ impl Operation {
             Self::GetByExternalId => Some("get_by_external_id"),
             Self::Create => Some("create"),
             Self::CreateWithKey => Some("create_with_key"),
+            Self::CreateBatch => Some("create_batch"),
+            Self::GetNotModified => Some("get_not_modified"),
+            Self::Search => Some("search"),
             Self::Update => Some("update"),
             Self::List => Some("list"),
             Self::ListDeep => Some("list_deep"),
             Self::ListAll => Some("list_all"),
-            Self::ListLargest => None,
+            Self::ListLargest | Self::ReadFeed => None,
         }
     }
 }
@@ -117,7 +144,10 @@ impl Workload {
         number: u32,
     ) -> anyhow::Result<LoadResult> {
         let Some(in_script) = operation.in_script() else {
-            return Ok(whole_list::read(service, "/api/customers", &self.key_of_largest, seconds)?);
+            return Ok(match operation {
+                Operation::ReadFeed => feed::read(service, &self.key_of_largest, seconds)?,
+                _ => whole_list::read(service, "/api/customers", &self.key_of_largest, seconds)?,
+            });
         };
         let sample = if operation == Operation::ListAll { &self.others } else { &self.all };
         let mut command = process::child_command("wrk");
@@ -130,7 +160,10 @@ impl Workload {
             .arg(sample)
             .arg(number.to_string());
         let printed = process::output(&mut command, Duration::from_secs(seconds.into()) + 2 * TIMEOUT)?;
-        LoadResult::read(&printed).with_context(|| format!("the output of wrk has no result:\n{printed}"))
+        let result =
+            LoadResult::read(&printed).with_context(|| format!("the output of wrk has no result:\n{printed}"))?;
+        let rows = operation.rows().map(|rows| result.requests * f64::from(rows));
+        Ok(LoadResult { rows, ..result })
     }
 }
 

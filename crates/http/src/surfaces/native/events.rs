@@ -86,9 +86,9 @@ enum CustomerNow<'a> {
 #[schemars(rename = "Change")]
 #[expect(dead_code, reason = "a description of what the application writes")]
 struct ChangeView {
-    #[schemars(with = "Option<serde_json::Value>")]
+    #[schemars(with = "serde_json::Value", skip_serializing_if = "Option::is_none")]
     from: Option<Json>,
-    #[schemars(with = "Option<serde_json::Value>")]
+    #[schemars(with = "serde_json::Value", skip_serializing_if = "Option::is_none")]
     to: Option<Json>,
 }
 
