@@ -223,6 +223,18 @@ impl Handle {
         run_as(&self.operations.jobs, work).await
     }
 
+    /// Runs `work` on deliveries to webhooks, on threads that no request uses.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]
+    pub async fn work_on_deliveries<T, F>(&self, work: F) -> Result<T, ExecuteError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Roster) -> T + Send + 'static,
+    {
+        run_as(&self.operations.deliveries, work).await
+    }
+
     /// Runs `work`, which only reads, such as a page of a list.
     ///
     /// # Errors

@@ -113,6 +113,8 @@ operations! {
     pages: ReadPage(Job) -> (), at most 1, by reader_of_pages, run_jobs;
     /// Work that is neither batched nor read by the calling thread.
     jobs: RunJob(Job) -> (), at most 1, by the_other_threads, run_jobs;
+    /// Work on deliveries to webhooks. On threads of its own: deliveries, however many, must not keep requests waiting.
+    deliveries: WorkOnDeliveries(Job) -> (), at most 1, by two_threads, run_jobs;
     /// [`Roster::check_store`]. On a thread of its own: requests that fill the other queues must not make the service look
     /// dead.
     check_store: CheckStore(Job) -> (), at most 1, by one_thread, run_jobs;
@@ -172,6 +174,10 @@ fn the_other_threads<I>(settings: Settings) -> Workers<I> {
 
 fn one_thread<I>(_: Settings) -> Workers<I> {
     Workers::threads(1)
+}
+
+fn two_threads<I>(_: Settings) -> Workers<I> {
+    Workers::threads(2)
 }
 
 /// One thread for calls with deadlines of their own, which may be longer than the database's.

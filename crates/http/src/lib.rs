@@ -40,8 +40,7 @@ use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service,
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::{App, Error, web};
-use roster_application::Roster;
-use roster_executor::Executor;
+use roster_executor::Handles;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -103,40 +102,38 @@ pub struct Settings {
     pub sandbox: Quotas,
     /// How many bytes all streamed lists may hold in memory together, beyond a small part for each list.
     pub stream_memory: usize,
-    /// The settings of the queues and workers that execute requests.
-    pub executor: roster_executor::Settings,
+    /// The longest that a request waits for the database, once: that of the executor.
+    pub deadline: Duration,
 }
 
 impl Settings {
     /// The longest time between two responses on a connection: it is idle, sends a head and a body, and the request
     /// waits for the database [`WAITS`] times. After that the connection is closed.
     fn answer_timeout(&self) -> Duration {
-        KEEP_ALIVE + self.head_timeout + self.body_timeout + WAITS * self.executor.deadline
+        KEEP_ALIVE + self.head_timeout + self.body_timeout + WAITS * self.deadline
     }
 }
 
-/// Serves requests until `stop` is ready, then stops without losing one, and returns.
+/// Serves requests, which are executed through `handles`, until `stop` is ready, then stops without losing one, and returns.
 ///
 /// It blocks the calling thread. It calls `ready` once, with the address on which it listens.
 ///
 /// # Errors
 /// If it cannot listen on the address, or cannot start a thread.
 pub fn serve(
-    roster: &Roster,
+    handles: Handles,
     settings: &Settings,
     ready: impl FnOnce(SocketAddr),
     stop: impl Future<Output = ()> + 'static,
 ) -> io::Result<()> {
     let listener = listener::listen(settings.bind, settings.write_timeout)?;
-    let executor = Executor::start(roster, settings.executor)?;
-    let (handles, deadline) = (executor.handles(), settings.executor.deadline);
     let streams = web::Data::new(StreamBudget(Budget::new(settings.stream_memory)));
     let requests = Budget::new(settings.request_memory);
     let limits = body::Limits::new(settings.body_timeout, requests.clone(), settings.request_memory);
     let rates = web::Data::new(limits::RateLimits::new(settings.live, settings.sandbox));
     let stopping = Arc::new(Stop::default());
     let settings = settings.clone();
-    let served = actix_web::rt::System::new().block_on(async move {
+    actix_web::rt::System::new().block_on(async move {
         let (address, drain) = (listener.local_addr()?, settings.drain);
         let (waiting, stopped) = (listener.try_clone()?, Arc::clone(&stopping));
         // Built from the parts of actix's HttpServer, which does not allow our own connection type:
@@ -199,16 +196,12 @@ pub fn serve(
             handle.stop(true).await;
         });
         server.await
-    });
-    executor.stop(deadline);
-    served
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
-
-    use roster_executor::Reads;
 
     use super::*;
 
@@ -233,13 +226,7 @@ mod tests {
             live: quotas,
             sandbox: quotas,
             stream_memory: 1,
-            executor: roster_executor::Settings {
-                threads: 5,
-                writers: 1,
-                queue: 1,
-                deadline: 60 * second,
-                reads: Reads::ByWorkers,
-            },
+            deadline: 60 * second,
         };
         // The issuer's keys, the credential, the customer and its subscription, each just before its deadline.
         assert!(settings.answer_timeout() >= KEEP_ALIVE + 30 * second + 4 * 60 * second);
