@@ -37,6 +37,9 @@ const LEASED_AT_ONCE: usize = 32;
 /// How long an endpoint that always has events is delivered to while others wait for its place.
 const TURN: Duration = Duration::from_secs(10);
 
+/// How many of the longest attempts fit into a lease: if a process is killed, others deliver to its endpoints after so long.
+const LEASE_IN_ATTEMPTS: u32 = 4;
+
 /// How long it is until endpoints are looked for again, after some were found.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -97,6 +100,7 @@ impl Worker {
                 shared,
                 schedule,
                 concurrency,
+                lease: LEASE_IN_ATTEMPTS * sender.timeout,
                 write_body,
                 stopping,
                 is_full: Cell::new(false),
@@ -196,6 +200,8 @@ struct Deliverer {
     shared: Arc<Shared>,
     schedule: Schedule,
     concurrency: usize,
+    /// How long it has an endpoint without recording anything.
+    lease: Duration,
     write_body: WriteBody,
     stopping: watch::Receiver<bool>,
     /// Whether endpoints may be waiting for a place.
@@ -242,7 +248,8 @@ impl Deliverer {
 
     /// `None`: the database has failed.
     async fn lease(&self, room: usize) -> Option<Vec<LeasedEndpoint>> {
-        match self.handle.work_on_deliveries(move |roster| roster.lease_endpoints(room)).await {
+        let lease = self.lease;
+        match self.handle.work_on_deliveries(move |roster| roster.lease_endpoints(room, lease)).await {
             Ok(Ok(leased)) => Some(leased),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "webhook endpoints cannot be leased");

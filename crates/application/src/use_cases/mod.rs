@@ -51,7 +51,7 @@ pub use cursor_key::CursorKeyError;
 pub use delete_customer::CustomerDeletion;
 pub use endpoint_backlog::EndpointBacklog;
 pub use idempotency::{Answer, DEFAULT_REPLY_LIFETIME, Idempotency, View, WriteRequest};
-pub use lease_endpoints::{LEASE, LeasedEndpoint};
+pub use lease_endpoints::LeasedEndpoint;
 pub use list_customers::{CustomerPage, ListError};
 pub use list_events::{EventList, EventPage, ListEventsError};
 pub use list_subscriptions::ListSubscriptionsError;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use roster_application::ports::{Attempt, AttemptOutcome};
+use roster_application::ports::{Attempt, AttemptOutcome, ListOrder};
 use roster_application::{
-    ATTEMPT_LIFETIME, CreateEndpointError, Delivery, DeliveryOutcome, LEASE, LeaseEnd, LeasedEndpoint, MAX_ATTEMPTS,
-    MAX_ENDPOINTS, MAX_REPLAYS, PageSize, ReplayError, RotateEndpointSecretError, Sent, Sweep, TestEventError,
+    ATTEMPT_LIFETIME, CreateEndpointError, Delivery, DeliveryOutcome, EventList, LeaseEnd, LeasedEndpoint,
+    MAX_ATTEMPTS, MAX_ENDPOINTS, MAX_REPLAYS, PageSize, ReplayError, RotateEndpointSecretError, Sent, Sweep,
+    TestEventError,
 };
 use roster_domain::{
     DisabledReason, Edit, Endpoint, EndpointDescription, EndpointEdit, EndpointId, EndpointSettings, EndpointStatus,
@@ -14,6 +15,8 @@ use roster_domain::{
 use uuid::Uuid;
 
 use crate::service::{Service, anonymous, by_id, sandbox};
+
+const LEASE: Duration = Duration::from_mins(1);
 
 const DELIVERED: DeliveryOutcome = DeliveryOutcome::Delivered;
 
@@ -40,7 +43,7 @@ impl Service {
     }
 
     fn lease(&self) -> Option<LeasedEndpoint> {
-        self.roster.lease_endpoints(1).expect("an answer").pop()
+        self.roster.lease_endpoints(1, LEASE).expect("an answer").pop()
     }
 
     fn next(&self, leased: &mut LeasedEndpoint) -> Vec<Delivery> {
@@ -518,4 +521,37 @@ fn an_unknown_endpoint_is_not_found() {
     let id = EndpointId::new(Uuid::nil());
     assert_eq!(service.roster.find_endpoint(service.tenant, id).expect("an answer"), None);
     assert!(service.lease().is_none());
+}
+
+#[test]
+fn events_that_are_not_delivered_are_kept_longer() {
+    let mut service = Service::start();
+    service.roster = service.roster.with_event_retention(Some(Duration::from_secs(1)));
+    let endpoint = service.endpoint();
+    let disabled = service.endpoint();
+    let off = EndpointEdit { is_active: Some(false), ..EndpointEdit::default() };
+    service.roster.change_endpoint(service.tenant, disabled.id, &off).expect("an answer");
+    for name in ["a", "b", "c"] {
+        service.register_named(name);
+    }
+    service.clock.advance(2000);
+    let kept = || {
+        service.roster.prune_events(Sweep::default()).expect("an answer");
+        let order = ListOrder::Ascending;
+        let (tenant, customer, kind, after, limit) = (service.tenant, None, None, None, 10);
+        let all = EventList { tenant, customer, kind, order, after, limit };
+        service.roster.list_events(&all).expect("a page").events.first().map(|event| event.seq)
+    };
+    assert_eq!(kept(), Some(1));
+    let mut leased = service.lease().expect("a lease");
+    let mut deliveries = service.next(&mut leased);
+    assert_eq!(deliveries.len(), 3);
+    // The second one fails: it is in a lane, and the others are done.
+    let second = deliveries.remove(1);
+    let later = DeliveryOutcome::Failed { retry_at: Some(service.roster.now().plus(Duration::from_secs(9))) };
+    let results = deliveries.into_iter().map(|one| (one, DELIVERED)).chain([(second, later)]);
+    service.finish(&mut leased, results, LeaseEnd::GiveBack);
+    assert_eq!(kept(), Some(2));
+    assert!(service.roster.delete_endpoint(service.tenant, endpoint.id).expect("an answer"));
+    assert_eq!(kept(), None);
 }
