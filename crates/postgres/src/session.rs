@@ -35,7 +35,9 @@ const MAX_ATTEMPTS: usize = 32;
 ///
 /// A generic plan is kept while a table grows from no rows to millions, and is made from statistics that may be
 /// missing, as after a restored dump. So all plan types that look good on a small table and are slow on a large one are
-/// off: every statement here looks rows up by an index, in the order of the index, in nested loops.
+/// off: every statement here looks rows up by an index, in the order of the index, in nested loops. A plan that has to sort
+/// a few rows all the same then counts as so expensive that PostgreSQL would compile it (`jit`), at every execution and for
+/// longer than a second.
 const SETTINGS: &str = "
     SET default_transaction_isolation = 'read committed';
     SET plan_cache_mode = force_generic_plan;
@@ -44,6 +46,7 @@ const SETTINGS: &str = "
     SET enable_hashjoin = off;
     SET enable_mergejoin = off;
     SET enable_sort = off;
+    SET jit = off;
 ";
 
 /// Whether the server takes no writes: it is a standby, or was set to read-only.

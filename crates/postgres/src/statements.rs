@@ -10,7 +10,8 @@ use diesel::connection::{
 };
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Integer, Text};
 use roster_application::Digest;
 use roster_application::ports::{
     Attempt, AttemptOutcome, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, DeliveryRecord,
@@ -525,6 +526,31 @@ fn prepared(store: &PostgresStore) -> Vec<String> {
     let query = sql::<Text>("SELECT statement FROM pg_prepared_statements ORDER BY statement");
     let mut session = store.pool.get().expect("a connection");
     session.run(|connection| Ok(query.load(connection)?)).expect("a list")
+}
+
+/// Compiling a plan takes hundreds of milliseconds, at every execution.
+#[test]
+fn no_statement_is_compiled() {
+    let Some((_database, store)) = start() else { return };
+    direct(&store, |uow| use_all(uow, 1, 1));
+    let query = sql::<(Text, Integer)>("SELECT name, cardinality(parameter_types) FROM pg_prepared_statements");
+    let mut session = store.pool.get().expect("a connection");
+    let prepared: Vec<(String, i32)> = session.run(|connection| Ok(query.load(connection)?)).expect("a list");
+    assert!(prepared.len() > 30, "{prepared:?}");
+    for (name, count) in prepared {
+        let parameters = (0..count).map(|_| "NULL").collect::<Vec<_>>().join(", ");
+        let parameters = if count > 0 { format!("({parameters})") } else { parameters };
+        let explain = sql_query(format!("EXPLAIN EXECUTE \"{name}\"{parameters}"));
+        let plan: Vec<Line> = session.run(|connection| Ok(explain.load(connection)?)).expect("a plan");
+        assert!(plan.iter().all(|line| !line.text.starts_with("JIT")), "{plan:#?}");
+    }
+}
+
+/// A line of a plan.
+#[derive(Debug, QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
+    text: String,
 }
 
 #[test]
