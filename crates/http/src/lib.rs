@@ -10,6 +10,7 @@
 //! - [`problems`]: the codes of the native surface and their pages
 //! - [`openapi`]: the documents, made from the routes and the types of requests and responses
 //! - [`memory`]: the memory that many requests share
+//! - [`webhooks`]: what the surface of webhooks needs from outside, and the bodies of deliveries
 //!
 //! This crate depends on actix-web. It must not know diesel or which store is used. It calls use cases through
 //! `roster-executor`.
@@ -26,6 +27,7 @@ pub(crate) mod routing;
 pub(crate) mod stream;
 pub(crate) mod surfaces;
 pub(crate) mod transport;
+pub(crate) mod webhooks;
 
 use std::future::Future;
 use std::io;
@@ -58,6 +60,7 @@ pub use middleware::limits::Quotas;
 pub use routing::Route;
 pub use surfaces::{Api, routes};
 pub use transport::tls::{Tls, TlsError};
+pub use webhooks::{SendTests, WebhookSettings, event_body, test_body};
 
 /// How long a connection may be idle between two requests.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
@@ -104,13 +107,15 @@ pub struct Settings {
     pub stream_memory: usize,
     /// The longest that a request waits for the database, once: that of the executor.
     pub deadline: Duration,
+    /// How webhooks are managed.
+    pub webhooks: WebhookSettings,
 }
 
 impl Settings {
     /// The longest time between two responses on a connection: it is idle, sends a head and a body, and the request
-    /// waits for the database [`WAITS`] times. After that the connection is closed.
+    /// waits for the database [`WAITS`] times, and for a test event. After that the connection is closed.
     fn answer_timeout(&self) -> Duration {
-        KEEP_ALIVE + self.head_timeout + self.body_timeout + WAITS * self.deadline
+        KEEP_ALIVE + self.head_timeout + self.body_timeout + WAITS * self.deadline + self.webhooks.timeout
     }
 }
 
@@ -151,6 +156,7 @@ pub fn serve(
                 .app_data(web::Data::from(Arc::clone(&stopping)))
                 .app_data(rates.clone())
                 .app_data(streams.clone())
+                .app_data(web::Data::new(settings.webhooks.clone()))
                 .configure(surfaces::configure)
                 .wrap(from_fn(body::receive))
                 .wrap(browsers::cors(&settings.cors_origins))
@@ -202,8 +208,20 @@ pub fn serve(
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
+    use std::pin::Pin;
+
+    use roster_application::ports::AttemptOutcome;
+    use roster_application::{Sent, TestEvent};
 
     use super::*;
+
+    struct Unused;
+
+    impl SendTests for Unused {
+        fn send(&self, _: TestEvent, _: String) -> Pin<Box<dyn Future<Output = (AttemptOutcome, Sent)> + '_>> {
+            unimplemented!("no test event is sent here")
+        }
+    }
 
     #[test]
     fn a_connection_outlives_the_slowest_request_that_is_answered() {
@@ -227,8 +245,11 @@ mod tests {
             sandbox: quotas,
             stream_memory: 1,
             deadline: 60 * second,
+            webhooks: WebhookSettings { allow_private: false, timeout: 25 * second, tests: Arc::new(Unused) },
         };
         // The issuer's keys, the credential, the customer and its subscription, each just before its deadline.
         assert!(settings.answer_timeout() >= KEEP_ALIVE + 30 * second + 4 * 60 * second);
+        // The issuer's keys, the credential, the endpoint, the test event, and the log of it.
+        assert!(settings.answer_timeout() >= KEEP_ALIVE + 30 * second + 4 * 60 * second + 25 * second);
     }
 }

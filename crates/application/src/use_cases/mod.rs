@@ -42,6 +42,7 @@ mod test_event;
 mod upsert_customer;
 mod write_atomically;
 mod write_customers;
+mod write_endpoint;
 
 pub use authenticate::{AuthenticateError, Presented, Recognition};
 pub use change_customer::CustomerChange;
@@ -70,3 +71,4 @@ pub use test_event::{TestEvent, TestEventError};
 pub use upsert_customer::Upsert;
 pub use write_atomically::AtomicError;
 pub use write_customers::{CustomerCommand, WriteError};
+pub use write_endpoint::{EndpointCommand, EndpointError};

@@ -234,6 +234,13 @@ impl Fields {
         self.faults.add(|| fault(Place::Body(self.at.key(key))));
     }
 
+    /// The same, unless there is no body, but a sketch of its reader to draw.
+    pub(crate) fn refuse_unless_sketched(&mut self, key: &str, fault: impl FnOnce(Place) -> Fault) {
+        if self.sketch.is_none() {
+            self.refuse(key, fault);
+        }
+    }
+
     /// Adds a fault for every field that was not read.
     pub(crate) fn refuse_the_rest(&mut self) {
         if let Some(sketch) = &mut self.sketch {

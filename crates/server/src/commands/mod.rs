@@ -1,9 +1,11 @@
 //! The commands, one per file.
 
+mod events;
 mod keys;
 mod merchants;
 mod migrate;
 mod serve;
+mod webhooks;
 
 use crate::cli::Command;
 use crate::config::Config;
@@ -19,6 +21,8 @@ pub fn run(command: Command, config: &Config) -> anyhow::Result<()> {
         Command::Migrate => migrate::run(config),
         Command::Merchants(command) => merchants::run(command, config),
         Command::Keys(command) => keys::run(command, config),
+        Command::Events(command) => events::run(command, config),
+        Command::Webhooks(command) => webhooks::run(command, config),
         Command::Openapi { api } => output::print(&api.document()),
     }
 }

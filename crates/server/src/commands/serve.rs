@@ -38,7 +38,8 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     roster.cursor_key().context("the key for cursors cannot be read")?;
     let executor = Executor::start(&roster, executor_settings(&config.database, database.reads));
     let executor = executor.context("threads cannot be started")?;
-    let settings = settings(config, tls);
+    let deliveries = compose::deliver(&config.webhooks, executor.handles())?;
+    let settings = settings(config, tls, compose::webhooks(&config.webhooks, &deliveries));
     let demo = demo.then(|| Demo::prepare(&roster, config.http.bind)).transpose().context("the demo cannot be made")?;
     let stop = signals.stop().context("signals cannot be caught")?;
     let ready = |address| {
@@ -49,6 +50,7 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
         }
     };
     let served = roster_http::serve(executor.handles(), &settings, ready, stop);
+    deliveries.stop(config.database.deadline);
     executor.stop(config.database.deadline);
     drop(roster);
     close(database);
@@ -86,7 +88,7 @@ fn executor_settings(config: &config::Database, reads: Reads) -> roster_executor
     }
 }
 
-fn settings(config: &Config, tls: Option<Tls>) -> roster_http::Settings {
+fn settings(config: &Config, tls: Option<Tls>, webhooks: roster_http::WebhookSettings) -> roster_http::Settings {
     let http = &config.http;
     roster_http::Settings {
         bind: http.bind,
@@ -106,6 +108,7 @@ fn settings(config: &Config, tls: Option<Tls>) -> roster_http::Settings {
         sandbox: config.limits.sandbox,
         stream_memory: config.http.stream_memory_mib << 20,
         deadline: config.database.deadline,
+        webhooks,
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) const MAX_WAIT: u64 = 60;
 /// What happened to a customer or to one of its subscriptions.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Event")]
-pub(super) struct EventView<'a> {
+pub(crate) struct EventView<'a> {
     id: Shown<EventId>,
     /// The same as `id`, under the name that billing.io's clients read.
     event_id: Shown<EventId>,
@@ -109,10 +109,15 @@ struct ActorView<'a> {
 
 impl<'a> EventView<'a> {
     pub(super) fn of(event: &'a Event, customers: Option<&'a HashMap<CustomerId, Customer>>) -> Result<Self, Failure> {
+        Self::with(event, customers.map(|customers| customers.get(&event.customer)))
+    }
+
+    /// The view of an event with its customer, if that is wanted. `Some(None)`: it is wanted, and there is none.
+    pub(crate) fn with(event: &'a Event, customer: Option<Option<&'a Customer>>) -> Result<Self, Failure> {
         let actor = &event.attribution.actor;
-        let live = |customers: &'a HashMap<CustomerId, Customer>| {
-            let found = customers.get(&event.customer).filter(|customer| customer.is_live());
-            found.map_or(CustomerNow::Deleted, |customer| CustomerNow::Live(Box::new(customer.into())))
+        let live = |customer: Option<&'a Customer>| {
+            let live = customer.filter(|customer| customer.is_live());
+            live.map_or(CustomerNow::Deleted, |customer| CustomerNow::Live(Box::new(customer.into())))
         };
         let id = event.id();
         Ok(Self {
@@ -128,7 +133,7 @@ impl<'a> EventView<'a> {
             actor: ActorView { r#type: actor.kind(), id: actor.id(), issuer: actor.issuer() },
             request_id: event.attribution.request_id.as_deref(),
             reason: event.attribution.reason.as_ref().map(AsRef::as_ref),
-            customer: customers.map(live),
+            customer: customer.map(live),
         })
     }
 }

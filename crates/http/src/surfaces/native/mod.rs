@@ -2,14 +2,18 @@
 
 pub(crate) mod batch;
 mod describe;
+mod describe_webhooks;
 mod dto;
 mod error;
 mod event_stream;
 mod events;
 mod routes;
+mod webhooks;
 
 pub(crate) use error::{Error, answer};
+pub(crate) use events::EventView;
 pub(crate) use routes::surface;
+pub(crate) use webhooks::{Activity, EventName, TestView};
 
 /// The base path of this surface.
 const BASE: &str = "/v1";
