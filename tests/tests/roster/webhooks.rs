@@ -38,6 +38,9 @@ on_both_databases! {
 const SETTINGS: [(&str, &str); 2] =
     [("ROSTER__WEBHOOKS__ALLOW_PRIVATE", "true"), ("ROSTER__WEBHOOKS__RETRY_SECONDS", "0,1,1,1,1,1,1,1,1,1")];
 
+/// Settings with which a lease is over after 4 s.
+const SHORT: [(&str, &str); 1] = [("ROSTER__WEBHOOKS__TIMEOUT_MS", "1000")];
+
 fn start(database: Database) -> App {
     App::start_with(database, &SETTINGS)
 }
@@ -246,7 +249,8 @@ fn both_secrets_sign_for_a_while_after_a_rotation(database: Database) {
 }
 
 fn events_are_sent_again_from_a_place_on_and_one_by_one(database: Database) {
-    let app = start(database);
+    // If deliveries are being made, a replay begins when the lease is over.
+    let app = App::start_with(database, &[&SETTINGS[..], &SHORT].concat());
     let native = app.native();
     let receiver = Receiver::start();
     let endpoint = create(&native, &receiver);
@@ -346,7 +350,7 @@ fn no_event_is_lost_over_a_hundred_kills(database: Database) {
 /// Two services on one database deliver to four endpoints while each of them is killed `kills` times.
 fn killed_services_deliver_all(database: Database, kills: usize) {
     // The lease of a service that was killed ends after four times the longest attempt.
-    let settings = [&SETTINGS[..], &[("ROSTER__WEBHOOKS__TIMEOUT_MS", "1000")]].concat();
+    let settings = [&SETTINGS[..], &SHORT].concat();
     let (url, key) = (database.url().to_owned(), database.tenants().ours.live.clone());
     let caller = |program: &Program| Caller::new(agent(), program.address(), Surface::Native.base()).with_key(&key);
     let receivers: Vec<_> = (0..4).map(|_| Receiver::start()).collect();
