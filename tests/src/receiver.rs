@@ -26,7 +26,7 @@ impl Received {
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         let found = self.headers.iter().find(|(found, _)| found == name);
-        found.map(|(_, value)| value.as_str()).unwrap_or_else(|| panic!("no {name} in {self:?}"))
+        found.map_or_else(|| panic!("no {name} in {self:?}"), |(_, value)| value.as_str())
     }
 
     /// The body as it was sent.

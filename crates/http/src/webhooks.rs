@@ -45,12 +45,12 @@ impl WebhookSettings {
     }
 }
 
-/// The body of a delivery: the event as the native surface shows it, with the customer if that is wanted. `Some(None)`: it is
-/// wanted, and there is none.
+/// The body of a delivery: the event as the native surface shows it, with the customer if `shows_customer`; no customer is one
+/// that is deleted.
 #[must_use]
-pub fn event_body(event: &Event, customer: Option<Option<&Customer>>) -> String {
-    // What the store has of an event is JSON: it was read by this program before.
-    EventView::with(event, customer).and_then(|view| respond::text(&view)).unwrap_or_default()
+pub fn event_body(event: &Event, shows_customer: bool, customer: Option<&Customer>) -> String {
+    // It fails only if the store has an event that is no JSON.
+    EventView::with(event, shows_customer, customer).and_then(|view| respond::text(&view)).unwrap_or_default()
 }
 
 /// The body of a test event.

@@ -258,7 +258,7 @@ Examples:
         #[command(flatten)]
         of: Of,
 
-        /// Where events are sent: https, and a public address, unless webhooks.allow_private is true
+        /// Where events are sent: https, and a public address, unless `webhooks.allow_private` is true
         url: String,
 
         /// A type of events that are sent; may be given several times [default: all]

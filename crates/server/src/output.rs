@@ -14,7 +14,7 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("the result cannot be written")
 }
 
-/// Whether what is written to `stream` has colours: it is a terminal, and NO_COLOR is not set (<https://no-color.org>).
+/// Whether what is written to `stream` has colours: it is a terminal, and `NO_COLOR` is not set (<https://no-color.org>).
 pub fn has_colours(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -72,8 +72,8 @@ pub struct Settings {
     pub write_body: WriteBody,
 }
 
-/// Writes an event and, if the endpoint wants it, the customer as it is now. `Some(None)`: it wants it, and there is none.
-pub type WriteBody = fn(&Event, Option<Option<&Customer>>) -> String;
+/// Writes an event and, if the endpoint wants that, the customer as it is now, if there is one.
+pub type WriteBody = fn(&Event, wants_customer: bool, Option<&Customer>) -> String;
 
 /// The thread that delivers.
 pub struct Worker {
@@ -158,8 +158,8 @@ impl Courier {
     /// Sends a test event. `body` is what it says.
     pub async fn send_test(&self, test: TestEvent, body: String) -> (AttemptOutcome, Sent) {
         let (shared, at) = (Arc::clone(&self.shared), test.created_at);
-        let send = async move { shared.send(&test.endpoint, test.id, &body, at).await };
-        let Ok(attempt) = self.runtime.spawn(send).await else {
+        let attempt = async move { shared.send(&test.endpoint, test.id, &body, at).await };
+        let Ok(attempt) = self.runtime.spawn(attempt).await else {
             let error = Some(Excerpt::of(b"the service stops"));
             let sent = Sent { at, duration: Duration::ZERO, status: None, answer: None, error };
             return (AttemptOutcome::Failed, sent);
@@ -391,7 +391,7 @@ impl Step {
         }
         let wants_customer = leased.endpoint().settings.form == PayloadForm::WithCustomer;
         let outgoing = |next: NextDelivery| {
-            let body = write_body(&next.delivery.event, wants_customer.then_some(next.customer.as_ref()));
+            let body = write_body(&next.delivery.event, wants_customer, next.customer.as_ref());
             (next.delivery, body)
         };
         Ok(Next::Send(deliveries.into_iter().map(outgoing).collect()))

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -16,6 +16,8 @@ use roster_tests::program::Program;
 use roster_tests::receiver::{Received, Receiver};
 use roster_tests::{App, Caller, Database, on_both_databases};
 use serde_json::{Value, json};
+
+use crate::tokens::now;
 
 on_both_databases! {
     an_event_is_delivered_as_the_log_shows_it_and_signed,
@@ -73,10 +75,6 @@ fn id_and_version(event: &Value) -> (String, u64) {
     (event["customer_id"].as_str().expect("an id").to_owned(), event["version"].as_u64().expect("a version"))
 }
 
-fn seconds_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
-}
-
 /// The signature of Standard Webhooks that a holder of `secret` expects.
 fn standard_signature(secret: &str, delivery: &Received) -> String {
     let key = STANDARD.decode(secret.strip_prefix("whsec_").expect("a secret")).expect("Base64");
@@ -98,14 +96,15 @@ fn an_event_is_delivered_as_the_log_shows_it_and_signed(database: Database) {
     assert_eq!(delivery.header("webhook-id"), logged["data"][0]["id"].as_str().expect("an id"));
     assert_eq!(delivery.header("content-type"), "application/json");
     let time: u64 = delivery.header("webhook-timestamp").parse().expect("seconds");
-    assert!(time.abs_diff(seconds_now()) < 60, "{time}");
+    assert!(time.abs_diff(now()) < 60, "{time}");
     let secret = endpoint["secret"].as_str().expect("a secret");
     assert_eq!(delivery.header("webhook-signature"), standard_signature(secret, &delivery));
     let tag = hmac::sign(
         &hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()),
         format!("{time}.{}", delivery.body()).as_bytes(),
     );
-    let digits: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = tag.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    let digits: String = digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
     assert_eq!(delivery.header("x-billing-signature"), format!("t={time},v1={digits}"));
 
     let attempts = until("an attempt is logged", TIMEOUT, || {

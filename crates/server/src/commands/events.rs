@@ -21,14 +21,17 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 const PAGE: usize = 500;
 
 /// Prints events.
-pub fn run(command: Events, config: &Config) -> anyhow::Result<()> {
+pub fn run(command: &Events, config: &Config) -> anyhow::Result<()> {
     let roster = compose::open_up_to_date(config, 0, Missing::Refuse)?.roster();
-    let Events::Tail { of, last, kind, customer, once, json } = command;
+    let &Events::Tail { of, last, kind, customer, once, json } = command;
     let write = if json { json_line } else { line_for(output::has_colours(&io::stdout())) };
     let log = Log { roster, tenant: of.into(), kind, customer };
     let (events, mut place) = log.last(usize::try_from(last)?)?;
     print(&events, write)?;
-    while !once {
+    if once {
+        return Ok(());
+    }
+    loop {
         let page = log.roster.list_events(&log.list(ListOrder::Ascending, Some(place), PAGE))?;
         print(&page.events, write)?;
         place = page.next;
@@ -36,7 +39,6 @@ pub fn run(command: Events, config: &Config) -> anyhow::Result<()> {
             thread::sleep(LOOK_INTERVAL);
         }
     }
-    Ok(())
 }
 
 /// The part of the log that is printed.
@@ -73,7 +75,7 @@ fn print(events: &[Event], write: fn(&Event) -> String) -> anyhow::Result<()> {
 }
 
 fn json_line(event: &Event) -> String {
-    format!("{}\n", roster_http::event_body(event, None))
+    format!("{}\n", roster_http::event_body(event, false, None))
 }
 
 fn line_for(has_colours: bool) -> fn(&Event) -> String {

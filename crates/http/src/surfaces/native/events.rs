@@ -109,15 +109,19 @@ struct ActorView<'a> {
 
 impl<'a> EventView<'a> {
     pub(super) fn of(event: &'a Event, customers: Option<&'a HashMap<CustomerId, Customer>>) -> Result<Self, Failure> {
-        Self::with(event, customers.map(|customers| customers.get(&event.customer)))
+        Self::with(event, customers.is_some(), customers.and_then(|customers| customers.get(&event.customer)))
     }
 
-    /// The view of an event with its customer, if that is wanted. `Some(None)`: it is wanted, and there is none.
-    pub(crate) fn with(event: &'a Event, customer: Option<Option<&'a Customer>>) -> Result<Self, Failure> {
+    /// The view of an event, with its customer if `shows_customer`; no customer is one that is deleted.
+    pub(crate) fn with(
+        event: &'a Event,
+        shows_customer: bool,
+        customer: Option<&'a Customer>,
+    ) -> Result<Self, Failure> {
         let actor = &event.attribution.actor;
-        let live = |customer: Option<&'a Customer>| {
-            let live = customer.filter(|customer| customer.is_live());
-            live.map_or(CustomerNow::Deleted, |customer| CustomerNow::Live(Box::new(customer.into())))
+        let customer = match customer.filter(|customer| customer.is_live()) {
+            Some(customer) => CustomerNow::Live(Box::new(customer.into())),
+            None => CustomerNow::Deleted,
         };
         let id = event.id();
         Ok(Self {
@@ -133,7 +137,7 @@ impl<'a> EventView<'a> {
             actor: ActorView { r#type: actor.kind(), id: actor.id(), issuer: actor.issuer() },
             request_id: event.attribution.request_id.as_deref(),
             reason: event.attribution.reason.as_ref().map(AsRef::as_ref),
-            customer: customer.map(live),
+            customer: shows_customer.then_some(customer),
         })
     }
 }

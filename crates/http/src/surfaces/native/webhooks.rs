@@ -8,8 +8,8 @@ use roster_application::ports::{Attempt, AttemptOutcome};
 use roster_application::{EndpointBacklog, EndpointCommand, TestEvent};
 use roster_domain::{
     AttemptId, CustomerId, DisabledReason, Endpoint, EndpointDescription, EndpointEdit, EndpointId, EndpointSettings,
-    EndpointStatus, EndpointUrl, Environment, EventId, EventType, EventTypes, Json, MerchantId, PayloadForm, Rule,
-    Timestamp,
+    EndpointStatus, EndpointUrl, Environment, EventId, EventType, EventTypes, Excerpt, Json, MerchantId, PayloadForm,
+    Rule, Timestamp,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -161,8 +161,8 @@ impl<'a> From<&'a Attempt> for AttemptView<'a> {
             outcome: attempt.outcome.as_str(),
             status: attempt.status,
             duration_ms: u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
-            answer: attempt.answer.as_ref().map(|text| text.as_str()),
-            error: attempt.error.as_ref().map(|text| text.as_str()),
+            answer: attempt.answer.as_ref().map(Excerpt::as_str),
+            error: attempt.error.as_ref().map(Excerpt::as_str),
             created_at: Shown(attempt.at),
         }
     }
