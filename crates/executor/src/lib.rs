@@ -49,8 +49,8 @@ pub enum Reads {
 /// How requests are executed.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// Threads for all that waits for the database; each holds at most one connection. At least one per batched
-    /// operation is started, whatever this says.
+    /// Threads for all requests that wait for the database; each holds at most one connection. At least one per batched
+    /// operation is started, whatever this says. Deliveries to webhooks have two more.
     pub threads: usize,
     /// Threads among them that write customers. Each tenant has one of them, so that two writers never compete for the
     /// same keys. At least one.

@@ -275,7 +275,7 @@ mod tests {
         let (queue, deadline) = (1, Duration::from_secs(1));
         let settings = Settings { threads: 9, writers: 2, queue, deadline, reads: Reads::ByWorkers };
         let workers = Operations::new(&roster(), Limits { queue, deadline }, settings).workers();
-        let beside = [FetchTokenKeys::NAME, CheckStore::NAME, AuthenticateAgain::NAME];
+        let beside = [FetchTokenKeys::NAME, CheckStore::NAME, AuthenticateAgain::NAME, WorkOnDeliveries::NAME];
         let is_beside = |name: &String| beside.iter().any(|of| name.starts_with(of));
         let names: Vec<String> =
             workers.into_iter().map(|worker| worker.name).filter(|name| !is_beside(name)).collect();

@@ -43,7 +43,7 @@ fn lava(database: Database) {
 
 /// Runs the blocks of `README.md` in a language of a library. What each prints is the comment at its end.
 fn the_programs_of_the_readme(database: Database) {
-    let app = App::start_with(database, &[("ROSTER__WEBHOOKS__ALLOW_PRIVATE", "true")]);
+    let app = App::start(database);
     let adapted = |text: &str| {
         let text = text.replace("http://127.0.0.1:8080", &origin(&app));
         text.replace("sk_live_…", &app.tenants().ours.live)
@@ -110,7 +110,9 @@ impl Services {
         let copy = Database::prepared(database.kind()).expect("a second database");
         let locked = App::start_with(copy, &[("ROSTER__DATABASE__DEADLINE_MS", "500")]);
         let lock = Lock::take(locked.database());
-        Self { _lock: lock, locked, limited, app: App::start(database) }
+        // Those of the tests are on this machine.
+        let app = App::start_with(database, &[("ROSTER__WEBHOOKS__ALLOW_PRIVATE", "true")]);
+        Self { _lock: lock, locked, limited, app }
     }
 
     /// What a program reads from its environment: the origins of the services, and keys.
