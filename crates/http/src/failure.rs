@@ -412,6 +412,7 @@ impl From<TestEventError> for Failure {
         match error {
             TestEventError::NotFound => Self::WebhookNotFound,
             TestEventError::Entropy(error) => EndpointError::Entropy(error).into(),
+            TestEventError::Repeat(error) => error.into(),
             TestEventError::Store(error) => error.into(),
         }
     }

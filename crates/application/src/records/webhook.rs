@@ -192,7 +192,7 @@ impl TryFrom<LaneRecord> for Lane {
 }
 
 /// The row of an attempt, in types that every database has. What was answered is in no `Debug`.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "fields are the columns")]
 pub struct AttemptRecord {
     pub merchant_id: Uuid,
@@ -209,6 +209,12 @@ pub struct AttemptRecord {
     pub error: Option<String>,
     /// Milliseconds since 1970.
     pub created_at: i64,
+}
+
+impl fmt::Debug for AttemptRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AttemptRecord({})", self.id)
+    }
 }
 
 impl From<&Attempt> for AttemptRecord {

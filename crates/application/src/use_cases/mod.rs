@@ -67,7 +67,7 @@ pub use rotate_api_key::{DEFAULT_OVERLAP, MAX_OVERLAP, RotateApiKeyError};
 pub use rotate_endpoint_secret::RotateEndpointSecretError;
 pub use sweep::Sweep;
 pub use sweep_attempts::{ATTEMPT_LIFETIME, MAX_ATTEMPTS};
-pub use test_event::{TestEvent, TestEventError};
+pub use test_event::{EndpointTest, TestEvent, TestEventError};
 pub use upsert_customer::Upsert;
 pub use write_atomically::AtomicError;
 pub use write_customers::{CustomerCommand, WriteError};

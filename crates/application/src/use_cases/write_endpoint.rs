@@ -69,12 +69,16 @@ impl Roster {
                 Ok(Some(endpoint)) => Some(Outcome::EndpointWritten(Box::new(EndpointRecord::of(endpoint)))),
                 Ok(None) => Some(Outcome::EndpointDone {}),
                 Err(EndpointError::NotFound) => Some(Outcome::EndpointNotFound {}),
+                Err(EndpointError::Create(CreateEndpointError::TooMany)) => Some(Outcome::TooManyEndpoints {}),
+                Err(EndpointError::Replay(ReplayError::TooMany)) => Some(Outcome::TooManyReplays {}),
                 Err(_) => None,
             },
             |outcome| match outcome {
                 Outcome::EndpointWritten(record) => Ok(Some(StoredEndpoint::try_from(*record)?.endpoint)),
                 Outcome::EndpointDone {} => Ok(None),
                 Outcome::EndpointNotFound {} => Err(EndpointError::NotFound),
+                Outcome::TooManyEndpoints {} => Err(CreateEndpointError::TooMany.into()),
+                Outcome::TooManyReplays {} => Err(ReplayError::TooMany.into()),
                 _ => Err(StoreError::internal("a reply is of another kind of request").into()),
             },
         )

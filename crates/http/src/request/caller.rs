@@ -17,9 +17,9 @@ use roster_application::ports::{
 };
 use roster_application::{
     Answer, ApiKey, ApiKeyOrder, AtomicError, Attribution, CreatedApiKey, CursorKey, CursorScope, CustomerChange,
-    CustomerCommand, CustomerDeletion, CustomerPage, EndpointBacklog, EndpointCommand, Event, EventList, EventPage,
-    Grant, Once, Page, Precondition, Principal, Registration, Repeatable, Roster, Scope, Sent, SubscriptionReport,
-    TestEvent, Upsert, View, WriteError, WriteRequest,
+    CustomerCommand, CustomerDeletion, CustomerPage, EndpointBacklog, EndpointCommand, EndpointTest, Event, EventList,
+    EventPage, Grant, Once, Page, Precondition, Principal, Registration, Repeatable, Roster, Scope, Sent,
+    SubscriptionReport, TestEvent, Upsert, View, WriteError, WriteRequest,
 };
 use roster_domain::{
     ApiKeyId, AttemptId, Customer, CustomerEdit, CustomerId, EmailUse, Endpoint, EndpointId, EventId, EventType,
@@ -579,10 +579,11 @@ impl Caller<ManageWebhooks> {
         Ok(cursors.page(page, |last| last.id.uuid().as_bytes().to_vec()))
     }
 
-    /// Makes a test event for an endpoint.
-    pub(crate) async fn test_event(&self, id: EndpointId) -> Result<TestEvent, Failure> {
-        let tenant = self.tenant();
-        Ok(self.handle.read(move |roster| roster.test_event(tenant, id)).await??)
+    /// Makes a test event for an endpoint, unless the request is a repeat.
+    pub(crate) async fn test_event(&self, id: EndpointId) -> Result<EndpointTest, Failure> {
+        let (tenant, once) = (self.tenant(), self.once()?);
+        let test = move |roster: &Roster| roster.test_event_once(tenant, id, once.as_ref());
+        self.repeatable(self.handle.run(test).await?)
     }
 
     /// Logs what came of a test event.
@@ -592,7 +593,9 @@ impl Caller<ManageWebhooks> {
         sent: Sent,
         outcome: AttemptOutcome,
     ) -> Result<Attempt, Failure> {
-        Ok(self.handle.run(move |roster| roster.log_test(&test, sent, outcome)).await??)
+        let once = self.once()?;
+        let log = move |roster: &Roster| roster.log_test_once(&test, sent, outcome, once.as_ref());
+        self.repeatable(self.handle.run(log).await?)
     }
 }
 

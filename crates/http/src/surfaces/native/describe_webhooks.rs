@@ -110,8 +110,8 @@ pub(super) fn test_webhook() -> Operation {
         .needs::<ManageWebhooks>()
         .about(
             "Sends an event of the type `webhook.test` at once and once, also to an endpoint that is disabled, and answers with what \
-             came of it. The event is in no list, and the attempt changes nothing of the endpoint. Each request sends one, whatever its \
-             `Idempotency-Key`.",
+             came of it. The event is in no list, and the attempt changes nothing of the endpoint. A repeat with the same `Idempotency-Key` \
+             gets the same attempt; one that arrives before the first is answered may send another event.",
         )
         .parameter(id())
         .reads(Request::json("TestWebhook", webhooks::nothing).optional().example("now", json!({})))

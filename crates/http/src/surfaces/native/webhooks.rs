@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse};
 use roster_application::ports::{Attempt, AttemptOutcome};
-use roster_application::{EndpointBacklog, EndpointCommand, TestEvent};
+use roster_application::{EndpointBacklog, EndpointCommand, EndpointTest, TestEvent};
 use roster_domain::{
     AttemptId, CustomerId, DisabledReason, Endpoint, EndpointDescription, EndpointEdit, EndpointId, EndpointSettings,
     EndpointStatus, EndpointUrl, Environment, EventId, EventType, EventTypes, Excerpt, Json, MerchantId, PayloadForm,
@@ -298,17 +298,11 @@ pub(super) enum Replay {
 pub(super) fn replay_order(fields: &mut Fields) -> Option<Replay> {
     let from = fields.number("from_seq", 1..=i64::MAX.unsigned_abs()).into_option();
     let event = fields.text("event_id", |text| EventId::parse(&text)).into_option();
+    fields.refuse_the_rest();
     match (from.and_then(|from| i64::try_from(from).ok()), event) {
-        (Some(from), None) => {
-            fields.refuse_the_rest();
-            Some(Replay::From(from))
-        }
-        (None, Some(event)) => {
-            fields.refuse_the_rest();
-            Some(Replay::One(event))
-        }
+        (Some(from), None) => Some(Replay::From(from)),
+        (None, Some(event)) => Some(Replay::One(event)),
         (None, None) | (Some(_), Some(_)) => {
-            fields.refuse_the_rest();
             let detail = "must be there, or event_id, and not both".to_owned();
             fields.refuse_unless_sketched("from_seq", |place| Fault { place, code: "required", detail });
             None
@@ -387,10 +381,14 @@ pub(super) async fn test(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::<ManageWebhooks>::of(&request).await?;
     let id = endpoint_id(&request)?;
     Fields::read(body::read_optional(&request).map_err(Failure::from)?, nothing)?;
-    let test = caller.test_event(id).await?;
-    let body = respond::text(&TestView::from(&test))?;
-    let (outcome, sent) = WebhookSettings::of(&request)?.tests.send(test.clone(), body).await;
-    let attempt = caller.log_test(test, sent, outcome).await?;
+    let attempt = match caller.test_event(id).await? {
+        EndpointTest::New(test) => {
+            let body = respond::text(&TestView::from(test.as_ref()))?;
+            let (outcome, sent) = WebhookSettings::of(&request)?.tests.send((*test).clone(), body).await;
+            caller.log_test(*test, sent, outcome).await?
+        }
+        EndpointTest::Logged(attempt) => attempt,
+    };
     Ok(json(StatusCode::OK, &AttemptView::from(&attempt)))
 }
 
