@@ -24,4 +24,5 @@ mod stopping;
 mod streaming;
 mod tls;
 mod tokens;
+mod webhook_endpoints;
 mod webhooks;

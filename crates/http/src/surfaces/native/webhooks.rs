@@ -244,9 +244,7 @@ impl Activity {
 
 /// Reads the fields of a new endpoint. `None` if there are faults.
 pub(super) fn new_webhook(fields: &mut Fields, allow_private: bool) -> Option<EndpointSettings> {
-    let edit = settings(fields, allow_private);
-    fields.require("url", &wanted(edit.url.as_ref()));
-    fields.require("events", &wanted(edit.events.as_ref()));
+    let edit = settings(fields, allow_private, true);
     fields.refuse_the_rest();
     let form = edit.form.unwrap_or_default();
     Some(EndpointSettings { url: edit.url?, events: edit.events?, description: edit.description.into_option(), form })
@@ -254,22 +252,24 @@ pub(super) fn new_webhook(fields: &mut Fields, allow_private: bool) -> Option<En
 
 /// Reads the fields of a change.
 pub(super) fn webhook_edit(fields: &mut Fields, allow_private: bool) -> EndpointEdit {
-    let edit = settings(fields, allow_private);
+    let edit = settings(fields, allow_private, false);
     let status = fields.text("status", |text| Activity::parse(&text));
     fields.refuse_null("status", &status);
     fields.refuse_the_rest();
     EndpointEdit { is_active: status.into_option().map(|Activity(is_active)| is_active), ..edit }
 }
 
-fn wanted<T>(read: Option<T>) -> roster_domain::Edit<T> {
-    read.map_or(roster_domain::Edit::Keep, roster_domain::Edit::Set)
-}
-
-fn settings(fields: &mut Fields, allow_private: bool) -> EndpointEdit {
+/// Reads the fields that a new endpoint and a change have in common.
+fn settings(fields: &mut Fields, allow_private: bool, is_new: bool) -> EndpointEdit {
     let url = fields.text("url", |text| EndpointUrl::parse(text, allow_private));
-    fields.refuse_null("url", &url);
     let names = fields.texts("events", EventName::parse);
-    fields.refuse_null("events", &names);
+    if is_new {
+        fields.require("url", &url);
+        fields.require("events", &names);
+    } else {
+        fields.refuse_null("url", &url);
+        fields.refuse_null("events", &names);
+    }
     let events = names.into_option().and_then(|names| {
         let types = EventTypes::parse(names.iter().map(|name| name.0.as_str()));
         types.map_err(|rule| fields.refuse("events", |place| Fault::new(place, &rule))).ok()
@@ -298,16 +298,16 @@ pub(super) enum Replay {
 pub(super) fn replay_order(fields: &mut Fields) -> Option<Replay> {
     let from = fields.number("from_seq", 1..=i64::MAX.unsigned_abs()).into_option();
     let event = fields.text("event_id", |text| EventId::parse(&text)).into_option();
-    fields.refuse_the_rest();
-    match (from.and_then(|from| i64::try_from(from).ok()), event) {
+    let order = match (from.and_then(|from| i64::try_from(from).ok()), event) {
         (Some(from), None) => Some(Replay::From(from)),
         (None, Some(event)) => Some(Replay::One(event)),
         (None, None) | (Some(_), Some(_)) => {
-            let detail = "must be there, or event_id, and not both".to_owned();
-            fields.refuse_unless_sketched("from_seq", |place| Fault { place, code: "required", detail });
+            fields.refuse_combination("from_seq", "must be there, or event_id, and not both");
             None
         }
-    }
+    };
+    fields.refuse_the_rest();
+    order
 }
 
 fn read<T>(body: Json, reader: impl FnOnce(&mut Fields) -> Option<T>) -> Result<T, Failure> {
