@@ -10,7 +10,7 @@
 //! - [`problems`]: the codes of the native surface and their pages
 //! - [`openapi`]: the documents, made from the routes and the types of requests and responses
 //! - [`memory`]: the memory that many requests share
-//! - [`webhooks`]: what the surface of webhooks needs from outside, and the bodies of deliveries
+//! - [`webhooks`]: what the surface of webhooks needs from outside
 //!
 //! This crate depends on actix-web. It must not know diesel or which store is used. It calls use cases through
 //! `roster-executor`.
@@ -58,9 +58,9 @@ use crate::transport::stop::Stop;
 pub use middleware::browsers::{Origin, OriginError};
 pub use middleware::limits::Quotas;
 pub use routing::Route;
-pub use surfaces::{Api, routes};
+pub use surfaces::{Api, event_body, routes, test_body};
 pub use transport::tls::{Tls, TlsError};
-pub use webhooks::{SendTests, WebhookSettings, event_body, test_body};
+pub use webhooks::{SendTests, WebhookSettings};
 
 /// How long a connection may be idle between two requests.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);

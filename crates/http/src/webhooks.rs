@@ -1,4 +1,4 @@
-//! What the surface of webhooks needs from outside, and the bodies of deliveries.
+//! What the surface of webhooks needs from outside.
 
 use std::fmt;
 use std::future::Future;
@@ -8,12 +8,9 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
 use roster_application::ports::AttemptOutcome;
-use roster_application::{Event, Sent, TestEvent};
-use roster_domain::Customer;
+use roster_application::{Sent, TestEvent};
 
 use crate::failure::Failure;
-use crate::respond;
-use crate::surfaces::native::{EventView, TestView};
 
 /// Sends test events of webhooks.
 pub trait SendTests: Send + Sync {
@@ -43,18 +40,4 @@ impl WebhookSettings {
     pub(crate) fn of(request: &HttpRequest) -> Result<&Self, Failure> {
         request.app_data::<web::Data<Self>>().map(|settings| settings.as_ref()).ok_or(Failure::Internal)
     }
-}
-
-/// The body of a delivery: the event as the native surface shows it, with the customer if `shows_customer`; no customer is one
-/// that is deleted.
-#[must_use]
-pub fn event_body(event: &Event, shows_customer: bool, customer: Option<&Customer>) -> String {
-    // It fails only if the store has an event that is no JSON.
-    EventView::with(event, shows_customer, customer).and_then(|view| respond::text(&view)).unwrap_or_default()
-}
-
-/// The body of a test event.
-#[must_use]
-pub fn test_body(test: &TestEvent) -> String {
-    respond::text(&TestView::from(test)).unwrap_or_default()
 }

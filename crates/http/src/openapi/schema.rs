@@ -7,8 +7,8 @@ use std::marker::PhantomData;
 use roster_application::Scope;
 use roster_domain::{
     AddressPart, ApiKeyId, AttemptId, BusinessName, Country, Currency, CustomerId, CustomerStatus, Email,
-    EndpointDescription, EndpointId, EndpointStatus, EndpointUrl, Environment, EventId, EventType, ExternalId, Locale,
-    MerchantId, Metadata, MetadataEdit, Name, PayloadForm, Phone, PlanId, PostalCode, SearchTerm, SubscriptionId,
+    EndpointDescription, EndpointId, EndpointUrl, Environment, EventId, EventType, ExternalId, Locale, MerchantId,
+    Metadata, MetadataEdit, Name, PayloadForm, Phone, PlanId, PostalCode, SearchTerm, SubscriptionId,
     SubscriptionStatus, TaxExemption, TaxId, TimeZone, Timestamp,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -16,7 +16,6 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::respond;
-use crate::surfaces::native::{Activity, EventName};
 
 /// A pattern of texts without control characters.
 const NO_CONTROLS: &str = r"^[^\u0000-\u001F\u007F-\u009F]*$";
@@ -159,16 +158,6 @@ described! {
         "`thin`: the event alone; `with_customer`: with `customer`, the customer as it is when the event is sent, or `null` if it is \
          deleted.",
     );
-    EventName as "WebhookEvent": json!({
-        "description": "A type of events, or `*` alone: all.",
-        "type": "string",
-        "enum": (EventName::all()),
-    });
-    Activity as "WebhookStatus": json!({
-        "description": "`active` sends again, beginning with what was missed; `disabled` sends nothing.",
-        "type": "string",
-        "enum": [EndpointStatus::ACTIVE, EndpointStatus::DISABLED],
-    });
     EventId as "EventId": id(Self::PREFIX, "Names the event.", "0000000000000123c8j9k0m1n2");
     EventType as "EventType": names(&Self::ALL, "What happened.");
     Environment as "Environment": names(&Self::ALL, "The environment of the credential.");

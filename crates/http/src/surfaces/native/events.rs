@@ -41,7 +41,7 @@ pub(super) const MAX_WAIT: u64 = 60;
 /// What happened to a customer or to one of its subscriptions.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Event")]
-pub(crate) struct EventView<'a> {
+pub(super) struct EventView<'a> {
     id: Shown<EventId>,
     /// The same as `id`, under the name that billing.io's clients read.
     event_id: Shown<EventId>,
@@ -113,11 +113,7 @@ impl<'a> EventView<'a> {
     }
 
     /// The view of an event, with its customer if `shows_customer`; no customer is one that is deleted.
-    pub(crate) fn with(
-        event: &'a Event,
-        shows_customer: bool,
-        customer: Option<&'a Customer>,
-    ) -> Result<Self, Failure> {
+    fn with(event: &'a Event, shows_customer: bool, customer: Option<&'a Customer>) -> Result<Self, Failure> {
         let actor = &event.attribution.actor;
         let customer = match customer.filter(|customer| customer.is_live()) {
             Some(customer) => CustomerNow::Live(Box::new(customer.into())),
@@ -140,6 +136,14 @@ impl<'a> EventView<'a> {
             customer: shows_customer.then_some(customer),
         })
     }
+}
+
+/// The body of a delivery: the event as the native surface shows it, with the customer if `shows_customer`; no customer is one
+/// that is deleted.
+#[must_use]
+pub fn event_body(event: &Event, shows_customer: bool, customer: Option<&Customer>) -> String {
+    // It fails only if the store has an event that is no JSON.
+    EventView::with(event, shows_customer, customer).and_then(|view| respond::text(&view)).unwrap_or_default()
 }
 
 /// A page of events.

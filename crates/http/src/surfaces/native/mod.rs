@@ -11,9 +11,9 @@ mod routes;
 mod webhooks;
 
 pub(crate) use error::{Error, answer};
-pub(crate) use events::EventView;
+pub use events::event_body;
 pub(crate) use routes::surface;
-pub(crate) use webhooks::{Activity, EventName, TestView};
+pub use webhooks::test_body;
 
 /// The base path of this surface.
 const BASE: &str = "/v1";

@@ -11,13 +11,14 @@ use roster_domain::{
     EndpointStatus, EndpointUrl, Environment, EventId, EventType, EventTypes, Excerpt, Json, MerchantId, PayloadForm,
     Rule, Timestamp,
 };
-use schemars::JsonSchema;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::error::Error;
 use super::routes::shown;
 use crate::failure::{Failure, Fault};
-use crate::openapi::schema::{Shown, Text};
+use crate::openapi::schema::{Described, Shown, Text};
 use crate::request::caller::{Caller, ManageWebhooks};
 use crate::request::fields::Fields;
 use crate::request::query::PageQuery;
@@ -170,7 +171,7 @@ impl<'a> From<&'a Attempt> for AttemptView<'a> {
 
 /// The body of a test event.
 #[derive(Serialize)]
-pub(crate) struct TestView {
+struct TestView {
     id: Shown<EventId>,
     event_id: Shown<EventId>,
     r#type: &'static str,
@@ -190,9 +191,16 @@ impl From<&TestEvent> for TestView {
     }
 }
 
+/// The body of a test event.
+#[must_use]
+pub fn test_body(test: &TestEvent) -> String {
+    // A view of texts is always JSON.
+    respond::text(&TestView::from(test)).unwrap_or_default()
+}
+
 /// The name of a type of events, or `*`.
 #[derive(Debug)]
-pub(crate) struct EventName(String);
+pub(super) struct EventName(String);
 
 /// Not such a name.
 #[derive(Debug, thiserror::Error)]
@@ -205,9 +213,17 @@ impl Rule for EventNameError {
     }
 }
 
+impl Described for EventName {
+    const NAME: &'static str = "WebhookEvent";
+
+    fn schema(_: &mut SchemaGenerator) -> Value {
+        json!({ "description": "A type of events, or `*` alone: all.", "type": "string", "enum": Self::all() })
+    }
+}
+
 impl EventName {
     /// All of them.
-    pub(crate) fn all() -> Vec<&'static str> {
+    fn all() -> Vec<&'static str> {
         [EventTypes::WILDCARD].into_iter().chain(EventType::ALL.map(EventType::as_str)).collect()
     }
 
@@ -219,7 +235,7 @@ impl EventName {
 
 /// Whether an endpoint is to be active.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Activity(bool);
+pub(super) struct Activity(bool);
 
 /// Not such a status.
 #[derive(Debug, thiserror::Error)]
@@ -229,6 +245,18 @@ struct ActivityError;
 impl Rule for ActivityError {
     fn code(&self) -> &'static str {
         "invalid_status"
+    }
+}
+
+impl Described for Activity {
+    const NAME: &'static str = "WebhookStatus";
+
+    fn schema(_: &mut SchemaGenerator) -> Value {
+        json!({
+            "description": "`active` sends again, beginning with what was missed; `disabled` sends nothing.",
+            "type": "string",
+            "enum": [EndpointStatus::ACTIVE, EndpointStatus::DISABLED],
+        })
     }
 }
 
@@ -383,7 +411,7 @@ pub(super) async fn test(request: HttpRequest) -> Result<HttpResponse, Error> {
     Fields::read(body::read_optional(&request).map_err(Failure::from)?, nothing)?;
     let attempt = match caller.test_event(id).await? {
         EndpointTest::New(test) => {
-            let body = respond::text(&TestView::from(test.as_ref()))?;
+            let body = test_body(&test);
             let (outcome, sent) = WebhookSettings::of(&request)?.tests.send((*test).clone(), body).await;
             caller.log_test(*test, sent, outcome).await?
         }
