@@ -1,6 +1,8 @@
 //! The memory store with a test in between: the one double of a unit of work, for tests that need faults, counts, or
 //! another writer at the right moment.
 
+use std::time::Duration;
+
 use roster_application::ports::{
     ApiKeyRepository, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRepository, CustomerState,
     EventRepository, Listed, MerchantRepository, ReplyRepository, SecretRepository, Store, StoreError,
@@ -68,6 +70,11 @@ impl<I: Interceptor> Store for InterceptedStore<I> {
         let done = self.store.run_direct(&mut |uow| work(&mut Intercepted { uow, interceptor: &self.interceptor }));
         self.interceptor.after_direct_work();
         done
+    }
+
+    fn run_snapshot(&self, age: Duration, work: &mut Work<'_>) -> Result<(), StoreError> {
+        self.interceptor.before_work()?;
+        self.store.run_snapshot(age, work)
     }
 
     fn ping(&self) -> Result<(), StoreError> {

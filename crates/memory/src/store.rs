@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use roster_application::ports::{ReplyKey, SavedReply, Store, StoreError, Verdict, Work, rerun_lost_races};
 use roster_application::{ApiKey, Digest, Event};
@@ -57,6 +58,11 @@ impl Store for MemoryStore {
 
     fn run_direct(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
         MemoryUnitOfWork::run(Access::Each(&self.rows), work).map(drop)
+    }
+
+    fn run_snapshot(&self, _: Duration, work: &mut Work<'_>) -> Result<(), StoreError> {
+        let mut copy = lock(&self.rows).clone();
+        MemoryUnitOfWork::run(Access::Draft(&mut copy), work).map(drop)
     }
 
     fn ping(&self) -> Result<(), StoreError> {

@@ -98,6 +98,10 @@ impl Store for BatchedStore {
         uow.first_error.into_result()
     }
 
+    fn run_snapshot(&self, age: Duration, work: &mut Work<'_>) -> Result<(), StoreError> {
+        self.store.run_snapshot(age, work)
+    }
+
     fn ping(&self) -> Result<(), StoreError> {
         self.store.ping()
     }

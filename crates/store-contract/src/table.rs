@@ -135,6 +135,11 @@ macro_rules! __contract_table {
                 a_transaction_is_seen_whole_or_not_at_all
                 an_acknowledged_write_is_seen_by_every_caller
             }
+            snapshots {
+                a_snapshot_shows_what_was_stored_when_it_began
+                what_a_snapshot_writes_is_not_kept
+                an_error_in_a_snapshot_is_returned_and_the_next_works
+            }
             secrets {
                 a_secret_is_made_once_and_kept
                 all_callers_that_make_a_secret_at_once_get_the_same

@@ -30,7 +30,9 @@ pub use merchants::MerchantRepository;
 pub use migrations::MigrationState;
 pub use replies::{ReplyKey, ReplyRepository, SavedReply};
 pub use secrets::SecretRepository;
-pub use store::{FirstError, Retry, Store, StoreError, TRIES, UnitOfWork, Verdict, Work, rerun_lost_races};
+pub use store::{
+    FirstError, MAX_SNAPSHOT_AGE, Retry, Store, StoreError, TRIES, UnitOfWork, Verdict, Work, rerun_lost_races,
+};
 pub use subscriptions::{CustomerSubscription, SubscriptionCursor, SubscriptionKey, SubscriptionRepository};
 pub use tokens::{TokenClaims, TokenError, TokenFault, TokenHolder, TokenRefusal, TokenVerifier};
 pub use webhooks::{
