@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use roster_application::ports::{
     ApiKeyRepository, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRepository, CustomerState,
-    EventRepository, Listed, MerchantRepository, ReplyRepository, SecretRepository, Store, StoreError,
-    SubscriptionRepository, UnitOfWork, WebhookRepository, Work, Write, Written,
+    EventRepository, ImportRepository, Listed, MerchantRepository, ReplyRepository, SecretRepository, Store,
+    StoreError, SubscriptionRepository, UnitOfWork, WebhookRepository, Work, Write, Written,
 };
 use roster_domain::{Customer, Tenant};
 
@@ -119,6 +119,10 @@ impl UnitOfWork for Intercepted<'_> {
 
     fn webhooks(&mut self) -> &mut dyn WebhookRepository {
         self.uow.webhooks()
+    }
+
+    fn imports(&mut self) -> &mut dyn ImportRepository {
+        self.uow.imports()
     }
 }
 

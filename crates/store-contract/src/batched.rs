@@ -7,15 +7,15 @@ use futures_util::future::join_all;
 use roster_application::batch::serve_together;
 use roster_application::ports::{
     ApiKeyRepository, ApiKeyUse, Attempt, AttemptKey, Count, CustomerFilter, CustomerKey, CustomerQuery,
-    CustomerRepository, CustomerState, DeliveryRecord, EventQuery, EventRepository, Extent, FirstError, Lane, Lease,
-    Listed, MerchantRepository, ReplyKey, ReplyRepository, SavedReply, SecretRepository, Store, StoreError,
-    StoredEndpoint, SubscriptionCursor, SubscriptionKey, SubscriptionRepository, UnitOfWork, WebhookRepository, Work,
-    Write, Written,
+    CustomerRepository, CustomerState, DeliveryRecord, EventQuery, EventRepository, Extent, FirstError,
+    ImportRepository, Lane, Lease, Listed, MerchantRepository, ReplyKey, ReplyRepository, SavedReply, SecretRepository,
+    Store, StoreError, StoredEndpoint, SubscriptionCursor, SubscriptionKey, SubscriptionRepository, UnitOfWork,
+    WebhookRepository, Work, Write, Written,
 };
-use roster_application::{ApiKey, Digest, Event};
+use roster_application::{ApiKey, Digest, Event, Import};
 use roster_domain::{
-    ApiKeyId, AttemptId, Customer, CustomerId, Endpoint, EndpointId, Merchant, MerchantId, Subscription, Tenant,
-    Timestamp,
+    ApiKeyId, AttemptId, Customer, CustomerId, Endpoint, EndpointId, ImportId, Merchant, MerchantId, Subscription,
+    Tenant, Timestamp,
 };
 use roster_executor::Reads;
 use roster_executor::batched::{Batched, Limits, Operation, Workers};
@@ -250,6 +250,17 @@ impl EventRepository for BatchedUnitOfWork<'_> {
         fn extents(tenants: &[Tenant]) -> Vec<Extent>;
         fn older_than(tenants: &[Tenant], time: Timestamp) -> Vec<Tenant>;
         fn prune(tenant: Tenant, last: i64) -> ();
+    }
+}
+
+impl ImportRepository for BatchedUnitOfWork<'_> {
+    unbatched! {
+        imports:
+        fn insert(import: &Import) -> ();
+        fn list(tenant: Tenant, limit: usize) -> Vec<Import>;
+        fn lock(tenant: Tenant, id: ImportId) -> Option<Import>;
+        fn update(import: &Import) -> ();
+        fn forget_before(tenant: Tenant, oldest: ImportId) -> ();
     }
 }
 

@@ -59,6 +59,7 @@ mod customers;
 mod events;
 mod fidelity;
 mod filters;
+mod imports;
 mod merchants;
 mod pages;
 mod race;

@@ -135,6 +135,14 @@ macro_rules! __contract_table {
                 a_transaction_is_seen_whole_or_not_at_all
                 an_acknowledged_write_is_seen_by_every_caller
             }
+            imports {
+                an_import_comes_back_as_it_was_written
+                imports_are_listed_newest_first_and_are_their_tenants_alone
+                older_imports_are_forgotten
+                an_import_without_a_merchant_is_refused
+                an_import_is_undone_with_its_transaction
+                of_two_processes_at_one_batch_the_second_sees_what_the_first_did
+            }
             snapshots {
                 a_snapshot_shows_what_was_stored_when_it_began
                 what_a_snapshot_writes_is_not_kept

@@ -7,6 +7,7 @@ mod customers;
 mod entropy;
 mod events;
 mod ids;
+mod imports;
 mod merchants;
 mod migrations;
 mod replies;
@@ -26,6 +27,7 @@ pub use customers::{
 pub use entropy::{Entropy, EntropyError};
 pub use events::{EventQuery, EventRepository, Extent, MAX_EVENTS};
 pub use ids::Ids;
+pub use imports::ImportRepository;
 pub use merchants::MerchantRepository;
 pub use migrations::MigrationState;
 pub use replies::{ReplyKey, ReplyRepository, SavedReply};

@@ -7,8 +7,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{
-    ApiKeyRepository, CustomerRepository, EventRepository, MerchantRepository, ReplyRepository, SecretRepository,
-    SubscriptionRepository, WebhookRepository,
+    ApiKeyRepository, CustomerRepository, EventRepository, ImportRepository, MerchantRepository, ReplyRepository,
+    SecretRepository, SubscriptionRepository, WebhookRepository,
 };
 
 /// The database, or its replacement in tests.
@@ -115,6 +115,8 @@ pub trait UnitOfWork {
     fn secrets(&mut self) -> &mut dyn SecretRepository;
     /// The webhook endpoints, their deliveries and the log of attempts.
     fn webhooks(&mut self) -> &mut dyn WebhookRepository;
+    /// The imports of files.
+    fn imports(&mut self) -> &mut dyn ImportRepository;
 }
 
 /// A type that is every repository is a unit of work.
@@ -127,7 +129,8 @@ where
         + ReplyRepository
         + EventRepository
         + SecretRepository
-        + WebhookRepository,
+        + WebhookRepository
+        + ImportRepository,
 {
     fn customers(&mut self) -> &mut dyn CustomerRepository {
         self
@@ -158,6 +161,10 @@ where
     }
 
     fn webhooks(&mut self) -> &mut dyn WebhookRepository {
+        self
+    }
+
+    fn imports(&mut self) -> &mut dyn ImportRepository {
         self
     }
 }
