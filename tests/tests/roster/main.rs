@@ -24,3 +24,4 @@ mod stopping;
 mod streaming;
 mod tls;
 mod tokens;
+mod transfer;

@@ -1,9 +1,17 @@
 //! The commands, one per file.
 
+mod errors_file;
+mod export;
+mod import;
 mod keys;
 mod merchants;
 mod migrate;
+mod progress;
 mod serve;
+
+use anyhow::anyhow;
+use roster_application::Roster;
+use roster_domain::Tenant;
 
 use crate::cli::Command;
 use crate::config::Config;
@@ -19,6 +27,13 @@ pub fn run(command: Command, config: &Config) -> anyhow::Result<()> {
         Command::Migrate => migrate::run(config),
         Command::Merchants(command) => merchants::run(command, config),
         Command::Keys(command) => keys::run(command, config),
+        Command::Import(arguments) => import::run(&arguments, config),
+        Command::Export(arguments) => export::run(&arguments, config),
         Command::Openapi { api } => output::print(&api.document()),
     }
+}
+
+/// Refuses a tenant whose merchant does not exist.
+fn require_merchant(roster: &Roster, tenant: Tenant) -> anyhow::Result<()> {
+    roster.merchant(tenant.merchant)?.map(drop).ok_or_else(|| anyhow!("there is no merchant {}", tenant.merchant))
 }

@@ -6,9 +6,11 @@ mod dto;
 mod error;
 mod event_stream;
 mod events;
+mod export;
 mod routes;
 
 pub(crate) use error::{Error, answer};
+pub use export::{ExportFormat, ExportWriter};
 pub(crate) use routes::surface;
 
 /// The base path of this surface.
