@@ -7,8 +7,8 @@ use actix_web::HttpResponse;
 use roster_application::json::{JsonError, Pointer};
 use roster_application::ports::{MAX_ROWS, Retry, StoreError, Taken};
 use roster_application::{
-    AuthenticateError, CreateApiKeyError, CursorKeyError, ListError, ListEventsError, ListSubscriptionsError,
-    RepeatError, Revision, RevokeApiKeyError, RotateApiKeyError, Scope, WriteError,
+    AuthenticateError, CreateApiKeyError, CursorKeyError, ExportError, ListError, ListEventsError,
+    ListSubscriptionsError, RepeatError, Revision, RevokeApiKeyError, RotateApiKeyError, Scope, WriteError,
 };
 use roster_domain::{ApiKeyId, CustomerId, Rule, Timestamp};
 use roster_executor::ExecuteError;
@@ -216,6 +216,21 @@ impl From<ListError> for Failure {
         match error {
             ListError::Store(error) => error.into(),
             ListError::TooBroad => Fault { place: Place::Parameter("search"), code: "too_broad", detail }.into(),
+        }
+    }
+}
+
+/// An export that is not begun, or broken off.
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Store(error) => error.into(),
+            ExportError::TooBroad => ListError::TooBroad.into(),
+            // It has begun: its client sees that it is broken off.
+            ExportError::TooSlow(_) | ExportError::Stopped => {
+                tracing::warn!(%error, "an export was broken off");
+                Self::Unavailable
+            }
         }
     }
 }

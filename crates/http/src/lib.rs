@@ -48,6 +48,7 @@ use tokio::time::timeout;
 use crate::memory::Budget;
 use crate::middleware::{access_log, browsers, exchange, limits};
 use crate::request::body;
+use crate::request::caller::ExportTimeout;
 use crate::stream::StreamBudget;
 use crate::surfaces::api_page::ApiPage;
 use crate::transport::connection::{Connection, LINGER, Rules};
@@ -103,6 +104,8 @@ pub struct Settings {
     pub sandbox: Quotas,
     /// How many bytes all streamed lists may hold in memory together, beyond a small part for each list.
     pub stream_memory: usize,
+    /// How long an export may take.
+    pub export_timeout: Duration,
     /// The settings of the queues and workers that execute requests.
     pub executor: roster_executor::Settings,
 }
@@ -154,6 +157,7 @@ pub fn serve(
                 .app_data(web::Data::from(Arc::clone(&stopping)))
                 .app_data(rates.clone())
                 .app_data(streams.clone())
+                .app_data(ExportTimeout(settings.export_timeout))
                 .configure(surfaces::configure)
                 .wrap(from_fn(body::receive))
                 .wrap(browsers::cors(&settings.cors_origins))
@@ -233,6 +237,7 @@ mod tests {
             live: quotas,
             sandbox: quotas,
             stream_memory: 1,
+            export_timeout: Duration::from_secs(1),
             executor: roster_executor::Settings {
                 threads: 5,
                 writers: 1,

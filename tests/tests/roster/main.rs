@@ -4,6 +4,7 @@ mod browsers;
 mod contract;
 mod durability;
 mod events;
+mod exports;
 mod guide;
 mod idempotency;
 mod isolation;

@@ -129,6 +129,7 @@ fn serve() -> (SocketAddr, String, Customer) {
         live: quotas,
         sandbox: quotas,
         stream_memory: 16 << 20,
+        export_timeout: Duration::from_mins(10),
         executor: roster_executor::Settings {
             threads: 5,
             writers: 1,

@@ -4,8 +4,8 @@ use std::time::Duration;
 use roster_domain::{Customer, Tenant};
 
 use super::list_events::extent;
+use crate::Roster;
 use crate::ports::{CustomerFilter, CustomerQuery, ListOrder, MAX_ROWS, Place, StoreError};
-use crate::{PageSize, Roster};
 
 /// A list of customers to be read to its end, as it is at one moment.
 #[derive(Debug, Clone)]
@@ -46,6 +46,24 @@ pub enum ExportError {
     Store(#[from] StoreError),
 }
 
+/// The customers of the first part, and the fewest that are read at once.
+const MIN_CUSTOMERS: usize = 50;
+
+/// The most customers of a part.
+const MAX_CUSTOMERS: usize = 1000;
+
+/// The bytes that parts grow to, roughly: several parts may be in memory.
+const PART_BYTES: usize = 512 << 10;
+
+/// What a customer has in bytes besides its metadata, roughly.
+const PROFILE_BYTES: usize = 512;
+
+/// How many customers the next part may have, after one of these.
+fn next_limit(customers: &[Customer]) -> usize {
+    let bytes: usize = customers.iter().map(|one| PROFILE_BYTES + one.profile().metadata.as_str().len()).sum();
+    (PART_BYTES * customers.len() / bytes.max(1)).clamp(MIN_CUSTOMERS, MAX_CUSTOMERS)
+}
+
 impl Roster {
     /// Gives the customers of a list to `take`, part by part, in the order in which they were registered, or
     /// [created](CustomerFilter::is_by_creation). All are as they were at one moment, and memory holds one part of them.
@@ -63,7 +81,7 @@ impl Roster {
         let begun = self.now();
         self.store.snapshot(*age, |uow| {
             let position = extent(uow, *tenant)?.head;
-            let mut after = None;
+            let (mut after, mut limit) = (None, MIN_CUSTOMERS);
             loop {
                 let query = CustomerQuery {
                     tenant: *tenant,
@@ -71,7 +89,7 @@ impl Roster {
                     order: ListOrder::Ascending,
                     after,
                     offset: 0,
-                    limit: PageSize::BULK.get(),
+                    limit,
                     max_rows: MAX_ROWS,
                 };
                 let listed = uow.customers().list(&query)?;
@@ -79,6 +97,7 @@ impl Roster {
                     return Err(ExportError::TooBroad);
                 }
                 let is_full = listed.customers.len() == query.limit;
+                limit = next_limit(&listed.customers);
                 after = if is_full { listed.customers.last().map(Place::from) } else { listed.stopped_at };
                 let part = ExportPart { customers: listed.customers, position, is_last: after.is_none() };
                 let is_last = part.is_last;

@@ -92,6 +92,7 @@ fn settings(config: &Config, tls: Option<Tls>, reads: Reads) -> roster_http::Set
         live: config.limits.live,
         sandbox: config.limits.sandbox,
         stream_memory: config.http.stream_memory_mib << 20,
+        export_timeout: config.http.export_timeout,
         executor: roster_executor::Settings {
             threads: config.database.connections.into(),
             writers: config.database.writers.into(),
