@@ -58,7 +58,7 @@ use crate::transport::stop::Stop;
 pub use middleware::browsers::{Origin, OriginError};
 pub use middleware::limits::Quotas;
 pub use routing::Route;
-pub use surfaces::{Api, ExportFormat, ExportWriter, routes};
+pub use surfaces::{Api, ExportFormat, ExportWriter, routes, subject_document};
 pub use transport::tls::{Tls, TlsError};
 
 /// How long a connection may be idle between two requests.

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
-use roster_application::ports::MAX_SNAPSHOT_AGE;
+use roster_application::ports::{CustomerRef, MAX_SNAPSHOT_AGE};
 use roster_application::{MAX_OVERLAP, OnConflict, Scope};
-use roster_domain::{ApiKeyId, CustomerStatus, Environment, MerchantId, MerchantName, Name, Tenant};
+use roster_domain::{
+    ApiKeyId, CustomerId, CustomerStatus, Environment, ExternalId, MerchantId, MerchantName, Name, Tenant,
+};
 use roster_http::{Api, ExportFormat};
 use roster_transfer::{Format, Unknown};
 
@@ -109,6 +111,10 @@ Examples:
   roster export --merchant org_… --environment live --format csv > customers.csv")]
     Export(Export),
 
+    /// What is kept about one person
+    #[command(subcommand)]
+    Subjects(Subjects),
+
     /// Print the OpenAPI 3.1 document of an API
     #[command(after_help = "\
 Example:
@@ -151,7 +157,7 @@ pub struct Import {
     #[arg(long, default_value = "refuse", value_parser = named(Unknown::ALL, Unknown::as_str))]
     pub unknown: Unknown,
 
-    /// Write nothing, and report what would happen
+    /// Write nothing, and report what would happen; that two rows have one identifier is found within 500 rows
     #[arg(long)]
     pub dry_run: bool,
 
@@ -192,6 +198,27 @@ pub struct Export {
     /// How long the export may take, at most 1h: meanwhile the database keeps old versions of rows
     #[arg(long, value_name = "DURATION", value_parser = age, default_value = "1h")]
     pub max_age: Duration,
+}
+
+/// The commands for what is kept about one person.
+#[derive(Debug, Subcommand)]
+pub enum Subjects {
+    /// Write everything that is kept about one customer as one JSON document
+    ///
+    /// The customer, live or deleted, its subscriptions, what happened to it, the saved replies to requests about it, and the
+    /// attempts to send its events to webhook endpoints. Replies to batches that were done as a whole are not among them.
+    #[command(after_help = "\
+Examples:
+  roster subjects export cus_… --merchant org_… --environment live > person.json
+  roster subjects export usr_1815 --merchant org_… --environment live > person.json")]
+    Export {
+        /// The id of the customer, or its external identifier
+        #[arg(value_parser = customer)]
+        customer: CustomerRef,
+
+        #[command(flatten)]
+        tenant: TenantArguments,
+    },
 }
 
 /// Whose customers a command is about.
@@ -333,6 +360,13 @@ fn named<T: Copy + Send + Sync + 'static, const N: usize>(
 ) -> impl TypedValueParser<Value = T> {
     let find = move |given: String| all.into_iter().find(|one| name(*one) == given).ok_or("must be one of these");
     PossibleValuesParser::new(all.map(name)).try_map(find)
+}
+
+fn customer(text: &str) -> Result<CustomerRef, String> {
+    match CustomerId::parse(text) {
+        Ok(id) => Ok(CustomerRef::Id(id)),
+        Err(_) => ExternalId::parse(text).map(CustomerRef::ExternalId).map_err(|rule| rule.to_string()),
+    }
 }
 
 fn age(text: &str) -> Result<Duration, String> {

@@ -127,7 +127,7 @@ fn call_imports(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
     };
     let imports = unit_of_work.imports();
     imports.insert(&import)?;
-    assert_eq!(imports.list(tenant(), 10)?, [import.clone()]);
+    assert_eq!(imports.list(tenant(), 10)?, std::slice::from_ref(&import));
     imports.lock(tenant(), id)?.expect("the import");
     imports.update(&import)?;
     imports.forget_before(tenant(), id)
@@ -295,12 +295,15 @@ fn call_hot_customers(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreErro
     let (customer, before) = unit_of_work.subscriptions().find(&[key])?.remove(0).expect("a stored customer");
     let id = customer.id();
     let after = subscription(before.as_ref().map_or(1, |before| before.version + 1));
+    let id = customer.id();
     let write = Write::record(customer, SubscriptionWrite { before, after });
     assert_eq!(unit_of_work.customers().write(&[write])?, [Written::Done]);
     unit_of_work.api_keys().find(&[Digest([0; 32])])?;
     unit_of_work.subscriptions().current(&[(tenant(), id)])?;
     unit_of_work.replies().save(&[reply()])?;
     unit_of_work.replies().find(&[reply().key], now())?;
+    unit_of_work.replies().of_customer(tenant(), id, None, 10)?;
+    unit_of_work.replies().of_customer(tenant(), id, Some(reply().key.digest), 10)?;
     Ok(())
 }
 
@@ -403,6 +406,7 @@ fn every_statement_names_the_tenant_of_each_table_that_it_mentions() {
             "events",
             "feed_floors",
             "feed_heads",
+            "imports",
             "replies",
             "subscriptions",
             "webhook_attempts",

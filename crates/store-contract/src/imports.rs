@@ -1,5 +1,6 @@
 //! Imports, and how far they have come.
 
+use std::slice;
 use std::sync::Arc;
 use std::thread;
 
@@ -35,7 +36,7 @@ pub fn an_import_comes_back_as_it_was_written(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
     let begun = import(&samples, tenant);
     insert(store, &begun).expect("a new import");
-    assert_eq!(imports(store, tenant, 10), [begun.clone()]);
+    assert_eq!(imports(store, tenant, 10), slice::from_ref(&begun));
     let counts = ImportCounts {
         rows: 7,
         created: 1,
@@ -66,7 +67,7 @@ pub fn imports_are_listed_newest_first_and_are_their_tenants_alone(store: &Arc<d
     made.reverse();
     assert_eq!(imports(store, tenant, 10), made);
     assert_eq!(imports(store, tenant, 2), made[..2]);
-    assert_eq!(imports(store, other, 10), [foreign.clone()]);
+    assert_eq!(imports(store, other, 10), slice::from_ref(&foreign));
     let locked: Result<_, StoreError> = store.transaction(|uow| uow.imports().lock(other, made[0].id));
     assert_eq!(locked.expect("an answer"), None);
     let moved =

@@ -193,6 +193,7 @@ macro_rules! __contract_table {
                 one_key_of_several_tenants_is_a_key_of_each
                 a_reply_is_undone_with_its_transaction
                 expired_replies_of_some_tenants_are_found_and_deleted
+                the_replies_of_a_customer_are_listed_page_by_page
                 one_key_goes_to_exactly_one_of_many_callers
                 one_key_and_one_external_id_go_to_exactly_one_of_many_callers
                 one_key_goes_to_a_write_or_to_a_reply_alone

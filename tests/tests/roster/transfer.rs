@@ -6,11 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use roster_tests::app::Merchant;
-use roster_tests::client::encode;
+use roster_tests::app::{Merchant, create_key};
+use roster_tests::client::{Surface, agent, encode};
 use roster_tests::deadline::{TIMEOUT, until};
 use roster_tests::process::{Finished, Process, Signal, run};
-use roster_tests::program::{binary, launch, roster};
+use roster_tests::program::{Program, binary, launch, roster};
 use roster_tests::{App, Caller, Database, on_both_databases};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -27,6 +27,8 @@ on_both_databases! {
     ctrl_c_ends_an_import_cleanly_and_the_same_command_goes_on,
     too_many_errors_end_an_import_and_it_goes_on_with_a_higher_bound,
     a_wrong_command_line_or_file_says_what_to_do,
+    a_stripe_export_becomes_a_running_service_in_three_commands,
+    everything_about_one_person_is_one_document,
 }
 
 /// Values that files, databases and spreadsheets read in other ways.
@@ -514,4 +516,69 @@ fn a_wrong_command_line_or_file_says_what_to_do(database: Database) {
     let file = write(&folder, "own.csv", "Shoe;Mail\n39;ada@example.com\n");
     assert_eq!(counts(&imported(&app, &file, &["--from", mapping.to_str().expect("UTF-8")])), [1, 0, 0, 0, 0]);
     assert_eq!(exported(&app, "live")[0]["metadata"], json!({"shoe_size": "39"}));
+}
+
+fn a_stripe_export_becomes_a_running_service_in_three_commands(database: Database) {
+    let database = database.into_empty();
+    let folder = folder();
+    let text =
+        "id,Email,Name,Created (UTC),Card ID,tier (metadata)\ncus_N1,ada@example.com,Ada,2021-12-10 09:30,card_1,pro\n";
+    let file = write(&folder, "customers.csv", text);
+    let made = format!(
+        "'{roster}' migrate >&2 && '{roster}' merchants create Acme --json | grep -o 'org_[0-9a-z]*'",
+        roster = binary().display()
+    );
+    let made = run(Command::new("sh").args(["-c", &made]).env("DATABASE_URL", database.url()));
+    let merchant = made.out.trim();
+    let arguments =
+        ["import", file.to_str().expect("UTF-8"), "--merchant", merchant, "--environment", "live", "--from", "stripe"];
+    let imported = roster(database.url(), &[], &arguments);
+    assert!(imported.status.success(), "{made:?} {imported:?}");
+    let service = Program::serve(database.url(), &[]);
+    let key = create_key(database.url(), merchant, "live", &[]).key;
+    let native = Caller::new(agent(), service.address(), Surface::Native.base()).with_key(&key);
+    let ada = native.get("/customers/external/cus_N1").expect(200).json();
+    assert_eq!((&ada["email"], &ada["metadata"]), (&json!("ada@example.com"), &json!({"tier": "pro"})));
+    assert_eq!(ada["created_at"], json!("2021-12-10T09:30:00.000Z"));
+}
+
+fn everything_about_one_person_is_one_document(database: Database) {
+    let app = App::start(database);
+    let native = app.native();
+    let create = native.request("POST", "/customers").header("Idempotency-Key", "k1");
+    let created = create.json(json!({"email": "ada@example.com", "external_id": "u1"})).send().expect(201);
+    let id = created.text_at("/id");
+    native.put(&format!("/customers/{id}/subscriptions/s1"), json!({"status": "active"})).is(201);
+    native.patch(&format!("/customers/{id}"), json!({"name": "Ada"})).is(200);
+    native.post("/customers", json!({"email": "eda@example.com", "name": "Secret"})).is(201);
+    let export = |customer: &str, environment: &str| {
+        let tenant = ["--merchant", &app.tenants().ours.id, "--environment", environment];
+        roster(app.database().url(), &[], &[&["subjects", "export", customer], &tenant[..]].concat())
+    };
+    let document = |customer: &str| -> Value {
+        let finished = export(customer, "live");
+        assert!(!finished.out.contains("eda@example.com") && !finished.out.contains("Secret"), "{finished:?}");
+        serde_json::from_str(&finished.out).unwrap_or_else(|error| panic!("{error}: {finished:?}"))
+    };
+    let by_id = document(&id);
+    assert_eq!(document("u1"), by_id);
+    assert_eq!(by_id["customer"], native.get(&format!("/customers/{id}")).json());
+    assert_eq!(by_id["subscriptions"], native.get(&format!("/customers/{id}/subscriptions")).json()["data"]);
+    let types: Vec<&Value> = by_id["events"].as_array().expect("events").iter().map(|event| &event["type"]).collect();
+    assert_eq!(types, [&json!("customer.created"), &json!("subscription.created"), &json!("customer.updated")]);
+    assert_eq!(by_id["saved_replies"].as_array().map(Vec::len), Some(1));
+    assert!(by_id["saved_replies"].to_string().contains("ada@example.com"));
+    assert_eq!((&by_id["deleted_at"], &by_id["webhook_attempts"]), (&Value::Null, &json!([])));
+
+    native.delete(&format!("/customers/{id}")).is(204);
+    let deleted = document(&id);
+    assert!(deleted["deleted_at"].is_string(), "{deleted}");
+    assert_eq!(deleted["events"].as_array().map(Vec::len), Some(4));
+    for (customer, environment) in
+        [("u1", "live"), (id.as_str(), "sandbox"), ("cus_01kasf9sgre5psvqpgk4v6y7z0", "live")]
+    {
+        let unknown = export(customer, environment);
+        assert_eq!((unknown.status.code(), unknown.out.as_str()), (Some(1), ""), "{customer}");
+        assert!(unknown.err.contains("there is no such customer"), "{unknown:?}");
+    }
 }

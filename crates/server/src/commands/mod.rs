@@ -8,6 +8,7 @@ mod merchants;
 mod migrate;
 mod progress;
 mod serve;
+mod subjects;
 
 use anyhow::anyhow;
 use roster_application::Roster;
@@ -29,6 +30,7 @@ pub fn run(command: Command, config: &Config) -> anyhow::Result<()> {
         Command::Keys(command) => keys::run(command, config),
         Command::Import(arguments) => import::run(&arguments, config),
         Command::Export(arguments) => export::run(&arguments, config),
+        Command::Subjects(command) => subjects::run(command, config),
         Command::Openapi { api } => output::print(&api.document()),
     }
 }

@@ -8,10 +8,12 @@ mod event_stream;
 mod events;
 mod export;
 mod routes;
+mod subject;
 
 pub(crate) use error::{Error, answer};
 pub use export::{ExportFormat, ExportWriter};
 pub(crate) use routes::surface;
+pub use subject::subject_document;
 
 /// The base path of this surface.
 const BASE: &str = "/v1";
