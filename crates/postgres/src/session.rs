@@ -35,7 +35,9 @@ const MAX_ATTEMPTS: usize = 32;
 ///
 /// A generic plan is kept while a table grows from no rows to millions, and is made from statistics that may be
 /// missing, as after a restored dump. So all plan types that look good on a small table and are slow on a large one are
-/// off: every statement here looks rows up by an index, in the order of the index, in nested loops.
+/// off: every statement here looks rows up by an index, in the order of the index, in nested loops. What is off still makes a
+/// plan look dear if there is no other way, such as sorting the rows that a statement is given. PostgreSQL would compile such a
+/// plan (`jit`), each time for longer than the statement takes: a batch of 500 creates took 460 ms instead of 80 on PostgreSQL 15.
 const SETTINGS: &str = "
     SET default_transaction_isolation = 'read committed';
     SET plan_cache_mode = force_generic_plan;
@@ -44,6 +46,7 @@ const SETTINGS: &str = "
     SET enable_hashjoin = off;
     SET enable_mergejoin = off;
     SET enable_sort = off;
+    SET jit = off;
 ";
 
 /// Whether the server takes no writes: it is a standby, or was set to read-only.

@@ -157,7 +157,7 @@ pub struct Import {
     #[arg(long, default_value = "refuse", value_parser = named(Unknown::ALL, Unknown::as_str))]
     pub unknown: Unknown,
 
-    /// Write nothing, and report what would happen; that two rows have one identifier is found within 500 rows
+    /// Write nothing, and report what would happen; that two rows have one identifier is found within 1,000 rows
     #[arg(long)]
     pub dry_run: bool,
 

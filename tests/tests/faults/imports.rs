@@ -47,7 +47,7 @@ fn import_with_kills(database: &Database, cluster: Option<&Cluster>) {
     let mut killed = 0;
     while killed < KILLS {
         let mut process = import.start();
-        let goal = (killed + 1) * (ROWS / REFUSED) / (KILLS + 2);
+        let goal = (killed + 1) * (ROWS / REFUSED) / (KILLS + 5);
         until("the import goes on", TIMEOUT, || (import.reported() >= goal || process.ended().is_some()).then_some(()));
         assert!(process.ended().is_none(), "it was to be killed {KILLS} times: {killed}, {:#?}", process.lines().all());
         match cluster {

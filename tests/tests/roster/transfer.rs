@@ -414,13 +414,13 @@ fn start_until(app: &App, file: &Path, errors_file: &Path, errors: usize) -> Pro
 }
 
 fn a_killed_import_goes_on_and_makes_each_row_once(database: Database) {
-    const ROWS: usize = 8_000;
+    const ROWS: usize = 16_000;
     let app = App::start(database);
     let folder = folder();
     let (file, errors) = (write(&folder, "rows.csv", &rows_with_errors(ROWS)), folder.path().join("errors.ndjson"));
     let mut interrupted = 0;
     for round in 0..5 {
-        let mut process = start_until(&app, &file, &errors, 5 + 12 * round);
+        let mut process = start_until(&app, &file, &errors, 10 + 20 * round);
         if process.ended().is_none() {
             process.signal(Signal::Kill);
             interrupted += usize::from(!process.wait(TIMEOUT).success());
@@ -430,14 +430,14 @@ fn a_killed_import_goes_on_and_makes_each_row_once(database: Database) {
     let finished = import(&app, &file, &["--errors", errors.to_str().expect("UTF-8")]);
     assert!(finished.err.contains(" goes on behind row "), "{finished:?}");
     assert!(
-        finished.out.contains("8,000 rows: 7,920 created, 0 updated, 0 unchanged, 0 skipped, 80 refused"),
+        finished.out.contains("16,000 rows: 15,840 created, 0 updated, 0 unchanged, 0 skipped, 160 refused"),
         "{finished:?}"
     );
     assert_each_row_once(&app, ROWS, &errors);
 }
 
 fn ctrl_c_ends_an_import_cleanly_and_the_same_command_goes_on(database: Database) {
-    const ROWS: usize = 8_000;
+    const ROWS: usize = 16_000;
     let app = App::start(database);
     let folder = folder();
     let (file, errors) = (write(&folder, "rows.csv", &rows_with_errors(ROWS)), folder.path().join("errors.ndjson"));
@@ -456,7 +456,7 @@ fn ctrl_c_ends_an_import_cleanly_and_the_same_command_goes_on(database: Database
         "{other:?}"
     );
     let finished = import(&app, &file, &["--errors", errors.to_str().expect("UTF-8")]);
-    assert!(finished.err.contains("roster: 80 rows were refused"), "{finished:?}");
+    assert!(finished.err.contains("roster: 160 rows were refused"), "{finished:?}");
     assert_each_row_once(&app, ROWS, &errors);
 }
 
@@ -464,16 +464,16 @@ fn too_many_errors_end_an_import_and_it_goes_on_with_a_higher_bound(database: Da
     let app = App::start(database);
     let folder = folder();
     let mut text = "email\n".to_owned();
-    for row in 0..2000 {
-        let _ = writeln!(text, "{}", if row < 600 { "none".to_owned() } else { format!("r{row}@example.com") });
+    for row in 0..3000 {
+        let _ = writeln!(text, "{}", if row < 1200 { "none".to_owned() } else { format!("r{row}@example.com") });
     }
     let file = write(&folder, "rows.csv", &text);
     let finished = import(&app, &file, &["--max-errors", "10"]);
     assert_eq!(finished.status.code(), Some(1));
-    assert!(finished.err.contains("is imported up to row 500; the same command goes on from there"), "{finished:?}");
-    assert!(finished.err.contains("500 rows were refused, more than --max-errors 10 allows"), "{finished:?}");
+    assert!(finished.err.contains("is imported up to row 1,000; the same command goes on from there"), "{finished:?}");
+    assert!(finished.err.contains("1,000 rows were refused, more than --max-errors 10 allows"), "{finished:?}");
     assert_eq!(finished.err.matches("(invalid_email)").count(), 20, "the others are not shown");
-    assert_eq!(counts(&imported(&app, &file, &[])), [1400, 0, 0, 0, 600]);
+    assert_eq!(counts(&imported(&app, &file, &["--max-errors", "2000"])), [1800, 0, 0, 0, 1200]);
 }
 
 fn a_wrong_command_line_or_file_says_what_to_do(database: Database) {

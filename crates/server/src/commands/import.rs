@@ -28,7 +28,7 @@ use crate::config::Config;
 use crate::{output, signals};
 
 /// The most rows that one transaction imports.
-const BATCH_ROWS: usize = 500;
+const BATCH_ROWS: usize = 1000;
 
 /// The same in bytes of the file: rows may be large, and some batches are in memory.
 const BATCH_BYTES: u64 = 1 << 20;
@@ -249,7 +249,7 @@ fn next_batch(reader: &mut Reader<File>, done: u64, start: &mut u64) -> Result<P
     Ok(parsed)
 }
 
-/// What the writer tells of a batch that was done.
+/// What the writer says of a batch that was done.
 struct Told {
     import: roster_application::Import,
     errors: Vec<RowError>,
