@@ -293,7 +293,6 @@ fn call_hot_customers(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreErro
     }
     let key = SubscriptionKey { customer: keys[0].clone(), id: subscription(1).id };
     let (customer, before) = unit_of_work.subscriptions().find(&[key])?.remove(0).expect("a stored customer");
-    let id = customer.id();
     let after = subscription(before.as_ref().map_or(1, |before| before.version + 1));
     let id = customer.id();
     let write = Write::record(customer, SubscriptionWrite { before, after });

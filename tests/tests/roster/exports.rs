@@ -120,7 +120,7 @@ fn created_behind(app: &App, cursor: &str) -> Vec<String> {
         let page = app.native().get(&path).expect(200).json();
         let events = page["data"].as_array().expect("events");
         created.extend(events.iter().map(|event| event["customer_id"].as_str().expect("an id").to_owned()));
-        cursor = page["next_cursor"].as_str().expect("a cursor").to_owned();
+        page["next_cursor"].as_str().expect("a cursor").clone_into(&mut cursor);
         if page["has_more"] == json!(false) {
             return created;
         }
@@ -178,7 +178,7 @@ fn open_export(app: &App, key: &str) -> Connection {
     let mut connection = Connection::open(app.address()).expect("a service that listens");
     let request = raw::request("GET", "/v1/customers/export", &[("authorization", &authorization)], b"");
     connection.send(&request).expect("a service that reads");
-    connection.head().expect("a response").expect("a response").expect(200);
+    connection.head().expect("a response").expect("a response").is(200);
     connection
 }
 
