@@ -22,6 +22,7 @@ pub mod pair;
 pub mod process;
 pub mod program;
 pub mod raw;
+pub mod receiver;
 pub mod rows;
 
 pub use app::App;

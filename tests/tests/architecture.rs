@@ -83,8 +83,8 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "roster-webhooks",
-        may_know: &["roster-domain"],
-        may_know_in_tests: &[],
+        may_know: &["roster-domain", "roster-application", "roster-executor"],
+        may_know_in_tests: &["roster-memory"],
         must_not_know: &["diesel", "diesel_migrations", "actix-web", "pq-sys", "libsqlite3-sys"],
     },
     Rule {
@@ -102,6 +102,7 @@ const RULES: &[Rule] = &[
             "roster-executor",
             "roster-http",
             "roster-jwt",
+            "roster-webhooks",
             "roster-sqlite",
             "roster-postgres",
         ],

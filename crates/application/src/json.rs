@@ -48,6 +48,12 @@ impl Pointer {
     pub fn index(&self, index: usize) -> Self {
         Self(format!("{}/{index}", self.0))
     }
+
+    /// Whether `place` is this place or one inside it.
+    #[must_use]
+    pub fn contains(&self, place: &Self) -> bool {
+        place.0.strip_prefix(&self.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
 }
 
 impl fmt::Display for Pointer {
@@ -176,6 +182,13 @@ mod tests {
         ] {
             assert_eq!(text(json.as_bytes()).as_deref(), Ok(json));
         }
+    }
+
+    #[test]
+    fn a_place_contains_itself_and_what_is_inside_it() {
+        let [a, ab] = ["a", "ab"].map(|key| Pointer::default().key(key));
+        assert!(a.contains(&a) && a.contains(&a.index(0)) && Pointer::default().contains(&a));
+        assert!(!a.contains(&ab) && !a.index(0).contains(&a));
     }
 
     #[test]

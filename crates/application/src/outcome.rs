@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::Revision;
 use crate::ports::{ReplyKey, StoreError, SubscriptionWrite, Taken, Write};
-use crate::records::{ApiKeyRecord, CustomerRecord, SubscriptionRecord, corrupt_reply};
+use crate::records::{ApiKeyRecord, AttemptRecord, CustomerRecord, EndpointRecord, SubscriptionRecord, corrupt_reply};
 use crate::use_cases::WriteError;
 
 /// The version of the form that this program writes, and the only one that it reads.
@@ -75,6 +75,18 @@ pub(crate) enum Outcome {
         /// The key in its place.
         successor: Uuid,
     },
+    /// A webhook endpoint was created or changed.
+    EndpointWritten(Box<EndpointRecord>),
+    /// A webhook endpoint was deleted, or is sent events again.
+    EndpointDone {},
+    /// There is no such webhook endpoint.
+    EndpointNotFound {},
+    /// There are as many webhook endpoints as there may be.
+    TooManyEndpoints {},
+    /// As many single events as may wait to be sent again.
+    TooManyReplays {},
+    /// A test event was sent to a webhook endpoint.
+    EndpointTested(Box<AttemptRecord>),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -224,7 +236,13 @@ impl Outcome {
             | Self::KeyRevoked {}
             | Self::KeyNotFound {}
             | Self::KeyEnded {}
-            | Self::KeyHasSuccessor { .. } => Err(corrupt_reply(key, "outcome")),
+            | Self::KeyHasSuccessor { .. }
+            | Self::EndpointWritten(_)
+            | Self::EndpointDone {}
+            | Self::EndpointNotFound {}
+            | Self::TooManyEndpoints {}
+            | Self::TooManyReplays {}
+            | Self::EndpointTested(_) => Err(corrupt_reply(key, "outcome")),
         }
     }
 }

@@ -19,17 +19,20 @@ pub enum Scope {
     ManageKeys,
     /// `events:read`: see what happened to customers and their subscriptions, and who did it.
     ReadEvents,
+    /// `webhooks:manage`: create, list, change, try and delete webhook endpoints.
+    ManageWebhooks,
 }
 
 impl Scope {
     /// Every scope, in the order in which lists of scopes are written.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ReadCustomers,
         Self::WriteCustomers,
         Self::AllowDuplicateEmail,
         Self::WriteSubscriptions,
         Self::ManageKeys,
         Self::ReadEvents,
+        Self::ManageWebhooks,
     ];
 
     /// Its name.
@@ -42,6 +45,7 @@ impl Scope {
             Self::WriteSubscriptions => "subscriptions:write",
             Self::ManageKeys => "keys:manage",
             Self::ReadEvents => "events:read",
+            Self::ManageWebhooks => "webhooks:manage",
         }
     }
 
@@ -100,7 +104,8 @@ impl Scopes {
             | Scope::WriteCustomers.bit()
             | Scope::AllowDuplicateEmail.bit()
             | Scope::WriteSubscriptions.bit()
-            | Scope::ReadEvents.bit(),
+            | Scope::ReadEvents.bit()
+            | Scope::ManageWebhooks.bit(),
     );
 
     /// Whether `scope` is in the set.

@@ -53,8 +53,8 @@ pub enum Reads {
 /// How requests are executed.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// Threads for all that waits for the database; each holds at most one connection. At least one per batched
-    /// operation is started, whatever this says.
+    /// Threads for all requests that wait for the database; each holds at most one connection. At least one per batched
+    /// operation is started, whatever this says. Deliveries to webhooks have two more.
     pub threads: usize,
     /// Threads among them that write customers. Each tenant has one of them, so that two writers never compete for the
     /// same keys. At least one.
@@ -242,6 +242,18 @@ impl Handle {
         F: FnOnce(&Roster) -> T + Send + 'static,
     {
         run_as(&self.operations.jobs, work).await
+    }
+
+    /// Runs `work` on deliveries to webhooks, on threads that no request uses.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]
+    pub async fn work_on_deliveries<T, F>(&self, work: F) -> Result<T, ExecuteError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Roster) -> T + Send + 'static,
+    {
+        run_as(&self.operations.deliveries, work).await
     }
 
     /// Runs `work`, which only reads, such as a page of a list.

@@ -113,6 +113,8 @@ operations! {
     pages: ReadPage(Job) -> (), at most 1, by reader_of_pages, run_jobs;
     /// Work that is neither batched nor read by the calling thread.
     jobs: RunJob(Job) -> (), at most 1, by the_other_threads, run_jobs;
+    /// Work on deliveries to webhooks. On threads of its own: deliveries, however many, must not keep requests waiting.
+    deliveries: WorkOnDeliveries(Job) -> (), at most 1, by two_threads, run_jobs;
     /// [`Roster::check_store`]. On a thread of its own: requests that fill the other queues must not make the service look
     /// dead.
     check_store: CheckStore(Job) -> (), at most 1, by one_thread, run_jobs;
@@ -172,6 +174,10 @@ fn the_other_threads<I>(settings: Settings) -> Workers<I> {
 
 fn one_thread<I>(_: Settings) -> Workers<I> {
     Workers::threads(1)
+}
+
+fn two_threads<I>(_: Settings) -> Workers<I> {
+    Workers::threads(2)
 }
 
 /// One thread for calls with deadlines of their own, which may be longer than the database's.
@@ -269,7 +275,7 @@ mod tests {
         let (queue, deadline) = (1, Duration::from_secs(1));
         let settings = Settings { threads: 9, writers: 2, queue, deadline, reads: Reads::ByWorkers };
         let workers = Operations::new(&roster(), Limits { queue, deadline }, settings).workers();
-        let beside = [FetchTokenKeys::NAME, CheckStore::NAME, AuthenticateAgain::NAME];
+        let beside = [FetchTokenKeys::NAME, CheckStore::NAME, AuthenticateAgain::NAME, WorkOnDeliveries::NAME];
         let is_beside = |name: &String| beside.iter().any(|of| name.starts_with(of));
         let names: Vec<String> =
             workers.into_iter().map(|worker| worker.name).filter(|name| !is_beside(name)).collect();

@@ -7,8 +7,9 @@ use actix_web::HttpResponse;
 use roster_application::json::{JsonError, Pointer};
 use roster_application::ports::{MAX_ROWS, Retry, StoreError, Taken};
 use roster_application::{
-    AuthenticateError, CreateApiKeyError, CursorKeyError, ExportError, ListError, ListEventsError,
-    ListSubscriptionsError, RepeatError, Revision, RevokeApiKeyError, RotateApiKeyError, Scope, WriteError,
+    AuthenticateError, CreateApiKeyError, CreateEndpointError, CursorKeyError, EndpointError, ExportError, ListError,
+    ListEventsError, ListSubscriptionsError, RepeatError, ReplayError, Revision, RevokeApiKeyError, RotateApiKeyError,
+    Scope, TestEventError, WriteError,
 };
 use roster_domain::{ApiKeyId, CustomerId, Rule, Timestamp};
 use roster_executor::ExecuteError;
@@ -65,6 +66,12 @@ pub(crate) enum Failure {
     EventsPruned(i64),
     /// The tenant has no API key with that identifier.
     KeyNotFound,
+    /// The tenant has no webhook endpoint with that identifier.
+    WebhookNotFound,
+    /// The tenant has as many webhook endpoints as it may have.
+    TooManyWebhooks,
+    /// As many single events as may wait to be sent again.
+    TooManyReplays,
     /// The API key is revoked or has expired.
     KeyEnded,
     /// The API key was rotated before; this key has come into its place.
@@ -368,6 +375,60 @@ impl From<RevokeApiKeyError> for Failure {
             RevokeApiKeyError::NotFound => Self::KeyNotFound,
             RevokeApiKeyError::Repeat(error) => error.into(),
             RevokeApiKeyError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<EndpointError> for Failure {
+    fn from(error: EndpointError) -> Self {
+        match error {
+            EndpointError::NotFound => Self::WebhookNotFound,
+            EndpointError::Create(error) => error.into(),
+            EndpointError::Replay(error) => error.into(),
+            EndpointError::Entropy(error) => {
+                tracing::error!(%error, "no secret could be made");
+                Self::Internal
+            }
+            EndpointError::Repeat(error) => error.into(),
+            EndpointError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CreateEndpointError> for Failure {
+    fn from(error: CreateEndpointError) -> Self {
+        match error {
+            CreateEndpointError::TooMany => Self::TooManyWebhooks,
+            // The token's merchant was found or cached before, and no longer exists.
+            CreateEndpointError::UnknownMerchant => Self::Unauthorized,
+            CreateEndpointError::Entropy(error) => EndpointError::Entropy(error).into(),
+            CreateEndpointError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReplayError> for Failure {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::NotFound => Self::WebhookNotFound,
+            ReplayError::UnknownEvent => Self::from(Fault {
+                place: Place::Body(Pointer::default().key("event_id")),
+                code: "unknown_event",
+                detail: "must be an event of the merchant and the environment of the credential".to_owned(),
+            }),
+            ReplayError::TooMany => Self::TooManyReplays,
+            ReplayError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<TestEventError> for Failure {
+    fn from(error: TestEventError) -> Self {
+        match error {
+            TestEventError::NotFound => Self::WebhookNotFound,
+            TestEventError::Entropy(error) => EndpointError::Entropy(error).into(),
+            TestEventError::Repeat(error) => error.into(),
+            TestEventError::Store(error) => error.into(),
         }
     }
 }

@@ -10,6 +10,7 @@
 //! - [`problems`]: the codes of the native surface and their pages
 //! - [`openapi`]: the documents, made from the routes and the types of requests and responses
 //! - [`memory`]: the memory that many requests share
+//! - [`webhooks`]: what the surface of webhooks needs from outside
 //!
 //! This crate depends on actix-web. It must not know diesel or which store is used. It calls use cases through
 //! `roster-executor`.
@@ -26,6 +27,7 @@ pub(crate) mod routing;
 pub(crate) mod stream;
 pub(crate) mod surfaces;
 pub(crate) mod transport;
+pub(crate) mod webhooks;
 
 use std::future::Future;
 use std::io;
@@ -40,8 +42,7 @@ use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service,
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::{App, Error, web};
-use roster_application::Roster;
-use roster_executor::Executor;
+use roster_executor::Handles;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -58,8 +59,9 @@ use crate::transport::stop::Stop;
 pub use middleware::browsers::{Origin, OriginError};
 pub use middleware::limits::Quotas;
 pub use routing::Route;
-pub use surfaces::{Api, ExportFormat, ExportWriter, routes, subject_document};
+pub use surfaces::{Api, ExportFormat, ExportWriter, event_body, routes, subject_document, test_body};
 pub use transport::tls::{Tls, TlsError};
+pub use webhooks::{SendTests, WebhookSettings};
 
 /// How long a connection may be idle between two requests.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
@@ -106,40 +108,40 @@ pub struct Settings {
     pub stream_memory: usize,
     /// How long an export may take.
     pub export_timeout: Duration,
-    /// The settings of the queues and workers that execute requests.
-    pub executor: roster_executor::Settings,
+    /// The longest that a request waits for the database, once: that of the executor.
+    pub deadline: Duration,
+    /// How webhooks are managed.
+    pub webhooks: WebhookSettings,
 }
 
 impl Settings {
     /// The longest time between two responses on a connection: it is idle, sends a head and a body, and the request
-    /// waits for the database [`WAITS`] times. After that the connection is closed.
+    /// waits for the database [`WAITS`] times, and for a test event. After that the connection is closed.
     fn answer_timeout(&self) -> Duration {
-        KEEP_ALIVE + self.head_timeout + self.body_timeout + WAITS * self.executor.deadline
+        KEEP_ALIVE + self.head_timeout + self.body_timeout + WAITS * self.deadline + self.webhooks.timeout
     }
 }
 
-/// Serves requests until `stop` is ready, then stops without losing one, and returns.
+/// Serves requests, which are executed through `handles`, until `stop` is ready, then stops without losing one, and returns.
 ///
 /// It blocks the calling thread. It calls `ready` once, with the address on which it listens.
 ///
 /// # Errors
 /// If it cannot listen on the address, or cannot start a thread.
 pub fn serve(
-    roster: &Roster,
+    handles: Handles,
     settings: &Settings,
     ready: impl FnOnce(SocketAddr),
     stop: impl Future<Output = ()> + 'static,
 ) -> io::Result<()> {
     let listener = listener::listen(settings.bind, settings.write_timeout)?;
-    let executor = Executor::start(roster, settings.executor)?;
-    let (handles, deadline) = (executor.handles(), settings.executor.deadline);
     let streams = web::Data::new(StreamBudget(Budget::new(settings.stream_memory)));
     let requests = Budget::new(settings.request_memory);
     let limits = body::Limits::new(settings.body_timeout, requests.clone(), settings.request_memory);
     let rates = web::Data::new(limits::RateLimits::new(settings.live, settings.sandbox));
     let stopping = Arc::new(Stop::default());
     let settings = settings.clone();
-    let served = actix_web::rt::System::new().block_on(async move {
+    actix_web::rt::System::new().block_on(async move {
         let (address, drain) = (listener.local_addr()?, settings.drain);
         let (waiting, stopped) = (listener.try_clone()?, Arc::clone(&stopping));
         // Built from the parts of actix's HttpServer, which does not allow our own connection type:
@@ -158,6 +160,7 @@ pub fn serve(
                 .app_data(rates.clone())
                 .app_data(streams.clone())
                 .app_data(ExportTimeout(settings.export_timeout))
+                .app_data(web::Data::new(settings.webhooks.clone()))
                 .configure(surfaces::configure)
                 .wrap(from_fn(body::receive))
                 .wrap(browsers::cors(&settings.cors_origins))
@@ -203,18 +206,26 @@ pub fn serve(
             handle.stop(true).await;
         });
         server.await
-    });
-    executor.stop(deadline);
-    served
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
+    use std::pin::Pin;
 
-    use roster_executor::Reads;
+    use roster_application::ports::AttemptOutcome;
+    use roster_application::{Sent, TestEvent};
 
     use super::*;
+
+    struct Unused;
+
+    impl SendTests for Unused {
+        fn send(&self, _: TestEvent, _: String) -> Pin<Box<dyn Future<Output = (AttemptOutcome, Sent)> + '_>> {
+            unimplemented!("no test event is sent here")
+        }
+    }
 
     #[test]
     fn a_connection_outlives_the_slowest_request_that_is_answered() {
@@ -238,15 +249,12 @@ mod tests {
             sandbox: quotas,
             stream_memory: 1,
             export_timeout: Duration::from_secs(1),
-            executor: roster_executor::Settings {
-                threads: 5,
-                writers: 1,
-                queue: 1,
-                deadline: 60 * second,
-                reads: Reads::ByWorkers,
-            },
+            deadline: 60 * second,
+            webhooks: WebhookSettings { allow_private: false, timeout: 25 * second, tests: Arc::new(Unused) },
         };
         // The issuer's keys, the credential, the customer and its subscription, each just before its deadline.
         assert!(settings.answer_timeout() >= KEEP_ALIVE + 30 * second + 4 * 60 * second);
+        // The issuer's keys, the credential, the endpoint, the test event, and the log of it.
+        assert!(settings.answer_timeout() >= KEEP_ALIVE + 30 * second + 4 * 60 * second + 25 * second);
     }
 }

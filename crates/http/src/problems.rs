@@ -147,6 +147,12 @@ kinds! {
         "The API key or the merchant has sent more requests in this second than it may. Nothing was done.",
         "Send the request again after the seconds that Retry-After names. The headers RateLimit and RateLimit-Policy say \
          what is left.";
+    TOO_MANY_REPLAYS: "too_many_replays", CONFLICT,
+        "As many single events as may wait to be sent again to the webhook endpoint. Nothing was done.",
+        "Wait until they are delivered, or send from_seq, which sends all events again from a place of the log on.";
+    TOO_MANY_WEBHOOKS: "too_many_webhooks", CONFLICT,
+        "The merchant has as many webhook endpoints in this environment as it may have. Nothing was done.",
+        "Delete one that is not needed, or let one endpoint take more types of events.";
     UNAUTHORIZED: "unauthorized", UNAUTHORIZED,
         "The credential is missing, malformed, unknown, revoked or expired.",
         "Send a valid API key or token: Authorization: Bearer …";
@@ -161,6 +167,9 @@ kinds! {
         "What is stored has another version than the request asks for by If-Match or If-None-Match: it was changed \
          meanwhile. current_version and the header ETag name it. Nothing was done.",
         "Read it again, decide anew, and repeat the change with the ETag of that answer if it is still wanted.";
+    WEBHOOK_NOT_FOUND: "webhook_not_found", NOT_FOUND,
+        "No webhook endpoint of the credential's merchant and environment has the identifier in the path.",
+        "Compare it with the list of webhooks. Those of the live environment are managed by live credentials only.";
 }
 
 impl Kind {

@@ -43,6 +43,14 @@ pub(crate) fn list_bytes(items: usize, body: &impl Serialize) -> Result<Vec<u8>,
     Ok(bytes)
 }
 
+/// A value as compact JSON.
+pub(crate) fn text(value: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(value).map_err(|error| {
+        tracing::error!(%error, "a text could not be written");
+        Failure::Internal
+    })
+}
+
 /// A response with a list that [`list_bytes`] has written.
 pub(crate) fn list(bytes: Vec<u8>) -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).body(bytes)
@@ -110,6 +118,9 @@ pub(crate) fn add_headers(failure: &Failure, response: &mut HttpResponse) {
         | Failure::Taken(_)
         | Failure::EventNotFound
         | Failure::EventsPruned(_)
+        | Failure::WebhookNotFound
+        | Failure::TooManyWebhooks
+        | Failure::TooManyReplays
         | Failure::KeyNotFound
         | Failure::KeyEnded
         | Failure::KeyHasSuccessor(_)

@@ -35,9 +35,9 @@ const MAX_ATTEMPTS: usize = 32;
 ///
 /// A generic plan is kept while a table grows from no rows to millions, and is made from statistics that may be
 /// missing, as after a restored dump. So all plan types that look good on a small table and are slow on a large one are
-/// off: every statement here looks rows up by an index, in the order of the index, in nested loops. What is off still makes a
-/// plan look dear if there is no other way, such as sorting the rows that a statement is given. PostgreSQL would compile such a
-/// plan (`jit`), each time for longer than the statement takes: a batch of 500 creates took 460 ms instead of 80 on PostgreSQL 15.
+/// off: every statement here looks rows up by an index, in the order of the index, in nested loops. A plan that has to sort
+/// a few rows all the same then counts as so expensive that PostgreSQL would compile it (`jit`), at every execution, which
+/// takes about a second.
 const SETTINGS: &str = "
     SET default_transaction_isolation = 'read committed';
     SET plan_cache_mode = force_generic_plan;

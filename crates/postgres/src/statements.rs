@@ -527,6 +527,16 @@ fn prepared(store: &PostgresStore) -> Vec<String> {
     session.run(|connection| Ok(query.load(connection)?)).expect("a list")
 }
 
+/// With the plan types off that the service has off, PostgreSQL would compile each plan that sorts, at every execution.
+#[test]
+fn no_plan_is_compiled() {
+    let Some((_database, store)) = start() else { return };
+    let mut session = store.pool.get().expect("a connection");
+    let setting = sql::<Text>("SELECT current_setting('jit')");
+    let jit: String = session.run(|connection| Ok(setting.get_result(connection)?)).expect("a setting");
+    assert_eq!(jit, "off");
+}
+
 #[test]
 fn a_statement_is_prepared_once_however_many_rows_it_is_for() {
     let Some((_database, store)) = start() else { return };

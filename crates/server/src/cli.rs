@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use roster_application::ports::{CustomerRef, MAX_SNAPSHOT_AGE};
 use roster_application::{MAX_OVERLAP, OnConflict, Scope};
 use roster_domain::{
-    ApiKeyId, CustomerId, CustomerStatus, Environment, ExternalId, MerchantId, MerchantName, Name, Tenant,
+    ApiKeyId, CustomerId, CustomerStatus, Endpoint, EndpointDescription, EndpointId, Environment, EventId, EventType,
+    ExternalId, MerchantId, MerchantName, Name, Tenant,
 };
 use roster_http::{Api, ExportFormat};
 use roster_transfer::{Format, Unknown};
@@ -115,6 +116,14 @@ Examples:
     #[command(subcommand)]
     Subjects(Subjects),
 
+    /// Read the log of what happened to customers
+    #[command(subcommand)]
+    Events(Events),
+
+    /// Make, list, change, try and delete webhook endpoints
+    #[command(subcommand)]
+    Webhooks(Webhooks),
+
     /// Print the OpenAPI 3.1 document of an API
     #[command(after_help = "\
 Example:
@@ -134,7 +143,7 @@ pub struct Import {
     pub file: PathBuf,
 
     #[command(flatten)]
-    pub tenant: TenantArguments,
+    pub of: Of,
 
     /// The format of the file [default: what it begins with]
     #[arg(long, value_parser = named(Format::ALL, Format::as_str))]
@@ -181,7 +190,7 @@ pub struct Import {
 #[derive(Debug, Args)]
 pub struct Export {
     #[command(flatten)]
-    pub tenant: TenantArguments,
+    pub of: Of,
 
     /// The format: ndjson has a customer a line, as the native API shows it
     #[arg(
@@ -217,26 +226,8 @@ Examples:
         customer: CustomerRef,
 
         #[command(flatten)]
-        tenant: TenantArguments,
+        of: Of,
     },
-}
-
-/// Whose customers a command is about.
-#[derive(Debug, Clone, Copy, Args)]
-pub struct TenantArguments {
-    /// The merchant: the id that `roster merchants create` or `list` shows
-    #[arg(long, value_name = "ID", value_parser = MerchantId::parse)]
-    merchant: MerchantId,
-
-    /// The environment: live for real customers, sandbox for tests
-    #[arg(long, value_parser = environment())]
-    environment: Environment,
-}
-
-impl From<TenantArguments> for Tenant {
-    fn from(TenantArguments { merchant, environment }: TenantArguments) -> Self {
-        Self { merchant, environment }
-    }
 }
 
 /// The commands for merchants.
@@ -341,6 +332,189 @@ Examples:
     },
 }
 
+/// The commands for events.
+#[derive(Debug, Subcommand)]
+pub enum Events {
+    /// Print the last events of a merchant, and those that happen until Ctrl-C
+    ///
+    /// The text names the fields that changed; --json has their values, too.
+    #[command(after_help = "\
+Examples:
+  roster events tail --merchant org_… --environment live
+  roster events tail --merchant org_… --environment live --last 1000 --once --json | jq .type")]
+    Tail {
+        #[command(flatten)]
+        of: Of,
+
+        /// How many events of the past are printed, 0 to 1000
+        #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=1000))]
+        last: u64,
+
+        /// Only events of this type
+        #[arg(long = "type", value_name = "TYPE", value_parser = event_type())]
+        kind: Option<EventType>,
+
+        /// Only events of this customer, cus_…
+        #[arg(long, value_name = "ID", value_parser = CustomerId::parse)]
+        customer: Option<CustomerId>,
+
+        /// End after the events of the past
+        #[arg(long)]
+        once: bool,
+
+        /// Print each event as the API shows it, one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// The commands for webhook endpoints.
+#[derive(Debug, Subcommand)]
+pub enum Webhooks {
+    /// Make an endpoint, to which the events from now on are sent, and show its secret this once
+    #[command(after_help = "\
+Examples:
+  roster webhooks create --merchant org_… --environment live https://example.com/hooks
+  roster webhooks create --merchant org_… --environment live --event customer.created https://example.com/hooks")]
+    Create {
+        #[command(flatten)]
+        of: Of,
+
+        /// Where events are sent: https, and a public address, unless `webhooks.allow_private` is true
+        url: String,
+
+        /// A type of events that are sent; may be given several times [default: all]
+        #[arg(long = "event", value_name = "TYPE", value_parser = event_type())]
+        events: Vec<EventType>,
+
+        /// What it is for, at most 256 characters
+        #[arg(long, value_parser = |text: &str| EndpointDescription::parse(text))]
+        description: Option<EndpointDescription>,
+
+        /// Send the customer as it then is with each event
+        #[arg(long)]
+        with_customer: bool,
+
+        #[command(flatten)]
+        form: Form,
+    },
+
+    /// List the endpoints of a merchant, the oldest first, and what is not delivered to each
+    List {
+        #[command(flatten)]
+        of: Of,
+
+        #[command(flatten)]
+        form: Form,
+    },
+
+    /// List the last attempts to deliver to an endpoint, the newest first
+    Attempts {
+        #[command(flatten)]
+        at: At,
+
+        /// How many attempts, 1 to 100
+        #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=100))]
+        last: u16,
+
+        #[command(flatten)]
+        form: Form,
+    },
+
+    /// Send a test event now, and show what came of it
+    Test {
+        #[command(flatten)]
+        at: At,
+
+        #[command(flatten)]
+        form: Form,
+    },
+
+    /// Send events again: all from a place of the log on, or one
+    #[command(group = clap::ArgGroup::new("which").required(true), after_help = "\
+Examples:
+  roster webhooks replay --merchant org_… --environment live we_… --from 1
+  roster webhooks replay --merchant org_… --environment live we_… --event evt_…")]
+    Replay {
+        #[command(flatten)]
+        at: At,
+
+        /// The seq of the first event that is sent again
+        #[arg(long, value_name = "SEQ", group = "which", value_parser = clap::value_parser!(i64).range(1..))]
+        from: Option<i64>,
+
+        /// The event that is sent again
+        #[arg(long, value_name = "ID", group = "which", value_parser = EventId::parse)]
+        event: Option<EventId>,
+    },
+
+    /// Make a new secret, and show it this once; deliveries are signed with the old one as well for a while
+    Rotate {
+        #[command(flatten)]
+        at: At,
+
+        /// How long they are, at most 7 days, such as 24h or 0s
+        #[arg(long, value_name = "DURATION", value_parser = secret_overlap, default_value = "24h")]
+        overlap: Duration,
+
+        #[command(flatten)]
+        form: Form,
+    },
+
+    /// Send nothing to an endpoint until it is enabled
+    Disable {
+        #[command(flatten)]
+        at: At,
+
+        #[command(flatten)]
+        form: Form,
+    },
+
+    /// Send to a disabled endpoint again, beginning with what it has missed
+    Enable {
+        #[command(flatten)]
+        at: At,
+
+        #[command(flatten)]
+        form: Form,
+    },
+
+    /// Delete an endpoint and its log of attempts
+    Delete {
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+/// Whose data a command is about.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Of {
+    /// The merchant: the id that `roster merchants create` or `list` shows
+    #[arg(long, value_name = "ID", value_parser = MerchantId::parse)]
+    merchant: MerchantId,
+
+    /// The environment: live for real customers, sandbox for tests
+    #[arg(long, value_parser = environment())]
+    environment: Environment,
+}
+
+impl From<Of> for Tenant {
+    fn from(of: Of) -> Self {
+        Self { merchant: of.merchant, environment: of.environment }
+    }
+}
+
+/// Which endpoint a command is about.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct At {
+    #[command(flatten)]
+    pub of: Of,
+
+    /// The id that `roster webhooks create` or `list` shows: we_…
+    #[arg(value_parser = EndpointId::parse)]
+    pub id: EndpointId,
+}
+
 /// The output format of a result.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Form {
@@ -377,6 +551,10 @@ fn age(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
+fn event_type() -> impl TypedValueParser<Value = EventType> {
+    PossibleValuesParser::new(EventType::ALL.map(EventType::as_str)).try_map(|text| EventType::parse(&text))
+}
+
 fn api() -> impl TypedValueParser<Value = Api> {
     let named = |name: String| Api::ALL.into_iter().find(|api| api.as_str() == name).ok_or("must be an API");
     PossibleValuesParser::new(Api::ALL.map(Api::as_str)).try_map(named)
@@ -387,9 +565,17 @@ fn scope() -> impl TypedValueParser<Value = Scope> {
 }
 
 fn overlap(text: &str) -> Result<Duration, String> {
+    overlap_of_at_most(MAX_OVERLAP, text)
+}
+
+fn secret_overlap(text: &str) -> Result<Duration, String> {
+    overlap_of_at_most(Endpoint::MAX_OVERLAP, text)
+}
+
+fn overlap_of_at_most(most: Duration, text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| format!("{error}; write 24h, 30m or 0s"))?;
-    if duration > MAX_OVERLAP {
-        return Err(format!("must be at most {}", humantime::format_duration(MAX_OVERLAP)));
+    if duration > most {
+        return Err(format!("must be at most {}", humantime::format_duration(most)));
     }
     Ok(duration)
 }

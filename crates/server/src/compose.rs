@@ -1,13 +1,17 @@
 //! The only place where adapters meet ports.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use roster_application::Roster;
-use roster_application::ports::Store;
-use roster_executor::Reads;
+use roster_application::ports::{AttemptOutcome, Store};
+use roster_application::{Roster, Sent, TestEvent};
+use roster_executor::{Handles, Reads};
+use roster_http::{SendTests, WebhookSettings};
 use roster_jwt::Tokens;
+use roster_webhooks::{Courier, Options as SenderOptions, Worker};
 
 use crate::clock::SystemClock;
 use crate::config::{self, Config};
@@ -97,6 +101,43 @@ pub fn with_tokens(roster: Roster, auth: &config::Auth) -> anyhow::Result<Roster
     }
     let tokens = Tokens::start(auth.issuers.clone()).context("tokens cannot be checked")?;
     Ok(roster.with_tokens(Arc::new(tokens)))
+}
+
+/// How deliveries to webhook endpoints are sent.
+pub fn sender(config: &config::Webhooks) -> SenderOptions {
+    let SenderOptions { connect_timeout, .. } = SenderOptions::default();
+    let timeout = config.timeout;
+    SenderOptions { allow_private: config.allow_private, timeout, connect_timeout: connect_timeout.min(timeout) }
+}
+
+/// Starts to deliver to webhook endpoints.
+pub fn deliver(config: &config::Webhooks, handles: Handles) -> anyhow::Result<Worker> {
+    if let Some(key) = &config.signing_key {
+        tracing::info!(public_key = key.public_key(), "deliveries to webhooks are signed with a key, too");
+    }
+    let settings = roster_webhooks::Settings {
+        sender: sender(config),
+        schedule: config.schedule.clone(),
+        concurrency: config.concurrency,
+        ed25519: config.signing_key.clone(),
+        write_body: roster_http::event_body,
+    };
+    Worker::start(handles, settings).context("events cannot be delivered to webhooks")
+}
+
+/// Sends test events over the connections of the worker.
+struct Tests(Courier);
+
+impl SendTests for Tests {
+    fn send(&self, test: TestEvent, body: String) -> Pin<Box<dyn Future<Output = (AttemptOutcome, Sent)> + '_>> {
+        Box::pin(self.0.send_test(test, body))
+    }
+}
+
+/// How webhooks are managed over HTTP.
+pub fn webhooks(config: &config::Webhooks, worker: &Worker) -> WebhookSettings {
+    let (allow_private, timeout) = (config.allow_private, config.timeout);
+    WebhookSettings { allow_private, timeout, tests: Arc::new(Tests(worker.courier())) }
 }
 
 /// As [`Database::open`], with the schema up to date: brings it there if `database.migrate_on_start` says so, and refuses

@@ -8,12 +8,14 @@ use std::net::SocketAddr;
 use std::num::{NonZero, NonZeroU32};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use config::{Value, ValueKind};
 use roster_http::{Origin, Quotas};
 use roster_jwt::Issuer;
+use roster_webhooks::{Ed25519Key, Schedule};
 
 use crate::database_url::DatabaseUrl;
 use crate::issuers;
@@ -40,6 +42,8 @@ pub struct Config {
     pub events: Events,
     /// How customers are searched for.
     pub search: Search,
+    /// How events are sent to webhook endpoints.
+    pub webhooks: Webhooks,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -139,6 +143,21 @@ pub struct Search {
     pub enabled: bool,
 }
 
+/// `webhooks.*`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhooks {
+    /// Whether endpoints may have private addresses and `http://`.
+    pub allow_private: bool,
+    /// How long an attempt may take.
+    pub timeout: Duration,
+    /// When attempts are made.
+    pub schedule: Schedule,
+    /// The most attempts for one endpoint at the same time.
+    pub concurrency: usize,
+    /// The key of signatures that endpoints can check without a secret.
+    pub signing_key: Option<Arc<Ed25519Key>>,
+}
+
 /// `log.*`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
@@ -234,6 +253,13 @@ impl Config {
             idempotency: Idempotency { keep: layers.read("idempotency.keep_seconds", seconds(60..=2_592_000)) },
             events: Events { retention: layers.read("events.retention_days", retention) },
             search: Search { enabled: layers.read("search.enabled", flag) },
+            webhooks: Webhooks {
+                allow_private: layers.read("webhooks.allow_private", flag),
+                timeout: layers.read("webhooks.timeout_ms", millis(1000..=25_000)),
+                schedule: layers.read("webhooks.retry_seconds", schedule),
+                concurrency: layers.read("webhooks.concurrency", number(1..=256)),
+                signing_key: layers.read("webhooks.signing_key", signing_key),
+            },
             log: Log { level: layers.read("log.level", level), format: layers.read("log.format", format) },
         }
     }
@@ -307,17 +333,36 @@ fn flag(value: &Value) -> Result<bool, String> {
     flag.ok_or_else(|| "must be true or false".to_owned())
 }
 
-/// A list in a file, and its elements with commas between them in the environment.
 fn origins(value: &Value) -> Result<Vec<Origin>, String> {
-    let texts: Option<Vec<&str>> = match &value.kind {
-        ValueKind::Array(elements) => elements.iter().map(|element| text(element).ok()).collect(),
-        ValueKind::String(text) if text.is_empty() => Some(Vec::new()),
-        ValueKind::String(text) => Some(text.split(',').map(str::trim).collect()),
-        _ => None,
-    };
-    let texts = texts.ok_or_else(|| "must be a list of texts".to_owned())?;
-    let parsed: Result<_, _> = texts.into_iter().map(Origin::parse).collect();
+    let texts = elements(value, |element| text(element).ok().map(str::to_owned)).ok_or("must be a list of texts")?;
+    let parsed: Result<_, _> = texts.iter().map(|text| Origin::parse(text)).collect();
     parsed.map_err(|rule| format!("each must be {rule}"))
+}
+
+fn schedule(value: &Value) -> Result<Schedule, String> {
+    let whole = number(0..=u64::MAX >> 1);
+    let delays = elements(value, |element| whole(element).ok()).ok_or("must be a list of whole numbers (seconds)")?;
+    if delays.first().is_some_and(|first| *first > 0) {
+        return Err("must begin with 0: the first attempt is made at once".to_owned());
+    }
+    Schedule::new(delays.into_iter().map(Duration::from_secs).collect()).map_err(|rule| rule.to_string())
+}
+
+/// What `read` reads of each element of a list: an array in a file, and a text with commas in the environment.
+fn elements<T>(value: &Value, read: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
+    match &value.kind {
+        ValueKind::Array(elements) => elements.iter().map(read).collect(),
+        ValueKind::String(text) if text.is_empty() => Some(Vec::new()),
+        ValueKind::String(text) => text.split(',').map(|element| read(&element.trim().into())).collect(),
+        _ => None,
+    }
+}
+
+fn signing_key(value: &Value) -> Result<Option<Arc<Ed25519Key>>, String> {
+    match text(value)? {
+        "" => Ok(None),
+        text => Ed25519Key::parse(text).map(|key| Some(Arc::new(key))).map_err(|rule| rule.to_string()),
+    }
 }
 
 fn level(value: &Value) -> Result<String, String> {
@@ -406,9 +451,27 @@ mod tests {
             (c.events.retention.unwrap_or_default().as_secs() / 86_400).to_string()
         }),
         ("search.enabled", "false", "true", |c| c.search.enabled.to_string()),
+        ("webhooks.allow_private", "true", "false", |c| c.webhooks.allow_private.to_string()),
+        ("webhooks.timeout_ms", "1001", "1002", |c| c.webhooks.timeout.as_millis().to_string()),
+        ("webhooks.retry_seconds", "[\"0\"]", "0,7", |c| {
+            let seconds = c.webhooks.schedule.delays().iter().map(|delay| delay.as_secs().to_string());
+            seconds.collect::<Vec<_>>().join(",")
+        }),
+        ("webhooks.concurrency", "19", "20", |c| c.webhooks.concurrency.to_string()),
+        ("webhooks.signing_key", ONE_KEY, OTHER_KEY, |c| match &c.webhooks.signing_key {
+            Some(key) if **key == Ed25519Key::parse(ONE_KEY.trim_matches('"')).expect("a key") => {
+                bare(ONE_KEY).to_owned()
+            }
+            Some(key) if **key == Ed25519Key::parse(OTHER_KEY).expect("a key") => OTHER_KEY.to_owned(),
+            other => format!("{other:?}"),
+        }),
         ("log.level", "\"debug\"", "warn", |c| c.log.level.clone()),
         ("log.format", "\"json\"", "pretty", |c| format!("{:?}", c.log.format).to_lowercase()),
     ];
+
+    /// The 32 bytes 0, and 1.
+    const ONE_KEY: &str = "\"whsk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"";
+    const OTHER_KEY: &str = "whsk_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
     fn shown(path: Option<&PathBuf>) -> String {
         path.expect("a path").display().to_string()
@@ -471,6 +534,13 @@ mod tests {
                 idempotency: Idempotency { keep: Duration::from_hours(24) },
                 events: Events { retention: None },
                 search: Search { enabled: true },
+                webhooks: Webhooks {
+                    allow_private: false,
+                    timeout: Duration::from_secs(15),
+                    schedule: Schedule::default(),
+                    concurrency: 32,
+                    signing_key: None,
+                },
                 log: Log { level: "info".to_owned(), format: LogFormat::Auto },
             }
         );
@@ -544,13 +614,21 @@ mod tests {
                 "many",
                 "must be a whole number from 1 to 1000000 (requests a second)",
             ),
+            ("webhooks.allow_private", "yes", "must be true or false"),
+            ("webhooks.timeout_ms", "25001", "must be a whole number from 1000 to 25000 (milliseconds)"),
+            ("webhooks.retry_seconds", "", "must have 1 to 20 delays"),
+            ("webhooks.retry_seconds", "0,1h", "must be a list of whole numbers (seconds)"),
+            ("webhooks.retry_seconds", "5,0", "must begin with 0: the first attempt is made at once"),
+            ("webhooks.retry_seconds", "0,604801", "must not have a delay of more than 7 days (604800 seconds)"),
+            ("webhooks.concurrency", "257", "must be a whole number from 1 to 256"),
+            ("webhooks.signing_key", "whsk_AA", "must be whsk_ and an Ed25519 key in Base64"),
             ("log.level", "inof", "must be off, error, warn, info, debug, trace, or a filter"),
             ("log.format", "xml", "must be auto, pretty or json"),
         ] {
             let variable = as_variable(key);
             let shown = match key {
                 "database.url" => "(not shown, as it may hold a password)",
-                "auth.issuers" => "(not shown)",
+                "auth.issuers" | "webhooks.signing_key" => "(not shown)",
                 _ => &format!("{value:?}"),
             };
             let told = faults("", &[(&variable, value)]);

@@ -197,7 +197,7 @@ pub fn value(toml: &str) -> Option<Value> {
 fn shown(key: &str, value: &Value) -> String {
     match &value.kind {
         ValueKind::String(text) if key == "database.url" => DatabaseUrl::shown(text),
-        _ if matches!(key, "database.url" | "auth.issuers") => "(not shown)".to_owned(),
+        _ if matches!(key, "database.url" | "auth.issuers" | "webhooks.signing_key") => "(not shown)".to_owned(),
         ValueKind::String(text) => format!("{text:?}"),
         other => other.to_string(),
     }

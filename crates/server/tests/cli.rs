@@ -134,8 +134,14 @@ fn a_key_has_the_requested_scopes_or_all_but_keys_manage() {
         let create = ["keys", "create", "--merchant", &merchant, "--environment", "live", "--json"];
         program.run(&[&create, more].concat()).expect_json()["scopes"].clone()
     };
-    let default =
-        ["customers:read", "customers:write", "customers:allow_duplicate_email", "subscriptions:write", "events:read"];
+    let default = [
+        "customers:read",
+        "customers:write",
+        "customers:allow_duplicate_email",
+        "subscriptions:write",
+        "events:read",
+        "webhooks:manage",
+    ];
     assert_eq!(create(&[]), json!(default));
     let asked_for = ["--scope", "keys:manage", "--scope", "customers:read", "--scope", "customers:read"];
     assert_eq!(create(&asked_for), json!(["customers:read", "keys:manage"]));

@@ -32,7 +32,7 @@ fn endpoint(samples: &Samples, tenant: Tenant) -> Endpoint {
 /// An endpoint with everything in it.
 fn full_endpoint(samples: &Samples, tenant: Tenant) -> Endpoint {
     let settings = EndpointSettings {
-        url: EndpointUrl::parse("https://[2001:db8::1]:8443/?a=%C3%A9&b='", false).expect("a URL"),
+        url: EndpointUrl::parse("https://[2606:4700:4700::1111]:8443/?a=%C3%A9&b='", false).expect("a URL"),
         events: EventTypes::parse(["customer.deleted", "customer.created"]).expect("types"),
         description: EndpointDescription::parse("'\"\\ ж 🦀").ok(),
         form: PayloadForm::WithCustomer,

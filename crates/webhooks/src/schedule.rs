@@ -52,6 +52,12 @@ impl Schedule {
         Ok(Self(delays))
     }
 
+    /// The delays, as they were given.
+    #[must_use]
+    pub fn delays(&self) -> &[Duration] {
+        &self.0
+    }
+
     /// How long to wait before the next attempt for an event that had `attempts` of them, from the end of the last one
     /// (or from the event, if it had none). `None`: the event has used up its attempts.
     ///

@@ -89,13 +89,16 @@ pub enum StartError {
     /// The HTTP client does not start.
     #[error("the HTTP client cannot be set up")]
     Client(#[source] reqwest::Error),
+    /// A thread does not start.
+    #[error("the thread that delivers cannot be started")]
+    Thread(#[source] io::Error),
 }
 
 /// How long a connection without requests is kept: shorter than servers keep theirs, which close after 5 s or more.
 const KEEP_CONNECTION: Duration = Duration::from_secs(4);
 
 /// How many connections without requests are kept for each endpoint.
-const KEPT_CONNECTIONS: usize = 16;
+const KEPT_CONNECTIONS: usize = 32;
 
 impl Default for Options {
     fn default() -> Self {
@@ -166,7 +169,7 @@ impl Attempt {
     /// The most bytes of an error.
     pub const MAX_ERROR: usize = 256;
 
-    fn without_answer(duration: Duration, error: &str) -> Self {
+    pub(crate) fn without_answer(duration: Duration, error: &str) -> Self {
         let outcome = Outcome::Failed { retry_after: None };
         // An error of TLS may repeat all names of a certificate, which the endpoint has chosen.
         let error = Some(readable(error, Self::MAX_ERROR));

@@ -349,7 +349,7 @@ fn server_command(
     let mut settings = vec![port.as_str(), listen.as_str(), "max_connections=200"];
     if !options.durable {
         settings.extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off"]);
-        settings.extend(["wal_level=minimal", "max_wal_senders=0", "jit=off"]);
+        settings.extend(["wal_level=minimal", "max_wal_senders=0"]);
     }
     settings.extend(statements::settings());
     for setting in settings {

@@ -24,7 +24,7 @@ const SIZE: usize = 3;
 /// The settings of a session, as `name=value`, that no client of the pool has made.
 const SETTINGS: &str = "SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_settings WHERE name IN
     ('lock_timeout', 'statement_timeout', 'idle_in_transaction_session_timeout', 'plan_cache_mode', 'enable_seqscan',
-     'enable_bitmapscan', 'enable_hashjoin', 'enable_mergejoin', 'enable_sort', 'default_transaction_isolation')";
+     'enable_bitmapscan', 'enable_hashjoin', 'enable_mergejoin', 'enable_sort', 'jit', 'default_transaction_isolation')";
 
 #[test]
 #[ignore = "slow: make faults"]

@@ -21,8 +21,8 @@ const VALID_SECONDS: u64 = 24 * 60 * 60;
 #[expect(clippy::disallowed_methods, reason = "the program under test reads this clock too")]
 pub fn token(app: &App) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs();
-    let scopes =
-        "customers:read customers:write customers:allow_duplicate_email subscriptions:write keys:manage events:read";
+    let scopes = "customers:read customers:write customers:allow_duplicate_email subscriptions:write keys:manage \
+                  events:read webhooks:manage";
     let claims = json!({
         "iss": "https://issuer.example",
         "aud": "roster",

@@ -53,6 +53,8 @@ fn every_answer_is_documented(base: &str, database: Database) {
             ("ROSTER__AUTH__ISSUERS", credential::ISSUERS),
             ("ROSTER__LIMITS__SANDBOX_KEY_PER_SECOND", "1000000"),
             ("ROSTER__LIMITS__SANDBOX_MERCHANT_PER_SECOND", "1000000"),
+            // Test events go to generated addresses.
+            ("ROSTER__WEBHOOKS__TIMEOUT_MS", "1000"),
         ],
     );
     let token = credential::token(&app);

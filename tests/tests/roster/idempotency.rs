@@ -9,6 +9,7 @@ use roster_tests::app::create_key;
 use roster_tests::client::{Request, Surface};
 use roster_tests::deadline::{TIMEOUT, until};
 use roster_tests::process::Signal;
+use roster_tests::receiver::Receiver;
 use roster_tests::rows::rows_in;
 use roster_tests::{App, Caller, Database, Pair, Response, on_both_databases};
 use serde_json::{Value, json};
@@ -23,6 +24,9 @@ on_both_databases! {
     what_is_no_answer_for_good_is_not_saved,
     a_customer_of_lava_is_repeated_with_its_subscription,
     an_api_key_is_shown_again_to_its_creator_only,
+    each_request_for_a_webhook_is_done_once,
+    a_webhook_is_tested_once,
+    of_sixteen_callers_one_makes_a_webhook_and_all_get_it,
     a_read_ignores_the_key,
     of_sixteen_callers_of_two_instances_one_creates_and_all_get_its_answer,
     a_repeat_that_comes_while_the_first_runs_waits_for_it,
@@ -349,6 +353,92 @@ fn assert_no_file_has(app: &App, secrets: &[&str]) {
             assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "a secret is stored");
         }
     }
+}
+
+fn each_request_for_a_webhook_is_done_once(database: Database) {
+    let app = App::start(database);
+    let native = app.native();
+    let hook = || Some(json!({"url": "https://example.com/hooks", "events": ["customer.created"]}));
+    let made = twice(|| keyed(&native, "POST", "/webhooks", hook(), "create"), || ()).expect(201);
+    assert!(made.text_at("/secret").starts_with("whsec_"), "{made:?}");
+    let path = format!("/webhooks/{}", made.text_at("/id"));
+    let describe = || drop(native.patch(&path, json!({"description": "Changed in between"})).expect(200));
+    let rotate = format!("{path}/rotate_secret");
+    let order = || Some(json!({"overlap_seconds": 3600}));
+    let rotated = twice(|| keyed(&native, "POST", &rotate, order(), "rotate"), describe).expect(200);
+    assert_ne!(rotated.text_at("/secret"), made.text_at("/secret"));
+    let until = rotated.text_at("/former_secret_until");
+    assert_eq!(native.get(&path).expect(200).text_at("/former_secret_until"), until, "it is rotated once");
+    let edit = || Some(json!({"status": "disabled", "description": "Invoices"}));
+    let changed = twice(|| keyed(&native, "PATCH", &path, edit(), "change"), describe).expect(200);
+    assert_eq!(changed.text_at("/description"), "Invoices");
+    let replay = format!("{path}/replay");
+    twice(|| keyed(&native, "POST", &replay, Some(json!({"from_seq": 1})), "replay"), || ()).is(202);
+    twice(|| keyed(&native, "DELETE", &path, None, "delete"), || ()).is(204);
+    twice(|| keyed(&native, "DELETE", &path, None, "missing"), || ()).is(404);
+    twice(|| keyed(&native, "POST", &format!("{path}/test"), None, "missing test"), || ()).is(404);
+    // The endpoint as it stood, although it is gone.
+    assert_eq!(shown(&keyed(&native, "POST", "/webhooks", hook(), "create")), shown(&made));
+    for (method, path, body) in [
+        ("POST", "/webhooks", Some(json!({"url": "https://example.com/others", "events": ["*"]}))),
+        ("POST", &rotate, order()),
+        ("DELETE", &path, None),
+    ] {
+        let refused = keyed(&native, method, path, body, "create").expect(409);
+        assert_eq!(refused.text_at("/code"), "idempotency_key_reused");
+    }
+    assert_eq!(native.get("/webhooks").expect(200).json()["data"], json!([]));
+    // What is decided by a limit is kept, too.
+    for number in 0..50 {
+        keyed(&native, "POST", "/webhooks", hook(), &format!("one of fifty: {number}")).is(201);
+    }
+    let first = native.get("/webhooks?limit=1").expect(200).text_at("/data/0/id");
+    let make_room = || native.delete(&format!("/webhooks/{first}")).is(204);
+    let refused = twice(|| keyed(&native, "POST", "/webhooks", hook(), "too many"), make_room).expect(409);
+    assert_eq!(refused.text_at("/code"), "too_many_webhooks");
+}
+
+fn a_webhook_is_tested_once(database: Database) {
+    let app = App::start_with(database, &[("ROSTER__WEBHOOKS__ALLOW_PRIVATE", "true")]);
+    let native = app.native();
+    let receiver = Receiver::answering(|_| (418, ""));
+    let hook = json!({"url": receiver.url(), "events": ["*"]});
+    let path = format!("/webhooks/{}", native.post("/webhooks", hook).expect(201).text_at("/id"));
+    let test = |key: &str| keyed(&native, "POST", &format!("{path}/test"), Some(json!({})), key);
+    let attempt = twice(|| test("k"), || ()).expect(200);
+    assert_eq!((&attempt.json()["status"], attempt.text_at("/outcome")), (&json!(418), "failed".to_owned()));
+    assert_eq!(receiver.received().len(), 1);
+    let attempts = || native.get(&format!("{path}/attempts")).expect(200).json()["data"].clone();
+    assert_eq!(attempts(), json!([attempt.json()]));
+    test("another").is(200);
+    assert_eq!(receiver.received().len(), 2);
+    // At the same time each caller may send one, and all get the answer of the first.
+    let answers: Vec<Response> = thread::scope(|scope| {
+        let callers: Vec<_> = (0..8).map(|_| scope.spawn(|| test("together"))).collect();
+        callers.into_iter().map(|caller| caller.join().expect("an answer").expect(200)).collect()
+    });
+    assert!(answers.iter().all(|answer| answer.text() == answers[0].text()), "{answers:?}");
+    assert_eq!(answers.iter().filter(|answer| !is_replayed(answer)).count(), 1, "{answers:?}");
+    assert_eq!(attempts().as_array().map(Vec::len), Some(3));
+    native.delete(&path).is(204);
+    assert_eq!(shown(&test("k")), shown(&attempt));
+}
+
+fn of_sixteen_callers_one_makes_a_webhook_and_all_get_it(database: Database) {
+    let pair = Pair::start(database);
+    let callers = pair.callers(Surface::Native);
+    for round in 0..10 {
+        let hook = json!({"url": format!("https://example.com/{round}"), "events": ["*"]});
+        let create = |caller: &Caller| keyed(caller, "POST", "/webhooks", Some(hook.clone()), &format!("make {round}"));
+        let answers = race(&callers, create);
+        assert!(answers.iter().all(|answer| answer.status == 201 && answer.text() == answers[0].text()), "{answers:?}");
+        assert_eq!(answers.iter().filter(|answer| !is_replayed(answer)).count(), 1, "{answers:?}");
+        let rotate = format!("/webhooks/{}/rotate_secret", answers[0].text_at("/id"));
+        let answers = race(&callers, |caller| keyed(caller, "POST", &rotate, None, &format!("rotate {round}")));
+        assert!(answers.iter().all(|answer| answer.status == 200 && answer.text() == answers[0].text()), "{answers:?}");
+    }
+    let listed = pair.app.native().get("/webhooks?limit=100").expect(200).json();
+    assert_eq!(listed["data"].as_array().map(Vec::len), Some(10), "{listed}");
 }
 
 fn send_batch(native: &Caller, is_atomic: bool, items: &[Value], key: &str) -> Response {

@@ -46,9 +46,12 @@ fn every_route_answers_each_caller_as_the_table_says(database: Database) {
     setup.shows_its_health_to_every_caller();
 }
 
-/// Settings with which no request exceeds a limit.
-const UNLIMITED: [(&str, &str); 2] =
-    [("ROSTER__LIMITS__SANDBOX_KEY_PER_SECOND", "1000000"), ("ROSTER__LIMITS__SANDBOX_MERCHANT_PER_SECOND", "1000000")];
+/// Settings with which no request exceeds a limit, and webhooks may be on this machine.
+const UNLIMITED: [(&str, &str); 3] = [
+    ("ROSTER__LIMITS__SANDBOX_KEY_PER_SECOND", "1000000"),
+    ("ROSTER__LIMITS__SANDBOX_MERCHANT_PER_SECOND", "1000000"),
+    ("ROSTER__WEBHOOKS__ALLOW_PRIVATE", "true"),
+];
 
 /// A source of credentials.
 struct Issuer {
@@ -104,6 +107,8 @@ struct Resources {
     key: String,
     /// The id of an event, without its prefix.
     event: String,
+    /// The id of a webhook endpoint, without its prefix.
+    webhook: String,
 }
 
 impl Setup {
@@ -229,6 +234,7 @@ impl Setup {
     fn serves_the_owner(&self, route: &Route) {
         let native = self.native(&self.owner);
         delete_customers(&native, |_| true);
+        delete_webhooks(&native);
         let resources =
             [1, 2].map(|number| Resources::create(&native, self.owner.environment, &format!("own-{number}")));
         let caller = route.caller(&self.app).with_key(&self.by_scopes[route.scopes]);
@@ -253,7 +259,7 @@ impl Setup {
 }
 
 impl Resources {
-    /// Creates a customer with two subscriptions, and a key. The caller must have every scope.
+    /// Creates a customer with two subscriptions, a key and a webhook endpoint. The caller must have every scope.
     fn create(native: &Caller, environment: &str, name: &str) -> Self {
         let lava_prefix = if environment == "live" { "con_live_" } else { "con_test_" };
         let customer = Target::create(native, lava_prefix, name);
@@ -266,7 +272,9 @@ impl Resources {
         let history = format!("/customers/{}/events", customer.id(Surface::Native));
         let event = native.get(&history).expect(200).text_at("/data/0/id");
         let suffix = |id: &str, prefix: &str| id.strip_prefix(prefix).expect("an id").to_owned();
-        Self { customer, key: suffix(&key, "key_"), event: suffix(&event, "evt_") }
+        let webhook = create_webhook(native);
+        let [key, event, webhook] = [suffix(&key, "key_"), suffix(&event, "evt_"), suffix(&webhook, "we_")];
+        Self { customer, key, event, webhook }
     }
 
     /// Names of resources that do not exist. Each differs from a name of this by its last character.
@@ -274,7 +282,8 @@ impl Resources {
         let Target { suffix, external_id, .. } = &self.customer;
         let customer =
             Target { suffix: unknown_name(suffix), external_id: unknown_name(external_id), ..self.customer.clone() };
-        Self { customer, key: unknown_name(&self.key), event: unknown_name(&self.event) }
+        let [key, event, webhook] = [&self.key, &self.event, &self.webhook].map(|name| unknown_name(name));
+        Self { customer, key, event, webhook }
     }
 
     /// The path of a route to these resources.
@@ -282,6 +291,7 @@ impl Resources {
         route.fill(|name| match name {
             "key_id" => format!("key_{}", self.key),
             "event_id" => format!("evt_{}", self.event),
+            "webhook_id" => format!("we_{}", self.webhook),
             _ => route.value_for(name, &self.customer),
         })
     }
@@ -302,6 +312,7 @@ impl Resources {
         let Target { suffix, external_id, .. } = &self.customer;
         let others = match name {
             "event_id" => vec![self.event.clone(), format!("evt_{}", self.event.to_uppercase())],
+            "webhook_id" => vec![self.webhook.clone(), format!("we_{}", self.webhook.to_uppercase())],
             "key_id" => vec![self.key.clone(), format!("key_{}", self.key.to_uppercase())],
             _ => vec![
                 format!("cus_{suffix}"),
@@ -322,7 +333,7 @@ impl Resources {
     fn assert_absent(&self, response: &Response) {
         let text = response.text().to_lowercase();
         assert!(
-            !text.contains(&self.customer.suffix) && !text.contains(&self.key) && !text.contains(&self.event),
+            [&self.customer.suffix, &self.key, &self.event, &self.webhook].iter().all(|id| !text.contains(*id)),
             "{response:?}"
         );
     }
@@ -341,6 +352,24 @@ fn all_scopes_but(scope: &str) -> Vec<&'static str> {
 /// The cursor after the first item of a list.
 fn cursor(caller: &Caller, list: &str) -> String {
     caller.get(&format!("{list}?limit=1")).expect(200).text_at("/next_cursor")
+}
+
+/// Creates a webhook endpoint that is sent nothing but two test events. Returns its id.
+fn create_webhook(native: &Caller) -> String {
+    let hook = json!({"url": "http://127.0.0.1:1/hooks", "events": ["*"]});
+    let id = native.post("/webhooks", hook).expect(201).text_at("/id");
+    native.patch(&format!("/webhooks/{id}"), json!({"status": "disabled"})).is(200);
+    for _ in 0..2 {
+        native.post(&format!("/webhooks/{id}/test"), json!({})).is(200);
+    }
+    id
+}
+
+fn delete_webhooks(native: &Caller) {
+    let list = native.get("/webhooks?limit=100").expect(200).json();
+    for webhook in list["data"].as_array().expect("a list") {
+        native.delete(&format!("/webhooks/{}", webhook["id"].as_str().expect("an id"))).is(204);
+    }
 }
 
 /// Deletes the customers of a caller that are `unwanted`.

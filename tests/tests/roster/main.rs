@@ -26,3 +26,5 @@ mod streaming;
 mod tls;
 mod tokens;
 mod transfer;
+mod webhook_endpoints;
+mod webhooks;

@@ -16,7 +16,8 @@ on_both_databases! {
     a_column_of_the_service_is_ignored_in_other_bodies,
 }
 
-/// A route that writes, a valid body, and the status of the response. `{id}` is a customer, `{key}` an API key.
+/// A route that writes, a valid body, and the status of the response. `{id}` is a customer, `{key}` an API key,
+/// `{webhook}` a webhook endpoint.
 struct Writer {
     surface: Surface,
     method: &'static str,
@@ -45,6 +46,11 @@ const WRITERS: &[Writer] = &[
     writer(Surface::Native, "PUT", "/customers/{id}/subscriptions/{subscription}", r#"{"status":"active"}"#, 201),
     writer(Surface::Native, "POST", "/api_keys", r#"{"name":"new"}"#, 201),
     writer(Surface::Native, "POST", "/api_keys/{key}/rotate", r#"{"overlap_seconds":60}"#, 201),
+    writer(Surface::Native, "POST", "/webhooks", r#"{"url":"http://127.0.0.1:1/hooks","events":["*"]}"#, 201),
+    writer(Surface::Native, "PATCH", "/webhooks/{webhook}", r#"{"description":"Changed"}"#, 200),
+    writer(Surface::Native, "POST", "/webhooks/{webhook}/replay", r#"{"from_seq":1}"#, 202),
+    writer(Surface::Native, "POST", "/webhooks/{webhook}/rotate_secret", r#"{"overlap_seconds":60}"#, 200),
+    writer(Surface::Native, "POST", "/webhooks/{webhook}/test", "{}", 200),
     writer(Surface::Lumen, "POST", "/customers", r#"{"email":"new@example.com","billingCity":"Oia"}"#, 201),
     writer(Surface::Lumen, "POST", "/customers/{id}", r#"{"name":"Changed","billingCity":"Oia"}"#, 200),
     writer(Surface::Lava, "POST", "/customers", r#"{"email":"new@example.com","reference_id":"new"}"#, 201),
@@ -54,6 +60,7 @@ const WRITERS: &[Writer] = &[
     // These do not read the body.
     writer(Surface::Native, "DELETE", "/customers/{id}", "{}", 204),
     writer(Surface::Native, "DELETE", "/api_keys/{key}", "{}", 204),
+    writer(Surface::Native, "DELETE", "/webhooks/{webhook}", "{}", 204),
     writer(Surface::Lumen, "DELETE", "/customers/{id}", "{}", 200),
     writer(Surface::Lava, "DELETE", "/customers/{id}", "{}", 200),
 ];
@@ -141,7 +148,7 @@ struct Setup {
 
 impl Setup {
     fn start(database: Database) -> Self {
-        let app = App::start(database);
+        let app = App::start_with(database, &[("ROSTER__WEBHOOKS__ALLOW_PRIVATE", "true")]);
         let their_body = json!({"email": THEIR_EMAIL, "external_id": "theirs"});
         let theirs = app.native().with_key(&app.tenants().theirs.sandbox).post("/customers", their_body).expect(201);
         let [their_row] = &rows_in(app.database(), "customers")[..] else { panic!("one customer") };
@@ -152,6 +159,7 @@ impl Setup {
             "subscriptions:write",
             "keys:manage",
             "events:read",
+            "webhooks:manage",
         ];
         let scopes: Vec<_> = scopes.iter().flat_map(|scope| ["--scope", *scope]).collect();
         let key = create_key(app.database().url(), &app.tenants().ours.id, "live", &scopes).key;
@@ -179,12 +187,23 @@ impl Setup {
     fn call(&self, writer: &Writer, target: &Target, key: &str, body: &Value) -> Response {
         let path = writer.path.replace("{id}", &target.id(writer.surface)).replace("{key}", key);
         let path = path.replace("{subscription}", "new").replace("{external}", "upserted");
+        let path = if path.contains("{webhook}") { path.replace("{webhook}", &self.webhook()) } else { path };
         self.caller(writer.surface).request(writer.method, &path).json(body.clone()).send()
     }
 
     /// Creates an API key and returns its id.
     fn api_key(&self) -> String {
         self.caller(Surface::Native).post("/api_keys", json!({"name": "target"})).expect(201).text_at("/id")
+    }
+
+    /// The id of the one webhook endpoint that there is then. There is no server at port 1.
+    fn webhook(&self) -> String {
+        let native = self.caller(Surface::Native);
+        for webhook in native.get("/webhooks").expect(200).json()["data"].as_array().expect("a list") {
+            native.delete(&format!("/webhooks/{}", webhook["id"].as_str().expect("an id"))).is(204);
+        }
+        let hook = json!({"url": "http://127.0.0.1:1/hooks", "events": ["*"]});
+        native.post("/webhooks", hook).expect(201).text_at("/id")
     }
 
     fn target(&self) -> Target {

@@ -35,15 +35,17 @@ const SHARE: &[&str] = &["customers:write", "customers:allow_duplicate_email"];
 const REPORT: &[&str] = &["subscriptions:write"];
 const KEYS: &[&str] = &["keys:manage"];
 const EVENTS: &[&str] = &["events:read"];
+const HOOKS: &[&str] = &["webhooks:manage"];
 
 /// Every scope.
-pub(crate) const SCOPES: [&str; 6] = [
+pub(crate) const SCOPES: [&str; 7] = [
     "customers:read",
     "customers:write",
     "customers:allow_duplicate_email",
     "subscriptions:write",
     "keys:manage",
     "events:read",
+    "webhooks:manage",
 ];
 
 const NEW: &str = r#"{"email":"route@example.com"}"#;
@@ -53,6 +55,8 @@ const LUMEN_SHARING: &str = r#"{"email":"route@example.com","dangerouslyAllowSam
 const SUBSCRIPTION: &str = r#"{"plan_id":"pro","name":"Pro","status":"active","started_at":"2025-01-15T12:00:00Z"}"#;
 const RENAME: &str = r#"{"name":"Renamed"}"#;
 const KEY: &str = r#"{"name":"route","scopes":["keys:manage"]}"#;
+/// There is no server at port 1.
+const HOOK: &str = r#"{"url":"http://127.0.0.1:1/hooks","events":["*"]}"#;
 const OVERLAP: &str = r#"{"overlap_seconds":60}"#;
 
 /// All routes except [`HEALTH`], under every prefix of their surfaces.
@@ -85,6 +89,15 @@ const TABLE: &[Route] = &[
     native("POST", "/api_keys", KEYS, 201).with(KEY),
     native("POST", "/api_keys/{key_id}/rotate", KEYS, 201).with(OVERLAP),
     native("DELETE", "/api_keys/{key_id}", KEYS, 204),
+    native("GET", "/webhooks", HOOKS, 200).in_pages(),
+    native("POST", "/webhooks", HOOKS, 201).with(HOOK),
+    native("GET", "/webhooks/{webhook_id}", HOOKS, 200),
+    native("PATCH", "/webhooks/{webhook_id}", HOOKS, 200).with(r#"{"description":"Changed"}"#),
+    native("GET", "/webhooks/{webhook_id}/attempts", HOOKS, 200).in_pages(),
+    native("POST", "/webhooks/{webhook_id}/replay", HOOKS, 202).with(r#"{"from_seq":1}"#),
+    native("POST", "/webhooks/{webhook_id}/rotate_secret", HOOKS, 200).with(OVERLAP),
+    native("POST", "/webhooks/{webhook_id}/test", HOOKS, 200),
+    native("DELETE", "/webhooks/{webhook_id}", HOOKS, 204),
     native("GET", "/health", &[], 200),
     native("GET", "/problems", &[], 200),
     native("GET", "/problems/{code}", &[], 200),
@@ -216,6 +229,7 @@ impl Route {
             "subscription_id" => "sub_1".to_owned(),
             // A target has no key: this id names none.
             "key_id" => format!("key_{}", target.suffix),
+            "webhook_id" => format!("we_{}", target.suffix),
             // A target has no event, either.
             "event_id" => format!("evt_{}", target.suffix),
             "code" => "unauthorized".to_owned(),

@@ -8,18 +8,22 @@ use std::hint::black_box;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use roster_application::{ApiKeyOrder, ApiKeySecret, CustomerCommand, Registration, Roster, Scopes, json};
+use roster_application::ports::AttemptOutcome;
+use roster_application::{
+    ApiKeyOrder, ApiKeySecret, CustomerCommand, Registration, Roster, Scopes, Sent, TestEvent, json,
+};
 use roster_domain::{
     Address, AddressPart, Country, Customer, CustomerId, Email, EmailUse, Environment, ExternalId, Json, MerchantName,
     Metadata, Name, Phone, PostalCode, Profile, Tenant,
 };
-use roster_executor::Reads;
-use roster_http::{Quotas, Settings};
+use roster_executor::{Executor, Reads};
+use roster_http::{Quotas, SendTests, Settings, WebhookSettings};
 use roster_memory::{CountingEntropy, CountingIds, FixedClock, MemoryStore};
 use uuid::Uuid;
 
@@ -93,6 +97,17 @@ fn surfaces(criterion: &mut Criterion) {
     }
 }
 
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// No test event is sent here.
+struct NoTests;
+
+impl SendTests for NoTests {
+    fn send(&self, _: TestEvent, _: String) -> Pin<Box<dyn Future<Output = (AttemptOutcome, Sent)> + '_>> {
+        Box::pin(pending())
+    }
+}
+
 /// Starts a service that runs until this process ends, on a store in memory with 25 customers of one merchant. Returns
 /// its address, a key, and one of the customers.
 fn serve() -> (SocketAddr, String, Customer) {
@@ -130,18 +145,16 @@ fn serve() -> (SocketAddr, String, Customer) {
         sandbox: quotas,
         stream_memory: 16 << 20,
         export_timeout: Duration::from_mins(10),
-        executor: roster_executor::Settings {
-            threads: 5,
-            writers: 1,
-            queue: 1024,
-            deadline: Duration::from_secs(2),
-            reads: Reads::ByCallers,
-        },
+        deadline: DEADLINE,
+        webhooks: WebhookSettings { allow_private: false, timeout: DEADLINE, tests: Arc::new(NoTests) },
     };
+    let executor =
+        roster_executor::Settings { threads: 5, writers: 1, queue: 1024, deadline: DEADLINE, reads: Reads::ByCallers };
+    let executor = Executor::start(&roster, executor).expect("threads");
     let (ready, listens) = mpsc::channel();
     thread::spawn(move || {
         let ready = move |address| ready.send(address).expect("the channel is open");
-        roster_http::serve(&roster, &settings, ready, pending()).expect("a free port");
+        roster_http::serve(executor.handles(), &settings, ready, pending()).expect("a free port");
     });
     (listens.recv().expect("it listens"), key, customer)
 }

@@ -17,10 +17,10 @@ use crate::process;
 use crate::workload::Operation;
 
 /// The settings of a session in which PostgreSQL plans as in the sessions of the service: each statement once, and by
-/// an index. Left to choose, it would plan a page anew each time. `crates/postgres/src/pool.rs` has the reasons, and
-/// more settings, which change none of these plans.
+/// an index, and compiles none. Left to choose, it would plan a page anew each time. `crates/postgres/src/session.rs` has the
+/// reasons, and more settings, which change none of these plans.
 pub const SESSION_OPTIONS: (&str, &str) =
-    ("PGOPTIONS", "-c plan_cache_mode=force_generic_plan -c enable_sort=off -c enable_seqscan=off");
+    ("PGOPTIONS", "-c plan_cache_mode=force_generic_plan -c enable_sort=off -c enable_seqscan=off -c jit=off");
 
 /// What pgbench runs for one operation.
 struct Script {

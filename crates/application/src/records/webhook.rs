@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use roster_domain::{
@@ -5,12 +6,13 @@ use roster_domain::{
     EndpointStatus, EndpointUrl, Environment, EventId, EventTypes, Excerpt, FormerSecret, MerchantId, PayloadForm,
     Tenant, Timestamp,
 };
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::ports::{Attempt, AttemptOutcome, Lane, LaneKey, StoreError, StoredEndpoint};
 
 /// The row of a webhook endpoint, in types that every database has. Its secrets are in no `Debug`.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "fields are the columns")]
 pub struct EndpointRecord {
     pub merchant_id: Uuid,
@@ -41,7 +43,18 @@ pub struct EndpointRecord {
     pub due_at: i64,
 }
 
+impl fmt::Debug for EndpointRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EndpointRecord({})", self.id)
+    }
+}
+
 impl EndpointRecord {
+    /// The row of an endpoint, wherever its deliveries are.
+    pub(crate) fn of(endpoint: &Endpoint) -> Self {
+        Self::new(endpoint, 0, 0, endpoint.created_at)
+    }
+
     /// The row of an endpoint, and how far its deliveries have come.
     #[must_use]
     pub fn new(endpoint: &Endpoint, cursor: i64, fence: i64, due_at: Timestamp) -> Self {
@@ -179,7 +192,7 @@ impl TryFrom<LaneRecord> for Lane {
 }
 
 /// The row of an attempt, in types that every database has. What was answered is in no `Debug`.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "fields are the columns")]
 pub struct AttemptRecord {
     pub merchant_id: Uuid,
@@ -196,6 +209,12 @@ pub struct AttemptRecord {
     pub error: Option<String>,
     /// Milliseconds since 1970.
     pub created_at: i64,
+}
+
+impl fmt::Debug for AttemptRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AttemptRecord({})", self.id)
+    }
 }
 
 impl From<&Attempt> for AttemptRecord {

@@ -6,13 +6,12 @@ use super::replay_events::ALL_LANES;
 use crate::ports::{Attempt, Lease, StoreError, StoredEndpoint, UnitOfWork};
 use crate::{DeliveryBounds, Progress, Roster};
 
-/// How long a worker has an endpoint without recording anything: a minute. An attempt must take less than half of that.
-pub const LEASE: Duration = Duration::from_mins(1);
-
 /// An endpoint that a worker has leased, and how far its deliveries have come.
 #[derive(Debug, Clone)]
 pub struct LeasedEndpoint {
     pub(super) lease: Lease,
+    /// How long it lasts each time.
+    pub(super) length: Duration,
     pub(super) until: Timestamp,
     pub(super) endpoint: Endpoint,
     pub(super) progress: Progress,
@@ -44,26 +43,30 @@ impl Roster {
     /// Leases at most `limit` endpoints to which something is to be sent. While a worker has one, no other worker of any instance
     /// has it.
     ///
+    /// A lease lasts for `length` after it was taken, and after each recording: if its worker records nothing for so long, the
+    /// endpoint is free again. An attempt must take less than half of that.
+    ///
     /// # Errors
-    /// [`StoreError`]. What was leased is free again after [`LEASE`].
-    pub fn lease_endpoints(&self, limit: usize) -> Result<Vec<LeasedEndpoint>, StoreError> {
-        self.lease_endpoints_within(limit, DeliveryBounds::default())
+    /// [`StoreError`]. What was leased is free again after `length`.
+    pub fn lease_endpoints(&self, limit: usize, length: Duration) -> Result<Vec<LeasedEndpoint>, StoreError> {
+        self.lease_endpoints_within(limit, length, DeliveryBounds::default())
     }
 
     /// The same, with bounds of the caller.
     ///
     /// # Errors
-    /// [`StoreError`]. What was leased is free again after [`LEASE`].
+    /// [`StoreError`]. What was leased is free again after `length`.
     pub fn lease_endpoints_within(
         &self,
         limit: usize,
+        length: Duration,
         bounds: DeliveryBounds,
     ) -> Result<Vec<LeasedEndpoint>, StoreError> {
         let now = self.clock.now();
-        let until = now.plus(LEASE);
+        let until = now.plus(length);
         self.store.direct(|uow| {
             let leased = uow.webhooks().lease(now, until, limit)?;
-            leased.into_iter().map(|stored| open(uow, stored, until, bounds)).collect()
+            leased.into_iter().map(|stored| open(uow, stored, (length, until), bounds)).collect()
         })
     }
 }
@@ -71,12 +74,12 @@ impl Roster {
 fn open(
     uow: &mut dyn UnitOfWork,
     stored: StoredEndpoint,
-    until: Timestamp,
+    (length, until): (Duration, Timestamp),
     bounds: DeliveryBounds,
 ) -> Result<LeasedEndpoint, StoreError> {
     let lease = stored.lease();
     let lanes = uow.webhooks().lanes(lease.tenant, lease.endpoint, Timestamp::MAX, ALL_LANES)?;
     let StoredEndpoint { endpoint, cursor, .. } = stored;
     let progress = Progress::new(bounds, cursor, lanes, endpoint.failing_since);
-    Ok(LeasedEndpoint { lease, until, endpoint, progress, attempts: Vec::new() })
+    Ok(LeasedEndpoint { lease, length, until, endpoint, progress, attempts: Vec::new() })
 }

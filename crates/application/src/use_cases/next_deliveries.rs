@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use roster_domain::{Customer, CustomerId, PayloadForm, Tenant, Timestamp};
 
-use super::lease_endpoints::{LEASE, LeasedEndpoint};
+use super::lease_endpoints::LeasedEndpoint;
 use super::list_events::extent;
 use crate::ports::{
     CustomerKey, CustomerRef, CustomerState, EventQuery, ListOrder, StoreError, StoredEndpoint, UnitOfWork,
@@ -52,8 +52,8 @@ fn read_again(
     now: Timestamp,
 ) -> Result<Option<StoredEndpoint>, StoreError> {
     let lease = leased.lease;
-    let found = if leased.until.since(now) < LEASE / 2 {
-        leased.until = now.plus(LEASE);
+    let found = if leased.until.since(now) < leased.length / 2 {
+        leased.until = now.plus(leased.length);
         uow.webhooks().renew(&lease, leased.until)?
     } else {
         uow.webhooks().find(lease.tenant, lease.endpoint)?

@@ -3,8 +3,12 @@ use std::time::Duration;
 use roster_domain::{Tenant, Timestamp};
 
 use super::Sweep;
-use crate::Roster;
+use super::create_endpoint::MAX_ENDPOINTS;
 use crate::ports::{EventQuery, ListOrder, StoreError, UnitOfWork};
+use crate::{Event, Roster};
+
+/// More than the endpoints that a tenant can have.
+const ALL_ENDPOINTS: usize = 2 * MAX_ENDPOINTS;
 
 /// Events of a tenant that one step deletes at most.
 const EVENTS: usize = 250;
@@ -17,7 +21,8 @@ impl Roster {
     }
 
     /// Deletes events that are older than [they are kept](Roster::with_event_retention), of 100 merchants behind `from` and at
-    /// most 250 of each tenant: a step that holds up no other writer for long. Returns where to go on; `None` if all
+    /// most 250 of each tenant: a step that holds up no other writer for long. What is not delivered to an active webhook endpoint
+    /// is kept until it is. Returns where to go on; `None` if all
     /// merchants were looked through, or all events are kept.
     ///
     /// # Errors
@@ -45,9 +50,23 @@ fn prune(uow: &mut dyn UnitOfWork, tenant: Tenant, end: Timestamp) -> Result<boo
     let query = EventQuery { tenant, customer: None, kind: None, order, first, last: i64::MAX, limit: EVENTS };
     let events = uow.events().list(&query)?;
     // Clocks of instances differ: an old event may follow a new one. It goes with that.
-    let number = events.iter().take_while(|event| event.created_at < end).count();
+    let delivered = delivered_to_all(uow, tenant)?;
+    let may_go = |event: &&Event| event.created_at < end && event.seq <= delivered;
+    let number = events.iter().take_while(may_go).count();
     if let Some(last) = number.checked_sub(1).and_then(|place| events.get(place)) {
         uow.events().prune(tenant, last.seq)?;
     }
     Ok(number == EVENTS)
+}
+
+/// The events up to here are delivered to all active endpoints of a tenant. An endpoint to which nothing can be delivered is
+/// disabled after some days, so it keeps no events for ever.
+fn delivered_to_all(uow: &mut dyn UnitOfWork, tenant: Tenant) -> Result<i64, StoreError> {
+    let mut delivered = i64::MAX;
+    let endpoints = uow.webhooks().list(tenant, None, ALL_ENDPOINTS)?;
+    for stored in endpoints.iter().filter(|stored| stored.endpoint.is_active()) {
+        let in_lanes = uow.webhooks().first_in_lanes(tenant, stored.endpoint.id)?;
+        delivered = delivered.min(stored.cursor).min(in_lanes.map_or(i64::MAX, |first| first - 1));
+    }
+    Ok(delivered)
 }

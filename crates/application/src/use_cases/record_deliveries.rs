@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use roster_domain::{AttemptId, CustomerId, EndpointId, EventId, Excerpt, Tenant, Timestamp};
 
-use super::lease_endpoints::{LEASE, LeasedEndpoint};
+use super::lease_endpoints::LeasedEndpoint;
 use crate::ports::{Attempt, AttemptOutcome, DeliveryRecord, Ids, StoreError};
 use crate::{Delivery, DeliveryOutcome, Roster};
 
@@ -39,7 +39,7 @@ impl Sent {
 /// What a worker does with its lease when it records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseEnd {
-    /// It keeps it, for [`LEASE`] from now.
+    /// It keeps it, for its length from now.
     Keep,
     /// It gives it back, if no delivery is being made; otherwise it keeps it.
     GiveBack,
@@ -71,7 +71,7 @@ impl Roster {
         let keeps = end == LeaseEnd::Keep || !leased.is_idle();
         let is_held = keeps && leased.progress.disabled().is_none();
         let (lanes, closed) = leased.progress.changes();
-        let due_at = if is_held { now.plus(LEASE) } else { leased.progress.due_after(now) };
+        let due_at = if is_held { now.plus(leased.length) } else { leased.progress.due_after(now) };
         let record = DeliveryRecord {
             cursor: leased.progress.cursor(),
             lanes,

@@ -1,7 +1,7 @@
 use roster_domain::{EndpointId, EventId, Tenant, Timestamp};
 
 use crate::Roster;
-use crate::ports::{EventQuery, Lane, ListOrder, StoreError};
+use crate::ports::{EventQuery, Lane, ListOrder, StoreError, UnitOfWork};
 
 /// The most single events that wait to be sent again to one endpoint: 100.
 pub const MAX_REPLAYS: usize = 100;
@@ -35,9 +35,7 @@ impl Roster {
     /// # Errors
     /// [`ReplayError`]
     pub fn replay_events(&self, tenant: Tenant, id: EndpointId, from: i64) -> Result<(), ReplayError> {
-        let cursor = from.saturating_sub(1).max(0);
-        let is_found = self.store.transaction(|uow| uow.webhooks().rewind(tenant, id, cursor))?;
-        if is_found { Ok(()) } else { Err(ReplayError::NotFound) }
+        self.store.transaction(|uow| rewind(uow, tenant, id, from))
     }
 
     /// Sends one event again, whether or not the endpoint wants its type, beside the others: not in their order, but never at the
@@ -47,21 +45,34 @@ impl Roster {
     /// [`ReplayError`]
     pub fn replay_event(&self, tenant: Tenant, id: EndpointId, event: EventId) -> Result<(), ReplayError> {
         let now = self.clock.now();
-        let (first, last) = (event.seq(), event.seq());
-        let order = ListOrder::Ascending;
-        let query = EventQuery { tenant, customer: None, kind: None, order, first, last, limit: 1 };
-        self.store.transaction(|uow| {
-            uow.webhooks().lock(tenant, id)?.ok_or(ReplayError::NotFound)?;
-            let found = uow.events().list(&query)?.into_iter().find(|found| found.id() == event);
-            let found = found.ok_or(ReplayError::UnknownEvent)?;
-            let lanes = uow.webhooks().lanes(tenant, id, Timestamp::MAX, ALL_LANES)?;
-            let lane = Lane::replay(found.customer, found.seq, now);
-            let mut others = lanes.iter().filter(|other| other.key.replayed.is_some() && other.key != lane.key);
-            if others.nth(MAX_REPLAYS - 1).is_some() {
-                return Err(ReplayError::TooMany);
-            }
-            uow.webhooks().open_lane(tenant, id, &lane)?;
-            Ok(())
-        })
+        self.store.transaction(|uow| replay(uow, tenant, id, event, now))
     }
+}
+
+pub(super) fn rewind(uow: &mut dyn UnitOfWork, tenant: Tenant, id: EndpointId, from: i64) -> Result<(), ReplayError> {
+    let cursor = from.saturating_sub(1).max(0);
+    if uow.webhooks().rewind(tenant, id, cursor)? { Ok(()) } else { Err(ReplayError::NotFound) }
+}
+
+pub(super) fn replay(
+    uow: &mut dyn UnitOfWork,
+    tenant: Tenant,
+    id: EndpointId,
+    event: EventId,
+    now: Timestamp,
+) -> Result<(), ReplayError> {
+    let (first, last) = (event.seq(), event.seq());
+    let order = ListOrder::Ascending;
+    let query = EventQuery { tenant, customer: None, kind: None, order, first, last, limit: 1 };
+    uow.webhooks().lock(tenant, id)?.ok_or(ReplayError::NotFound)?;
+    let found = uow.events().list(&query)?.into_iter().find(|found| found.id() == event);
+    let found = found.ok_or(ReplayError::UnknownEvent)?;
+    let lanes = uow.webhooks().lanes(tenant, id, Timestamp::MAX, ALL_LANES)?;
+    let lane = Lane::replay(found.customer, found.seq, now);
+    let mut others = lanes.iter().filter(|other| other.key.replayed.is_some() && other.key != lane.key);
+    if others.nth(MAX_REPLAYS - 1).is_some() {
+        return Err(ReplayError::TooMany);
+    }
+    uow.webhooks().open_lane(tenant, id, &lane)?;
+    Ok(())
 }

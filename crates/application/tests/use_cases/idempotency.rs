@@ -431,7 +431,7 @@ fn replies_that_have_expired_are_swept_in_steps() {
     assert_eq!(expired.expect("an answer"), []);
 }
 
-fn once(name: &str, credential: &str) -> Once {
+pub(crate) fn once(name: &str, credential: &str) -> Once {
     Once { idempotency: key(name), seed: Seed::new(credential, name) }
 }
 

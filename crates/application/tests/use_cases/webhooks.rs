@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use roster_application::ports::{Attempt, AttemptOutcome};
+use roster_application::ports::{Attempt, AttemptOutcome, ListOrder};
 use roster_application::{
-    ATTEMPT_LIFETIME, CreateEndpointError, Delivery, DeliveryOutcome, LEASE, LeaseEnd, LeasedEndpoint, MAX_ATTEMPTS,
-    MAX_ENDPOINTS, MAX_REPLAYS, PageSize, ReplayError, RotateEndpointSecretError, Sent, Sweep, TestEventError,
+    ATTEMPT_LIFETIME, CreateEndpointError, Delivery, DeliveryOutcome, EndpointCommand, EndpointError, EndpointTest,
+    EventList, LeaseEnd, LeasedEndpoint, MAX_ATTEMPTS, MAX_ENDPOINTS, MAX_REPLAYS, PageSize, Repeatable, ReplayError,
+    RotateEndpointSecretError, Sent, Sweep, TestEventError,
 };
 use roster_domain::{
     DisabledReason, Edit, Endpoint, EndpointDescription, EndpointEdit, EndpointId, EndpointSettings, EndpointStatus,
@@ -13,7 +14,10 @@ use roster_domain::{
 };
 use uuid::Uuid;
 
+use crate::idempotency::once;
 use crate::service::{Service, anonymous, by_id, sandbox};
+
+const LEASE: Duration = Duration::from_mins(1);
 
 const DELIVERED: DeliveryOutcome = DeliveryOutcome::Delivered;
 
@@ -40,7 +44,7 @@ impl Service {
     }
 
     fn lease(&self) -> Option<LeasedEndpoint> {
-        self.roster.lease_endpoints(1).expect("an answer").pop()
+        self.roster.lease_endpoints(1, LEASE).expect("an answer").pop()
     }
 
     fn next(&self, leased: &mut LeasedEndpoint) -> Vec<Delivery> {
@@ -447,6 +451,112 @@ fn a_test_event_is_in_no_log_but_in_that_of_attempts() {
     assert!(matches!(logged, Err(TestEventError::NotFound)));
 }
 
+fn write(
+    service: &Service,
+    name: &str,
+    command: &EndpointCommand,
+) -> Repeatable<Result<Option<Endpoint>, EndpointError>> {
+    service.roster.write_endpoint(service.tenant, command, Some(&once(name, "sk_live_a")))
+}
+
+/// Does `command` twice. Returns what both requests are answered.
+fn twice(service: &Service, name: &str, command: &EndpointCommand) -> Result<Option<Endpoint>, EndpointError> {
+    let [first, repeat] = [(); 2].map(|()| write(service, name, command));
+    assert_eq!((first.is_replayed, repeat.is_replayed), (false, true), "{command:?}");
+    assert_eq!(format!("{:?}", first.result), format!("{:?}", repeat.result));
+    if let (Ok(Some(first)), Ok(repeat)) = (&first.result, &repeat.result) {
+        // `Debug` hides secrets.
+        assert_eq!(Some(first), repeat.as_ref());
+    }
+    repeat.result
+}
+
+#[test]
+fn each_command_with_a_key_is_done_once_and_repeated_with_its_secret() {
+    let service = Service::start();
+    let made = twice(&service, "create", &EndpointCommand::Create(settings(&["*"]))).expect("a new one").expect("it");
+    let rotate = EndpointCommand::Rotate(made.id, Duration::from_hours(1));
+    let rotated = twice(&service, "rotate", &rotate).expect("a new secret").expect("the endpoint");
+    assert_eq!(service.stored(&made), rotated);
+    let edit = EndpointEdit { is_active: Some(false), ..EndpointEdit::default() };
+    let changed = twice(&service, "change", &EndpointCommand::Change(made.id, edit)).expect("a change");
+    assert_eq!(changed, Some(service.stored(&made)));
+    service.register_some(1);
+    for (name, replay) in [
+        ("from", EndpointCommand::ReplayFrom(made.id, 1)),
+        ("one", EndpointCommand::ReplayOne(made.id, service.event(1))),
+    ] {
+        assert_eq!(twice(&service, name, &replay).expect("a replay"), None);
+    }
+    assert_eq!(twice(&service, "delete", &EndpointCommand::Delete(made.id)).expect("a deletion"), None);
+    let deleted = twice(&service, "delete again", &EndpointCommand::Delete(made.id));
+    assert!(matches!(deleted, Err(EndpointError::NotFound)), "{deleted:?}");
+    assert_eq!(service.roster.find_endpoint(service.tenant, made.id).expect("an answer"), None);
+    assert!(write(&service, "create", &EndpointCommand::Create(settings(&["*"]))).is_replayed);
+}
+
+#[test]
+fn a_limit_that_was_reached_is_repeated_although_there_is_room_by_now() {
+    let service = Service::start();
+    let endpoints: Vec<_> = (0..MAX_ENDPOINTS).map(|_| service.endpoint()).collect();
+    let create = EndpointCommand::Create(settings(&["*"]));
+    for is_replayed in [false, true] {
+        let refused = write(&service, "create", &create);
+        assert!(matches!(refused.result, Err(EndpointError::Create(CreateEndpointError::TooMany))), "{refused:?}");
+        assert_eq!(refused.is_replayed, is_replayed);
+        service.roster.delete_endpoint(service.tenant, endpoints[1].id).expect("an answer");
+    }
+    assert!(write(&service, "another", &create).result.is_ok());
+
+    let of = endpoints[0].id;
+    service.register_some(MAX_REPLAYS + 1);
+    let most = i64::try_from(MAX_REPLAYS).expect("a small number");
+    for seq in 1..=most {
+        service.roster.replay_event(service.tenant, of, service.event(seq)).expect("room");
+    }
+    let replay = EndpointCommand::ReplayOne(of, service.event(most + 1));
+    let refused = twice(&service, "replay", &replay);
+    assert!(matches!(refused, Err(EndpointError::Replay(ReplayError::TooMany))), "{refused:?}");
+}
+
+#[test]
+fn a_test_with_a_key_is_sent_once_and_repeated_as_it_was_logged() {
+    let service = Service::start();
+    let endpoint = service.endpoint();
+    let test = |name: &str| {
+        let once = once(name, "sk_live_a");
+        service.roster.test_event_once(service.tenant, endpoint.id, Some(&once))
+    };
+    let log = |name: &str, test: &EndpointTest, outcome| {
+        let EndpointTest::New(test) = test else { panic!("it was logged: {test:?}") };
+        let once = once(name, "sk_live_a");
+        service.roster.log_test_once(test, service.sent(), outcome, Some(&once))
+    };
+    // Both arrive before one is logged.
+    let [first, second] = [test("k"), test("k")].map(|test| {
+        assert!(!test.is_replayed, "{test:?}");
+        test.result.expect("a test")
+    });
+    let logged = log("k", &first, AttemptOutcome::Failed);
+    assert!(!logged.is_replayed);
+    let logged = logged.result.expect("an attempt");
+    let late = log("k", &second, AttemptOutcome::Delivered);
+    assert_eq!((late.is_replayed, late.result.expect("an attempt")), (true, logged.clone()));
+    let repeat = test("k");
+    assert_eq!((repeat.is_replayed, repeat.result.expect("it")), (true, EndpointTest::Logged(logged.clone())));
+    assert_eq!(service.attempts(&endpoint), [logged]);
+
+    let sent = test("another").result.expect("a test");
+    service.roster.delete_endpoint(service.tenant, endpoint.id).expect("an answer");
+    for is_replayed in [false, true] {
+        let gone = log("another", &sent, AttemptOutcome::Delivered);
+        assert!(matches!(gone.result, Err(TestEventError::NotFound)) && gone.is_replayed == is_replayed, "{gone:?}");
+        let missing = test("missing");
+        assert!(matches!(missing.result, Err(TestEventError::NotFound)), "{missing:?}");
+        assert_eq!(missing.is_replayed, is_replayed);
+    }
+}
+
 #[test]
 fn the_backlog_is_what_is_behind_the_cursor_and_the_age_counts_lanes_too() {
     let service = Service::start();
@@ -518,4 +628,37 @@ fn an_unknown_endpoint_is_not_found() {
     let id = EndpointId::new(Uuid::nil());
     assert_eq!(service.roster.find_endpoint(service.tenant, id).expect("an answer"), None);
     assert!(service.lease().is_none());
+}
+
+#[test]
+fn events_that_are_not_delivered_are_kept_longer() {
+    let mut service = Service::start();
+    service.roster = service.roster.with_event_retention(Some(Duration::from_secs(1)));
+    let endpoint = service.endpoint();
+    let disabled = service.endpoint();
+    let off = EndpointEdit { is_active: Some(false), ..EndpointEdit::default() };
+    service.roster.change_endpoint(service.tenant, disabled.id, &off).expect("an answer");
+    for name in ["a", "b", "c"] {
+        service.register_named(name);
+    }
+    service.clock.advance(2000);
+    let kept = || {
+        service.roster.prune_events(Sweep::default()).expect("an answer");
+        let order = ListOrder::Ascending;
+        let (tenant, customer, kind, after, limit) = (service.tenant, None, None, None, 10);
+        let all = EventList { tenant, customer, kind, order, after, limit };
+        service.roster.list_events(&all).expect("a page").events.first().map(|event| event.seq)
+    };
+    assert_eq!(kept(), Some(1));
+    let mut leased = service.lease().expect("a lease");
+    let mut deliveries = service.next(&mut leased);
+    assert_eq!(deliveries.len(), 3);
+    // The second one fails: it is in a lane, and the others are done.
+    let second = deliveries.remove(1);
+    let later = DeliveryOutcome::Failed { retry_at: Some(service.roster.now().plus(Duration::from_secs(9))) };
+    let results = deliveries.into_iter().map(|one| (one, DELIVERED)).chain([(second, later)]);
+    service.finish(&mut leased, results, LeaseEnd::GiveBack);
+    assert_eq!(kept(), Some(2));
+    assert!(service.roster.delete_endpoint(service.tenant, endpoint.id).expect("an answer"));
+    assert_eq!(kept(), None);
 }

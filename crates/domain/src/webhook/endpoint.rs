@@ -18,6 +18,45 @@ pub enum PayloadForm {
     WithCustomer,
 }
 
+/// Not a form of payloads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be thin or with_customer")]
+pub struct PayloadFormError;
+
+impl Rule for PayloadFormError {
+    fn code(&self) -> &'static str {
+        "invalid_payload"
+    }
+}
+
+impl PayloadForm {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Thin, Self::WithCustomer];
+
+    /// `thin` or `with_customer`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Thin => "thin",
+            Self::WithCustomer => "with_customer",
+        }
+    }
+
+    /// Parses the text that [`PayloadForm::as_str`] returns.
+    ///
+    /// # Errors
+    /// [`PayloadFormError`] for anything else.
+    pub fn parse(text: &str) -> Result<Self, PayloadFormError> {
+        Self::ALL.into_iter().find(|form| form.as_str() == text).ok_or(PayloadFormError)
+    }
+}
+
+impl AsRef<str> for PayloadForm {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
 /// Why nothing is sent to an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DisabledReason {

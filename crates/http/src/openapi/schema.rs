@@ -6,9 +6,10 @@ use std::marker::PhantomData;
 
 use roster_application::Scope;
 use roster_domain::{
-    AddressPart, ApiKeyId, BusinessName, Country, Currency, CustomerId, CustomerStatus, Email, Environment, EventId,
-    EventType, ExternalId, Locale, MerchantId, Metadata, MetadataEdit, Name, Phone, PlanId, PostalCode, SearchTerm,
-    SubscriptionId, SubscriptionStatus, TaxExemption, TaxId, TimeZone, Timestamp,
+    AddressPart, ApiKeyId, AttemptId, BusinessName, Country, Currency, CustomerId, CustomerStatus, Email,
+    EndpointDescription, EndpointId, EndpointUrl, Environment, EventId, EventType, ExternalId, Locale, MerchantId,
+    Metadata, MetadataEdit, Name, PayloadForm, Phone, PlanId, PostalCode, SearchTerm, SubscriptionId,
+    SubscriptionStatus, TaxExemption, TaxId, TimeZone, Timestamp,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
@@ -141,6 +142,22 @@ described! {
     );
     MerchantId as "MerchantId": id(Self::PREFIX, "Organization identifier.", "01h2xcejqtf2nbrexx3vqjhp42");
     ApiKeyId as "ApiKeyId": id(Self::PREFIX, "Names the key; it is no secret.", "01h2xcejqtf2nbrexx3vqjhp43");
+    EndpointId as "WebhookId": id(Self::PREFIX, "Names the webhook endpoint.", "01h2xcejqtf2nbrexx3vqjhp45");
+    AttemptId as "AttemptId": id(Self::PREFIX, "Names the attempt.", "01h2xcejqtf2nbrexx3vqjhp46");
+    EndpointUrl as "WebhookUrl": json!({
+        "description": "Where events are sent to: `https`, without a user name, and with a host that has a public address, unless the \
+                        operator allows others (`webhooks.allow_private`).",
+        "type": "string",
+        "format": "uri",
+        "maxLength": Self::MAX,
+        "examples": ["https://example.com/hooks"],
+    });
+    EndpointDescription as "WebhookDescription": text(Self::MIN, Self::MAX, "What the endpoint is for.", "Invoices");
+    PayloadForm as "WebhookPayload": names(
+        &Self::ALL,
+        "`thin`: the event alone; `with_customer`: with `customer`, the customer as it is when the event is sent, or `null` if it is \
+         deleted.",
+    );
     EventId as "EventId": id(Self::PREFIX, "Names the event.", "0000000000000123c8j9k0m1n2");
     EventType as "EventType": names(&Self::ALL, "What happened.");
     Environment as "Environment": names(&Self::ALL, "The environment of the credential.");

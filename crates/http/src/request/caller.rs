@@ -16,16 +16,19 @@ use std::time::{Duration, Instant};
 use actix_web::web::Bytes;
 use actix_web::{HttpMessage as _, HttpRequest, web};
 use roster_application::ports::{
-    Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, ListOrder, Place, StoreError, SubscriptionCursor,
-    SubscriptionWrite, Taken, Write,
+    Attempt, AttemptOutcome, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, ListOrder, Place,
+    StoreError, SubscriptionCursor, SubscriptionWrite, Taken, Write,
 };
 use roster_application::{
     Answer, ApiKey, ApiKeyOrder, AtomicError, Attribution, CreatedApiKey, CursorKey, CursorScope, CustomerChange,
-    CustomerCommand, CustomerDeletion, CustomerPage, Event, EventList, EventPage, Export, ExportError, ExportPart,
-    Grant, Once, Page, Precondition, Principal, Registration, Repeatable, Roster, Scope, SubscriptionReport, Upsert,
-    View, WriteError, WriteRequest,
+    CustomerCommand, CustomerDeletion, CustomerPage, EndpointBacklog, EndpointCommand, EndpointTest, Event, EventList,
+    EventPage, Export, ExportError, ExportPart, Grant, Once, Page, Precondition, Principal, Registration, Repeatable,
+    Roster, Scope, Sent, SubscriptionReport, TestEvent, Upsert, View, WriteError, WriteRequest,
 };
-use roster_domain::{ApiKeyId, Customer, CustomerEdit, CustomerId, EmailUse, EventId, EventType, Subscription, Tenant};
+use roster_domain::{
+    ApiKeyId, AttemptId, Customer, CustomerEdit, CustomerId, EmailUse, Endpoint, EndpointId, EventId, EventType,
+    Subscription, Tenant,
+};
 use roster_executor::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
@@ -65,6 +68,7 @@ permissions! {
     WriteSubscriptions,
     ManageKeys,
     ReadEvents,
+    ManageWebhooks,
 }
 
 impl SeesCustomers for ReadCustomers {}
@@ -627,7 +631,68 @@ impl Caller<ManageKeys> {
         let rotate = move |roster: &Roster| roster.rotate_api_key_once(tenant, id, overlap, granted, once.as_ref());
         self.repeatable(self.handle.run(rotate).await?)
     }
+}
 
+impl Caller<ManageWebhooks> {
+    /// Does what `command` says. Returns the endpoint that it has made or changed.
+    pub(crate) async fn write_endpoint(&self, command: EndpointCommand) -> Result<Option<Endpoint>, Failure> {
+        let (tenant, once) = (self.tenant(), self.once()?);
+        let write = move |roster: &Roster| roster.write_endpoint(tenant, &command, once.as_ref());
+        self.repeatable(self.handle.run(write).await?)
+    }
+
+    /// Finds an endpoint, and what is not delivered to it.
+    pub(crate) async fn find_endpoint(&self, id: EndpointId) -> Result<(Endpoint, EndpointBacklog), Failure> {
+        let tenant = self.tenant();
+        let find = move |roster: &Roster| {
+            let endpoint = roster.find_endpoint(tenant, id)?;
+            Ok::<_, StoreError>(endpoint.zip(roster.endpoint_backlog(tenant, id)?))
+        };
+        self.handle.read(find).await??.ok_or(Failure::WebhookNotFound)
+    }
+
+    /// A page of the endpoints of the tenant.
+    pub(crate) async fn list_endpoints(&self, page: PageQuery) -> Result<ListPage<Endpoint>, Failure> {
+        let tenant = self.tenant();
+        let cursors = self.cursors(CursorScope::new("webhooks", tenant))?;
+        let read = |bytes: &[u8]| Some(EndpointId::new(Uuid::from_slice(bytes).ok()?));
+        let after = cursors.open(page.cursor.as_deref(), read)?;
+        let page = self.handle.read(move |roster| roster.list_endpoints(tenant, after, page.size)).await??;
+        Ok(cursors.page(page, |last| last.id.uuid().as_bytes().to_vec()))
+    }
+
+    /// A page of the attempts to deliver to an endpoint.
+    pub(crate) async fn list_attempts(&self, id: EndpointId, page: PageQuery) -> Result<ListPage<Attempt>, Failure> {
+        let tenant = self.tenant();
+        let cursors = self.cursors(CursorScope::new("webhook_attempts", tenant).with("webhook", &id.to_string()))?;
+        let read = |bytes: &[u8]| Some(AttemptId::new(Uuid::from_slice(bytes).ok()?));
+        let before = cursors.open(page.cursor.as_deref(), read)?;
+        let list = move |roster: &Roster| roster.list_attempts(tenant, id, before, page.size);
+        let page = self.handle.read(list).await??.ok_or(Failure::WebhookNotFound)?;
+        Ok(cursors.page(page, |last| last.id.uuid().as_bytes().to_vec()))
+    }
+
+    /// Makes a test event for an endpoint, unless the request is a repeat.
+    pub(crate) async fn test_event(&self, id: EndpointId) -> Result<EndpointTest, Failure> {
+        let (tenant, once) = (self.tenant(), self.once()?);
+        let test = move |roster: &Roster| roster.test_event_once(tenant, id, once.as_ref());
+        self.repeatable(self.handle.run(test).await?)
+    }
+
+    /// Logs what came of a test event.
+    pub(crate) async fn log_test(
+        &self,
+        test: TestEvent,
+        sent: Sent,
+        outcome: AttemptOutcome,
+    ) -> Result<Attempt, Failure> {
+        let once = self.once()?;
+        let log = move |roster: &Roster| roster.log_test_once(&test, sent, outcome, once.as_ref());
+        self.repeatable(self.handle.run(log).await?)
+    }
+}
+
+impl<P: Permission> Caller<P> {
     /// How repeats of the request are recognised and answered, if it has a key.
     fn once(&self) -> Result<Option<Once>, Failure> {
         let Some(key) = &self.idempotency_key else { return Ok(None) };

@@ -99,7 +99,7 @@ impl Fields {
         }
     }
 
-    /// A field that is a list of texts, each parsed by `parse`.
+    /// A field that is a list of texts, each parsed by `parse`. If one has a fault, the list counts as left out.
     pub(crate) fn texts<T: Described + 'static, E: Rule>(
         &mut self,
         key: &str,
@@ -114,7 +114,7 @@ impl Fields {
             Some(Json::Array(items)) => items,
             Some(other) => return self.mistyped(key, "a list of strings", &other),
         };
-        let mut read = Vec::new();
+        let (mut read, count) = (Vec::new(), items.len());
         for (place, item) in items.into_iter().enumerate() {
             let at = || self.at.key(key).index(place);
             match item {
@@ -125,7 +125,7 @@ impl Fields {
                 other => self.faults.add(|| wrong_type(at(), "a string", &other)),
             }
         }
-        Edit::Set(read)
+        if read.len() == count { Edit::Set(read) } else { Edit::Keep }
     }
 
     /// A field that is a list of at most so many values, which are not looked at.
@@ -199,7 +199,7 @@ impl Fields {
         }
     }
 
-    /// Adds the fault that `key` is missing or `null`, unless `key` has a fault already. `read` is what was read of it.
+    /// Adds the fault that `key` is missing or `null`, unless it or something in it has a fault already. `read` is what was read of it.
     pub(crate) fn require<T>(&mut self, key: &str, read: &Edit<T>) {
         if let Some(sketch) = &mut self.sketch {
             sketch.restrict(key, true);
@@ -223,7 +223,8 @@ impl Fields {
 
     fn lacks(&mut self, key: &str, detail: &str) {
         let at = self.at.key(key);
-        let known = self.faults.listed().iter().any(|fault| matches!(&fault.place, Place::Body(place) if *place == at));
+        let known =
+            self.faults.listed().iter().any(|fault| matches!(&fault.place, Place::Body(place) if at.contains(place)));
         if !known {
             self.faults.add(|| Fault { place: Place::Body(at), code: "required", detail: detail.to_owned() });
         }
@@ -232,6 +233,14 @@ impl Fields {
     /// Adds the fault that `fault` makes for the place of `key`.
     pub(crate) fn refuse(&mut self, key: &str, fault: impl FnOnce(Place) -> Fault) {
         self.faults.add(|| fault(Place::Body(self.at.key(key))));
+    }
+
+    /// Adds the fault that fields do not fit together, for the place of `key`. Not if a field has a fault of its own, which may be the
+    /// cause.
+    pub(crate) fn refuse_combination(&mut self, key: &str, detail: &str) {
+        if self.sketch.is_none() && self.faults.listed().is_empty() {
+            self.refuse(key, |place| Fault { place, code: "required", detail: detail.to_owned() });
+        }
     }
 
     /// Adds a fault for every field that was not read.
@@ -312,7 +321,12 @@ mod tests {
         assert_eq!(fields.texts("a", parse), Edit::Keep);
         assert_eq!(fields.texts("b", parse), Edit::Clear);
         assert_eq!(fields.texts("e", parse), Edit::Set(Vec::new()));
-        let _faulty = (fields.texts("c", parse), fields.texts("d", parse));
+        for key in ["c", "d"] {
+            let faulty = fields.texts(key, parse);
+            assert_eq!(faulty, Edit::Keep);
+            // Its own faults are enough.
+            fields.require(key, &faulty);
+        }
         let found: Vec<_> = faults(fields.finish(())).into_iter().map(|(place, _)| place).collect();
         assert_eq!(found, ["c/1", "c/2", "d"]);
     }

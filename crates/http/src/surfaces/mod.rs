@@ -18,6 +18,8 @@ pub use native::{ExportFormat, ExportWriter, subject_document};
 use crate::routing::{self, Route, Surface};
 use crate::transport::refusals::Refusals;
 
+pub use native::{event_body, test_body};
+
 /// An API of the service that has an OpenAPI document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Api {

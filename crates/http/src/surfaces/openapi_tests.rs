@@ -4,7 +4,9 @@
 //! `/docs` are in no document.
 
 use std::collections::BTreeSet;
+use std::future::{Future, ready};
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +16,11 @@ use actix_web::middleware::from_fn;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App, rt, web};
 use roster_application::json::{JsonError, Pointer};
-use roster_application::ports::Taken;
-use roster_application::{ApiKeyOrder, Revision, Roster, Scope, Scopes};
+use roster_application::ports::{AttemptOutcome, Taken};
+use roster_application::{ApiKeyOrder, Revision, Roster, Scope, Scopes, Sent, TestEvent};
 use roster_domain::{
-    ApiKeyId, Customer, CustomerId, EmailUse, Environment, MerchantId, MerchantName, Profile, Tenant, Timestamp,
+    ApiKeyId, Customer, CustomerId, EmailUse, Environment, Excerpt, MerchantId, MerchantName, Profile, Tenant,
+    Timestamp,
 };
 use roster_executor::{Executor, Reads};
 use roster_memory::{CountingEntropy, CountingIds, FixedClock, MemoryStore};
@@ -32,6 +35,7 @@ use crate::request::body::{self, MAX_BYTES};
 use crate::request::idempotency;
 use crate::stream::StreamBudget;
 use crate::surfaces::{self, Api, lava, lumen, native};
+use crate::webhooks::{SendTests, WebhookSettings};
 
 /// A document, and the base path of its surface.
 struct Document {
@@ -223,6 +227,9 @@ fn every_problem_has_the_documented_fields_and_code() {
         Failure::Taken(Taken { email: None, external_id: Some(Box::new(customer)) }),
         Failure::EventNotFound,
         Failure::EventsPruned(7),
+        Failure::WebhookNotFound,
+        Failure::TooManyWebhooks,
+        Failure::TooManyReplays,
         Failure::KeyNotFound,
         Failure::KeyEnded,
         Failure::KeyHasSuccessor(ApiKeyId::new(Uuid::nil())),
@@ -325,6 +332,11 @@ fn call_with(scopes: Scopes, requests: Vec<(Method, String, Value)>) -> Vec<(Sta
             .app_data(web::Data::new(executor.handles().handle()))
             .app_data(web::Data::new(StreamBudget(Budget::new(1 << 20))))
             .app_data(web::Data::new(limits))
+            .app_data(web::Data::new(WebhookSettings {
+                allow_private: false,
+                timeout: deadline,
+                tests: Arc::new(TakeTests),
+            }))
             .app_data(rates);
         let app = init_service(app.configure(surfaces::configure).wrap(from_fn(body::receive))).await;
         let mut answers = Vec::new();
@@ -429,6 +441,51 @@ fn api_keys_have_the_documented_fields() {
     assert!(answers[..3].iter().all(|(_, made)| made["key"].is_string()));
     let listed = answers[3].1["data"].as_array().expect("a list");
     assert!(listed.len() == 4 && listed.iter().all(|key| key.get("key").is_none()), "{listed:?}");
+}
+
+/// Says of every test event that the endpoint has taken it.
+struct TakeTests;
+
+impl SendTests for TakeTests {
+    fn send(&self, test: TestEvent, _: String) -> Pin<Box<dyn Future<Output = (AttemptOutcome, Sent)> + '_>> {
+        let (at, duration, answer) = (test.created_at, Duration::from_millis(20), Some(Excerpt::of(b"taken")));
+        let sent = Sent { at, duration, status: Some(200), answer, error: None };
+        Box::pin(ready((AttemptOutcome::Delivered, sent)))
+    }
+}
+
+#[test]
+fn webhooks_have_the_documented_fields() {
+    let [native, ..] = documents();
+    let hooks = || "/v1/webhooks".to_owned();
+    let hook = || json!({ "url": "https://example.com/hooks", "events": ["*"] });
+    let (_, made) = call(vec![(Method::POST, hooks(), hook())]).remove(0);
+    let one = format!("/v1/webhooks/{}", made["id"].as_str().expect("an id"));
+    let answers = call(vec![
+        (Method::POST, hooks(), hook()),
+        (Method::POST, format!("{one}/rotate_secret"), json!({ "overlap_seconds": 60 })),
+        (Method::POST, format!("{one}/test"), json!({})),
+        (Method::PATCH, one.clone(), json!({ "status": "disabled" })),
+        (Method::GET, one.clone(), json!({})),
+        (Method::GET, hooks(), json!({})),
+        (Method::GET, format!("{one}/attempts"), json!({})),
+    ]);
+    let schemas = [
+        "NewWebhook",
+        "NewWebhook",
+        "WebhookAttempt",
+        "Webhook",
+        "WebhookWithBacklog",
+        "WebhookPage",
+        "WebhookAttemptPage",
+    ];
+    for ((status, answer), schema) in answers.iter().zip(schemas) {
+        assert!(status.is_success(), "{schema}: {status} {answer}");
+        native.check_fields(&native.json["components"]["schemas"][schema], answer, &Pointer::default());
+    }
+    assert!(answers[..2].iter().all(|(_, made)| made["secret"].is_string()));
+    assert!(answers[2..].iter().all(|(_, shown)| !shown.to_string().contains("whsec_")), "{answers:?}");
+    assert_eq!((&answers[5].1["data"][0]["id"], &answers[6].1["data"][0]), (&made["id"], &answers[2].1));
 }
 
 /// A path with something in the place of each of its parameters.

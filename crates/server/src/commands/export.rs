@@ -60,7 +60,7 @@ fn export(arguments: &Export) -> roster_application::Export {
         Some(CustomerStatus::Archived) => CustomerState::Archived,
     };
     let filter = CustomerFilter::from(state);
-    roster_application::Export { tenant: arguments.tenant.into(), filter, age: arguments.max_age }
+    roster_application::Export { tenant: arguments.of.into(), filter, age: arguments.max_age }
 }
 
 /// Reads the customers, and returns how many there are.

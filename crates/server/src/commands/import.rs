@@ -47,7 +47,7 @@ pub fn run(arguments: &Import, config: &Config) -> anyhow::Result<()> {
     let name = arguments.file.display().to_string();
     let mapping = mapping(&arguments.from)?;
     let source = Source::open(&arguments.file).with_context(|| format!("{name} cannot be read"))?;
-    let tenant: Tenant = arguments.tenant.into();
+    let tenant: Tenant = arguments.of.into();
     let database = compose::open_up_to_date(config, 0, Missing::Refuse)?;
     let roster = database.roster();
     require_merchant(&roster, tenant)?;

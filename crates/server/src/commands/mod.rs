@@ -1,6 +1,7 @@
 //! The commands, one per file.
 
 mod errors_file;
+mod events;
 mod export;
 mod import;
 mod keys;
@@ -9,6 +10,7 @@ mod migrate;
 mod progress;
 mod serve;
 mod subjects;
+mod webhooks;
 
 use anyhow::anyhow;
 use roster_application::Roster;
@@ -31,6 +33,8 @@ pub fn run(command: Command, config: &Config) -> anyhow::Result<()> {
         Command::Import(arguments) => import::run(&arguments, config),
         Command::Export(arguments) => export::run(&arguments, config),
         Command::Subjects(command) => subjects::run(command, config),
+        Command::Events(command) => events::run(&command, config),
+        Command::Webhooks(command) => webhooks::run(command, config),
         Command::Openapi { api } => output::print(&api.document()),
     }
 }

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use roster_executor::Reads;
+use roster_executor::{Executor, Reads};
 use roster_http::{Tls, TlsError};
 
 use crate::compose::{self, Database, Missing};
@@ -36,7 +36,10 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
         .with_event_retention(config.events.retention);
     // Read before there are requests, which then need not wait for it.
     roster.cursor_key().context("the key for cursors cannot be read")?;
-    let settings = settings(config, tls, database.reads);
+    let executor = Executor::start(&roster, executor_settings(&config.database, database.reads));
+    let executor = executor.context("threads cannot be started")?;
+    let deliveries = compose::deliver(&config.webhooks, executor.handles())?;
+    let settings = settings(config, tls, compose::webhooks(&config.webhooks, &deliveries));
     let demo = demo.then(|| Demo::prepare(&roster, config.http.bind)).transpose().context("the demo cannot be made")?;
     let stop = signals.stop().context("signals cannot be caught")?;
     let ready = |address| {
@@ -46,7 +49,9 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
             tracing::warn!("{error:#}");
         }
     };
-    let served = roster_http::serve(&roster, &settings, ready, stop);
+    let served = roster_http::serve(executor.handles(), &settings, ready, stop);
+    deliveries.stop(config.database.deadline);
+    executor.stop(config.database.deadline);
     drop(roster);
     close(database);
     served.with_context(|| format!("{} cannot be served", config.http.bind))?;
@@ -73,7 +78,17 @@ fn tls(config: &config::Http) -> Result<Option<Tls>, Faults> {
     Ok(Some(tls))
 }
 
-fn settings(config: &Config, tls: Option<Tls>, reads: Reads) -> roster_http::Settings {
+fn executor_settings(config: &config::Database, reads: Reads) -> roster_executor::Settings {
+    roster_executor::Settings {
+        threads: config.connections.into(),
+        writers: config.writers.into(),
+        queue: config.queue,
+        deadline: config.deadline,
+        reads,
+    }
+}
+
+fn settings(config: &Config, tls: Option<Tls>, webhooks: roster_http::WebhookSettings) -> roster_http::Settings {
     let http = &config.http;
     roster_http::Settings {
         bind: http.bind,
@@ -93,13 +108,8 @@ fn settings(config: &Config, tls: Option<Tls>, reads: Reads) -> roster_http::Set
         sandbox: config.limits.sandbox,
         stream_memory: config.http.stream_memory_mib << 20,
         export_timeout: config.http.export_timeout,
-        executor: roster_executor::Settings {
-            threads: config.database.connections.into(),
-            writers: config.database.writers.into(),
-            queue: config.database.queue,
-            deadline: config.database.deadline,
-            reads,
-        },
+        deadline: config.database.deadline,
+        webhooks,
     }
 }
 

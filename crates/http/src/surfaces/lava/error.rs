@@ -39,10 +39,14 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         }
         Failure::HeadTooLarge => error(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request headers are too large"),
         Failure::OtherProtocol => error(StatusCode::BAD_REQUEST, "CONNECT and WebSocket are not supported"),
-        // Events are read and keys are managed only on the native surface.
-        Failure::UnknownPath | Failure::EventNotFound | Failure::EventsPruned(_) | Failure::KeyNotFound => {
-            error(StatusCode::NOT_FOUND, "Not found")
-        }
+        // Events are read, and keys and webhooks are managed, only on the native surface.
+        Failure::UnknownPath
+        | Failure::EventNotFound
+        | Failure::EventsPruned(_)
+        | Failure::WebhookNotFound
+        | Failure::TooManyWebhooks
+        | Failure::TooManyReplays
+        | Failure::KeyNotFound => error(StatusCode::NOT_FOUND, "Not found"),
         Failure::MethodNotAllowed(_) => error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
         Failure::IdempotencyKey(rule) => error(StatusCode::BAD_REQUEST, &format!("The header Idempotency-Key {rule}")),
         Failure::IdempotencyKeyReused => {

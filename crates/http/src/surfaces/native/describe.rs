@@ -32,6 +32,7 @@ const CUSTOMERS: &str = "Customers";
 const SUBSCRIPTIONS: &str = "Subscriptions";
 const EVENTS: &str = "Events";
 const API_KEYS: &str = "API keys";
+pub(super) const WEBHOOKS: &str = "Webhooks";
 const HEALTH: &str = "Health";
 const DESCRIPTION: &str = "Description";
 
@@ -61,6 +62,10 @@ pub(super) fn contract() -> Contract {
             (CUSTOMERS, "Customer records."),
             (SUBSCRIPTIONS, "What a billing engine reports of a customer's subscriptions. They are shown, not owned."),
             (EVENTS, "What happened to customers and their subscriptions, who did it, and in which order."),
+            (
+                WEBHOOKS,
+                "Where events are sent to. Deliveries are signed as Standard Webhooks 1.0 says, and as billing.io's clients check it.",
+            ),
             (API_KEYS, "The keys of the merchant in the environment of the credential."),
             (HEALTH, "Whether the service answers."),
             (DESCRIPTION, "This document, and the pages about problems."),
@@ -576,7 +581,7 @@ fn subscription(status: StatusCode, description: &'static str) -> Answer {
     Answer::new(status, description).json::<SubscriptionView<'_>>().header("ETag")
 }
 
-fn page_of<T: JsonSchema + 'static>(description: &'static str) -> Answer {
+pub(super) fn page_of<T: JsonSchema + 'static>(description: &'static str) -> Answer {
     Answer::new(StatusCode::OK, description).json::<PageView<'static, T>>().header("Link")
 }
 
@@ -613,7 +618,7 @@ fn api_key_id() -> Parameter {
     Parameter::path::<Of<ApiKeyId>>("id", about)
 }
 
-fn cursor() -> Parameter {
+pub(super) fn cursor() -> Parameter {
     let about = "The `next_cursor` of the page before, percent-encoded. Take it as it is. Left out: the first page.";
     Parameter::query_of("cursor", about, json!({ "type": "string" }))
 }
@@ -699,6 +704,9 @@ fn refusals() -> Vec<Refusal> {
         refusal("NotFound", &[], &[Failure::NotFound]),
         refusal("EventNotFound", &[], &[Failure::EventNotFound]),
         refusal("EventsPruned", &["floor"], &[Failure::EventsPruned(1024)]),
+        refusal("WebhookNotFound", &[], &[Failure::WebhookNotFound]),
+        refusal("TooManyWebhooks", &[], &[Failure::TooManyWebhooks, Failure::IdempotencyKeyReused]),
+        refusal("TooManyReplays", &[], &[Failure::TooManyReplays, Failure::IdempotencyKeyReused]),
         refusal("KeyNotFound", &[], &[Failure::KeyNotFound]),
         refusal("UnknownPath", &[], &[Failure::UnknownPath]),
         refusal("MethodNotAllowed", &[], &[Failure::MethodNotAllowed("GET, POST".to_owned())]),

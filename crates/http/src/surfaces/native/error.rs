@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use roster_application::json::{JsonError, Pointer};
 use roster_application::ports::Taken;
-use roster_application::{Revision, Scope};
+use roster_application::{MAX_ENDPOINTS, MAX_REPLAYS, Revision, Scope};
 use roster_domain::{ApiKeyId, CustomerId};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -218,6 +218,17 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         Failure::Taken(taken) => conflict(taken),
         Failure::EventsPruned(floor) => events_pruned(*floor),
         Failure::EventNotFound => missing(&problems::EVENT_NOT_FOUND, "event"),
+        Failure::WebhookNotFound => missing(&problems::WEBHOOK_NOT_FOUND, "webhook endpoint"),
+        Failure::TooManyWebhooks => problem(
+            &problems::TOO_MANY_WEBHOOKS,
+            format!("There are {MAX_ENDPOINTS} webhook endpoints, and there may be no more. Delete one first."),
+        ),
+        Failure::TooManyReplays => problem(
+            &problems::TOO_MANY_REPLAYS,
+            format!(
+                "{MAX_REPLAYS} events wait to be sent again. Wait for them, or send from_seq to send all events again from a place on."
+            ),
+        ),
         Failure::KeyNotFound => missing(&problems::KEY_NOT_FOUND, "API key"),
         Failure::KeyEnded => problem(
             &problems::KEY_ENDED,

@@ -109,10 +109,15 @@ struct ActorView<'a> {
 
 impl<'a> EventView<'a> {
     pub(super) fn of(event: &'a Event, customers: Option<&'a HashMap<CustomerId, Customer>>) -> Result<Self, Failure> {
+        Self::with(event, customers.is_some(), customers.and_then(|customers| customers.get(&event.customer)))
+    }
+
+    /// The view of an event, with its customer if `shows_customer`; no customer is one that is deleted.
+    fn with(event: &'a Event, shows_customer: bool, customer: Option<&'a Customer>) -> Result<Self, Failure> {
         let actor = &event.attribution.actor;
-        let live = |customers: &'a HashMap<CustomerId, Customer>| {
-            let found = customers.get(&event.customer).filter(|customer| customer.is_live());
-            found.map_or(CustomerNow::Deleted, |customer| CustomerNow::Live(Box::new(customer.into())))
+        let customer = match customer.filter(|customer| customer.is_live()) {
+            Some(customer) => CustomerNow::Live(Box::new(customer.into())),
+            None => CustomerNow::Deleted,
         };
         let id = event.id();
         Ok(Self {
@@ -128,9 +133,17 @@ impl<'a> EventView<'a> {
             actor: ActorView { r#type: actor.kind(), id: actor.id(), issuer: actor.issuer() },
             request_id: event.attribution.request_id.as_deref(),
             reason: event.attribution.reason.as_ref().map(AsRef::as_ref),
-            customer: customers.map(live),
+            customer: shows_customer.then_some(customer),
         })
     }
+}
+
+/// The body of a delivery: the event as the native surface shows it, with the customer if `shows_customer`; no customer is one
+/// that is deleted.
+#[must_use]
+pub fn event_body(event: &Event, shows_customer: bool, customer: Option<&Customer>) -> String {
+    // It fails only if the store has an event that is no JSON.
+    EventView::with(event, shows_customer, customer).and_then(|view| respond::text(&view)).unwrap_or_default()
 }
 
 /// A page of events.

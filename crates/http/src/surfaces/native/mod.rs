@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 mod describe;
+mod describe_webhooks;
 mod dto;
 mod error;
 mod event_stream;
@@ -9,11 +10,14 @@ mod events;
 mod export;
 mod routes;
 mod subject;
+mod webhooks;
 
 pub(crate) use error::{Error, answer};
+pub use events::event_body;
 pub use export::{ExportFormat, ExportWriter};
 pub(crate) use routes::surface;
 pub use subject::subject_document;
+pub use webhooks::test_body;
 
 /// The base path of this surface.
 const BASE: &str = "/v1";

@@ -9,12 +9,14 @@ use serde::Serialize;
 
 use super::batch;
 use super::describe;
+use super::describe_webhooks;
 use super::dto::{
     self, ApiKeyView, CustomerView, HealthView, NewApiKeyView, OnConflict, OnMetadata, PageView, SubscriptionView,
 };
 use super::error::{Error, answer};
 use super::events;
 use super::export;
+use super::webhooks;
 use crate::failure::{Failure, Fault, Place};
 use crate::openapi;
 use crate::problems;
@@ -73,6 +75,31 @@ pub(crate) fn surface() -> Surface {
         )
         .resource("/api_keys/{id}", vec![delete(revoke_api_key).described(describe::revoke_api_key)])
         .resource("/api_keys/{id}/rotate", vec![post(rotate_api_key).described(describe::rotate_api_key)])
+        .resource(
+            "/webhooks",
+            vec![
+                get(webhooks::list).described(describe_webhooks::list_webhooks),
+                post(webhooks::create).described(describe_webhooks::create_webhook),
+            ],
+        )
+        .resource(
+            "/webhooks/{id}",
+            vec![
+                get(webhooks::show).described(describe_webhooks::get_webhook),
+                patch(webhooks::change).described(describe_webhooks::update_webhook),
+                delete(webhooks::remove).described(describe_webhooks::delete_webhook),
+            ],
+        )
+        .resource(
+            "/webhooks/{id}/attempts",
+            vec![get(webhooks::list_attempts).described(describe_webhooks::list_webhook_attempts)],
+        )
+        .resource("/webhooks/{id}/replay", vec![post(webhooks::replay).described(describe_webhooks::replay_events)])
+        .resource(
+            "/webhooks/{id}/rotate_secret",
+            vec![post(webhooks::rotate_secret).described(describe_webhooks::rotate_webhook_secret)],
+        )
+        .resource("/webhooks/{id}/test", vec![post(webhooks::test).described(describe_webhooks::test_webhook)])
         .resource("/health", vec![get(show_health).described(describe::get_health)])
         .resource("/problems", vec![get(list_problems).described(describe::list_problems)])
         .resource("/problems/{code}", vec![get(show_problem).described(describe::get_problem)])
@@ -212,7 +239,11 @@ async fn show_health(_: HttpRequest) -> HttpResponse {
 }
 
 /// A page of a list that is short.
-fn shown<'a, T, V: Serialize>(request: &HttpRequest, page: &'a ListPage<T>, view: impl Fn(&'a T) -> V) -> HttpResponse {
+pub(super) fn shown<'a, T, V: Serialize>(
+    request: &HttpRequest,
+    page: &'a ListPage<T>,
+    view: impl Fn(&'a T) -> V,
+) -> HttpResponse {
     let next = page.next.as_deref();
     let data = page.items.iter().map(view).collect();
     linked(request, next, json(StatusCode::OK, &PageView::new(data, next, page.total)))
