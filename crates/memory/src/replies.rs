@@ -22,14 +22,14 @@ impl ReplyRepository for MemoryUnitOfWork<'_> {
     fn of_customer(
         &mut self,
         tenant: Tenant,
-        customer: CustomerId,
+        customer: Option<CustomerId>,
         after: Option<Digest>,
         limit: usize,
     ) -> Result<Vec<SavedReply>, StoreError> {
         self.call(|rows| {
             let is_listed = |reply: &&SavedReply| {
                 reply.key.tenant == tenant
-                    && reply.customer == Some(customer)
+                    && reply.customer == customer
                     && after.is_none_or(|after| reply.key.digest > after)
             };
             Ok(rows.replies.values().filter(is_listed).take(limit).cloned().collect())

@@ -38,17 +38,20 @@ impl ReplyRepository for PostgresUnitOfWork<'_> {
     fn of_customer(
         &mut self,
         tenant: Tenant,
-        customer: CustomerId,
+        customer: Option<CustomerId>,
         after: Option<Digest>,
         size: usize,
     ) -> Result<Vec<SavedReply>, StoreError> {
         self.run(|connection| {
-            let of_customer = replies_of(tenant).filter(replies::customer_id.eq(customer.uuid()));
-            let page = of_customer.order(replies::key_digest).limit(limit(size));
-            let found: Vec<ReplyRow> = match after {
-                Some(after) => page.filter(replies::key_digest.gt(after.0.to_vec())).load(connection)?,
-                None => page.load(connection)?,
+            let mut page = replies_of(tenant).order(replies::key_digest).limit(limit(size)).into_boxed();
+            page = match customer {
+                Some(customer) => page.filter(replies::customer_id.eq(customer.uuid())),
+                None => page.filter(replies::customer_id.is_null()),
             };
+            if let Some(after) = after {
+                page = page.filter(replies::key_digest.gt(after.0.to_vec()));
+            }
+            let found: Vec<ReplyRow> = page.load(connection)?;
             found.into_iter().map(|row| SavedReply::try_from(row).map_err(Fault::Store)).collect()
         })
     }

@@ -166,7 +166,7 @@ pub struct Import {
     #[arg(long, default_value = "refuse", value_parser = named(Unknown::ALL, Unknown::as_str))]
     pub unknown: Unknown,
 
-    /// Write nothing, and report what would happen; that two rows have one identifier is found within 1,000 rows
+    /// Write nothing, and report what would happen
     #[arg(long)]
     pub dry_run: bool,
 
@@ -215,7 +215,7 @@ pub enum Subjects {
     /// Write everything that is kept about one customer as one JSON document
     ///
     /// The customer, live or deleted, its subscriptions, what happened to it, the saved replies to requests about it, and the
-    /// attempts to send its events to webhook endpoints. Replies to batches that were done as a whole are not among them.
+    /// attempts to send its events to webhook endpoints.
     #[command(after_help = "\
 Examples:
   roster subjects export cus_… --merchant org_… --environment live > person.json

@@ -301,8 +301,8 @@ fn call_hot_customers(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreErro
     unit_of_work.subscriptions().current(&[(tenant(), id)])?;
     unit_of_work.replies().save(&[reply()])?;
     unit_of_work.replies().find(&[reply().key], now())?;
-    unit_of_work.replies().of_customer(tenant(), id, None, 10)?;
-    unit_of_work.replies().of_customer(tenant(), id, Some(reply().key.digest), 10)?;
+    unit_of_work.replies().of_customer(tenant(), Some(id), None, 10)?;
+    unit_of_work.replies().of_customer(tenant(), None, Some(reply().key.digest), 10)?;
     Ok(())
 }
 

@@ -294,7 +294,7 @@ impl ReplyRepository for BatchedUnitOfWork<'_> {
         replies:
         fn find(keys: &[ReplyKey], now: Timestamp) -> Vec<Option<SavedReply>>;
         fn save(replies: &[SavedReply]) -> Vec<bool>;
-        fn of_customer(tenant: Tenant, customer: CustomerId, after: Option<Digest>, limit: usize) -> Vec<SavedReply>;
+        fn of_customer(tenant: Tenant, customer: Option<CustomerId>, after: Option<Digest>, limit: usize) -> Vec<SavedReply>;
         fn expired(tenants: &[Tenant], now: Timestamp, limit: usize) -> Vec<ReplyKey>;
         fn delete_expired(keys: &[ReplyKey], now: Timestamp) -> ();
     }

@@ -310,12 +310,14 @@ pub fn the_replies_of_a_customer_are_listed_page_by_page(store: &Arc<dyn Store>)
     of_ada.sort_by_key(|reply| reply.key);
     let page = |after: Option<&SavedReply>, limit| {
         let after = after.map(|reply| reply.key.digest);
-        store.direct(|uow| uow.replies().of_customer(tenant, ada.id(), after, limit)).expect("an answer")
+        store.direct(|uow| uow.replies().of_customer(tenant, Some(ada.id()), after, limit)).expect("an answer")
     };
     assert_eq!(page(None, 10), of_ada);
     assert_eq!(page(None, 2), of_ada[..2]);
     assert_eq!(page(Some(&of_ada[1]), 10), of_ada[2..]);
     assert_eq!(page(of_ada.last(), 10), []);
+    let of_none = store.direct(|uow| uow.replies().of_customer(tenant, None, None, 10)).expect("an answer");
+    assert_eq!(of_none, [reply(tenant, "none", "")]);
 }
 
 fn found_at(store: &Arc<dyn Store>, key: ReplyKey, now: Timestamp) -> Option<SavedReply> {

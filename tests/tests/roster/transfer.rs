@@ -23,6 +23,7 @@ on_both_databases! {
     a_bad_row_is_reported_with_its_line_and_the_others_are_imported,
     a_file_that_was_imported_changes_nothing_again,
     a_dry_run_writes_nothing_and_finds_what_would_be_refused,
+    a_dry_run_and_the_import_agree_on_rows_that_are_far_apart,
     a_killed_import_goes_on_and_makes_each_row_once,
     ctrl_c_ends_an_import_cleanly_and_the_same_command_goes_on,
     too_many_errors_end_an_import_and_it_goes_on_with_a_higher_bound,
@@ -355,6 +356,30 @@ fn a_dry_run_writes_nothing_and_finds_what_would_be_refused(database: Database) 
     assert_eq!(counts(&imported(&app, &file, &[])), [1, 0, 0, 0, 2], "it was not imported before");
 }
 
+fn a_dry_run_and_the_import_agree_on_rows_that_are_far_apart(database: Database) {
+    let app = App::start(database);
+    let folder = folder();
+    for (conflict, expected) in
+        [("fail", [1501, 0, 0, 0, 3]), ("skip", [1501, 0, 0, 3, 0]), ("update", [1500, 2, 0, 0, 2])]
+    {
+        let mut text = "external_id,email\n".to_owned();
+        for row in 0..1500 {
+            // Writing to a text cannot fail.
+            let _ = writeln!(text, "{conflict}-{row},{conflict}-{row}@example.com");
+        }
+        let _ = writeln!(text, "{conflict}-0,{conflict}-new@example.com\n{conflict}-other,{conflict}-1@EXAMPLE.com");
+        let _ = writeln!(text, ",{conflict}-2@example.com\n{conflict}-last,{conflict}-new@example.com");
+        let file = write(&folder, &format!("{conflict}.csv"), &text);
+        let options = ["--on-conflict", conflict];
+        let rehearsed = imported(&app, &file, &[&options[..], &["--dry-run"]].concat());
+        let sum = |[created, updated, unchanged, skipped, failed]: [u64; 5]| {
+            [created, updated + unchanged, 0, skipped, failed]
+        };
+        assert_eq!(sum(counts(&rehearsed)), expected, "{conflict}, dry");
+        assert_eq!(sum(counts(&imported(&app, &file, &options))), expected, "{conflict}");
+    }
+}
+
 /// Rows of which each hundredth is refused, and none but those with an address has an identifier.
 fn rows_with_errors(rows: usize) -> String {
     let mut file = "name,email\n".to_owned();
@@ -543,7 +568,7 @@ fn a_stripe_export_becomes_a_running_service_in_three_commands(database: Databas
 }
 
 fn everything_about_one_person_is_one_document(database: Database) {
-    let app = App::start(database);
+    let app = App::start_with(database, &[("ROSTER__WEBHOOKS__ALLOW_PRIVATE", "true")]);
     let native = app.native();
     let create = native.request("POST", "/customers").header("Idempotency-Key", "k1");
     let created = create.json(json!({"email": "ada@example.com", "external_id": "u1"})).send().expect(201);
@@ -551,29 +576,53 @@ fn everything_about_one_person_is_one_document(database: Database) {
     native.put(&format!("/customers/{id}/subscriptions/s1"), json!({"status": "active"})).is(201);
     native.patch(&format!("/customers/{id}"), json!({"name": "Ada"})).is(200);
     native.post("/customers", json!({"email": "eda@example.com", "name": "Secret"})).is(201);
+    let hook = native.post("/webhooks", json!({"url": "http://127.0.0.1:1/hooks", "events": ["*"]})).expect(201);
+    let items = json!([
+        {"op": "update", "id": id, "body": {"phone": "+14155552671"}},
+        {"op": "create", "body": {"email": "grace@example.com", "name": "Secret"}},
+    ]);
+    let batch = native.request("POST", "/customers/batch").header("Idempotency-Key", "k2");
+    batch.json(json!({"atomic": true, "items": items})).send().is(200);
+    let attempts = format!("/webhooks/{}/attempts", hook.text_at("/id"));
+    let attempt = until("an attempt for each customer is logged", TIMEOUT, || {
+        let page = native.get(&attempts).expect(200).json();
+        let attempts = page["data"].as_array().filter(|attempts| attempts.len() >= 2)?;
+        attempts.iter().find(|attempt| attempt["customer_id"] == json!(id)).cloned()
+    });
     let export = |customer: &str, environment: &str| {
         let tenant = ["--merchant", &app.tenants().ours.id, "--environment", environment];
         roster(app.database().url(), &[], &[&["subjects", "export", customer], &tenant[..]].concat())
     };
     let document = |customer: &str| -> Value {
         let finished = export(customer, "live");
-        assert!(!finished.out.contains("eda@example.com") && !finished.out.contains("Secret"), "{finished:?}");
+        for foreign in ["eda@example.com", "grace@example.com", "Secret"] {
+            assert!(!finished.out.contains(foreign), "{finished:?}");
+        }
         serde_json::from_str(&finished.out).unwrap_or_else(|error| panic!("{error}: {finished:?}"))
     };
     let by_id = document(&id);
-    assert_eq!(document("u1"), by_id);
     assert_eq!(by_id["customer"], native.get(&format!("/customers/{id}")).json());
     assert_eq!(by_id["subscriptions"], native.get(&format!("/customers/{id}/subscriptions")).json()["data"]);
     let types: Vec<&Value> = by_id["events"].as_array().expect("events").iter().map(|event| &event["type"]).collect();
-    assert_eq!(types, [&json!("customer.created"), &json!("subscription.created"), &json!("customer.updated")]);
-    assert_eq!(by_id["saved_replies"].as_array().map(Vec::len), Some(1));
-    assert!(by_id["saved_replies"].to_string().contains("ada@example.com"));
-    assert_eq!((&by_id["deleted_at"], &by_id["webhook_attempts"]), (&Value::Null, &json!([])));
+    let [created, reported, updated] =
+        ["customer.created", "subscription.created", "customer.updated"].map(Value::from);
+    assert_eq!(types, [&created, &reported, &updated, &updated]);
+    let replies = by_id["saved_replies"].as_array().expect("replies");
+    assert_eq!(replies.len(), 2, "{replies:?}");
+    assert!(replies.iter().all(|reply| reply.to_string().contains("ada@example.com")), "{replies:?}");
+    assert_eq!(by_id["deleted_at"], Value::Null);
+    let logged = by_id["webhook_attempts"].as_array().expect("attempts");
+    assert!(logged.iter().any(|one| one["event_id"] == attempt["event_id"]), "{logged:?} has not {attempt}");
+    // Only the attempts may have become more.
+    let by_name = document("u1");
+    for part in ["customer", "subscriptions", "events", "saved_replies"] {
+        assert_eq!(by_name[part], by_id[part], "{part}");
+    }
 
     native.delete(&format!("/customers/{id}")).is(204);
     let deleted = document(&id);
     assert!(deleted["deleted_at"].is_string(), "{deleted}");
-    assert_eq!(deleted["events"].as_array().map(Vec::len), Some(4));
+    assert_eq!(deleted["events"].as_array().map(Vec::len), Some(5));
     for (customer, environment) in
         [("u1", "live"), (id.as_str(), "sandbox"), ("cus_01kasf9sgre5psvqpgk4v6y7z0", "live")]
     {

@@ -56,14 +56,14 @@ pub trait ReplyRepository {
     fn save(&mut self, replies: &[SavedReply]) -> Result<Vec<bool>, StoreError>;
 
     /// At most `limit` replies whose outcome has data of a customer, in the order of their keys' digests, that follow `after`;
-    /// expired or not. It looks at all replies of the tenant.
+    /// expired or not. `None`: those that belong to no single customer. It looks at all replies of the tenant.
     ///
     /// # Errors
     /// [`StoreError`]
     fn of_customer(
         &mut self,
         tenant: Tenant,
-        customer: CustomerId,
+        customer: Option<CustomerId>,
         after: Option<Digest>,
         limit: usize,
     ) -> Result<Vec<SavedReply>, StoreError>;

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
-use roster_domain::{Customer, Subscription, Tenant};
+use roster_domain::{Customer, CustomerId, Subscription, Tenant};
 
+use crate::outcome::Outcome;
 use crate::ports::{
     Attempt, CustomerKey, CustomerRef, CustomerState, EventQuery, ListOrder, SavedReply, StoreError,
     SubscriptionCursor, UnitOfWork,
@@ -17,7 +18,7 @@ pub struct Subject {
     pub subscriptions: Vec<Subscription>,
     /// What happened to it, in that order.
     pub events: Vec<Event>,
-    /// The saved replies that have its data. Those of batches that were done as a whole belong to no customer.
+    /// The saved replies that have its data; of those to batches that were done as a whole, its part.
     pub replies: Vec<SavedReply>,
     /// The attempts to send its events to webhook endpoints.
     pub attempts: Vec<Attempt>,
@@ -61,24 +62,54 @@ fn subject(uow: &mut dyn UnitOfWork, customer: Customer) -> Result<Subject, Stor
             limit: SIZE,
         })
     })?;
-    let replies =
-        all(|last: Option<&SavedReply>| uow.replies().of_customer(tenant, id, last.map(|last| last.key.digest), SIZE))?;
-    let mut attempts = attempts(uow, tenant)?;
-    attempts.retain(|attempt| attempt.customer == Some(id));
+    let mut replies = all(|last: Option<&SavedReply>| {
+        uow.replies().of_customer(tenant, Some(id), last.map(|last| last.key.digest), SIZE)
+    })?;
+    replies.extend(replies_to_batches(uow, tenant, id)?);
+    let attempts = attempts(uow, tenant, id)?;
     Ok(Subject { customer, subscriptions, events, replies, attempts })
 }
 
-/// The attempts of all endpoints, of which there are few, and each keeps few.
-fn attempts(uow: &mut dyn UnitOfWork, tenant: Tenant) -> Result<Vec<Attempt>, StoreError> {
-    let endpoints = uow.webhooks().list(tenant, None, super::MAX_ENDPOINTS)?;
-    let mut attempts = Vec::new();
-    for endpoint in endpoints {
-        let of_endpoint = all(|last: Option<&Attempt>| {
-            uow.webhooks().attempts(tenant, endpoint.endpoint.id, last.map(|last| last.id), SIZE)
-        });
-        attempts.extend(of_endpoint?);
+/// The replies to atomic batches, which have many customers, with what they have of this one.
+fn replies_to_batches(
+    uow: &mut dyn UnitOfWork,
+    tenant: Tenant,
+    customer: CustomerId,
+) -> Result<Vec<SavedReply>, StoreError> {
+    let mut replies = Vec::new();
+    let mut last = None;
+    loop {
+        let page = uow.replies().of_customer(tenant, None, last, SIZE)?;
+        let is_last = page.len() < SIZE;
+        last = page.last().map(|reply| reply.key.digest);
+        for reply in page {
+            if let Some(part) = Outcome::decode(&reply.key, &reply.outcome)?.part_of(customer) {
+                replies.push(SavedReply { outcome: part.encode()?, ..reply });
+            }
+        }
+        if is_last {
+            return Ok(replies);
+        }
     }
-    Ok(attempts)
+}
+
+/// The attempts to send the events of a customer to any endpoint. There are few endpoints, and each keeps few attempts.
+fn attempts(uow: &mut dyn UnitOfWork, tenant: Tenant, customer: CustomerId) -> Result<Vec<Attempt>, StoreError> {
+    let mut attempts = Vec::new();
+    let mut last_endpoint = None;
+    loop {
+        let endpoints = uow.webhooks().list(tenant, last_endpoint, SIZE)?;
+        for stored in &endpoints {
+            let id = stored.endpoint.id;
+            let of_endpoint =
+                all(|last: Option<&Attempt>| uow.webhooks().attempts(tenant, id, last.map(|last| last.id), SIZE))?;
+            attempts.extend(of_endpoint.into_iter().filter(|attempt| attempt.customer == Some(customer)));
+        }
+        last_endpoint = endpoints.last().map(|stored| stored.endpoint.id);
+        if endpoints.len() < SIZE {
+            return Ok(attempts);
+        }
+    }
 }
 
 /// All items of a list whose pages follow their last item.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use roster_domain::metadata::MetadataError;
 use roster_domain::{
-    Customer, CustomerEdit, CustomerId, CustomerStatus, Edit, EmailUse, ExternalId, ImportId, Metadata, MetadataEdit,
-    Origin, Tenant, Timestamp,
+    Customer, CustomerEdit, CustomerId, CustomerStatus, Edit, EmailUse, ExternalId, Metadata, MetadataEdit, Origin,
+    Tenant, Timestamp,
 };
 
 use crate::import::{Import, ImportCounts, ImportedCustomer, ImportedMetadata, OnConflict};
@@ -55,8 +55,6 @@ pub struct ImportRules {
     pub on_conflict: OnConflict,
     /// Whether a row may have the address of another customer: both share it then.
     pub shares_emails: bool,
-    /// Whether nothing is kept: it is only found out what would happen.
-    pub is_dry: bool,
 }
 
 /// Why a row was refused that could be read.
@@ -68,6 +66,12 @@ pub enum RowRefusal {
     /// A live customer of the tenant has its external identifier.
     #[error("{0} has this identifier")]
     ExternalIdTaken(CustomerId),
+    /// An earlier row of the file has its e-mail address.
+    #[error("an earlier row has this address")]
+    EmailRepeated,
+    /// An earlier row of the file has its external identifier.
+    #[error("an earlier row has this identifier")]
+    ExternalIdRepeated,
     /// The merged metadata breaks a limit.
     #[error("the merged metadata {0}")]
     Metadata(MetadataError),
@@ -104,7 +108,7 @@ impl Roster {
         options: &str,
         anew: bool,
     ) -> Result<BegunImport, StoreError> {
-        let new = self.rehearse_import(tenant, digest);
+        let new = self.rehearse_import(tenant, digest).import;
         self.store.transaction(|uow| {
             let imports = uow.imports().list(tenant, MAX_IMPORTS)?;
             let known = imports.iter().find(|import| import.digest == digest).filter(|_| !anew);
@@ -124,22 +128,6 @@ impl Roster {
         })
     }
 
-    /// An import of which nothing is kept, for [`ImportRules::is_dry`].
-    #[must_use]
-    pub fn rehearse_import(&self, tenant: Tenant, digest: Digest) -> Import {
-        let now = self.now();
-        Import {
-            tenant,
-            id: ImportId::new(self.ids.next(now)),
-            digest,
-            options: String::new(),
-            counts: ImportCounts::default(),
-            created_at: now,
-            updated_at: now,
-            finished_at: None,
-        }
-    }
-
     /// Makes customers of the rows of a batch, and moves the import behind them, in one transaction. `import` is how far it has
     /// come; returns how far it has come now.
     ///
@@ -155,12 +143,24 @@ impl Roster {
         batch: &ImportBatch,
         report: &mut Report<'_>,
     ) -> Result<Import, ImportError> {
+        self.try_batch(import, rules, false, batch, report)
+    }
+
+    /// The same. `is_dry`: nothing is kept, and `import` is not stored.
+    pub(super) fn try_batch(
+        &self,
+        import: &Import,
+        rules: ImportRules,
+        is_dry: bool,
+        batch: &ImportBatch,
+        report: &mut Report<'_>,
+    ) -> Result<Import, ImportError> {
         let attribution =
             Arc::new(Attribution { actor: Actor::Operator, request_id: Some(import.id.to_string()), reason: None });
         for _ in 0..=RETRIES {
             let now = self.now();
             let read = self.read_holders(import.tenant, rules, &batch.rows)?;
-            let attempt = Attempt { import, rules, batch, attribution: &attribution, read: &read, now };
+            let attempt = Attempt { import, rules, is_dry, batch, attribution: &attribution, read: &read, now };
             match self.store.transaction(|uow| attempt.run(uow, report)) {
                 Ok(import) | Err(Undone::Dry(import)) => return Ok(*import),
                 Err(Undone::Lost) => {}
@@ -204,6 +204,7 @@ impl From<StoreError> for Undone {
 struct Attempt<'a> {
     import: &'a Import,
     rules: ImportRules,
+    is_dry: bool,
     batch: &'a ImportBatch,
     attribution: &'a Arc<Attribution>,
     read: &'a HashMap<ExternalId, Customer>,
@@ -220,7 +221,7 @@ struct Results {
 impl Attempt<'_> {
     fn run(&self, uow: &mut dyn UnitOfWork, report: &mut Report<'_>) -> Result<Box<Import>, Undone> {
         let stored = uow.imports().lock(self.import.tenant, self.import.id)?;
-        if stored.as_ref().map(|stored| stored.counts) != Some(self.import.counts) && !self.rules.is_dry {
+        if stored.as_ref().map(|stored| stored.counts) != Some(self.import.counts) && !self.is_dry {
             return Err(Undone::Error(ImportError::GoneOn));
         }
         let mut results = Results::default();
@@ -231,7 +232,7 @@ impl Attempt<'_> {
         results.refused.sort_by_key(|(number, _)| *number);
         report(&results.refused).map_err(|error| Undone::Error(ImportError::Report(error)))?;
         let moved = self.moved(&results);
-        if self.rules.is_dry {
+        if self.is_dry {
             return Err(Undone::Dry(Box::new(moved)));
         }
         uow.imports().update(&moved)?;
@@ -448,7 +449,7 @@ impl Results {
     }
 }
 
-fn external_id(row: &ImportedCustomer) -> Option<&ExternalId> {
+pub(super) fn external_id(row: &ImportedCustomer) -> Option<&ExternalId> {
     match &row.edit.external_id {
         Edit::Set(id) => Some(id),
         Edit::Keep | Edit::Clear => None,

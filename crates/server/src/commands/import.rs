@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use roster_application::{
-    BegunImport, Digest, ImportBatch, ImportCounts, ImportError, ImportRules, Roster, RowRefusal,
+    BegunImport, Digest, ImportBatch, ImportCounts, ImportError, ImportRules, MAX_REHEARSED, Rehearsal, Roster,
+    RowRefusal,
 };
 use roster_domain::{Tenant, Timestamp};
 use roster_transfer::{Fault, FileError, Mapping, Reader};
@@ -53,11 +54,11 @@ pub fn run(arguments: &Import, config: &Config) -> anyhow::Result<()> {
     require_merchant(&roster, tenant)?;
 
     let options = options(arguments, mapping.digest.as_deref());
-    let import = if arguments.dry_run {
-        roster.rehearse_import(tenant, source.digest)
+    let run = if arguments.dry_run {
+        Run::Dry(roster.rehearse_import(tenant, source.digest))
     } else {
         match roster.begin_import(tenant, source.digest, &options, arguments.again)? {
-            BegunImport::Open(import) => import,
+            BegunImport::Open(import) => Run::Real(import),
             BegunImport::Finished(import) => return Summary::of(&import, true, false).print(arguments.form),
             BegunImport::OpenWithOthers(import) => bail!(
                 "{} of this file has not come to its end, and has other options: {}; give these again, or --again to begin anew",
@@ -66,6 +67,7 @@ pub fn run(arguments: &Import, config: &Config) -> anyhow::Result<()> {
             ),
         }
     };
+    let import = run.import().clone();
     if import.counts.rows > 0 {
         eprintln!("{} goes on behind row {}", import.id, grouped(import.counts.rows));
     }
@@ -77,20 +79,18 @@ pub fn run(arguments: &Import, config: &Config) -> anyhow::Result<()> {
     let (batches, parsed) = sync_channel(1);
     let (told, tells) = sync_channel(1);
     let parse = move || parse(reader, done, &batches);
-    let rules = ImportRules {
-        on_conflict: arguments.on_conflict,
-        shares_emails: arguments.allow_duplicate_emails,
-        is_dry: arguments.dry_run,
-    };
-    let writing = Writing { roster, rules, max_errors: arguments.max_errors, errors, stop };
-    let begun = import.clone();
+    let rules = ImportRules { on_conflict: arguments.on_conflict, shares_emails: arguments.allow_duplicate_emails };
+    let writing = Writing { roster, rules, run, max_errors: arguments.max_errors, errors, stop };
     spawn("import-read", parse)?;
-    let writer = spawn("import-write", move || writing.run(begun, &parsed, &told))?;
+    let writer = spawn("import-write", move || writing.run(&parsed, &told))?;
 
     let (progress, listed) = (Progress::new(size, done), arguments.errors.is_none());
     let import = watch(&tells, import, progress, listed, ATTEMPTS * config.database.deadline)?;
     let ended = writer.join().map_err(|_| anyhow!("the writing thread has panicked"))?;
     Summary::of(&import, false, arguments.dry_run).print(arguments.form)?;
+    if arguments.dry_run && import.counts.created > MAX_REHEARSED / 2 {
+        eprintln!("it has too many rows to compare all of them: the import may refuse more of the last ones");
+    }
     match ended {
         Ok(()) if import.counts.failed == 0 => Ok(()),
         Ok(()) => bail!("{} rows were refused", grouped(import.counts.failed)),
@@ -257,22 +257,33 @@ struct Told {
     place: u64,
 }
 
+/// An import, or a dry run of it.
+enum Run {
+    Real(roster_application::Import),
+    Dry(Rehearsal),
+}
+
+impl Run {
+    /// How far it has come.
+    fn import(&self) -> &roster_application::Import {
+        match self {
+            Self::Real(import) | Self::Dry(Rehearsal { import, .. }) => import,
+        }
+    }
+}
+
 /// What the writing thread needs.
 struct Writing {
     roster: Roster,
     rules: ImportRules,
+    run: Run,
     max_errors: u64,
     errors: Option<ErrorsFile>,
     stop: Arc<AtomicBool>,
 }
 
 impl Writing {
-    fn run(
-        mut self,
-        mut import: roster_application::Import,
-        batches: &Receiver<Result<Parsed, FileError>>,
-        told: &SyncSender<Told>,
-    ) -> anyhow::Result<()> {
+    fn run(mut self, batches: &Receiver<Result<Parsed, FileError>>, told: &SyncSender<Told>) -> anyhow::Result<()> {
         loop {
             if self.stop.load(Ordering::SeqCst) {
                 bail!("stopped by a signal");
@@ -288,10 +299,19 @@ impl Writing {
                 errors.sort_by_key(|error: &RowError| error.row);
                 self.errors.as_mut().map_or(Ok(()), |file| file.write(&errors))
             };
-            import = self.roster.import_batch(&import, self.rules, &parsed.batch, &mut report).map_err(explained)?;
+            match &mut self.run {
+                Run::Real(import) => {
+                    *import =
+                        self.roster.import_batch(import, self.rules, &parsed.batch, &mut report).map_err(explained)?;
+                }
+                Run::Dry(rehearsal) => {
+                    self.roster.rehearse_batch(rehearsal, self.rules, &parsed.batch, &mut report).map_err(explained)?
+                }
+            }
             if let Some(file) = &mut self.errors {
                 file.keep();
             }
+            let import = self.run.import();
             let failed = import.counts.failed;
             // An error means that nothing more is shown.
             let _ = told.send(Told { import: import.clone(), errors, place: parsed.place });
@@ -314,8 +334,8 @@ fn explained(error: ImportError) -> anyhow::Error {
 
 fn fault_of(refusal: &RowRefusal) -> Fault {
     let (column, code) = match refusal {
-        RowRefusal::EmailTaken(_) => ("email", "email_taken"),
-        RowRefusal::ExternalIdTaken(_) => ("external_id", "external_id_taken"),
+        RowRefusal::EmailTaken(_) | RowRefusal::EmailRepeated => ("email", "email_taken"),
+        RowRefusal::ExternalIdTaken(_) | RowRefusal::ExternalIdRepeated => ("external_id", "external_id_taken"),
         RowRefusal::Metadata(error) => ("metadata", roster_domain::Rule::code(error)),
     };
     Fault { column: Some(column.to_owned()), code, rule: refusal.to_string() }
