@@ -22,6 +22,7 @@ mod error;
 mod events;
 mod file;
 mod identity;
+mod imports;
 mod merchants;
 mod migrations;
 mod pool;
