@@ -145,9 +145,9 @@ pub struct Import {
     #[command(flatten)]
     pub of: Of,
 
-    /// The format of the file [default: what it begins with]
-    #[arg(long, value_parser = named(Format::ALL, Format::as_str))]
-    pub format: Option<Format>,
+    /// The format of the file; auto: what it begins with
+    #[arg(long, default_value = "auto", value_parser = file_format())]
+    pub format: FileFormat,
 
     /// Where the file comes from: roster, stripe, lago, lava, billingio, lumen, or the path of a mapping of your own
     #[arg(long, value_name = "SOURCE", default_value = "roster")]
@@ -174,7 +174,7 @@ pub struct Import {
     #[arg(long)]
     pub again: bool,
 
-    /// Stop when so many rows were refused
+    /// Stop when more rows than this were refused
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub max_errors: u64,
 
@@ -185,6 +185,10 @@ pub struct Import {
     #[command(flatten)]
     pub form: Form,
 }
+
+/// The format of a file. `None`: what it begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileFormat(pub Option<Format>);
 
 /// The arguments of `roster export`.
 #[derive(Debug, Args)]
@@ -534,6 +538,11 @@ fn named<T: Copy + Send + Sync + 'static, const N: usize>(
 ) -> impl TypedValueParser<Value = T> {
     let find = move |given: String| all.into_iter().find(|one| name(*one) == given).ok_or("must be one of these");
     PossibleValuesParser::new(all.map(name)).try_map(find)
+}
+
+fn file_format() -> impl TypedValueParser<Value = FileFormat> {
+    let all = [None, Some(Format::Csv), Some(Format::Ndjson)].map(FileFormat);
+    named(all, |FileFormat(format)| format.map_or("auto", Format::as_str))
 }
 
 fn customer(text: &str) -> Result<CustomerRef, String> {

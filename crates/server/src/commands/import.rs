@@ -73,7 +73,7 @@ pub fn run(arguments: &Import, config: &Config) -> anyhow::Result<()> {
     }
     let errors = arguments.errors.as_deref().map(|path| ErrorsFile::open(path, import.counts.faults)).transpose()?;
     let (size, done) = (source.size, import.counts.rows);
-    let reader = Reader::open(source.file, arguments.format, mapping.mapping, arguments.unknown, roster.now())
+    let reader = Reader::open(source.file, arguments.format.0, mapping.mapping, arguments.unknown, roster.now())
         .map_err(|error| anyhow!("{name}: {error}"))?;
 
     let (batches, parsed) = sync_channel(1);
@@ -142,7 +142,7 @@ fn options(arguments: &Import, mapping: Option<&str>) -> String {
     let mut options = vec![format!("--from {from}")];
     options.extend(mapping.map(|digest| format!("(SHA-256 {digest})")));
     options.push(format!("--on-conflict {} --unknown {}", on_conflict.as_str(), unknown.as_str()));
-    options.extend(format.map(|format| format!("--format {}", format.as_str())));
+    options.extend(format.0.map(|format| format!("--format {}", format.as_str())));
     options.extend(arguments.allow_duplicate_emails.then(|| "--allow-duplicate-emails".to_owned()));
     options.join(" ")
 }

@@ -11,6 +11,9 @@ const ON_TERMINAL: Duration = Duration::from_millis(100);
 /// How often a line is printed otherwise.
 const OTHERWISE: Duration = Duration::from_secs(10);
 
+/// The characters of the bar on a terminal.
+const BAR: u64 = 20;
+
 /// Shows progress on standard error.
 pub struct Progress {
     is_terminal: bool,
@@ -41,7 +44,7 @@ impl Progress {
         let text = self.text(counts, place_before, place);
         if self.is_terminal {
             // Back to the start of the line, and nothing of a longer one before stays.
-            eprint!("\r{text}\x1b[K");
+            eprint!("\r{} {text}\x1b[K", bar(place, self.size));
             let _ = io::stderr().flush();
             self.has_line = true;
         } else {
@@ -72,6 +75,14 @@ impl Progress {
     }
 }
 
+/// How much of `size` is done, in [`BAR`] characters and in percent.
+fn bar(place: u64, size: u64) -> String {
+    let part = |of: u64| place.min(size).saturating_mul(of) / size.max(1);
+    let full = usize::try_from(part(BAR)).unwrap_or(0);
+    let width = usize::try_from(BAR).unwrap_or(0);
+    format!("[{:-<width$}] {} %", "#".repeat(full), part(100))
+}
+
 /// A number with a comma before each three digits.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -94,6 +105,14 @@ fn clock(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_bar_is_as_full_as_the_file_is_read() {
+        let bars = [(0, 0), (0, 10), (5, 10), (10, 10), (11, 10)].map(|(place, size)| bar(place, size));
+        let [none, half, full] = ["-".repeat(20), format!("{}{}", "#".repeat(10), "-".repeat(10)), "#".repeat(20)];
+        let [none, half, full] = [format!("[{none}] 0 %"), format!("[{half}] 50 %"), format!("[{full}] 100 %")];
+        assert_eq!(bars, [none.clone(), none, half, full.clone(), full]);
+    }
 
     #[test]
     fn numbers_are_grouped_and_times_have_a_colon() {
