@@ -40,6 +40,8 @@ pub struct Config {
     pub idempotency: Idempotency,
     /// How events are kept.
     pub events: Events,
+    /// Files that are sent to be imported.
+    pub imports: Imports,
     /// How customers are searched for.
     pub search: Search,
     /// How events are sent to webhook endpoints.
@@ -127,6 +129,13 @@ pub struct Limits {
 pub struct Events {
     /// How long an event is kept. `None`: for ever.
     pub retention: Option<Duration>,
+}
+
+/// `imports.*`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Imports {
+    /// The most MiB of a file that is sent to be imported.
+    pub max_mib: u64,
 }
 
 /// `idempotency.*`
@@ -252,6 +261,7 @@ impl Config {
             },
             idempotency: Idempotency { keep: layers.read("idempotency.keep_seconds", seconds(60..=2_592_000)) },
             events: Events { retention: layers.read("events.retention_days", retention) },
+            imports: Imports { max_mib: layers.read("imports.max_mib", number(1..=4096)) },
             search: Search { enabled: layers.read("search.enabled", flag) },
             webhooks: Webhooks {
                 allow_private: layers.read("webhooks.allow_private", flag),
@@ -450,6 +460,7 @@ mod tests {
         ("events.retention_days", "7", "8", |c| {
             (c.events.retention.unwrap_or_default().as_secs() / 86_400).to_string()
         }),
+        ("imports.max_mib", "1", "2", |c| c.imports.max_mib.to_string()),
         ("search.enabled", "false", "true", |c| c.search.enabled.to_string()),
         ("webhooks.allow_private", "true", "false", |c| c.webhooks.allow_private.to_string()),
         ("webhooks.timeout_ms", "1001", "1002", |c| c.webhooks.timeout.as_millis().to_string()),
@@ -533,6 +544,7 @@ mod tests {
                 limits: Limits { live: quotas(5000, 10_000), sandbox: quotas(500, 1000) },
                 idempotency: Idempotency { keep: Duration::from_hours(24) },
                 events: Events { retention: None },
+                imports: Imports { max_mib: 256 },
                 search: Search { enabled: true },
                 webhooks: Webhooks {
                     allow_private: false,

@@ -219,6 +219,26 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         Failure::EventsPruned(floor) => events_pruned(*floor),
         Failure::EventNotFound => missing(&problems::EVENT_NOT_FOUND, "event"),
         Failure::WebhookNotFound => missing(&problems::WEBHOOK_NOT_FOUND, "webhook endpoint"),
+        Failure::ImportNotFound => missing(&problems::IMPORT_NOT_FOUND, "import"),
+        Failure::ImportRunning(id) => problem(
+            &problems::IMPORT_RUNNING,
+            format!("The import {id} has not ended. Wait for it, or end it with DELETE /v1/imports/{id}."),
+        ),
+        Failure::ImportHasOtherOptions(options) => problem(
+            &problems::IMPORT_HAS_OTHER_OPTIONS,
+            format!(
+                "An import of this file has not come to its end, and has other options: {options}. Send these again, or \
+                 again=true to begin anew."
+            ),
+        ),
+        Failure::ImportEnded => problem(
+            &problems::IMPORT_ENDED,
+            "The import was ended while its file was being sent. Nothing was imported.",
+        ),
+        Failure::FileTooLarge(most) => problem(
+            &problems::FILE_TOO_LARGE,
+            format!("The file has more than {most} bytes. Send it in parts, or import it with roster import."),
+        ),
         Failure::TooManyWebhooks => problem(
             &problems::TOO_MANY_WEBHOOKS,
             format!("There are {MAX_ENDPOINTS} webhook endpoints, and there may be no more. Delete one first."),
