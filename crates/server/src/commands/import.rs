@@ -252,7 +252,7 @@ impl Writing {
                         self.roster.import_batch(import, self.rules, &parsed.batch, &mut report).map_err(explained)?;
                 }
                 Run::Dry(rehearsal) => {
-                    self.roster.rehearse_batch(rehearsal, self.rules, &parsed.batch, &mut report).map_err(explained)?
+                    self.roster.rehearse_batch(rehearsal, self.rules, &parsed.batch, &mut report).map_err(explained)?;
                 }
             }
             if let Some(file) = &mut self.errors {
