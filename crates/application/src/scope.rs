@@ -61,7 +61,7 @@ impl Scope {
         Self::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or(ScopeError)
     }
 
-    const fn bit(self) -> u8 {
+    const fn bit(self) -> u16 {
         1 << self as u8
     }
 }
@@ -93,7 +93,7 @@ impl fmt::Display for Scope {
 ///
 /// Its text form is that of OAuth 2.0 (RFC 6749 §3.3): the names, separated by spaces.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Scopes(u8);
+pub struct Scopes(u16);
 
 impl Scopes {
     /// No scope.
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn scopes_round_trip_through_their_text() {
-        for bits in 0..=u8::MAX {
+        for bits in 0..=Scopes::ALL.0 {
             let scopes = Scopes(bits);
             assert_eq!(Scopes::parse(&scopes.to_string()), Some(scopes));
             assert_eq!(scopes.iter().collect::<Scopes>(), scopes);
