@@ -4,6 +4,8 @@ use roster_tests::app::create_key;
 use roster_tests::client::{Surface, encode};
 use roster_tests::deadline::{TIMEOUT, until};
 use roster_tests::program::roster;
+use roster_tests::raw::Connection;
+use roster_tests::rows::rows_in;
 use roster_tests::{App, Caller, Database, Response, on_both_databases};
 use serde_json::{Value, json};
 
@@ -15,12 +17,16 @@ on_both_databases! {
     an_import_is_ended_by_delete_and_goes_on_with_the_same_file,
     one_import_of_a_tenant_runs_at_a_time,
     a_file_that_is_too_large_is_413_and_leaves_nothing,
+    a_key_that_is_revoked_while_its_file_comes_imports_nothing,
     a_wrong_query_names_its_parameter,
     sharing_addresses_needs_its_own_scope,
     a_file_that_cannot_be_read_fails_and_says_why,
     too_many_errors_end_an_import,
     the_command_line_goes_on_with_an_import_of_the_service,
 }
+
+/// The bytes of a file that the service stores together.
+const FILE_PART: usize = 256 << 10;
 
 fn send(native: &Caller, query: &str, file: &str) -> Response {
     let request = native.request("POST", &format!("/imports{query}")).header("Content-Type", "text/csv");
@@ -131,6 +137,35 @@ fn a_file_that_is_too_large_is_413_and_leaves_nothing(database: Database) {
     let refused = send(&native, "", &many(40_000)).expect(413).json();
     assert_eq!(refused["code"], "file_too_large");
     assert_eq!(counts(&imported(&native, "", "email\nada@example.com\n")), [1, 0, 0, 0, 0]);
+}
+
+/// The head of a request that sends so many bytes of a file.
+fn sends_file(key: &str, bytes: usize) -> Vec<u8> {
+    let authorization = format!("authorization: Bearer {key}");
+    format!("POST /v1/imports HTTP/1.1\r\nhost: roster\r\n{authorization}\r\ncontent-length: {bytes}\r\n\r\n")
+        .into_bytes()
+}
+
+fn a_key_that_is_revoked_while_its_file_comes_imports_nothing(database: Database) {
+    let app = App::start_with(database, &[("ROSTER__AUTH__KEY_CACHE_MS", "0")]);
+    let native = app.native();
+    let key = create_key(app.database().url(), &app.tenants().ours.id, "live", &[]);
+    let file = many(20_000).into_bytes();
+    let (first, rest) = file.split_at(FILE_PART);
+    let mut connection = Connection::open(app.address()).expect("a connection");
+    connection.send(&sends_file(&key.key, file.len())).expect("a head");
+    connection.send(first).expect("a part");
+    until("the part is stored", TIMEOUT, || {
+        rows_in(app.database(), "uploads").first().filter(|upload| upload["parts"] == 1).map(drop)
+    });
+    let revoked = roster(app.database().url(), &[], &["keys", "revoke", &key.id]);
+    assert!(revoked.status.success(), "{revoked:?}");
+    // It may be refused before all of it is sent.
+    let _ = connection.send(rest);
+    let refused = connection.response().expect("HTTP").expect("a response");
+    refused.is(401);
+    assert_eq!(rows_in(app.database(), "uploads"), [Value::Null; 0]);
+    assert_eq!(total(&native), json!(0));
 }
 
 fn a_wrong_query_names_its_parameter(database: Database) {

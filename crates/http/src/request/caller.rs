@@ -747,7 +747,12 @@ impl Caller<WriteImports> {
                 hash.update(bytes);
                 part.extend_from_slice(bytes);
             }
-            if part.len() >= FILE_PART || is_last && !part.is_empty() {
+            let is_full = part.len() >= FILE_PART;
+            if is_full || is_last {
+                // A file may come for a long time: a key that is revoked meanwhile imports nothing.
+                self.check_again().await?;
+            }
+            if is_full || is_last && !part.is_empty() {
                 let full = std::mem::replace(&mut part, Vec::with_capacity(FILE_PART));
                 let add = move |roster: &Roster| roster.add_upload_part(&upload, &full);
                 upload = self.handle.run(add).await??;

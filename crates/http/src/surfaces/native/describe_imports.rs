@@ -25,7 +25,8 @@ pub(super) fn create_import() -> Operation {
              after the answer, beside other requests and slower than them, one file of the merchant in the environment at a time. \
              Rows that break a rule are refused, and the others imported. A file is known by its bytes: one that was imported to \
              its end changes nothing again, and the import of one that was ended goes on behind the rows that were done. So a \
-             request is safe to repeat without an `Idempotency-Key`, which changes nothing here.",
+             request is safe to repeat without an `Idempotency-Key`, which changes nothing here. The credential is checked again while \
+             the file comes: one that ends meanwhile imports nothing.",
         )
         .parameter(Parameter::query_of(
             "from",
