@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::HttpResponse;
 use roster_application::json::{JsonError, Pointer};
@@ -78,6 +79,8 @@ pub(crate) enum Failure {
     ImportEnded,
     /// The file has more bytes than allowed.
     FileTooLarge(u64),
+    /// The file has taken longer than this to be sent.
+    FileTooSlow(Duration),
     /// The tenant has as many webhook endpoints as it may have.
     TooManyWebhooks,
     /// As many single events as may wait to be sent again.

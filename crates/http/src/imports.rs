@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
 use roster_domain::{Tenant, UploadId};
@@ -13,13 +14,18 @@ use crate::failure::Failure;
 pub struct ImportSettings {
     /// The most bytes of a file.
     pub max_bytes: u64,
+    /// How long a file may take to be sent.
+    pub timeout: Duration,
     /// What learns of a file that is there to be imported.
     pub begun: Arc<dyn Fn(Tenant, UploadId) + Send + Sync>,
 }
 
 impl fmt::Debug for ImportSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ImportSettings").field("max_bytes", &self.max_bytes).finish_non_exhaustive()
+        f.debug_struct("ImportSettings")
+            .field("max_bytes", &self.max_bytes)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 

@@ -256,7 +256,7 @@ mod tests {
             export_timeout: Duration::from_secs(1),
             deadline: 60 * second,
             webhooks: WebhookSettings { allow_private: false, timeout: 25 * second, tests: Arc::new(Unused) },
-            imports: ImportSettings { max_bytes: 1, begun: Arc::new(|_, _| ()) },
+            imports: ImportSettings { max_bytes: 1, timeout: second, begun: Arc::new(|_, _| ()) },
         };
         // The issuer's keys, the credential, the customer and its subscription, each just before its deadline.
         assert!(settings.answer_timeout() >= KEEP_ALIVE + 30 * second + 4 * 60 * second);

@@ -83,6 +83,9 @@ kinds! {
     FILE_TOO_LARGE: "file_too_large", PAYLOAD_TOO_LARGE,
         "The file has more bytes than imports.max_mib of the service's configuration allows. Nothing was imported.",
         "Send it in parts, each with its own header line, or import it with roster import.";
+    FILE_TOO_SLOW: "file_too_slow", REQUEST_TIMEOUT,
+        "The file took longer to arrive than imports.timeout_s of the service's configuration allows. Nothing was imported.",
+        "Send it in parts, each with its own header line, or over a faster network, or import it with roster import.";
     HEAD_TOO_LARGE: "head_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE,
         "The request line and the headers together have more bytes than this service allows.",
         "Send fewer or shorter headers, and a shorter query. An operator can raise http.max_head_kib.";

@@ -124,6 +124,7 @@ pub(crate) fn add_headers(failure: &Failure, response: &mut HttpResponse) {
         | Failure::ImportHasOtherOptions(_)
         | Failure::ImportEnded
         | Failure::FileTooLarge(_)
+        | Failure::FileTooSlow(_)
         | Failure::TooManyWebhooks
         | Failure::TooManyReplays
         | Failure::KeyNotFound

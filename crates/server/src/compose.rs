@@ -143,7 +143,7 @@ pub fn webhooks(config: &config::Webhooks, worker: &Worker) -> WebhookSettings {
 
 /// How files are imported over HTTP.
 pub fn imports(config: &config::Imports, worker: &ImportWorker) -> ImportSettings {
-    ImportSettings { max_bytes: config.max_mib << 20, begun: worker.begun() }
+    ImportSettings { max_bytes: config.max_mib << 20, timeout: config.timeout, begun: worker.begun() }
 }
 
 /// As [`Database::open`], with the schema up to date: brings it there if `database.migrate_on_start` says so, and refuses

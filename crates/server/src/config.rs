@@ -136,6 +136,8 @@ pub struct Events {
 pub struct Imports {
     /// The most MiB of a file that is sent to be imported.
     pub max_mib: u64,
+    /// How long a file may take to be sent.
+    pub timeout: Duration,
 }
 
 /// `idempotency.*`
@@ -261,7 +263,10 @@ impl Config {
             },
             idempotency: Idempotency { keep: layers.read("idempotency.keep_seconds", seconds(60..=2_592_000)) },
             events: Events { retention: layers.read("events.retention_days", retention) },
-            imports: Imports { max_mib: layers.read("imports.max_mib", number(1..=4096)) },
+            imports: Imports {
+                max_mib: layers.read("imports.max_mib", number(1..=4096)),
+                timeout: layers.read("imports.timeout_s", seconds(1..=86_400)),
+            },
             search: Search { enabled: layers.read("search.enabled", flag) },
             webhooks: Webhooks {
                 allow_private: layers.read("webhooks.allow_private", flag),
@@ -461,6 +466,7 @@ mod tests {
             (c.events.retention.unwrap_or_default().as_secs() / 86_400).to_string()
         }),
         ("imports.max_mib", "1", "2", |c| c.imports.max_mib.to_string()),
+        ("imports.timeout_s", "63", "64", |c| c.imports.timeout.as_secs().to_string()),
         ("search.enabled", "false", "true", |c| c.search.enabled.to_string()),
         ("webhooks.allow_private", "true", "false", |c| c.webhooks.allow_private.to_string()),
         ("webhooks.timeout_ms", "1001", "1002", |c| c.webhooks.timeout.as_millis().to_string()),
@@ -544,7 +550,7 @@ mod tests {
                 limits: Limits { live: quotas(5000, 10_000), sandbox: quotas(500, 1000) },
                 idempotency: Idempotency { keep: Duration::from_hours(24) },
                 events: Events { retention: None },
-                imports: Imports { max_mib: 256 },
+                imports: Imports { max_mib: 256, timeout: Duration::from_hours(1) },
                 search: Search { enabled: true },
                 webhooks: Webhooks {
                     allow_private: false,
@@ -606,6 +612,7 @@ mod tests {
             ("database.connections", "0", "must be a whole number from 1 to 256"),
             ("http.stream_memory_mib", "65537", "must be a whole number from 0 to 65536"),
             ("http.export_timeout_s", "3601", "must be a whole number from 1 to 3600 (seconds)"),
+            ("imports.timeout_s", "86401", "must be a whole number from 1 to 86400 (seconds)"),
             ("database.writers", "0", "must be a whole number from 1 to 64"),
             ("database.queue", "-1", "must be a whole number from 1 to 65536"),
             ("database.deadline_ms", "1e3", "must be a whole number from 100 to 60000 (milliseconds)"),

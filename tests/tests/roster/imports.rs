@@ -18,6 +18,7 @@ on_both_databases! {
     one_import_of_a_tenant_runs_at_a_time,
     a_file_that_is_too_large_is_413_and_leaves_nothing,
     a_key_that_is_revoked_while_its_file_comes_imports_nothing,
+    a_file_that_takes_too_long_to_be_sent_is_408_and_leaves_nothing,
     a_wrong_query_names_its_parameter,
     sharing_addresses_needs_its_own_scope,
     a_file_that_cannot_be_read_fails_and_says_why,
@@ -166,6 +167,19 @@ fn a_key_that_is_revoked_while_its_file_comes_imports_nothing(database: Database
     refused.is(401);
     assert_eq!(rows_in(app.database(), "uploads"), [Value::Null; 0]);
     assert_eq!(total(&native), json!(0));
+}
+
+fn a_file_that_takes_too_long_to_be_sent_is_408_and_leaves_nothing(database: Database) {
+    let app = App::start_with(database, &[("ROSTER__IMPORTS__TIMEOUT_S", "1")]);
+    let mut connection = Connection::open(app.address()).expect("a connection");
+    connection.send(&sends_file(&app.tenants().ours.live, FILE_PART)).expect("a head");
+    // Each byte comes long before `http.body_timeout_ms`.
+    until("the file is refused", TIMEOUT, || {
+        (connection.send(b"e").is_err() || connection.has_response()).then_some(())
+    });
+    let refused = connection.response().expect("HTTP").expect("a response").expect(408);
+    assert_eq!(refused.json()["code"], "file_too_slow");
+    assert_eq!(rows_in(app.database(), "uploads"), [Value::Null; 0]);
 }
 
 fn a_wrong_query_names_its_parameter(database: Database) {

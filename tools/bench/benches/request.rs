@@ -147,7 +147,7 @@ fn serve() -> (SocketAddr, String, Customer) {
         export_timeout: Duration::from_mins(10),
         deadline: DEADLINE,
         webhooks: WebhookSettings { allow_private: false, timeout: DEADLINE, tests: Arc::new(NoTests) },
-        imports: ImportSettings { max_bytes: 1 << 20, begun: Arc::new(|_, _| ()) },
+        imports: ImportSettings { max_bytes: 1 << 20, timeout: Duration::from_secs(1), begun: Arc::new(|_, _| ()) },
     };
     let executor =
         roster_executor::Settings { threads: 5, writers: 1, queue: 1024, deadline: DEADLINE, reads: Reads::ByCallers };

@@ -35,10 +35,11 @@ use roster_transfer::ImportOptions;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use uuid::Uuid;
 
 use crate::failure::Failure;
+use crate::imports::ImportSettings;
 use crate::middleware::limits::RateLimits;
 use crate::request::attribution;
 use crate::request::auth;
@@ -701,13 +702,13 @@ impl Caller<ManageWebhooks> {
 const FILE_PART: usize = 256 << 10;
 
 impl Caller<WriteImports> {
-    /// Keeps a file of at most `most` bytes, and begins to import it. Returns the import, and whether it is a new one.
+    /// Keeps a file within the limits of `settings`, and begins to import it. Returns the upload, and how far its import has come.
     pub(crate) async fn import_file(
         &self,
         mut file: File,
         options: &ImportOptions,
         anew: bool,
-        most: u64,
+        settings: &ImportSettings,
     ) -> Result<(Upload, Option<Import>), Failure> {
         self.require_for(if options.allow_duplicate_emails { EmailUse::Shared } else { EmailUse::Exclusive })?;
         let text = serde_json::to_string(options).map_err(|_| Failure::Internal)?;
@@ -715,7 +716,7 @@ impl Caller<WriteImports> {
         let tenant = self.tenant();
         let upload = self.handle.run(move |roster| roster.begin_upload(tenant, &text, &actor)).await??;
         let id = upload.id;
-        match self.keep_file(upload, &mut file, options.rules(None), anew, most).await {
+        match self.keep_file(upload, &mut file, options.rules(None), anew, settings).await {
             Ok((upload, import)) => Ok((upload, Some(import))),
             Err(failure) => {
                 // What stays here if the store fails makes way for the next upload later.
@@ -731,18 +732,19 @@ impl Caller<WriteImports> {
         file: &mut File,
         rules: String,
         anew: bool,
-        most: u64,
+        settings: &ImportSettings,
     ) -> Result<(Upload, Import), Failure> {
+        let end = tokio::time::Instant::now() + settings.timeout;
         let mut hash = Sha256::new();
         let mut part = Vec::with_capacity(FILE_PART);
         let mut size = 0;
         loop {
-            let bytes = file.next().await?;
+            let bytes = timeout_at(end, file.next()).await.map_err(|_| Failure::FileTooSlow(settings.timeout))??;
             let is_last = bytes.is_none();
             for bytes in bytes.iter().flat_map(|bytes| bytes.chunks(FILE_PART)) {
                 size += bytes.len() as u64;
-                if size > most {
-                    return Err(Failure::FileTooLarge(most));
+                if size > settings.max_bytes {
+                    return Err(Failure::FileTooLarge(settings.max_bytes));
                 }
                 hash.update(bytes);
                 part.extend_from_slice(bytes);

@@ -233,6 +233,7 @@ fn every_problem_has_the_documented_fields_and_code() {
         Failure::ImportHasOtherOptions("--from stripe".to_owned()),
         Failure::ImportEnded,
         Failure::FileTooLarge(1),
+        Failure::FileTooSlow(Duration::from_secs(1)),
         Failure::TooManyWebhooks,
         Failure::TooManyReplays,
         Failure::KeyNotFound,

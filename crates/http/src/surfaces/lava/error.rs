@@ -49,6 +49,7 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         | Failure::ImportHasOtherOptions(_)
         | Failure::ImportEnded
         | Failure::FileTooLarge(_)
+        | Failure::FileTooSlow(_)
         | Failure::TooManyWebhooks
         | Failure::TooManyReplays
         | Failure::KeyNotFound => error(StatusCode::NOT_FOUND, "Not found"),

@@ -104,6 +104,7 @@ pub(super) fn answer_to(operation: Operation, failure: &Failure) -> HttpResponse
         | Failure::ImportHasOtherOptions(_)
         | Failure::ImportEnded
         | Failure::FileTooLarge(_)
+        | Failure::FileTooSlow(_)
         | Failure::TooManyWebhooks
         | Failure::TooManyReplays
         | Failure::KeyNotFound => error(StatusCode::NOT_FOUND, "Not found"),

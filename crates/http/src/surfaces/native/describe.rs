@@ -1,5 +1,7 @@
 //! What the OpenAPI document says of the native surface.
 
+use std::time::Duration;
+
 use actix_web::body::MessageBody as _;
 use actix_web::http::StatusCode;
 use roster_application::json::{JsonError, Pointer};
@@ -726,6 +728,11 @@ fn refusals() -> Vec<Refusal> {
         refusal("UnknownPath", &[], &[Failure::UnknownPath]),
         refusal("MethodNotAllowed", &[], &[Failure::MethodNotAllowed("GET, POST".to_owned())]),
         refusal("BodyIncomplete", &[], &[BodyFailure::Incomplete.into()]),
+        refusal(
+            "FileIncomplete",
+            &[],
+            &[BodyFailure::Incomplete.into(), Failure::FileTooSlow(Duration::from_hours(1))],
+        ),
         refusal("Taken", &[], &[samples::email_taken(), samples::external_id_taken(), Failure::IdempotencyKeyReused]),
         refusal(
             "NotRotated",

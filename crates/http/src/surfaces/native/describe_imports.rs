@@ -64,7 +64,7 @@ pub(super) fn create_import() -> Operation {
         )
         .refuses("ImportRefused")
         .refuses("FileTooLarge")
-        .refuses("BodyIncomplete")
+        .refuses("FileIncomplete")
         .refuses("InvalidIdempotencyKey")
 }
 

@@ -239,6 +239,13 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
             &problems::FILE_TOO_LARGE,
             format!("The file has more than {most} bytes. Send it in parts, or import it with roster import."),
         ),
+        Failure::FileTooSlow(longest) => problem(
+            &problems::FILE_TOO_SLOW,
+            format!(
+                "The file has not arrived within {} s. Send it in parts, or import it with roster import.",
+                longest.as_secs()
+            ),
+        ),
         Failure::TooManyWebhooks => problem(
             &problems::TOO_MANY_WEBHOOKS,
             format!("There are {MAX_ENDPOINTS} webhook endpoints, and there may be no more. Delete one first."),

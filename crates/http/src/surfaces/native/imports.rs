@@ -103,7 +103,7 @@ pub(super) async fn create(request: HttpRequest) -> Result<HttpResponse, Error> 
     let caller = Caller::<WriteImports>::of(&request).await?;
     let (options, anew) = read_options(&request)?;
     let settings = ImportSettings::of(&request)?;
-    let (upload, import) = caller.import_file(file, &options, anew, settings.max_bytes).await?;
+    let (upload, import) = caller.import_file(file, &options, anew, settings).await?;
     (settings.begun)(upload.tenant, upload.id);
     let mut response = json(StatusCode::ACCEPTED, &ImportView::of(&upload, import.as_ref(), &[]));
     if let Ok(location) = header::HeaderValue::try_from(format!("{}/imports/{}", super::BASE, upload.id)) {
