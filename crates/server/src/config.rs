@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use config::{Value, ValueKind};
+use roster_application::UPLOAD_LIFETIME;
 use roster_http::{Origin, Quotas};
 use roster_jwt::Issuer;
 use roster_webhooks::{Ed25519Key, Schedule};
@@ -265,7 +266,7 @@ impl Config {
             events: Events { retention: layers.read("events.retention_days", retention) },
             imports: Imports {
                 max_mib: layers.read("imports.max_mib", number(1..=4096)),
-                timeout: layers.read("imports.timeout_s", seconds(1..=86_400)),
+                timeout: layers.read("imports.timeout_s", seconds(1..=UPLOAD_LIFETIME.as_secs())),
             },
             search: Search { enabled: layers.read("search.enabled", flag) },
             webhooks: Webhooks {

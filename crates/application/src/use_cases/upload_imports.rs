@@ -16,6 +16,11 @@ pub const MAX_UPLOADS: usize = 100;
 /// How long nothing may come of a file that is being sent until another may be sent.
 pub const UPLOAD_PATIENCE: Duration = Duration::from_mins(1);
 
+/// How long after its last part a file that has not come to its end is forgotten with its upload: the longest that
+/// `imports.timeout_s` may allow it to take, so that nothing sends it any more. Otherwise the parts that an instance had stored when it
+/// was killed would stay for as long as the tenant sends no other file.
+pub const UPLOAD_LIFETIME: Duration = Duration::from_hours(24);
+
 /// Why an upload does not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum BeginUploadError {
@@ -211,6 +216,8 @@ impl Roster {
     /// Leases an upload whose rows are to be imported for `length`, and again for so long with each batch. While a worker has it,
     /// no other worker of any instance has it. `None`: another has it, or nothing is to be done.
     ///
+    /// One whose file has not come to its end within [`UPLOAD_LIFETIME`] is forgotten.
+    ///
     /// # Errors
     /// [`StoreError`]
     pub fn lease_upload(
@@ -222,6 +229,10 @@ impl Roster {
         let now = self.now();
         self.store.transaction(|uow| {
             let Some(stored) = uow.uploads().lock(tenant, id)? else { return Ok(None) };
+            if stored.state == UploadState::Receiving && now.since(stored.updated_at) > UPLOAD_LIFETIME {
+                uow.uploads().delete(tenant, id)?;
+                return Ok(None);
+            }
             let is_free = stored.lease_until.is_none_or(|until| until <= now);
             let (UploadState::Running, Some(import), true) = (stored.state, stored.import, is_free) else {
                 return Ok(None);

@@ -256,6 +256,21 @@ fn an_upload_that_nothing_comes_of_makes_way_after_a_minute() {
 }
 
 #[test]
+fn an_upload_that_nothing_comes_of_is_forgotten_after_a_day() {
+    let service = Service::start();
+    let (roster, tenant) = (&service.roster, service.tenant);
+    let left = roster.add_upload_part(&upload(roster, tenant), b"some").expect("a part");
+    let lease = || roster.lease_upload(tenant, left.id, Duration::from_secs(30)).expect("a store");
+    service.clock.advance(86_400_000);
+    assert!(lease().is_none(), "its file is not there");
+    assert_eq!(roster.find_upload(tenant, left.id).expect("a store").map(|(upload, _)| upload), Some(left.clone()));
+    service.clock.advance(1);
+    assert!(lease().is_none(), "it is forgotten");
+    assert_eq!(roster.find_upload(tenant, left.id).expect("a store"), None);
+    assert_eq!(roster.upload_part(tenant, left.id, PartKind::File, 0).expect("a store"), None);
+}
+
+#[test]
 fn an_upload_that_is_abandoned_makes_way_at_once() {
     let service = Service::start();
     let (roster, tenant) = (&service.roster, service.tenant);
