@@ -69,7 +69,8 @@ pub use webhooks::{SendTests, WebhookSettings};
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// The most waits of one request that may each take as long as the database's deadline: for the keys of a token's
-/// issuer, for the caller's credential, for a customer, and for its subscription.
+/// issuer, for the caller's credential, for a customer, and for its subscription. At the end of a file the last two are for its last
+/// part and for its import.
 const WAITS: u32 = 4;
 
 /// The settings of the HTTP server.

@@ -160,13 +160,12 @@ impl File {
         if matches!(self.payload, Payload::None) {
             return Ok(None);
         }
-        match tokio::time::timeout(self.timeout, self.payload.next()).await {
-            Ok(Some(Ok(bytes))) => {
-                if let Some(exchange) = &self.exchange {
-                    exchange.goes_on();
-                }
-                Ok(Some(bytes))
-            }
+        let next = tokio::time::timeout(self.timeout, self.payload.next()).await;
+        if let Some(exchange) = &self.exchange {
+            exchange.goes_on();
+        }
+        match next {
+            Ok(Some(Ok(bytes))) => Ok(Some(bytes)),
             Ok(None) => {
                 self.payload = Payload::None;
                 Ok(None)
