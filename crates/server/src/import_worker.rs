@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use roster_application::ports::StoreError;
-use roster_application::{ImportError, LeasedUpload, PartKind, Roster, RowRefusal, Sweep};
+use roster_application::{ImportError, LeasedUpload, PartKind, Roster, RowRefusal, Sweep, UnendedUploads};
 use roster_domain::{Tenant, UploadId};
 use roster_transfer::{BatchReader, FileError, ImportOptions, Mapping, Reader, RowError};
 
@@ -128,7 +128,7 @@ impl Importer {
     fn look(&mut self) -> Result<(), StoreError> {
         let mut from = Some(Sweep::default());
         while let Some(place) = from.filter(|_| !self.is_stopped()) {
-            let (found, next) = self.roster.unended_uploads(place)?;
+            let UnendedUploads { found, next } = self.roster.unended_uploads(place)?;
             for one in found {
                 if !self.waiting.contains(&one) {
                     self.waiting.push_back(one);
@@ -148,7 +148,7 @@ impl Importer {
                 self.waiting.push_back((tenant, id));
                 self.roster.release_upload(&leased, None)
             }
-            Err(Stopped::Failed(why)) => self.roster.release_upload(&leased, Some(why)),
+            Err(Stopped::Failed(why)) => self.roster.release_upload(&leased, Some(&why)),
             // If the store is out of reach, the lease ends by itself.
             Err(Stopped::Store(error)) => Err(error),
         }
@@ -239,7 +239,7 @@ struct Parts {
     roster: Roster,
     tenant: Tenant,
     id: UploadId,
-    parts: u32,
+    count: u32,
     next: u32,
     part: io::Cursor<Vec<u8>>,
 }
@@ -247,8 +247,8 @@ struct Parts {
 impl Parts {
     fn of(roster: &Roster, leased: &LeasedUpload) -> Self {
         let upload = &leased.upload;
-        let (tenant, id, parts) = (upload.tenant, upload.id, upload.parts);
-        Self { roster: roster.clone(), tenant, id, parts, next: 0, part: io::Cursor::default() }
+        let (tenant, id, count) = (upload.tenant, upload.id, upload.parts);
+        Self { roster: roster.clone(), tenant, id, count, next: 0, part: io::Cursor::default() }
     }
 }
 
@@ -256,7 +256,7 @@ impl Read for Parts {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let read = self.part.read(buffer)?;
-            if read > 0 || buffer.is_empty() || self.next == self.parts {
+            if read > 0 || buffer.is_empty() || self.next == self.count {
                 return Ok(read);
             }
             let part = self.roster.upload_part(self.tenant, self.id, PartKind::File, self.next);

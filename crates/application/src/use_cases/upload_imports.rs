@@ -57,6 +57,18 @@ pub struct LeasedUpload {
     pub length: Duration,
 }
 
+/// Uploads that have not ended.
+#[derive(Debug, Clone)]
+pub struct UnendedUploads {
+    /// Those of the merchants that were looked through.
+    pub found: Vec<(Tenant, UploadId)>,
+    /// Where to go on. `None`: all merchants were looked through.
+    pub next: Option<Sweep>,
+}
+
+/// What takes the rows of a batch that are refused, and makes lines of NDJSON of all errors of the batch.
+pub type UploadReport<'a> = dyn FnMut(&[(u64, RowRefusal)]) -> Vec<u8> + 'a;
+
 impl Roster {
     /// Begins an upload, whose file is sent part by part.
     ///
@@ -199,18 +211,17 @@ impl Roster {
         self.store.direct(|uow| uow.uploads().part(tenant, id, kind, number))
     }
 
-    /// The uploads that have not ended, of 100 merchants behind `from`, and where to go on; `None` if all merchants were looked
-    /// through.
+    /// The uploads that have not ended, of 100 merchants behind `from`.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn unended_uploads(&self, from: Sweep) -> Result<(Vec<(Tenant, UploadId)>, Option<Sweep>), StoreError> {
+    pub fn unended_uploads(&self, from: Sweep) -> Result<UnendedUploads, StoreError> {
         let mut found = Vec::new();
         let next = self.sweep(from, usize::MAX, |tenants| {
             found = self.store.direct(|uow| uow.uploads().unended(tenants))?;
             Ok(found.len())
         })?;
-        Ok((found, next))
+        Ok(UnendedUploads { found, next })
     }
 
     /// Leases an upload whose rows are to be imported for `length`, and again for so long with each batch. While a worker has it,
@@ -238,21 +249,18 @@ impl Roster {
                 return Ok(None);
             };
             let leased = Upload { fence: stored.fence + 1, lease_until: Some(now.plus(length)), ..stored };
-            match import_of(uow, tenant, import)? {
-                Some(import) => {
-                    uow.uploads().update(&leased)?;
-                    Ok(Some(LeasedUpload { upload: leased, import, length }))
-                }
-                None => {
-                    let failure = Some("its import was forgotten".to_owned());
-                    end(uow, Upload { state: UploadState::Failed, failure, updated_at: now, ..leased }).map(|_| None)
-                }
-            }
+            let Some(import) = import_of(uow, tenant, import)? else {
+                let failure = Some("its import was forgotten".to_owned());
+                return end(uow, Upload { state: UploadState::Failed, failure, updated_at: now, ..leased })
+                    .map(|_| None);
+            };
+            uow.uploads().update(&leased)?;
+            Ok(Some(LeasedUpload { upload: leased, import, length }))
         })
     }
 
-    /// Imports a batch as [`Roster::import_batch`] does, for a worker that has leased the upload. `report` takes the rows that are
-    /// refused, and makes lines of NDJSON of all errors of the batch, which are kept with it.
+    /// Imports a batch as [`Roster::import_batch`] does, for a worker that has leased the upload. What `report`
+    /// makes is kept with it.
     ///
     /// # Errors
     /// [`ImportError`]; [`ImportError::GoneOn`] if the upload has ended, or another worker has it.
@@ -261,7 +269,7 @@ impl Roster {
         leased: &mut LeasedUpload,
         rules: ImportRules,
         batch: &ImportBatch,
-        report: &mut dyn FnMut(&[(u64, RowRefusal)]) -> Vec<u8>,
+        report: &mut UploadReport<'_>,
     ) -> Result<(), ImportError> {
         let held = Held { leased, errors: RefCell::default() };
         let mut keep = |refused: &[(u64, RowRefusal)]| {
@@ -277,13 +285,13 @@ impl Roster {
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn release_upload(&self, leased: &LeasedUpload, failure: Option<String>) -> Result<(), StoreError> {
+    pub fn release_upload(&self, leased: &LeasedUpload, failure: Option<&str>) -> Result<(), StoreError> {
         let now = self.now();
         self.store.transaction(|uow| match leased.lock(uow)? {
             None => Ok(()),
             Some(stored) if failure.is_some() => {
-                let state = UploadState::Failed;
-                end(uow, Upload { state, failure: failure.clone(), updated_at: now, ..stored }).map(drop)
+                let (state, failure) = (UploadState::Failed, failure.map(str::to_owned));
+                end(uow, Upload { state, failure, updated_at: now, ..stored }).map(drop)
             }
             Some(stored) => uow.uploads().update(&Upload { lease_until: None, ..stored }),
         })

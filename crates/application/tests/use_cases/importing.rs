@@ -8,7 +8,7 @@ use roster_application::ports::{CustomerFilter, Store, StoreError};
 use roster_application::{
     Actor, BeginUploadError, BegunImport, Digest, Export, ExportError, Import, ImportBatch, ImportError, ImportRules,
     ImportedCustomer, ImportedMetadata, LeasedUpload, MAX_IMPORTS, OnConflict, PartKind, Roster, RowRefusal, Upload,
-    UploadError, UploadState,
+    UploadError, UploadReport, UploadState,
 };
 use roster_domain::{Customer, CustomerEdit, CustomerId, Edit, Email, Name, Tenant};
 
@@ -226,14 +226,14 @@ fn a_worker_whose_lease_is_over_imports_nothing() {
     let mut second = lease().expect("the lease is over");
     let rows = batch(1, vec![row(Some("ada"), None, "Ada")], false);
     let mut report = |_: &[(u64, RowRefusal)]| b"{}\n".to_vec();
-    let done = |leased: &mut LeasedUpload, report: &mut dyn FnMut(&[(u64, RowRefusal)]) -> Vec<u8>| {
+    let done = |leased: &mut LeasedUpload, report: &mut UploadReport<'_>| {
         roster.import_upload_batch(leased, rules(OnConflict::Fail), &rows, report)
     };
     assert!(matches!(done(&mut first, &mut report), Err(ImportError::GoneOn)));
     done(&mut second, &mut report).expect("its own lease");
     let errors = roster.upload_part(tenant, whole.id, PartKind::Errors, 0).expect("a store");
     assert_eq!(errors, Some(b"{}\n".to_vec()), "those of one worker");
-    roster.release_upload(&first, Some("late".to_owned())).expect("a store");
+    roster.release_upload(&first, Some("late")).expect("a store");
     let (stored, import) = roster.find_upload(tenant, whole.id).expect("a store").expect("an upload");
     assert_eq!((stored.state, import.map(|import| import.counts.created)), (UploadState::Running, Some(1)));
     roster.cancel_upload(tenant, whole.id).expect("a store").expect("an upload");

@@ -1,5 +1,7 @@
 //! Imports: files of customers that the service reads beside its requests.
 
+use std::fmt::Write as _;
+
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
@@ -81,7 +83,7 @@ impl ImportView {
             id: Shown(upload.id),
             state: upload.state.as_str(),
             import_id: upload.import.map(Shown),
-            sha256: upload.digest.map(|digest| digest.0.iter().map(|byte| format!("{byte:02x}")).collect()),
+            sha256: upload.digest.map(|digest| hexadecimal(&digest.0)),
             bytes: upload.size,
             rows,
             created,
@@ -96,6 +98,14 @@ impl ImportView {
             ended_at: upload.ended_at.map(Shown),
         }
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut digits, byte| {
+        // Writing to a text cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
 }
 
 pub(super) async fn create(request: HttpRequest) -> Result<HttpResponse, Error> {
