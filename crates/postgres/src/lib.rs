@@ -35,6 +35,7 @@ mod statements;
 mod store;
 mod subscriptions;
 mod unit_of_work;
+mod uploads;
 mod webhooks;
 mod writes;
 

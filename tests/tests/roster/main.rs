@@ -7,6 +7,7 @@ mod events;
 mod exports;
 mod guide;
 mod idempotency;
+mod imports;
 mod isolation;
 mod keys;
 mod mass_assignment;

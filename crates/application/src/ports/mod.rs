@@ -15,6 +15,7 @@ mod secrets;
 mod store;
 mod subscriptions;
 mod tokens;
+mod uploads;
 mod webhooks;
 
 pub use api_keys::{ApiKeyRepository, ApiKeyUse, USE_INTERVAL};
@@ -37,6 +38,7 @@ pub use store::{
 };
 pub use subscriptions::{CustomerSubscription, SubscriptionCursor, SubscriptionKey, SubscriptionRepository};
 pub use tokens::{TokenClaims, TokenError, TokenFault, TokenHolder, TokenRefusal, TokenVerifier};
+pub use uploads::UploadRepository;
 pub use webhooks::{
     Attempt, AttemptKey, AttemptOutcome, DeliveryRecord, Lane, LaneKey, Lease, StoredEndpoint, WebhookRepository,
 };
