@@ -106,10 +106,11 @@ impl Operation {
         ]);
         head.extend(self.description.as_ref().map(|text| ("description".to_owned(), json!(text))));
         head.insert("security".to_owned(), security);
+        // Without a body the file is empty, and its import says so.
         if !self.file.is_empty() {
             let content = |name: &&str| ((*name).to_owned(), json!({ "schema": { "type": "string" } }));
             let content: Map<String, Value> = self.file.iter().map(content).collect();
-            head.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
+            head.insert("requestBody".to_owned(), json!({ "required": false, "content": content }));
         }
         head.extend(self.request.as_ref().map(|request| ("requestBody".to_owned(), request.to_json(generator))));
         head
