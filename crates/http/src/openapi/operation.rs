@@ -106,9 +106,10 @@ impl Operation {
         ]);
         head.extend(self.description.as_ref().map(|text| ("description".to_owned(), json!(text))));
         head.insert("security".to_owned(), security);
-        // Without a body the file is empty, and its import says so.
+        // Without a body the file is empty, and its import says so. No schema describes bytes: any are accepted, and rows that cannot
+        // be read are errors of the import.
         if !self.file.is_empty() {
-            let content = |name: &&str| ((*name).to_owned(), json!({ "schema": { "type": "string" } }));
+            let content = |name: &&str| ((*name).to_owned(), json!({}));
             let content: Map<String, Value> = self.file.iter().map(content).collect();
             head.insert("requestBody".to_owned(), json!({ "required": false, "content": content }));
         }
