@@ -220,7 +220,7 @@ fn a_worker_whose_lease_is_over_imports_nothing() {
     let (whole, _) = roster.complete_upload(&sent, Digest([3; 32]), "", false).expect("a file");
     let length = Duration::from_secs(30);
     let lease = || roster.lease_upload(tenant, whole.id, length).expect("a store");
-    let mut first = lease().expect("nobody has it");
+    let mut first = lease().expect("no other worker has it");
     assert!(lease().is_none(), "it is leased");
     service.clock.advance(60_000);
     let mut second = lease().expect("the lease is over");

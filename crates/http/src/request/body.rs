@@ -113,8 +113,7 @@ pub(crate) async fn receive<B: MessageBody>(
         payload if takes_file(&request) => {
             let timeout = request.app_data::<web::Data<Limits>>().map(|limits| limits.timeout);
             request.extensions_mut().insert(Received::File(payload, timeout.unwrap_or_default()));
-            let response = next.call(request).await;
-            return response;
+            return next.call(request).await;
         }
         payload => within_limits(payload, request.path(), request.app_data::<web::Data<Limits>>()).await,
     };
