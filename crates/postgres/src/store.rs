@@ -1,13 +1,15 @@
 use std::fmt;
 use std::time::Duration;
 
-use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
+use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
-use roster_application::ports::{Store, StoreError, Verdict, Work, rerun_lost_races};
+use roster_application::ports::{Fact, Store, StoreError, Verdict, Work, rerun_lost_races};
 
 use crate::conninfo::Conninfo;
+use crate::error::{Fault, store_error};
+use crate::inspection;
 use crate::migrations;
 use crate::pool::Pool;
 use crate::search_index;
@@ -104,6 +106,16 @@ impl Store for PostgresStore {
         let is_read_only =
             self.check.get()?.run(|connection| Ok(diesel::select(is_read_only).get_result(connection)?))?;
         if is_read_only { Err(StoreError::ReadOnly) } else { Ok(()) }
+    }
+
+    fn inspect(&self, visit: &mut dyn FnMut(Fact)) -> Result<(), StoreError> {
+        // Outside the pool, whose connections have a deadline. The end of the connection ends the transaction.
+        let mut connection = self.connector.connect().map_err(StoreError::unavailable)?;
+        connection.batch_execute(inspection::BEGIN).map_err(|error| store_error(&error))?;
+        inspection::inspect(&mut connection, visit).map_err(|fault| match fault {
+            Fault::Query(error) => store_error(&error),
+            Fault::Store(error) => error,
+        })
     }
 
     fn migrate(&self) -> Result<Vec<String>, StoreError> {

@@ -62,6 +62,11 @@ impl DatabaseFile {
         Ok(file)
     }
 
+    /// A file at an absolute path, of which nothing is checked.
+    pub fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
     /// Restricts the file, its WAL and its shared memory to their owner if others can access them.
     fn withdraw_from_others(&self) -> Result<(), StoreError> {
         for suffix in ["", "-wal", "-shm"] {
@@ -101,6 +106,16 @@ impl DatabaseFile {
         };
         let path: String = self.path.as_os_str().as_encoded_bytes().iter().map(encode).collect();
         format!("file:{path}?mode={mode}")
+    }
+
+    /// Opens a connection that reads, and waits at most `wait` for a lock.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it is no database.
+    pub fn connect_to_read(&self, wait: Duration) -> Result<SqliteConnection, StoreError> {
+        let mut connection = SqliteConnection::establish(&self.url()).map_err(|error| connection_error(&error))?;
+        Settings::reading(wait).apply(&mut connection).map_err(|error| store_error(&error))?;
+        Ok(connection)
     }
 
     /// Opens a connection and checks that the file is a database that can be written.

@@ -16,12 +16,14 @@
 //! decide races; the schema is in `migrations/sqlite`.
 
 mod api_keys;
+mod backup;
 mod customer_lists;
 mod customers;
 mod error;
 mod events;
 mod file;
 mod identity;
+mod inspection;
 mod merchants;
 mod migrations;
 mod pool;
@@ -40,4 +42,5 @@ mod webhooks;
 mod writer;
 mod writes;
 
+pub use backup::{BackupError, ShowProgress, back_up, restore};
 pub use store::{Options, SqliteStore};

@@ -1,6 +1,7 @@
 //! The promises of the program, tested from outside.
 
 mod browsers;
+mod checks;
 mod contract;
 mod durability;
 mod events;

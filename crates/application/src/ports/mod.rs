@@ -6,6 +6,7 @@ mod customer_lists;
 mod customers;
 mod entropy;
 mod events;
+mod facts;
 mod ids;
 mod merchants;
 mod migrations;
@@ -25,6 +26,7 @@ pub use customers::{
 };
 pub use entropy::{Entropy, EntropyError};
 pub use events::{EventQuery, EventRepository, Extent, MAX_EVENTS};
+pub use facts::{CustomerFact, Fact, Fault, Indexed, LogFact};
 pub use ids::Ids;
 pub use merchants::MerchantRepository;
 pub use migrations::MigrationState;

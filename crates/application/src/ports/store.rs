@@ -7,7 +7,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{
-    ApiKeyRepository, CustomerRepository, EventRepository, MerchantRepository, ReplyRepository, SecretRepository,
+    ApiKeyRepository, CustomerRepository, EventRepository, Fact, MerchantRepository, ReplyRepository, SecretRepository,
     SubscriptionRepository, WebhookRepository,
 };
 
@@ -50,6 +50,15 @@ pub trait Store: Send + Sync {
     /// [`StoreError`]
     fn flush_search_index(&self) -> Result<bool, StoreError> {
         Ok(false)
+    }
+
+    /// Calls `visit` with all that a check compares, as it is at one moment. It writes nothing, reads without a deadline, and needs a
+    /// schema that is up to date. A store whose data only this process has reached has nothing to be checked.
+    ///
+    /// # Errors
+    /// [`StoreError`] if not all could be read. A row that does not decode is a [`Fact`], and no error.
+    fn inspect(&self, _visit: &mut dyn FnMut(Fact)) -> Result<(), StoreError> {
+        Ok(())
     }
 
     /// Applies the missing migrations in order, and returns their names.

@@ -4,6 +4,7 @@
 mod authenticate;
 mod change_customer;
 mod change_endpoint;
+mod check_data;
 mod check_store;
 mod create_api_key;
 mod create_endpoint;
@@ -46,6 +47,7 @@ mod write_endpoint;
 
 pub use authenticate::{AuthenticateError, Presented, Recognition};
 pub use change_customer::CustomerChange;
+pub use check_data::{Checked, Finding, Invariant};
 pub use create_api_key::{ApiKeyOrder, CreateApiKeyError, CreatedApiKey};
 pub use create_endpoint::{CreateEndpointError, MAX_ENDPOINTS};
 pub use cursor_key::CursorKeyError;

@@ -1,9 +1,13 @@
 //! The commands, one per file.
 
+mod backup;
+mod check;
+mod documents;
 mod events;
 mod keys;
 mod merchants;
 mod migrate;
+mod progress;
 mod serve;
 mod webhooks;
 
@@ -23,6 +27,11 @@ pub fn run(command: Command, config: &Config) -> anyhow::Result<()> {
         Command::Keys(command) => keys::run(command, config),
         Command::Events(command) => events::run(&command, config),
         Command::Webhooks(command) => webhooks::run(command, config),
+        Command::Backup { file } => backup::back_up(config, &file),
+        Command::Restore { file, force } => backup::restore(config, &file, force),
+        Command::Check { form } => check::run(config, form),
+        Command::Completions { shell } => documents::completions(shell),
+        Command::Man { folder } => documents::man(&folder),
         Command::Openapi { api } => output::print(&api.document()),
     }
 }
