@@ -15,6 +15,7 @@ mod secrets;
 mod store;
 mod subscriptions;
 mod tokens;
+mod usage;
 mod webhooks;
 
 pub use api_keys::{ApiKeyRepository, ApiKeyUse, USE_INTERVAL};
@@ -35,6 +36,7 @@ pub use secrets::SecretRepository;
 pub use store::{FirstError, Retry, Store, StoreError, TRIES, UnitOfWork, Verdict, Work, rerun_lost_races};
 pub use subscriptions::{CustomerSubscription, SubscriptionCursor, SubscriptionKey, SubscriptionRepository};
 pub use tokens::{TokenClaims, TokenError, TokenFault, TokenHolder, TokenRefusal, TokenVerifier};
+pub use usage::{Connections, Usage, Wal};
 pub use webhooks::{
     Attempt, AttemptKey, AttemptOutcome, DeliveryRecord, Lane, LaneKey, Lease, StoredEndpoint, WebhookRepository,
 };

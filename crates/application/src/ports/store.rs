@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     ApiKeyRepository, CustomerRepository, EventRepository, Fact, MerchantRepository, ReplyRepository, SecretRepository,
-    SubscriptionRepository, WebhookRepository,
+    SubscriptionRepository, Usage, WebhookRepository,
 };
 
 /// The database, or its replacement in tests.
@@ -59,6 +59,11 @@ pub trait Store: Send + Sync {
     /// [`StoreError`] if not all could be read. A row that does not decode is a [`Fact`], and no error.
     fn inspect(&self, _visit: &mut dyn FnMut(Fact)) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    /// How much of the database this process uses now. It waits for nothing.
+    fn usage(&self) -> Usage {
+        Usage::default()
     }
 
     /// Applies the missing migrations in order, and returns their names.
