@@ -5,7 +5,7 @@ use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, Transact
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
-use roster_application::ports::{Fact, Store, StoreError, Verdict, Work, rerun_lost_races};
+use roster_application::ports::{Fact, Store, StoreError, Usage, Verdict, Work, rerun_lost_races};
 
 use crate::conninfo::Conninfo;
 use crate::error::{Fault, store_error};
@@ -116,6 +116,10 @@ impl Store for PostgresStore {
             Fault::Query(error) => store_error(&error),
             Fault::Store(error) => error,
         })
+    }
+
+    fn usage(&self) -> Usage {
+        Usage { connections: Some(self.pool.usage()), wal: None }
     }
 
     fn migrate(&self) -> Result<Vec<String>, StoreError> {

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use roster_application::ports::{Fact, Store, StoreError, Work, rerun_lost_races};
+use roster_application::ports::{Fact, Store, StoreError, Usage, Work, rerun_lost_races};
 
 use crate::file::{DatabaseFile, Settings};
 use crate::inspection::inspect;
@@ -93,6 +93,10 @@ impl Store for SqliteStore {
 
     fn inspect(&self, visit: &mut dyn FnMut(Fact)) -> Result<(), StoreError> {
         in_transaction(READ, &mut *self.pool.reader()?, |connection| Ok(inspect(connection, visit)?))
+    }
+
+    fn usage(&self) -> Usage {
+        Usage { connections: Some(self.pool.usage()), wal: self.file.wal() }
     }
 
     fn migrate(&self) -> Result<Vec<String>, StoreError> {
