@@ -10,6 +10,7 @@
 //! - [`problems`]: the codes of the native surface and their pages
 //! - [`openapi`]: the documents, made from the routes and the types of requests and responses
 //! - [`memory`]: the memory that many requests share
+//! - [`observer`]: what is told of each answered request
 //! - [`webhooks`]: what the surface of webhooks needs from outside
 //!
 //! This crate depends on actix-web. It must not know diesel or which store is used. It calls use cases through
@@ -19,6 +20,7 @@ pub(crate) mod failure;
 pub(crate) mod given;
 pub(crate) mod memory;
 pub(crate) mod middleware;
+pub(crate) mod observer;
 pub(crate) mod openapi;
 pub(crate) mod problems;
 pub(crate) mod request;
@@ -57,6 +59,7 @@ use crate::transport::stop::Stop;
 
 pub use middleware::browsers::{Origin, OriginError};
 pub use middleware::limits::Quotas;
+pub use observer::{Answered, ObserveRequests, Observer};
 pub use routing::Route;
 pub use surfaces::{Api, event_body, routes, test_body};
 pub use transport::tls::{Tls, TlsError};
@@ -109,6 +112,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// How webhooks are managed.
     pub webhooks: WebhookSettings,
+    /// Who counts requests.
+    pub observer: Observer,
 }
 
 impl Settings {
@@ -157,6 +162,7 @@ pub fn serve(
                 .app_data(rates.clone())
                 .app_data(streams.clone())
                 .app_data(web::Data::new(settings.webhooks.clone()))
+                .app_data(settings.observer.clone())
                 .configure(surfaces::configure)
                 .wrap(from_fn(body::receive))
                 .wrap(browsers::cors(&settings.cors_origins))
@@ -246,6 +252,7 @@ mod tests {
             stream_memory: 1,
             deadline: 60 * second,
             webhooks: WebhookSettings { allow_private: false, timeout: 25 * second, tests: Arc::new(Unused) },
+            observer: Observer::default(),
         };
         // The issuer's keys, the credential, the customer and its subscription, each just before its deadline.
         assert!(settings.answer_timeout() >= KEEP_ALIVE + 30 * second + 4 * 60 * second);

@@ -10,6 +10,7 @@ mod idempotency;
 mod isolation;
 mod keys;
 mod mass_assignment;
+mod metrics;
 mod outage;
 mod process;
 mod protocol;
