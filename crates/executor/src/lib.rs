@@ -9,6 +9,7 @@
 //! and then, [`feeds`] tells those who wait for events when there are some. [`figures`] and
 //! [`backlog`] are for those who watch the service. The crate knows no HTTP framework, no database and no surface.
 
+mod aside;
 mod background;
 mod backlog;
 pub mod batched;
@@ -32,6 +33,7 @@ use roster_application::{CursorKey, CursorKeyError, EventBacklog, Recognition, R
 use roster_domain::{Tenant, Timestamp};
 use tokio::sync::{Mutex, oneshot, watch};
 
+use aside::Aside;
 use background::Background;
 use backlog::Backlog;
 use batched::{Limits, Local, Operation};
@@ -39,6 +41,7 @@ use feeds::Feeds;
 use operations::{Job, LocalOperations, Operations};
 use threads::Threads;
 
+pub use aside::MAX_ASIDE;
 pub use figures::{Distribution, Figures};
 
 /// Which threads read the database.
@@ -103,6 +106,7 @@ pub struct Handle {
 /// What all threads share.
 struct Shared {
     roster: Roster,
+    aside: Aside,
     settings: Settings,
     operations: Operations,
     feeds: Arc<Feeds>,
@@ -131,8 +135,8 @@ impl Executor {
         let mut workers = operations.workers();
         workers.extend(jobs);
         let threads = Threads::start(workers, settings.deadline)?;
-        let last_check = Mutex::default();
-        let shared = Shared { roster: roster.clone(), settings, operations, feeds, backlog, last_check };
+        let (aside, last_check) = (Aside::default(), Mutex::default());
+        let shared = Shared { roster: roster.clone(), aside, settings, operations, feeds, backlog, last_check };
         Ok(Self { shared: Arc::new(shared), background, threads })
     }
 
@@ -230,6 +234,20 @@ impl Handle {
     #[must_use]
     pub fn watch_feed(&self, tenant: Tenant) -> watch::Receiver<i64> {
         self.shared.feeds.watch(tenant)
+    }
+
+    /// How long a request waits for its answer.
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        self.shared.settings.deadline
+    }
+
+    /// Begins `work` that takes long, on a thread of its own, of which there are [`MAX_ASIDE`].
+    ///
+    /// # Errors
+    /// [`ExecuteError::QueueFull`] if as many run.
+    pub fn run_aside(&self, work: impl FnOnce(&Roster) + Send + 'static) -> Result<(), ExecuteError> {
+        self.shared.aside.run(&self.shared.roster, work)
     }
 
     /// Runs `work`, which may write, on a worker thread.

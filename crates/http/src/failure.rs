@@ -7,7 +7,7 @@ use actix_web::HttpResponse;
 use roster_application::json::{JsonError, Pointer};
 use roster_application::ports::{MAX_ROWS, Retry, StoreError, Taken};
 use roster_application::{
-    AuthenticateError, CreateApiKeyError, CreateEndpointError, CursorKeyError, EndpointError, ListError,
+    AuthenticateError, CreateApiKeyError, CreateEndpointError, CursorKeyError, EndpointError, ExportError, ListError,
     ListEventsError, ListSubscriptionsError, RepeatError, ReplayError, Revision, RevokeApiKeyError, RotateApiKeyError,
     Scope, TestEventError, WriteError,
 };
@@ -223,6 +223,21 @@ impl From<ListError> for Failure {
         match error {
             ListError::Store(error) => error.into(),
             ListError::TooBroad => Fault { place: Place::Parameter("search"), code: "too_broad", detail }.into(),
+        }
+    }
+}
+
+/// An export that is not begun, or broken off.
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Store(error) => error.into(),
+            ExportError::TooBroad => ListError::TooBroad.into(),
+            // It has begun: its client sees that it is broken off.
+            ExportError::TooSlow(_) | ExportError::Stopped => {
+                tracing::warn!(%error, "an export was broken off");
+                Self::Unavailable
+            }
         }
     }
 }

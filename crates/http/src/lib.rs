@@ -51,6 +51,7 @@ use tokio::time::timeout;
 use crate::memory::Budget;
 use crate::middleware::{access_log, browsers, exchange, limits};
 use crate::request::body;
+use crate::request::caller::ExportTimeout;
 use crate::stream::StreamBudget;
 use crate::surfaces::api_page::ApiPage;
 use crate::transport::connection::{Connection, LINGER, Rules};
@@ -61,7 +62,7 @@ pub use middleware::browsers::{Origin, OriginError};
 pub use middleware::limits::Quotas;
 pub use observer::{Answered, ObserveRequests, Observer};
 pub use routing::Route;
-pub use surfaces::{Api, event_body, routes, test_body};
+pub use surfaces::{Api, ExportFormat, ExportWriter, event_body, routes, subject_document, test_body};
 pub use transport::tls::{Tls, TlsError};
 pub use webhooks::{SendTests, WebhookSettings};
 
@@ -108,6 +109,8 @@ pub struct Settings {
     pub sandbox: Quotas,
     /// How many bytes all streamed lists may hold in memory together, beyond a small part for each list.
     pub stream_memory: usize,
+    /// How long an export may take.
+    pub export_timeout: Duration,
     /// The longest that a request waits for the database, once: that of the executor.
     pub deadline: Duration,
     /// How webhooks are managed.
@@ -161,6 +164,7 @@ pub fn serve(
                 .app_data(web::Data::from(Arc::clone(&stopping)))
                 .app_data(rates.clone())
                 .app_data(streams.clone())
+                .app_data(ExportTimeout(settings.export_timeout))
                 .app_data(web::Data::new(settings.webhooks.clone()))
                 .app_data(settings.observer.clone())
                 .configure(surfaces::configure)
@@ -250,6 +254,7 @@ mod tests {
             live: quotas,
             sandbox: quotas,
             stream_memory: 1,
+            export_timeout: Duration::from_secs(1),
             deadline: 60 * second,
             webhooks: WebhookSettings { allow_private: false, timeout: 25 * second, tests: Arc::new(Unused) },
             observer: Observer::default(),

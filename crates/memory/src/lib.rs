@@ -12,6 +12,7 @@ mod customers;
 mod entropy;
 mod events;
 mod ids;
+mod imports;
 mod intercepted;
 mod merchants;
 mod replies;

@@ -1,7 +1,7 @@
 //! A store around another, which counts its calls.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 use roster_application::ports::{Fact, Retry, Store, StoreError, Usage, Work};
@@ -12,6 +12,7 @@ use crate::requests::DURATIONS;
 pub struct StoreCalls {
     transaction: Call,
     direct: Call,
+    snapshot: Call,
     ping: Call,
     errors: IntCounterVec,
 }
@@ -40,7 +41,8 @@ impl StoreCalls {
         }
         let call =
             |name| Call { number: calls.with_label_values(&[name]), duration: durations.with_label_values(&[name]) };
-        Self { transaction: call("transaction"), direct: call("direct"), ping: call("ping"), errors }
+        let [transaction, direct, snapshot, ping] = ["transaction", "direct", "snapshot", "ping"].map(call);
+        Self { transaction, direct, snapshot, ping, errors }
     }
 
     fn count(&self, call: &Call, run: impl FnOnce() -> Result<(), StoreError>) -> Result<(), StoreError> {
@@ -88,6 +90,10 @@ impl Store for ObservedStore {
 
     fn run_direct(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
         self.calls.count(&self.calls.direct, || self.store.run_direct(work))
+    }
+
+    fn run_snapshot(&self, age: Duration, work: &mut Work<'_>) -> Result<(), StoreError> {
+        self.calls.count(&self.calls.snapshot, || self.store.run_snapshot(age, work))
     }
 
     fn ping(&self) -> Result<(), StoreError> {

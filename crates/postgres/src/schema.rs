@@ -13,8 +13,8 @@ use roster_domain::{ApiKeyId, EndpointId, Tenant};
 use uuid::Uuid;
 
 pub use tables::{
-    ApiKeyRow, AttemptRow, AttemptRows, CustomerRow, CustomerRows, EndpointRow, EventRow, EventRows, LaneRow, LaneRows,
-    MerchantRow, ReplyRow, ReplyRows, SubscriptionRow, SubscriptionRows, merchants, secrets,
+    ApiKeyRow, AttemptRow, AttemptRows, CustomerRow, CustomerRows, EndpointRow, EventRow, EventRows, ImportRow,
+    LaneRow, LaneRows, MerchantRow, ReplyRow, ReplyRows, SubscriptionRow, SubscriptionRows, merchants, secrets,
 };
 
 mod tables {
@@ -23,10 +23,10 @@ mod tables {
     use diesel::sql_types::{Array, BigInt, Bool, Bytea, Json, Nullable, Text, Timestamptz};
     use roster_application::ports::{Attempt, Lane, SavedReply, StoreError, StoredEndpoint};
     use roster_application::records::{
-        ApiKeyRecord, AttemptRecord, CustomerRecord, EndpointRecord, EventRecord, LaneRecord, MerchantRecord,
-        ReplyRecord, SubscriptionRecord,
+        ApiKeyRecord, AttemptRecord, CustomerRecord, EndpointRecord, EventRecord, ImportRecord, LaneRecord,
+        MerchantRecord, ReplyRecord, SubscriptionRecord,
     };
-    use roster_application::{ApiKey, Event};
+    use roster_application::{ApiKey, Event, Import};
     use roster_domain::{Customer, Merchant, Subscription};
 
     use super::{DateTime, Insertable, QueryResult, Queryable, Utc, Uuid};
@@ -207,6 +207,26 @@ mod tables {
         }
     }
 
+    table! {
+        imports (merchant_id, environment, id) as ImportRow, ImportRows from ImportRecord to Import {
+            merchant_id: Uuid => diesel::sql_types::Uuid,
+            environment: String => Text,
+            id: Uuid => diesel::sql_types::Uuid,
+            digest: Vec<u8> => Bytea,
+            options: String => Text,
+            rows_read: i64 => BigInt,
+            rows_created: i64 => BigInt,
+            rows_updated: i64 => BigInt,
+            rows_unchanged: i64 => BigInt,
+            rows_skipped: i64 => BigInt,
+            rows_failed: i64 => BigInt,
+            faults: i64 => BigInt,
+            created_at: DateTime<Utc> => Timestamptz,
+            updated_at: DateTime<Utc> => Timestamptz,
+            finished_at: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+        }
+    }
+
     diesel::table! {
         feed_heads (merchant_id, environment) {
             merchant_id -> Uuid,
@@ -262,6 +282,15 @@ pub mod webhook_lanes {
 /// The columns of an attempt to deliver to a webhook endpoint.
 pub mod webhook_attempts {
     pub use super::tables::webhook_attempts::columns::*;
+}
+
+/// The columns of an import.
+pub mod imports {
+    pub use super::tables::imports::columns::*;
+
+    /// The table as a type, for rows to be inserted. A type alone cannot start a query.
+    #[expect(non_camel_case_types, reason = "the library's derives look for this name")]
+    pub type table = super::tables::imports::table;
 }
 
 /// The keys of `tenant`.
@@ -340,6 +369,14 @@ pub fn attempts_of(tenant: Tenant, endpoint: EndpointId) -> _ {
         .filter(webhook_attempts::endpoint_id.eq(endpoint))
 }
 
+/// The imports of `tenant`.
+#[auto_type]
+pub fn imports_of(tenant: Tenant) -> _ {
+    let merchant: Uuid = tenant.merchant.uuid();
+    let environment: &'static str = tenant.environment.as_str();
+    tables::imports::table.filter(imports::merchant_id.eq(merchant)).filter(imports::environment.eq(environment))
+}
+
 /// The key with this digest, of any tenant: the tenant of a caller is known only after its key is found.
 pub fn api_key_by_digest(digest: &Digest) -> Filter<api_keys::table, Eq<api_keys::digest, &[u8]>> {
     tables::api_keys::table.filter(api_keys::digest.eq(digest.0.as_slice()))
@@ -360,4 +397,9 @@ pub fn insert_into_api_keys() -> IncompleteInsertStatement<api_keys::table> {
 /// Inserts a webhook endpoint. It needs no tenant here: the database refuses a row without one.
 pub fn insert_into_webhook_endpoints() -> IncompleteInsertStatement<webhook_endpoints::table> {
     diesel::insert_into(tables::webhook_endpoints::table)
+}
+
+/// Inserts an import. It needs no tenant here: the database refuses a row without one.
+pub fn insert_into_imports() -> IncompleteInsertStatement<imports::table> {
+    diesel::insert_into(tables::imports::table)
 }

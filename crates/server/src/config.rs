@@ -83,6 +83,8 @@ pub struct Http {
     pub shutdown_timeout: Duration,
     /// MiB that all lists which are being streamed may hold together.
     pub stream_memory_mib: usize,
+    /// How long an export may take.
+    pub export_timeout: Duration,
 }
 
 /// `database.*`
@@ -232,6 +234,7 @@ impl Config {
                 drain: layers.read("http.drain_ms", millis(0..=600_000)),
                 shutdown_timeout: layers.read("http.shutdown_timeout_ms", millis(1000..=600_000)),
                 stream_memory_mib: layers.read("http.stream_memory_mib", number(0..=65_536)),
+                export_timeout: layers.read("http.export_timeout_s", seconds(1..=3600)),
             },
             database: Database {
                 url: layers.read("database.url", |value| DatabaseUrl::parse(text(value)?)),
@@ -438,6 +441,7 @@ mod tests {
         ("http.drain_ms", "1003", "1004", |c| c.http.drain.as_millis().to_string()),
         ("http.shutdown_timeout_ms", "1005", "1006", |c| c.http.shutdown_timeout.as_millis().to_string()),
         ("http.stream_memory_mib", "17", "18", |c| c.http.stream_memory_mib.to_string()),
+        ("http.export_timeout_s", "61", "62", |c| c.http.export_timeout.as_secs().to_string()),
         ("database.url", "\"sqlite://a.db\"", "sqlite://b.db", |c| {
             format!("sqlite://{}", &c.database.url.to_string()[7..])
         }),
@@ -533,6 +537,7 @@ mod tests {
                     drain: Duration::ZERO,
                     shutdown_timeout: Duration::from_secs(30),
                     stream_memory_mib: 16,
+                    export_timeout: Duration::from_mins(10),
                 },
                 database: Database {
                     url: DatabaseUrl::Sqlite("data/roster.db".into()),
@@ -607,6 +612,7 @@ mod tests {
             ("database.url", "sqlite:x", "must be sqlite://relative.db"),
             ("database.connections", "0", "must be a whole number from 1 to 256"),
             ("http.stream_memory_mib", "65537", "must be a whole number from 0 to 65536"),
+            ("http.export_timeout_s", "3601", "must be a whole number from 1 to 3600 (seconds)"),
             ("database.writers", "0", "must be a whole number from 1 to 64"),
             ("database.queue", "-1", "must be a whole number from 1 to 65536"),
             ("database.deadline_ms", "1e3", "must be a whole number from 100 to 60000 (milliseconds)"),

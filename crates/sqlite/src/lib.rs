@@ -23,6 +23,7 @@ mod error;
 mod events;
 mod file;
 mod identity;
+mod imports;
 mod inspection;
 mod merchants;
 mod migrations;

@@ -11,11 +11,11 @@ use roster_application::ports::{
     DeliveryRecord, EventQuery, Lane, LaneKey, ListOrder, MetadataCondition, Place, ReplyKey, SavedReply, StoreError,
     SubscriptionCursor, SubscriptionKey, SubscriptionWrite, UnitOfWork, Verdict, Write, Written,
 };
-use roster_application::{ApiKey, Digest, Scopes};
+use roster_application::{ApiKey, Digest, Import, ImportCounts, Scopes};
 use roster_domain::{
     ApiKeyId, AttemptId, Customer, CustomerEdit, CustomerId, DisabledReason, Edit, Email, EmailUse, Endpoint,
     EndpointId, EndpointSecret, EndpointSettings, EndpointUrl, Environment, EventId, EventType, EventTypes, ExternalId,
-    Merchant, MerchantId, MerchantName, Name, PayloadForm, Profile, SearchTerm, Subscription, SubscriptionId,
+    ImportId, Merchant, MerchantId, MerchantName, Name, PayloadForm, Profile, SearchTerm, Subscription, SubscriptionId,
     SubscriptionStatus, Tenant, Timestamp,
 };
 use uuid::Uuid;
@@ -106,10 +106,31 @@ fn call_everything(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> 
     call_subscriptions(unit_of_work)?;
     call_events(unit_of_work)?;
     call_webhooks(unit_of_work)?;
+    call_imports(unit_of_work)?;
     let later = now().plus(LIFETIME);
     let expired = unit_of_work.replies().expired(&[tenant()], later, 10)?;
     assert_eq!(expired.len(), 1);
     unit_of_work.replies().delete_expired(&expired, later)
+}
+
+fn call_imports(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
+    let id = ImportId::new(Uuid::from_u128(1));
+    let import = Import {
+        tenant: tenant(),
+        id,
+        digest: Digest([1; 32]),
+        options: String::new(),
+        counts: ImportCounts::default(),
+        created_at: now(),
+        updated_at: now(),
+        finished_at: None,
+    };
+    let imports = unit_of_work.imports();
+    imports.insert(&import)?;
+    assert_eq!(imports.list(tenant(), 10)?, std::slice::from_ref(&import));
+    imports.lock(tenant(), id)?.expect("the import");
+    imports.update(&import)?;
+    imports.forget_before(tenant(), id)
 }
 
 /// Every form of the list of events.
@@ -272,14 +293,16 @@ fn call_hot_customers(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreErro
     }
     let key = SubscriptionKey { customer: keys[0].clone(), id: subscription(1).id };
     let (customer, before) = unit_of_work.subscriptions().find(&[key])?.remove(0).expect("a stored customer");
-    let id = customer.id();
     let after = subscription(before.as_ref().map_or(1, |before| before.version + 1));
+    let id = customer.id();
     let write = Write::record(customer, SubscriptionWrite { before, after });
     assert_eq!(unit_of_work.customers().write(&[write])?, [Written::Done]);
     unit_of_work.api_keys().find(&[Digest([0; 32])])?;
     unit_of_work.subscriptions().current(&[(tenant(), id)])?;
     unit_of_work.replies().save(&[reply()])?;
     unit_of_work.replies().find(&[reply().key], now())?;
+    unit_of_work.replies().of_customer(tenant(), Some(id), None, 10)?;
+    unit_of_work.replies().of_customer(tenant(), None, Some(reply().key.digest), 10)?;
     Ok(())
 }
 
@@ -382,6 +405,7 @@ fn every_statement_names_the_tenant_of_each_table_that_it_mentions() {
             "events",
             "feed_floors",
             "feed_heads",
+            "imports",
             "replies",
             "subscriptions",
             "webhook_attempts",

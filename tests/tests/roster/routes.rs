@@ -72,6 +72,7 @@ const TABLE: &[Route] = &[
     native("POST", "/customers", SHARE, 201).with(NEW_SHARING),
     native("POST", "/customers/batch", WRITE, 200).with(BATCH),
     native("GET", "/customers", READ, 200).in_pages(),
+    native("GET", "/customers/export", READ, 200),
     native("GET", "/customers/{id}", READ, 200),
     native("GET", "/customers/external/{external_id}", READ, 200),
     native("PUT", "/customers/external/{external_id}", WRITE, 200).with(NEW).upserting(),

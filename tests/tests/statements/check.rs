@@ -14,13 +14,14 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, Tokenizer};
 
 /// The tables in which every row belongs to a tenant.
-pub(crate) const OF_TENANTS: [&str; 10] = [
+pub(crate) const OF_TENANTS: [&str; 11] = [
     "api_keys",
     "customers",
     "events",
     "feed_floors",
     "feed_heads",
     "replies",
+    "imports",
     "subscriptions",
     "webhook_attempts",
     "webhook_endpoints",

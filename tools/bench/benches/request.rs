@@ -159,6 +159,7 @@ fn serve() -> (SocketAddr, String, Customer) {
         live: quotas,
         sandbox: quotas,
         stream_memory: 16 << 20,
+        export_timeout: Duration::from_mins(10),
         deadline: DEADLINE,
         webhooks: WebhookSettings { allow_private: false, timeout: DEADLINE, tests: Arc::new(NoTests) },
         observer: Observer::default(),

@@ -8,6 +8,7 @@ mod entropy;
 mod events;
 mod facts;
 mod ids;
+mod imports;
 mod merchants;
 mod migrations;
 mod replies;
@@ -29,11 +30,14 @@ pub use entropy::{Entropy, EntropyError};
 pub use events::{EventQuery, EventRepository, Extent, MAX_EVENTS};
 pub use facts::{CustomerFact, Fact, Fault, Indexed, LogFact};
 pub use ids::Ids;
+pub use imports::ImportRepository;
 pub use merchants::MerchantRepository;
 pub use migrations::MigrationState;
 pub use replies::{ReplyKey, ReplyRepository, SavedReply};
 pub use secrets::SecretRepository;
-pub use store::{FirstError, Retry, Store, StoreError, TRIES, UnitOfWork, Verdict, Work, rerun_lost_races};
+pub use store::{
+    FirstError, MAX_SNAPSHOT_AGE, Retry, Store, StoreError, TRIES, UnitOfWork, Verdict, Work, rerun_lost_races,
+};
 pub use subscriptions::{CustomerSubscription, SubscriptionCursor, SubscriptionKey, SubscriptionRepository};
 pub use tokens::{TokenClaims, TokenError, TokenFault, TokenHolder, TokenRefusal, TokenVerifier};
 pub use usage::{Connections, Usage, Wal};

@@ -8,6 +8,7 @@
 mod api_key;
 mod customer;
 mod event;
+mod import;
 mod merchant;
 mod reply;
 mod subscription;
@@ -16,6 +17,7 @@ mod webhook;
 pub use api_key::{ApiKeyRecord, tenant_of};
 pub use customer::CustomerRecord;
 pub use event::EventRecord;
+pub use import::ImportRecord;
 pub use merchant::MerchantRecord;
 pub(crate) use reply::corrupt_reply;
 pub use reply::{ReplyRecord, reply_key};

@@ -5,11 +5,15 @@
 //! compile.
 
 use std::collections::HashMap;
+use std::io;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use actix_web::web::Bytes;
 use actix_web::{HttpMessage as _, HttpRequest, web};
 use roster_application::ports::{
     Attempt, AttemptOutcome, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, ListOrder, Place,
@@ -18,15 +22,17 @@ use roster_application::ports::{
 use roster_application::{
     Answer, ApiKey, ApiKeyOrder, AtomicError, Attribution, CreatedApiKey, CursorKey, CursorScope, CustomerChange,
     CustomerCommand, CustomerDeletion, CustomerPage, EndpointBacklog, EndpointCommand, EndpointTest, Event, EventList,
-    EventPage, Grant, Once, Page, Precondition, Principal, Registration, Repeatable, Roster, Scope, Sent,
-    SubscriptionReport, TestEvent, Upsert, View, WriteError, WriteRequest,
+    EventPage, Export, ExportError, ExportPart, Grant, Once, Page, Precondition, Principal, Registration, Repeatable,
+    Roster, Scope, Sent, SubscriptionReport, TestEvent, Upsert, View, WriteError, WriteRequest,
 };
 use roster_domain::{
     ApiKeyId, AttemptId, Customer, CustomerEdit, CustomerId, EmailUse, Endpoint, EndpointId, EventId, EventType,
     Subscription, Tenant,
 };
 use roster_executor::Handle;
-use tokio::sync::watch;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::failure::Failure;
@@ -250,6 +256,39 @@ impl Caller<ReadCustomers> {
         Ok(self.handle.read(move |roster| roster.list_customers(&query, false).map(write)).await??)
     }
 
+    /// All customers that `filter` includes, as they are at one moment, as `write` writes them on a thread of its own: part by
+    /// part, each with whether it is the last.
+    pub(crate) fn export_customers(
+        &self,
+        filter: CustomerFilter,
+        mut write: impl FnMut(&[Customer], bool) -> io::Result<Vec<u8>> + Send + 'static,
+    ) -> Result<Exported, Failure> {
+        let tenant = self.tenant();
+        let age = self.request.app_data::<ExportTimeout>().ok_or(Failure::Internal)?.0;
+        let cursors = FeedCursors(self.cursors(CursorScope::new("events", tenant))?);
+        let (sender, parts) = mpsc::channel(EXPORTED_PARTS);
+        self.handle.run_aside(move |roster| {
+            let end = Instant::now() + age;
+            let mut take = |part: ExportPart| {
+                let text = write(&part.customers, part.is_last).map_err(|error| {
+                    tracing::error!(%error, "an export could not be written");
+                    Failure::Internal
+                });
+                let is_written = text.is_ok();
+                let (is_last, feed) = (part.is_last, cursors.behind(part.position));
+                let part = text.map(|text| ExportedPart { text: text.into(), is_last, feed });
+                if give(&sender, part, end) && is_written { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            };
+            match roster.export_customers(&Export { tenant, filter, age }, &mut take) {
+                Ok(()) | Err(ExportError::Stopped) => {}
+                Err(error) => {
+                    give(&sender, Err(error.into()), end);
+                }
+            }
+        })?;
+        Ok(Exported { parts, patience: self.handle.deadline() })
+    }
+
     /// A page of the subscriptions of one customer.
     pub(crate) async fn list_subscriptions(
         &self,
@@ -263,6 +302,60 @@ impl Caller<ReadCustomers> {
         let list = move |roster: &Roster| roster.list_subscriptions(&key, after.as_ref(), page.size);
         let page = self.handle.read(list).await??;
         Ok(cursors.page(page, |last| SubscriptionCursor::from(last).to_bytes()))
+    }
+}
+
+/// How long an export may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ExportTimeout(pub(crate) Duration);
+
+/// How many parts of an export wait for its client, besides the one that is made.
+const EXPORTED_PARTS: usize = 1;
+
+/// How long to wait before trying again to hand over a part.
+const EXPORT_PAUSE: Duration = Duration::from_millis(1);
+
+/// The parts of an export.
+pub(crate) struct Exported {
+    parts: mpsc::Receiver<Result<ExportedPart, Failure>>,
+    /// How long a part may take to be read.
+    patience: Duration,
+}
+
+/// A part of an export.
+pub(crate) struct ExportedPart {
+    pub(crate) text: Bytes,
+    /// Whether no other follows.
+    pub(crate) is_last: bool,
+    /// The cursor behind the last event of the log that the export includes.
+    pub(crate) feed: String,
+}
+
+impl Exported {
+    /// The next part.
+    pub(crate) async fn next(&mut self) -> Result<ExportedPart, Failure> {
+        match timeout(self.patience, self.parts.recv()).await {
+            Ok(Some(part)) => part,
+            // The thread has panicked.
+            Ok(None) => Err(Failure::Internal),
+            Err(_) => Err(Failure::Unavailable),
+        }
+    }
+}
+
+/// Hands over a part until `end`: a snapshot must not be kept for a client that does not read. Returns whether it was taken.
+fn give(
+    parts: &mpsc::Sender<Result<ExportedPart, Failure>>,
+    mut part: Result<ExportedPart, Failure>,
+    end: Instant,
+) -> bool {
+    loop {
+        match parts.try_send(part) {
+            Ok(()) => return true,
+            Err(TrySendError::Full(back)) if Instant::now() < end => part = back,
+            Err(TrySendError::Full(_) | TrySendError::Closed(_)) => return false,
+        }
+        thread::sleep(EXPORT_PAUSE);
     }
 }
 

@@ -13,6 +13,8 @@ mod operations;
 
 use actix_web::web::ServiceConfig;
 
+pub use native::{ExportFormat, ExportWriter, subject_document};
+
 use crate::routing::{self, Route, Surface};
 use crate::transport::refusals::Refusals;
 

@@ -40,6 +40,7 @@ fn the_merchant_comes_first_in_every_primary_key_and_unique_index() {
             "events_pkey merchant_id",
             "feed_floors_pkey merchant_id",
             "feed_heads_pkey merchant_id",
+            "imports_pkey merchant_id",
             // The id of a merchant is the merchant itself.
             "merchants_pkey id",
             "replies_pkey merchant_id",
@@ -67,6 +68,7 @@ fn the_merchant_comes_first_in_every_foreign_key() {
         [
             "api_keys merchant_id merchants id",
             "customers merchant_id merchants id",
+            "imports merchant_id merchants id",
             "subscriptions merchant_id customers merchant_id",
             "webhook_attempts merchant_id webhook_endpoints merchant_id",
             "webhook_endpoints merchant_id merchants id",

@@ -12,7 +12,9 @@ use crate::output;
 /// Copies the database into a new file.
 pub fn back_up(config: &Config, file: &Path) -> anyhow::Result<()> {
     let mut progress = Progress::new();
-    let size = compose::back_up(config, file, &mut |done, total| progress.show(done, total));
+    let size = compose::back_up(config, file, &mut |done, total| {
+        progress.show(done, total, |_| format!("of {}", mebibytes(total)))
+    });
     drop(progress);
     let size = size.context("there is no backup")?;
     output::print(&format!("{}, {}\n", file.display(), mebibytes(size)))
@@ -21,7 +23,9 @@ pub fn back_up(config: &Config, file: &Path) -> anyhow::Result<()> {
 /// Replaces the database with a backup.
 pub fn restore(config: &Config, file: &Path, force: bool) -> anyhow::Result<()> {
     let mut progress = Progress::new();
-    let missing = compose::restore(config, file, force, &mut |done, total| progress.show(done, total));
+    let missing = compose::restore(config, file, force, &mut |done, total| {
+        progress.show(done, total, |_| format!("of {}", mebibytes(total)))
+    });
     drop(progress);
     let missing = missing.context("nothing was restored")?;
     let next = match missing.as_slice() {

@@ -123,6 +123,7 @@ fn settings(config: &Config, tls: Option<Tls>, webhooks: roster_http::WebhookSet
         live: config.limits.live,
         sandbox: config.limits.sandbox,
         stream_memory: config.http.stream_memory_mib << 20,
+        export_timeout: config.http.export_timeout,
         deadline: config.database.deadline,
         webhooks,
         observer: Observer::default(),

@@ -129,6 +129,8 @@ events: INDEX (merchant_id, environment, customer_id, seq) WHERE customer_id IS 
 events: PRIMARY KEY (merchant_id, environment, seq)
 feed_floors: PRIMARY KEY (merchant_id, environment)
 feed_heads: PRIMARY KEY (merchant_id, environment)
+imports: PRIMARY KEY (merchant_id, environment, id)
+imports: FOREIGN KEY (merchant_id) REFERENCES merchants (id)
 merchants: PRIMARY KEY (id)
 replies: INDEX (merchant_id, environment, expires_at) WHERE expires_at IS NOT NULL
 replies: PRIMARY KEY (merchant_id, environment, key_digest)
@@ -159,7 +161,7 @@ fn the_merchant_comes_first_in_every_unique_index_and_foreign_key() {
             assert!(key.columns.starts_with("merchant_id"), "{table}: {}", key.columns);
         }
     }
-    assert_eq!(seen, 14);
+    assert_eq!(seen, 15);
 }
 
 #[test]

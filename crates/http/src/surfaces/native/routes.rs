@@ -15,6 +15,7 @@ use super::dto::{
 };
 use super::error::{Error, answer};
 use super::events;
+use super::export;
 use super::webhooks;
 use crate::failure::{Failure, Fault, Place};
 use crate::openapi;
@@ -34,6 +35,7 @@ pub(crate) fn surface() -> Surface {
             "/customers",
             vec![get(list).described(describe::list_customers), post(create).described(describe::create_customer)],
         )
+        .resource("/customers/export", vec![get(export::export).described(describe::export_customers)])
         .batch_resource("/customers/batch", vec![post(batch::write).described(describe::write_customers)])
         .resource(
             "/customers/external/{external_id}",
