@@ -20,6 +20,7 @@ pub mod principal;
 pub mod progress;
 pub mod records;
 pub mod scope;
+mod upload;
 mod use_cases;
 
 use std::sync::{Arc, OnceLock};
@@ -34,6 +35,7 @@ pub use precondition::{Precondition, Revision, Revisions};
 pub use principal::{Grant, Principal};
 pub use progress::{Delivery, DeliveryBounds, DeliveryOutcome, Progress};
 pub use scope::{Scope, ScopeError, Scopes};
+pub use upload::{PartKind, Upload, UploadState};
 pub use use_cases::*;
 
 use known_credentials::KnownCredentials;

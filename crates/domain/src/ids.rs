@@ -100,6 +100,10 @@ id!(
     ImportId, "imp_"
 );
 id!(
+    /// Identifies one upload of a file to be imported. A version 7 UUID, so that sorting by id sorts by time.
+    UploadId, "upl_"
+);
+id!(
     /// Identifies one merchant.
     MerchantId, "org_"
 );

@@ -11,13 +11,14 @@
 //! - [`openapi`]: the documents, made from the routes and the types of requests and responses
 //! - [`memory`]: the memory that many requests share
 //! - [`observer`]: what is told of each answered request
-//! - [`webhooks`]: what the surface of webhooks needs from outside
+//! - [`webhooks`] and [`imports`]: what the surfaces of both need from outside
 //!
 //! This crate depends on actix-web. It must not know diesel or which store is used. It calls use cases through
 //! `roster-executor`.
 
 pub(crate) mod failure;
 pub(crate) mod given;
+pub(crate) mod imports;
 pub(crate) mod memory;
 pub(crate) mod middleware;
 pub(crate) mod observer;
@@ -58,6 +59,7 @@ use crate::transport::connection::{Connection, LINGER, Rules};
 use crate::transport::listener;
 use crate::transport::stop::Stop;
 
+pub use imports::ImportSettings;
 pub use middleware::browsers::{Origin, OriginError};
 pub use middleware::limits::Quotas;
 pub use observer::{Answered, ObserveRequests, Observer};
@@ -70,7 +72,8 @@ pub use webhooks::{SendTests, WebhookSettings};
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// The most waits of one request that may each take as long as the database's deadline: for the keys of a token's
-/// issuer, for the caller's credential, for a customer, and for its subscription.
+/// issuer, for the caller's credential, for a customer, and for its subscription. At the end of a file the last two are for its last
+/// part and for its import.
 const WAITS: u32 = 4;
 
 /// The settings of the HTTP server.
@@ -115,6 +118,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// How webhooks are managed.
     pub webhooks: WebhookSettings,
+    /// How files are imported.
+    pub imports: ImportSettings,
     /// Who counts requests.
     pub observer: Observer,
 }
@@ -166,6 +171,7 @@ pub fn serve(
                 .app_data(streams.clone())
                 .app_data(ExportTimeout(settings.export_timeout))
                 .app_data(web::Data::new(settings.webhooks.clone()))
+                .app_data(web::Data::new(settings.imports.clone()))
                 .app_data(settings.observer.clone())
                 .configure(surfaces::configure)
                 .wrap(from_fn(body::receive))
@@ -257,6 +263,7 @@ mod tests {
             export_timeout: Duration::from_secs(1),
             deadline: 60 * second,
             webhooks: WebhookSettings { allow_private: false, timeout: 25 * second, tests: Arc::new(Unused) },
+            imports: ImportSettings { max_bytes: 1, timeout: second, begun: Arc::new(|_, _| ()) },
             observer: Observer::default(),
         };
         // The issuer's keys, the credential, the customer and its subscription, each just before its deadline.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use roster_application::ports::{
     ApiKeyRepository, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRepository, CustomerState,
     EventRepository, ImportRepository, Listed, MerchantRepository, ReplyRepository, SecretRepository, Store,
-    StoreError, SubscriptionRepository, UnitOfWork, WebhookRepository, Work, Write, Written,
+    StoreError, SubscriptionRepository, UnitOfWork, UploadRepository, WebhookRepository, Work, Write, Written,
 };
 use roster_domain::{Customer, Tenant};
 
@@ -123,6 +123,10 @@ impl UnitOfWork for Intercepted<'_> {
 
     fn imports(&mut self) -> &mut dyn ImportRepository {
         self.uow.imports()
+    }
+
+    fn uploads(&mut self) -> &mut dyn UploadRepository {
+        self.uow.uploads()
     }
 }
 

@@ -20,6 +20,7 @@ mod secrets;
 mod store;
 mod subscriptions;
 mod unit_of_work;
+mod uploads;
 mod webhooks;
 
 pub use clock::FixedClock;

@@ -5,10 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use roster_application::ports::{ReplyKey, SavedReply, Store, StoreError, Verdict, Work, rerun_lost_races};
-use roster_application::{ApiKey, Digest, Event, Import};
+use roster_application::{ApiKey, Digest, Event, Import, PartKind, Upload};
 use roster_domain::{
     ApiKeyId, Customer, CustomerId, EndpointId, ExternalId, ImportId, Merchant, MerchantId, Subscription,
-    SubscriptionId, Tenant,
+    SubscriptionId, Tenant, UploadId,
 };
 
 use crate::unit_of_work::{Access, MemoryUnitOfWork};
@@ -44,6 +44,8 @@ pub(crate) struct Rows {
     pub(crate) feed_floors: BTreeMap<Tenant, i64>,
     pub(crate) webhooks: BTreeMap<(Tenant, EndpointId), WebhookRows>,
     pub(crate) imports: BTreeMap<(Tenant, ImportId), Import>,
+    pub(crate) uploads: BTreeMap<(Tenant, UploadId), Upload>,
+    pub(crate) upload_parts: BTreeMap<(Tenant, UploadId, PartKind, u32), Vec<u8>>,
 }
 
 impl Store for MemoryStore {

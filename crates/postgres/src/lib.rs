@@ -36,6 +36,7 @@ mod statements;
 mod store;
 mod subscriptions;
 mod unit_of_work;
+mod uploads;
 mod webhooks;
 mod writes;
 

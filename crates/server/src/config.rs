@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use config::{Value, ValueKind};
+use roster_application::UPLOAD_LIFETIME;
 use roster_http::{Origin, Quotas};
 use roster_jwt::Issuer;
 use roster_webhooks::{Ed25519Key, Schedule};
@@ -40,6 +41,8 @@ pub struct Config {
     pub idempotency: Idempotency,
     /// How events are kept.
     pub events: Events,
+    /// Files that are sent to be imported.
+    pub imports: Imports,
     /// How customers are searched for.
     pub search: Search,
     /// How events are sent to webhook endpoints.
@@ -129,6 +132,15 @@ pub struct Limits {
 pub struct Events {
     /// How long an event is kept. `None`: for ever.
     pub retention: Option<Duration>,
+}
+
+/// `imports.*`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Imports {
+    /// The most MiB of a file that is sent to be imported.
+    pub max_mib: u64,
+    /// How long a file may take to be sent.
+    pub timeout: Duration,
 }
 
 /// `idempotency.*`
@@ -261,6 +273,10 @@ impl Config {
             },
             idempotency: Idempotency { keep: layers.read("idempotency.keep_seconds", seconds(60..=2_592_000)) },
             events: Events { retention: layers.read("events.retention_days", retention) },
+            imports: Imports {
+                max_mib: layers.read("imports.max_mib", number(1..=4096)),
+                timeout: layers.read("imports.timeout_s", seconds(1..=UPLOAD_LIFETIME.as_secs())),
+            },
             search: Search { enabled: layers.read("search.enabled", flag) },
             webhooks: Webhooks {
                 allow_private: layers.read("webhooks.allow_private", flag),
@@ -465,6 +481,8 @@ mod tests {
         ("events.retention_days", "7", "8", |c| {
             (c.events.retention.unwrap_or_default().as_secs() / 86_400).to_string()
         }),
+        ("imports.max_mib", "1", "2", |c| c.imports.max_mib.to_string()),
+        ("imports.timeout_s", "63", "64", |c| c.imports.timeout.as_secs().to_string()),
         ("search.enabled", "false", "true", |c| c.search.enabled.to_string()),
         ("webhooks.allow_private", "true", "false", |c| c.webhooks.allow_private.to_string()),
         ("webhooks.timeout_ms", "1001", "1002", |c| c.webhooks.timeout.as_millis().to_string()),
@@ -551,6 +569,7 @@ mod tests {
                 limits: Limits { live: quotas(5000, 10_000), sandbox: quotas(500, 1000) },
                 idempotency: Idempotency { keep: Duration::from_hours(24) },
                 events: Events { retention: None },
+                imports: Imports { max_mib: 256, timeout: Duration::from_hours(1) },
                 search: Search { enabled: true },
                 webhooks: Webhooks {
                     allow_private: false,
@@ -613,6 +632,7 @@ mod tests {
             ("database.connections", "0", "must be a whole number from 1 to 256"),
             ("http.stream_memory_mib", "65537", "must be a whole number from 0 to 65536"),
             ("http.export_timeout_s", "3601", "must be a whole number from 1 to 3600 (seconds)"),
+            ("imports.timeout_s", "86401", "must be a whole number from 1 to 86400 (seconds)"),
             ("database.writers", "0", "must be a whole number from 1 to 64"),
             ("database.queue", "-1", "must be a whole number from 1 to 65536"),
             ("database.deadline_ms", "1e3", "must be a whole number from 100 to 60000 (milliseconds)"),

@@ -38,6 +38,7 @@ mod statements;
 mod store;
 mod subscriptions;
 mod unit_of_work;
+mod uploads;
 mod watch;
 mod webhooks;
 mod writer;

@@ -11,12 +11,12 @@ use roster_application::ports::{
     DeliveryRecord, EventQuery, Lane, LaneKey, ListOrder, MetadataCondition, Place, ReplyKey, SavedReply, StoreError,
     SubscriptionCursor, SubscriptionKey, SubscriptionWrite, UnitOfWork, Verdict, Write, Written,
 };
-use roster_application::{ApiKey, Digest, Import, ImportCounts, Scopes};
+use roster_application::{Actor, ApiKey, Digest, Import, ImportCounts, PartKind, Scopes, Upload, UploadState};
 use roster_domain::{
     ApiKeyId, AttemptId, Customer, CustomerEdit, CustomerId, DisabledReason, Edit, Email, EmailUse, Endpoint,
     EndpointId, EndpointSecret, EndpointSettings, EndpointUrl, Environment, EventId, EventType, EventTypes, ExternalId,
     ImportId, Merchant, MerchantId, MerchantName, Name, PayloadForm, Profile, SearchTerm, Subscription, SubscriptionId,
-    SubscriptionStatus, Tenant, Timestamp,
+    SubscriptionStatus, Tenant, Timestamp, UploadId,
 };
 use uuid::Uuid;
 
@@ -107,6 +107,7 @@ fn call_everything(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> 
     call_events(unit_of_work)?;
     call_webhooks(unit_of_work)?;
     call_imports(unit_of_work)?;
+    call_uploads(unit_of_work)?;
     let later = now().plus(LIFETIME);
     let expired = unit_of_work.replies().expired(&[tenant()], later, 10)?;
     assert_eq!(expired.len(), 1);
@@ -131,6 +132,41 @@ fn call_imports(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
     imports.lock(tenant(), id)?.expect("the import");
     imports.update(&import)?;
     imports.forget_before(tenant(), id)
+}
+
+/// Every statement about uploads, each of which finds something.
+fn call_uploads(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
+    let id = UploadId::new(Uuid::from_u128(1));
+    let upload = Upload {
+        tenant: tenant(),
+        id,
+        state: UploadState::Running,
+        options: String::new(),
+        actor: Actor::Operator,
+        import: None,
+        digest: None,
+        size: 1,
+        parts: 1,
+        error_parts: 0,
+        failure: None,
+        fence: 0,
+        lease_until: None,
+        created_at: now(),
+        updated_at: now(),
+        ended_at: None,
+    };
+    let uploads = unit_of_work.uploads();
+    uploads.insert(&upload)?;
+    assert_eq!(uploads.find(tenant(), id)?, Some(upload.clone()));
+    assert_eq!(uploads.list(tenant(), 10)?, std::slice::from_ref(&upload));
+    assert_eq!(uploads.unended(&[tenant()])?, [(tenant(), id)]);
+    uploads.lock(tenant(), id)?.expect("the upload");
+    uploads.update(&upload)?;
+    uploads.add_part(tenant(), id, PartKind::File, 0, b"a")?;
+    assert_eq!(uploads.part(tenant(), id, PartKind::File, 0)?, Some(b"a".to_vec()));
+    uploads.delete_parts(tenant(), id, PartKind::File)?;
+    uploads.forget_before(tenant(), id)?;
+    uploads.delete(tenant(), id)
 }
 
 /// Every form of the list of events.
@@ -408,6 +444,8 @@ fn every_statement_names_the_tenant_of_each_table_that_it_mentions() {
             "imports",
             "replies",
             "subscriptions",
+            "upload_parts",
+            "uploads",
             "webhook_attempts",
             "webhook_endpoints",
             "webhook_lanes",

@@ -10,12 +10,12 @@ use roster_application::ports::{
     CustomerRepository, CustomerState, DeliveryRecord, EventQuery, EventRepository, Extent, FirstError,
     ImportRepository, Lane, Lease, Listed, MerchantRepository, ReplyKey, ReplyRepository, SavedReply, SecretRepository,
     Store, StoreError, StoredEndpoint, SubscriptionCursor, SubscriptionKey, SubscriptionRepository, UnitOfWork,
-    WebhookRepository, Work, Write, Written,
+    UploadRepository, WebhookRepository, Work, Write, Written,
 };
-use roster_application::{ApiKey, Digest, Event, Import};
+use roster_application::{ApiKey, Digest, Event, Import, PartKind, Upload};
 use roster_domain::{
     ApiKeyId, AttemptId, Customer, CustomerId, Endpoint, EndpointId, ImportId, Merchant, MerchantId, Subscription,
-    Tenant, Timestamp,
+    Tenant, Timestamp, UploadId,
 };
 use roster_executor::Reads;
 use roster_executor::batched::{Batched, Limits, Operation, Workers};
@@ -261,6 +261,23 @@ impl ImportRepository for BatchedUnitOfWork<'_> {
         fn lock(tenant: Tenant, id: ImportId) -> Option<Import>;
         fn update(import: &Import) -> ();
         fn forget_before(tenant: Tenant, oldest: ImportId) -> ();
+    }
+}
+
+impl UploadRepository for BatchedUnitOfWork<'_> {
+    unbatched! {
+        uploads:
+        fn insert(upload: &Upload) -> ();
+        fn find(tenant: Tenant, id: UploadId) -> Option<Upload>;
+        fn list(tenant: Tenant, limit: usize) -> Vec<Upload>;
+        fn unended(tenants: &[Tenant]) -> Vec<(Tenant, UploadId)>;
+        fn lock(tenant: Tenant, id: UploadId) -> Option<Upload>;
+        fn update(upload: &Upload) -> ();
+        fn delete(tenant: Tenant, id: UploadId) -> ();
+        fn forget_before(tenant: Tenant, oldest: UploadId) -> ();
+        fn add_part(tenant: Tenant, id: UploadId, kind: PartKind, number: u32, bytes: &[u8]) -> ();
+        fn part(tenant: Tenant, id: UploadId, kind: PartKind, number: u32) -> Option<Vec<u8>>;
+        fn delete_parts(tenant: Tenant, id: UploadId, kind: PartKind) -> ();
     }
 }
 

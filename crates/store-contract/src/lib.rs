@@ -73,6 +73,7 @@ mod subject;
 mod subscriptions;
 mod table;
 mod transactions;
+mod uploads;
 mod webhooks;
 
 pub use roster_executor::Reads;

@@ -143,6 +143,14 @@ macro_rules! __contract_table {
                 an_import_is_undone_with_its_transaction
                 of_two_processes_at_one_batch_the_second_sees_what_the_first_did
             }
+            uploads {
+                an_upload_comes_back_as_it_was_written
+                a_tenant_has_one_upload_that_has_not_ended
+                of_many_callers_one_inserts_an_upload
+                uploads_are_their_tenants_alone
+                parts_come_back_and_go_with_their_kind_or_their_upload
+                older_uploads_that_have_ended_are_forgotten
+            }
             snapshots {
                 a_snapshot_shows_what_was_stored_when_it_began
                 what_a_snapshot_writes_is_not_kept

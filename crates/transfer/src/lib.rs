@@ -8,16 +8,20 @@
 //!
 //! The crate knows the domain and the use cases, and neither files nor databases: it reads and writes bytes.
 
+mod batches;
 mod cell;
 mod csv_writer;
 pub mod fields;
 mod formula;
 mod mapping;
+mod options;
 mod reader;
 mod row;
 mod time;
 
+pub use batches::{BatchReader, ReadBatch, RowError};
 pub use csv_writer::CsvWriter;
 pub use mapping::{Mapping, MappingError, Unknown};
+pub use options::ImportOptions;
 pub use reader::{FileError, Format, MAX_ROW_BYTES, ReadRow, Reader};
 pub use row::Fault;

@@ -25,7 +25,8 @@ pub(crate) enum Target {
 }
 
 /// What becomes of a column that the mapping does not name.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Unknown {
     /// The file is refused, or the row of a file whose rows name their fields.
     #[default]

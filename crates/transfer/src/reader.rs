@@ -16,7 +16,8 @@ pub const MAX_ROW_BYTES: usize = 1 << 20;
 const BUFFER: usize = 64 * 1024;
 
 /// The form of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Format {
     /// RFC 4180: a header, and a row for each customer; separated by commas, semicolons or tabs.
     Csv,

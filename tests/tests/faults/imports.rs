@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use roster_test_postgres::Cluster;
 use roster_tests::app::Merchant;
+use roster_tests::client::{Caller, Surface, agent};
 use roster_tests::deadline::{TIMEOUT, until};
 use roster_tests::process::{Process, Signal};
-use roster_tests::program::{launch, roster};
+use roster_tests::program::{Program, launch, roster};
 use roster_tests::{Database, Kind};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -33,6 +34,55 @@ fn each_row_is_imported_once_however_often_importer_and_postgres_are_killed() {
 fn each_row_is_imported_once_however_often_the_importer_of_a_file_is_killed() {
     let database = Database::prepared(Kind::Sqlite).expect("a file");
     import_with_kills(&database, None);
+}
+
+#[test]
+#[ignore = "slow: make faults"]
+fn a_file_whose_instance_is_killed_is_imported_by_another_on_postgres() {
+    let Some((database, _cluster)) = Database::on_own_server() else { return };
+    let other = Program::serve(database.url(), &[]);
+    kill_while_it_imports(&database, 5000);
+    assert_imported(&database, &other, 5000);
+}
+
+#[test]
+#[ignore = "slow: make faults"]
+fn a_file_whose_service_is_killed_is_imported_by_the_next_on_sqlite() {
+    let database = Database::prepared(Kind::Sqlite).expect("a file");
+    kill_while_it_imports(&database, 5000);
+    let next = Program::serve(database.url(), &[]);
+    assert_imported(&database, &next, 5000);
+}
+
+fn caller(database: &Database, program: &Program) -> Caller {
+    Caller::new(agent(), program.address(), Surface::Native.base()).with_key(&database.tenants().ours.live)
+}
+
+/// Sends a file to a service of its own, and kills that as soon as some rows are imported.
+fn kill_while_it_imports(database: &Database, rows: usize) {
+    let mut program = Program::serve(database.url(), &[]);
+    let native = caller(database, &program);
+    let row = |row: usize| format!("{{\"name\":\"Row {row}\"}}\n");
+    let file: String = (0..rows).map(row).collect();
+    let sent = native.request("POST", "/imports").bytes(file.into_bytes()).send().expect(202);
+    let path = format!("/imports/{}", sent.text_at("/id"));
+    until("some rows are imported", TIMEOUT, || native.get(&path).json()["rows"].as_u64().filter(|rows| *rows > 0));
+    program.signal(Signal::Kill);
+    program.wait(TIMEOUT);
+}
+
+/// No row has an identifier: nothing but the import keeps it from being done twice.
+fn assert_imported(database: &Database, program: &Program, rows: usize) {
+    let native = caller(database, program);
+    until("the lease is over and all rows are imported", Duration::from_mins(3), || {
+        let customers = native.get("/customers?include=total&limit=1").expect(200).json();
+        (customers["total_count"] == rows).then_some(())
+    });
+    let arguments = ["export", "--merchant", &database.tenants().ours.id, "--environment", "live"];
+    let exported = roster(database.url(), &[], &arguments);
+    let name = |line: &str| serde_json::from_str::<Value>(line).expect("JSON")["name"].to_string();
+    let names: HashSet<String> = exported.out.lines().map(name).collect();
+    assert_eq!((exported.out.lines().count(), names.len()), (rows, rows), "each row once");
 }
 
 /// Kills the importer, or every third time its server, as the import has come a bit further each time.

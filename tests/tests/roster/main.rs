@@ -8,6 +8,7 @@ mod events;
 mod exports;
 mod guide;
 mod idempotency;
+mod imports;
 mod isolation;
 mod keys;
 mod mass_assignment;

@@ -14,7 +14,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, Tokenizer};
 
 /// The tables in which every row belongs to a tenant.
-pub(crate) const OF_TENANTS: [&str; 11] = [
+pub(crate) const OF_TENANTS: [&str; 13] = [
     "api_keys",
     "customers",
     "events",
@@ -23,6 +23,8 @@ pub(crate) const OF_TENANTS: [&str; 11] = [
     "replies",
     "imports",
     "subscriptions",
+    "upload_parts",
+    "uploads",
     "webhook_attempts",
     "webhook_endpoints",
     "webhook_lanes",

@@ -23,7 +23,7 @@ use roster_domain::{
     Metadata, Name, Phone, PostalCode, Profile, Tenant,
 };
 use roster_executor::{Executor, Reads};
-use roster_http::{Answered, Observer, Quotas, SendTests, Settings, WebhookSettings};
+use roster_http::{Answered, ImportSettings, Observer, Quotas, SendTests, Settings, WebhookSettings};
 use roster_memory::{CountingEntropy, CountingIds, FixedClock, MemoryStore};
 use roster_metrics::Metrics;
 use uuid::Uuid;
@@ -162,6 +162,7 @@ fn serve() -> (SocketAddr, String, Customer) {
         export_timeout: Duration::from_mins(10),
         deadline: DEADLINE,
         webhooks: WebhookSettings { allow_private: false, timeout: DEADLINE, tests: Arc::new(NoTests) },
+        imports: ImportSettings { max_bytes: 1 << 20, timeout: Duration::from_secs(1), begun: Arc::new(|_, _| ()) },
         observer: Observer::default(),
     };
     let executor =

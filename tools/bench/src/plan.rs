@@ -74,7 +74,7 @@ impl Plan {
         for operation in [Operation::CreateOnTwo, Operation::CreateInOne, Operation::CreateInOneOnTwo] {
             cells.extend(service(Kind::Postgres, operation, &[64]));
         }
-        Self { dataset: Dataset { customers: 1_000_000, merchants: 200 }, seconds: 5, rounds: 3, cells }
+        Self { dataset: Dataset { customers: 1_000_000, merchants: 200 }, seconds: 3, rounds: 3, cells }
     }
 
     /// A plan that takes three minutes: it tests the benchmark and shows rough results.

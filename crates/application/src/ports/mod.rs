@@ -16,6 +16,7 @@ mod secrets;
 mod store;
 mod subscriptions;
 mod tokens;
+mod uploads;
 mod usage;
 mod webhooks;
 
@@ -40,6 +41,7 @@ pub use store::{
 };
 pub use subscriptions::{CustomerSubscription, SubscriptionCursor, SubscriptionKey, SubscriptionRepository};
 pub use tokens::{TokenClaims, TokenError, TokenFault, TokenHolder, TokenRefusal, TokenVerifier};
+pub use uploads::UploadRepository;
 pub use usage::{Connections, Usage, Wal};
 pub use webhooks::{
     Attempt, AttemptKey, AttemptOutcome, DeliveryRecord, Lane, LaneKey, Lease, StoredEndpoint, WebhookRepository,

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     ApiKeyRepository, CustomerRepository, EventRepository, Fact, ImportRepository, MerchantRepository, ReplyRepository,
-    SecretRepository, SubscriptionRepository, Usage, WebhookRepository,
+    SecretRepository, SubscriptionRepository, UploadRepository, Usage, WebhookRepository,
 };
 
 /// The database, or its replacement in tests.
@@ -131,6 +131,8 @@ pub trait UnitOfWork {
     fn webhooks(&mut self) -> &mut dyn WebhookRepository;
     /// The imports of files.
     fn imports(&mut self) -> &mut dyn ImportRepository;
+    /// The files that were sent to be imported.
+    fn uploads(&mut self) -> &mut dyn UploadRepository;
 }
 
 /// A type that is every repository is a unit of work.
@@ -144,7 +146,8 @@ where
         + EventRepository
         + SecretRepository
         + WebhookRepository
-        + ImportRepository,
+        + ImportRepository
+        + UploadRepository,
 {
     fn customers(&mut self) -> &mut dyn CustomerRepository {
         self
@@ -179,6 +182,10 @@ where
     }
 
     fn imports(&mut self) -> &mut dyn ImportRepository {
+        self
+    }
+
+    fn uploads(&mut self) -> &mut dyn UploadRepository {
         self
     }
 }

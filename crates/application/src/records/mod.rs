@@ -12,6 +12,7 @@ mod import;
 mod merchant;
 mod reply;
 mod subscription;
+mod upload;
 mod webhook;
 
 pub use api_key::{ApiKeyRecord, tenant_of};
@@ -22,4 +23,5 @@ pub use merchant::MerchantRecord;
 pub(crate) use reply::corrupt_reply;
 pub use reply::{ReplyRecord, reply_key};
 pub use subscription::SubscriptionRecord;
+pub use upload::UploadRecord;
 pub use webhook::{AttemptRecord, EndpointRecord, LaneRecord};

@@ -9,6 +9,7 @@ use roster_domain::{
     Tenant, Timestamp,
 };
 
+use super::upload_imports::Held;
 use crate::import::{Import, ImportCounts, ImportedCustomer, ImportedMetadata, OnConflict};
 use crate::json::metadata_patch;
 use crate::ports::{
@@ -143,24 +144,28 @@ impl Roster {
         batch: &ImportBatch,
         report: &mut Report<'_>,
     ) -> Result<Import, ImportError> {
-        self.try_batch(import, rules, false, batch, report)
+        self.try_batch(import, rules, Keep::Import, batch, report)
     }
 
-    /// The same. `is_dry`: nothing is kept, and `import` is not stored.
+    /// The same, of which is kept what `keep` says.
     pub(super) fn try_batch(
         &self,
         import: &Import,
         rules: ImportRules,
-        is_dry: bool,
+        keep: Keep<'_>,
         batch: &ImportBatch,
         report: &mut Report<'_>,
     ) -> Result<Import, ImportError> {
-        let attribution =
-            Arc::new(Attribution { actor: Actor::Operator, request_id: Some(import.id.to_string()), reason: None });
+        let (actor, held) = match keep {
+            Keep::Upload(held) => (held.actor(), Some(held)),
+            Keep::Import | Keep::Nothing => (Actor::Operator, None),
+        };
+        let is_dry = matches!(keep, Keep::Nothing);
+        let attribution = Arc::new(Attribution { actor, request_id: Some(import.id.to_string()), reason: None });
         for _ in 0..=RETRIES {
             let now = self.now();
             let read = self.read_holders(import.tenant, rules, &batch.rows)?;
-            let attempt = Attempt { import, rules, is_dry, batch, attribution: &attribution, read: &read, now };
+            let attempt = Attempt { import, rules, is_dry, held, batch, attribution: &attribution, read: &read, now };
             match self.store.transaction(|uow| attempt.run(uow, report)) {
                 Ok(import) | Err(Undone::Dry(import)) => return Ok(*import),
                 Err(Undone::Lost) => {}
@@ -185,6 +190,17 @@ impl Roster {
     }
 }
 
+/// What is kept of a batch.
+#[derive(Clone, Copy)]
+pub(super) enum Keep<'a> {
+    /// Nothing: it is only found out what would happen, and the import is not stored.
+    Nothing,
+    /// All of it.
+    Import,
+    /// All of it, and how far the upload has come.
+    Upload(&'a Held<'a>),
+}
+
 /// Why a transaction is rolled back.
 enum Undone {
     /// What it was decided from is not stored: all of it is decided anew.
@@ -205,6 +221,7 @@ struct Attempt<'a> {
     import: &'a Import,
     rules: ImportRules,
     is_dry: bool,
+    held: Option<&'a Held<'a>>,
     batch: &'a ImportBatch,
     attribution: &'a Arc<Attribution>,
     read: &'a HashMap<ExternalId, Customer>,
@@ -220,6 +237,7 @@ struct Results {
 
 impl Attempt<'_> {
     fn run(&self, uow: &mut dyn UnitOfWork, report: &mut Report<'_>) -> Result<Box<Import>, Undone> {
+        let upload = self.held.map(|held| held.lock(uow)).transpose().map_err(Undone::Error)?;
         let stored = uow.imports().lock(self.import.tenant, self.import.id)?;
         if stored.as_ref().map(|stored| stored.counts) != Some(self.import.counts) && !self.is_dry {
             return Err(Undone::Error(ImportError::GoneOn));
@@ -236,6 +254,9 @@ impl Attempt<'_> {
             return Err(Undone::Dry(Box::new(moved)));
         }
         uow.imports().update(&moved)?;
+        if let (Some(held), Some(upload)) = (self.held, upload) {
+            held.record(uow, upload, &moved)?;
+        }
         Ok(Box::new(moved))
     }
 

@@ -46,6 +46,7 @@ mod sweep;
 mod sweep_attempts;
 mod sweep_replies;
 mod test_event;
+mod upload_imports;
 mod upsert_customer;
 mod write_atomically;
 mod write_customers;
@@ -81,6 +82,10 @@ pub use rotate_endpoint_secret::RotateEndpointSecretError;
 pub use sweep::Sweep;
 pub use sweep_attempts::{ATTEMPT_LIFETIME, MAX_ATTEMPTS};
 pub use test_event::{EndpointTest, TestEvent, TestEventError};
+pub use upload_imports::{
+    BeginUploadError, LeasedUpload, MAX_UPLOADS, UPLOAD_LIFETIME, UPLOAD_PATIENCE, UnendedUploads, UploadError,
+    UploadReport,
+};
 pub use upsert_customer::Upsert;
 pub use write_atomically::AtomicError;
 pub use write_customers::{CustomerCommand, WriteError};

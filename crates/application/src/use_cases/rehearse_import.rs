@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use roster_domain::{Edit, ImportId, Tenant};
 
-use super::import_customers::{ImportBatch, ImportError, ImportRules, Report, RowRefusal, external_id};
+use super::import_customers::{ImportBatch, ImportError, ImportRules, Keep, Report, RowRefusal, external_id};
 use crate::import::{Import, ImportCounts, ImportedCustomer, OnConflict};
 use crate::ports::Identifier;
 use crate::{Digest, Roster};
@@ -107,7 +107,7 @@ impl Roster {
             all.sort_by_key(|(number, _)| *number);
             report(&all)
         };
-        let mut import = self.try_batch(&rehearsal.import, rules, true, &others, &mut report_all)?;
+        let mut import = self.try_batch(&rehearsal.import, rules, Keep::Nothing, &others, &mut report_all)?;
         let counts = &mut import.counts;
         counts.updated += more.updated;
         counts.skipped += more.skipped;

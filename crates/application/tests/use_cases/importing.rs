@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use roster_application::ports::{CustomerFilter, Store, StoreError};
 use roster_application::{
-    BegunImport, Digest, Export, ExportError, Import, ImportBatch, ImportError, ImportRules, ImportedCustomer,
-    ImportedMetadata, MAX_IMPORTS, OnConflict, Roster, RowRefusal,
+    Actor, BeginUploadError, BegunImport, Digest, Export, ExportError, Import, ImportBatch, ImportError, ImportRules,
+    ImportedCustomer, ImportedMetadata, LeasedUpload, MAX_IMPORTS, OnConflict, PartKind, Roster, RowRefusal, Upload,
+    UploadError, UploadReport, UploadState,
 };
 use roster_domain::{Customer, CustomerEdit, CustomerId, Edit, Email, Name, Tenant};
 
@@ -205,4 +206,80 @@ fn an_export_ends_when_its_reader_does_or_when_it_takes_too_long() {
         ControlFlow::Continue(())
     });
     assert!(matches!(slow, Err(ExportError::TooSlow(_))), "{slow:?}");
+}
+
+fn upload(roster: &Roster, tenant: Tenant) -> Upload {
+    roster.begin_upload(tenant, "{}", &Actor::Operator).expect("no other upload")
+}
+
+#[test]
+fn a_worker_whose_lease_is_over_imports_nothing() {
+    let service = Service::start();
+    let (roster, tenant) = (&service.roster, service.tenant);
+    let sent = roster.add_upload_part(&upload(roster, tenant), b"email").expect("a part");
+    let (whole, _) = roster.complete_upload(&sent, Digest([3; 32]), "", false).expect("a file");
+    let length = Duration::from_secs(30);
+    let lease = || roster.lease_upload(tenant, whole.id, length).expect("a store");
+    let mut first = lease().expect("no other worker has it");
+    assert!(lease().is_none(), "it is leased");
+    service.clock.advance(60_000);
+    let mut second = lease().expect("the lease is over");
+    let rows = batch(1, vec![row(Some("ada"), None, "Ada")], false);
+    let mut report = |_: &[(u64, RowRefusal)]| b"{}\n".to_vec();
+    let done = |leased: &mut LeasedUpload, report: &mut UploadReport<'_>| {
+        roster.import_upload_batch(leased, rules(OnConflict::Fail), &rows, report)
+    };
+    assert!(matches!(done(&mut first, &mut report), Err(ImportError::GoneOn)));
+    done(&mut second, &mut report).expect("its own lease");
+    let errors = roster.upload_part(tenant, whole.id, PartKind::Errors, 0).expect("a store");
+    assert_eq!(errors, Some(b"{}\n".to_vec()), "those of one worker");
+    roster.release_upload(&first, Some("late")).expect("a store");
+    let (stored, import) = roster.find_upload(tenant, whole.id).expect("a store").expect("an upload");
+    assert_eq!((stored.state, import.map(|import| import.counts.created)), (UploadState::Running, Some(1)));
+    roster.cancel_upload(tenant, whole.id).expect("a store").expect("an upload");
+    let more = batch(2, vec![row(Some("eda"), None, "Eda")], true);
+    let late = roster.import_upload_batch(&mut second, rules(OnConflict::Fail), &more, &mut report);
+    assert!(matches!(late, Err(ImportError::GoneOn)), "it is cancelled");
+    assert_eq!(roster.upload_part(tenant, whole.id, PartKind::File, 0).expect("a store"), None);
+}
+
+#[test]
+fn an_upload_that_nothing_comes_of_makes_way_after_a_minute() {
+    let service = Service::start();
+    let (roster, tenant) = (&service.roster, service.tenant);
+    let left = upload(roster, tenant);
+    let refused = roster.begin_upload(tenant, "{}", &Actor::Operator);
+    assert!(matches!(refused, Err(BeginUploadError::Unended(id)) if id == left.id));
+    service.clock.advance(61_000);
+    upload(roster, tenant);
+    assert!(matches!(roster.add_upload_part(&left, b"late"), Err(UploadError::Ended)));
+}
+
+#[test]
+fn an_upload_that_nothing_comes_of_is_forgotten_after_a_day() {
+    let service = Service::start();
+    let (roster, tenant) = (&service.roster, service.tenant);
+    let left = roster.add_upload_part(&upload(roster, tenant), b"some").expect("a part");
+    let lease = || roster.lease_upload(tenant, left.id, Duration::from_secs(30)).expect("a store");
+    service.clock.advance(86_400_000);
+    assert!(lease().is_none(), "its file is not there");
+    assert_eq!(roster.find_upload(tenant, left.id).expect("a store").map(|(upload, _)| upload), Some(left.clone()));
+    service.clock.advance(1);
+    assert!(lease().is_none(), "it is forgotten");
+    assert_eq!(roster.find_upload(tenant, left.id).expect("a store"), None);
+    assert_eq!(roster.upload_part(tenant, left.id, PartKind::File, 0).expect("a store"), None);
+}
+
+#[test]
+fn an_upload_that_is_abandoned_makes_way_at_once() {
+    let service = Service::start();
+    let (roster, tenant) = (&service.roster, service.tenant);
+    let begun = upload(roster, tenant);
+    roster.add_upload_part(&begun, b"some").expect("a part");
+    roster.abandon_upload(tenant, begun.id).expect("a store");
+    assert_eq!(roster.find_upload(tenant, begun.id).expect("a store"), None);
+    let next = upload(roster, tenant);
+    let (whole, _) = roster.complete_upload(&next, Digest([4; 32]), "", false).expect("a file");
+    roster.abandon_upload(tenant, whole.id).expect("a store");
+    assert!(roster.find_upload(tenant, whole.id).expect("a store").is_some(), "it is whole");
 }

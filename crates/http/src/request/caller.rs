@@ -20,25 +20,30 @@ use roster_application::ports::{
     StoreError, SubscriptionCursor, SubscriptionWrite, Taken, Write,
 };
 use roster_application::{
-    Answer, ApiKey, ApiKeyOrder, AtomicError, Attribution, CreatedApiKey, CursorKey, CursorScope, CustomerChange,
-    CustomerCommand, CustomerDeletion, CustomerPage, EndpointBacklog, EndpointCommand, EndpointTest, Event, EventList,
-    EventPage, Export, ExportError, ExportPart, Grant, Once, Page, Precondition, Principal, Registration, Repeatable,
-    Roster, Scope, Sent, SubscriptionReport, TestEvent, Upsert, View, WriteError, WriteRequest,
+    Actor, Answer, ApiKey, ApiKeyOrder, AtomicError, Attribution, CreatedApiKey, CursorKey, CursorScope,
+    CustomerChange, CustomerCommand, CustomerDeletion, CustomerPage, Digest, EndpointBacklog, EndpointCommand,
+    EndpointTest, Event, EventList, EventPage, Export, ExportError, ExportPart, Grant, Import, Once, Page, PartKind,
+    Precondition, Principal, Registration, Repeatable, Roster, Scope, Sent, SubscriptionReport, TestEvent, Upload,
+    Upsert, View, WriteError, WriteRequest,
 };
 use roster_domain::{
     ApiKeyId, AttemptId, Customer, CustomerEdit, CustomerId, EmailUse, Endpoint, EndpointId, EventId, EventType,
-    Subscription, Tenant,
+    Subscription, Tenant, UploadId,
 };
 use roster_executor::Handle;
+use roster_transfer::ImportOptions;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use uuid::Uuid;
 
 use crate::failure::Failure;
+use crate::imports::ImportSettings;
 use crate::middleware::limits::RateLimits;
 use crate::request::attribution;
 use crate::request::auth;
+use crate::request::body::File;
 use crate::request::idempotency::{self, IdempotencyKey};
 use crate::request::query::PageQuery;
 
@@ -69,6 +74,7 @@ permissions! {
     ManageKeys,
     ReadEvents,
     ManageWebhooks,
+    WriteImports,
 }
 
 impl SeesCustomers for ReadCustomers {}
@@ -689,6 +695,100 @@ impl Caller<ManageWebhooks> {
         let once = self.once()?;
         let log = move |roster: &Roster| roster.log_test_once(&test, sent, outcome, once.as_ref());
         self.repeatable(self.handle.run(log).await?)
+    }
+}
+
+/// The bytes of a file that are stored together.
+const FILE_PART: usize = 256 << 10;
+
+impl Caller<WriteImports> {
+    /// Keeps a file within the limits of `settings`, and begins to import it. Returns the upload, and how far its import has come.
+    pub(crate) async fn import_file(
+        &self,
+        mut file: File,
+        options: &ImportOptions,
+        anew: bool,
+        settings: &ImportSettings,
+    ) -> Result<(Upload, Option<Import>), Failure> {
+        self.require_for(if options.allow_duplicate_emails { EmailUse::Shared } else { EmailUse::Exclusive })?;
+        let text = serde_json::to_string(options).map_err(|_| Failure::Internal)?;
+        let actor = self.attribution.as_ref().map_or(Actor::System, |attribution| attribution.actor.clone());
+        let tenant = self.tenant();
+        let upload = self.handle.run(move |roster| roster.begin_upload(tenant, &text, &actor)).await??;
+        let id = upload.id;
+        match self.keep_file(upload, &mut file, options.rules(None), anew, settings).await {
+            Ok((upload, import)) => Ok((upload, Some(import))),
+            Err(failure) => {
+                // What stays here if the store fails makes way for the next upload later.
+                let _ = self.handle.run(move |roster| roster.abandon_upload(tenant, id)).await;
+                Err(failure)
+            }
+        }
+    }
+
+    async fn keep_file(
+        &self,
+        mut upload: Upload,
+        file: &mut File,
+        rules: String,
+        anew: bool,
+        settings: &ImportSettings,
+    ) -> Result<(Upload, Import), Failure> {
+        let end = tokio::time::Instant::now() + settings.timeout;
+        let mut hash = Sha256::new();
+        let mut part = Vec::with_capacity(FILE_PART);
+        let mut size = 0;
+        loop {
+            let bytes = timeout_at(end, file.next()).await.map_err(|_| Failure::FileTooSlow(settings.timeout))??;
+            let is_last = bytes.is_none();
+            for bytes in bytes.iter().flat_map(|bytes| bytes.chunks(FILE_PART)) {
+                size += bytes.len() as u64;
+                if size > settings.max_bytes {
+                    return Err(Failure::FileTooLarge(settings.max_bytes));
+                }
+                hash.update(bytes);
+                part.extend_from_slice(bytes);
+            }
+            let is_full = part.len() >= FILE_PART;
+            if is_full || is_last {
+                // A file may come for a long time: a key that is revoked meanwhile imports nothing.
+                self.check_again().await?;
+            }
+            if is_full || is_last && !part.is_empty() {
+                let full = std::mem::replace(&mut part, Vec::with_capacity(FILE_PART));
+                let add = move |roster: &Roster| roster.add_upload_part(&upload, &full);
+                upload = self.handle.run(add).await??;
+            }
+            if is_last {
+                break;
+            }
+        }
+        let digest = Digest(hash.finalize().into());
+        Ok(self.handle.run(move |roster| roster.complete_upload(&upload, digest, &rules, anew)).await??)
+    }
+
+    /// An import, and the first of its errors, as NDJSON.
+    pub(crate) async fn find_import(&self, id: UploadId) -> Result<(Upload, Option<Import>, Vec<u8>), Failure> {
+        let tenant = self.tenant();
+        let find = move |roster: &Roster| {
+            let found = roster.find_upload(tenant, id)?;
+            let errors = roster.upload_part(tenant, id, PartKind::Errors, 0)?;
+            Ok::<_, StoreError>(found.map(|(upload, import)| (upload, import, errors.unwrap_or_default())))
+        };
+        self.handle.read(find).await??.ok_or(Failure::ImportNotFound)
+    }
+
+    /// A part of the errors of an import, as NDJSON. `None`: there is none.
+    pub(crate) async fn import_errors(&self, id: UploadId, number: u32) -> Result<Option<Vec<u8>>, Failure> {
+        let tenant = self.tenant();
+        Ok(self.handle.read(move |roster| roster.upload_part(tenant, id, PartKind::Errors, number)).await??)
+    }
+
+    /// Ends an import.
+    pub(crate) async fn cancel_import(&self, id: UploadId) -> Result<(), Failure> {
+        let tenant = self.tenant();
+        let cancelled = self.handle.run(move |roster| roster.cancel_upload(tenant, id)).await??;
+        cancelled.map(drop).ok_or(Failure::ImportNotFound)
     }
 }
 

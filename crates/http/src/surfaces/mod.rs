@@ -67,6 +67,11 @@ pub(crate) fn batch_paths() -> Vec<String> {
     all().iter().flat_map(Surface::batch_paths).collect()
 }
 
+/// The paths to which files are sent.
+pub(crate) fn file_paths() -> Vec<String> {
+    all().iter().flat_map(Surface::file_paths).collect()
+}
+
 /// Registers every surface in an app.
 pub(crate) fn configure(app: &mut ServiceConfig) {
     routing::serve(all(), app);

@@ -1,43 +1,11 @@
 //! The errors of an import: one JSON object a line, in a file that an import that goes on continues.
 
-use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
-use roster_transfer::Fault;
-use serde::Serialize;
-
-/// A rule that a row breaks, and what to do about it.
-#[derive(Debug, Clone, Serialize)]
-pub struct RowError {
-    /// The number of the row, from 1, without the header.
-    pub row: u64,
-    line: u64,
-    column: Option<String>,
-    code: &'static str,
-    rule: String,
-    remedy: &'static str,
-}
-
-impl RowError {
-    /// The error of a row that begins in `line`.
-    pub fn of(row: u64, line: u64, fault: &Fault) -> Self {
-        let Fault { column, code, rule } = fault.clone();
-        Self { row, line, column, code, rule, remedy: fault.remedy() }
-    }
-}
-
-impl fmt::Display for RowError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { line, column, code, rule, remedy, .. } = self;
-        match column {
-            Some(column) => write!(f, "line {line}, {column}: {rule} ({code}); {remedy}"),
-            None => write!(f, "line {line}: {rule} ({code}); {remedy}"),
-        }
-    }
-}
+use roster_transfer::RowError;
 
 /// A file of errors.
 pub struct ErrorsFile {
@@ -93,6 +61,8 @@ impl ErrorsFile {
 
 #[cfg(test)]
 mod tests {
+    use roster_transfer::Fault;
+
     use super::*;
 
     fn error(row: u64) -> RowError {

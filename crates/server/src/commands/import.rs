@@ -1,6 +1,5 @@
 //! `roster import`
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::path::Path;
@@ -12,15 +11,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use roster_application::{
-    BegunImport, Digest, ImportBatch, ImportCounts, ImportError, ImportRules, MAX_REHEARSED, Rehearsal, Roster,
-    RowRefusal,
+    BegunImport, Digest, ImportCounts, ImportError, ImportRules, MAX_REHEARSED, Rehearsal, Roster, RowRefusal,
 };
 use roster_domain::{Tenant, Timestamp};
-use roster_transfer::{Fault, FileError, Mapping, Reader};
+use roster_transfer::{BatchReader, FileError, ImportOptions, Mapping, ReadBatch, Reader, RowError};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::errors_file::{ErrorsFile, RowError};
+use super::errors_file::ErrorsFile;
 use super::progress::{Progress, grouped, rate};
 use super::require_merchant;
 use crate::cli::{Form, Import};
@@ -30,9 +28,6 @@ use crate::{output, signals};
 
 /// The most rows that one transaction imports.
 const BATCH_ROWS: usize = 1000;
-
-/// The same in bytes of the file: rows may be large, and some batches are in memory.
-const BATCH_BYTES: u64 = 1 << 20;
 
 /// The most errors that are shown if they are not written to a file.
 const SHOWN: usize = 20;
@@ -53,7 +48,16 @@ pub fn run(arguments: &Import, config: &Config) -> anyhow::Result<()> {
     let roster = database.roster();
     require_merchant(&roster, tenant)?;
 
-    let options = options(arguments, mapping.digest.as_deref());
+    let options = ImportOptions {
+        from: arguments.from.clone(),
+        format: arguments.format.0,
+        unknown: arguments.unknown,
+        on_conflict: arguments.on_conflict,
+        allow_duplicate_emails: arguments.allow_duplicate_emails,
+        max_errors: arguments.max_errors,
+    };
+    let rules = options.import_rules();
+    let options = options.rules(mapping.digest.as_deref());
     let run = if arguments.dry_run {
         Run::Dry(roster.rehearse_import(tenant, source.digest))
     } else {
@@ -78,8 +82,8 @@ pub fn run(arguments: &Import, config: &Config) -> anyhow::Result<()> {
 
     let (batches, parsed) = sync_channel(1);
     let (told, tells) = sync_channel(1);
-    let parse = move || parse(reader, done, &batches);
-    let rules = ImportRules { on_conflict: arguments.on_conflict, shares_emails: arguments.allow_duplicate_emails };
+    let reader = BatchReader::new(reader, done, BATCH_ROWS);
+    let parse = move || parse(reader, &batches);
     let writing = Writing { roster, rules, run, max_errors: arguments.max_errors, errors, stop };
     spawn("import-read", parse)?;
     let writer = spawn("import-write", move || writing.run(&parsed, &told))?;
@@ -135,17 +139,6 @@ fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// What decides on the result besides the file, as the options of the command line.
-fn options(arguments: &Import, mapping: Option<&str>) -> String {
-    let Import { from, on_conflict, unknown, format, .. } = arguments;
-    let mut options = vec![format!("--from {from}")];
-    options.extend(mapping.map(|digest| format!("(SHA-256 {digest})")));
-    options.push(format!("--on-conflict {} --unknown {}", on_conflict.as_str(), unknown.as_str()));
-    options.extend(format.0.map(|format| format!("--format {}", format.as_str())));
-    options.extend(arguments.allow_duplicate_emails.then(|| "--allow-duplicate-emails".to_owned()));
-    options.join(" ")
-}
-
 /// A file that can be read from its beginning, with its digest and its size.
 struct Source {
     file: File,
@@ -194,58 +187,16 @@ fn copy(input: &mut impl Read, output: &mut impl io::Write) -> io::Result<(Diges
     }
 }
 
-/// Rows that were read, and what their errors need.
-struct Parsed {
-    batch: ImportBatch,
-    /// The line of each row.
-    lines: HashMap<u64, u64>,
-    faults: Vec<RowError>,
-    /// How far the file was read, in bytes.
-    place: u64,
-}
-
 /// Reads the rows of a file behind the first `done`, batch by batch.
-fn parse(mut reader: Reader<File>, done: u64, batches: &SyncSender<Result<Parsed, FileError>>) {
-    let mut start = 0;
+fn parse(mut reader: BatchReader<File>, batches: &SyncSender<Result<ReadBatch, FileError>>) {
     loop {
-        let batch = next_batch(&mut reader, done, &mut start);
-        let goes_on = batch.as_ref().is_ok_and(|parsed| !parsed.batch.is_last);
+        let batch = reader.next_batch();
+        let goes_on = batch.as_ref().is_ok_and(|read| !read.batch.is_last);
         // An error means that the writer has stopped.
         if batches.send(batch).is_err() || !goes_on {
             return;
         }
     }
-}
-
-fn next_batch(reader: &mut Reader<File>, done: u64, start: &mut u64) -> Result<Parsed, FileError> {
-    let batch = ImportBatch { last: done, ..ImportBatch::default() };
-    let mut parsed = Parsed { batch, lines: HashMap::new(), faults: Vec::new(), place: *start };
-    while parsed.lines.len() < BATCH_ROWS && parsed.place - *start < BATCH_BYTES {
-        let Some(row) = reader.next_row()? else {
-            parsed.batch.is_last = true;
-            break;
-        };
-        parsed.place = row.end;
-        if row.number <= done {
-            *start = row.end;
-            continue;
-        }
-        parsed.batch.last = row.number;
-        parsed.lines.insert(row.number, row.line);
-        match row.customer {
-            Ok(customer) => parsed.batch.rows.push((row.number, customer)),
-            Err(faults) => {
-                parsed.batch.failed += 1;
-                parsed.batch.faults += faults.len() as u64;
-                parsed.faults.extend(faults.iter().map(|fault| RowError::of(row.number, row.line, fault)));
-            }
-        }
-    }
-    if parsed.lines.is_empty() {
-        parsed.batch.last = parsed.batch.last.max(reader.rows());
-    }
-    *start = parsed.place;
-    Ok(parsed)
 }
 
 /// What the writer says of a batch that was done.
@@ -282,7 +233,7 @@ struct Writing {
 }
 
 impl Writing {
-    fn run(mut self, batches: &Receiver<Result<Parsed, FileError>>, told: &SyncSender<Told>) -> anyhow::Result<()> {
+    fn run(mut self, batches: &Receiver<Result<ReadBatch, FileError>>, told: &SyncSender<Told>) -> anyhow::Result<()> {
         loop {
             if self.stop.load(Ordering::SeqCst) {
                 bail!("stopped by a signal");
@@ -291,11 +242,7 @@ impl Writing {
             let parsed = parsed.map_err(|error| anyhow!("{error}"))?;
             let mut errors = Vec::new();
             let mut report = |refused: &[(u64, RowRefusal)]| {
-                errors.clone_from(&parsed.faults);
-                errors.extend(refused.iter().map(|(row, refusal)| {
-                    RowError::of(*row, parsed.lines.get(row).copied().unwrap_or(0), &fault_of(refusal))
-                }));
-                errors.sort_by_key(|error: &RowError| error.row);
+                errors = parsed.errors(refused);
                 self.errors.as_mut().map_or(Ok(()), |file| file.write(&errors))
             };
             match &mut self.run {
@@ -329,15 +276,6 @@ fn explained(error: ImportError) -> anyhow::Error {
         ImportError::GoneOn => anyhow!("another process imports the same file"),
         other => anyhow::Error::from(other),
     }
-}
-
-fn fault_of(refusal: &RowRefusal) -> Fault {
-    let (column, code) = match refusal {
-        RowRefusal::EmailTaken(_) | RowRefusal::EmailRepeated => ("email", "email_taken"),
-        RowRefusal::ExternalIdTaken(_) | RowRefusal::ExternalIdRepeated => ("external_id", "external_id_taken"),
-        RowRefusal::Metadata(error) => ("metadata", roster_domain::Rule::code(error)),
-    };
-    Fault { column: Some(column.to_owned()), code, rule: refusal.to_string() }
 }
 
 /// Shows how far the import of a file of `size` bytes has come until the writer ends. Returns how far it came.

@@ -12,6 +12,7 @@ use roster_metrics::{Exporter, Metrics};
 use crate::compose::{self, Database, Missing};
 use crate::config::{self, Config};
 use crate::demo::Demo;
+use crate::import_worker::ImportWorker;
 use crate::layers::Faults;
 use crate::signals::Signals;
 use crate::{open_files, output};
@@ -44,7 +45,9 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     let executor = Executor::start(&roster, executor_settings(&config.database, database.reads));
     let executor = executor.context("threads cannot be started")?;
     let deliveries = compose::deliver(&config.webhooks, executor.handles())?;
-    let mut settings = settings(config, tls, compose::webhooks(&config.webhooks, &deliveries));
+    let imports = ImportWorker::start(roster.clone())?;
+    let surfaces = (compose::webhooks(&config.webhooks, &deliveries), compose::imports(&config.imports, &imports));
+    let mut settings = settings(config, tls, surfaces);
     let exporter = config.telemetry.metrics_bind.map(|bind| {
         settings.observer = Observer::new(metrics.requests());
         metrics.begin_figures(executor.handles(), Arc::clone(&database.store));
@@ -65,6 +68,7 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
         }
     };
     let served = roster_http::serve(executor.handles(), &settings, ready, stop);
+    imports.stop(config.database.deadline);
     deliveries.stop(config.database.deadline);
     executor.stop(config.database.deadline);
     drop((roster, exporter));
@@ -104,7 +108,11 @@ fn executor_settings(config: &config::Database, reads: Reads) -> roster_executor
     }
 }
 
-fn settings(config: &Config, tls: Option<Tls>, webhooks: roster_http::WebhookSettings) -> roster_http::Settings {
+fn settings(
+    config: &Config,
+    tls: Option<Tls>,
+    (webhooks, imports): (roster_http::WebhookSettings, roster_http::ImportSettings),
+) -> roster_http::Settings {
     let http = &config.http;
     roster_http::Settings {
         bind: http.bind,
@@ -126,6 +134,7 @@ fn settings(config: &Config, tls: Option<Tls>, webhooks: roster_http::WebhookSet
         export_timeout: config.http.export_timeout,
         deadline: config.database.deadline,
         webhooks,
+        imports,
         observer: Observer::default(),
     }
 }

@@ -1,5 +1,7 @@
 //! What the OpenAPI document says of the native surface.
 
+use std::time::Duration;
+
 use actix_web::body::MessageBody as _;
 use actix_web::http::StatusCode;
 use roster_application::json::{JsonError, Pointer};
@@ -7,6 +9,7 @@ use roster_application::ports::{MAX_EVENTS, MetadataCondition};
 use roster_application::{MAX_OVERLAP, Revision, Scope};
 use roster_domain::{
     ApiKeyId, CustomerId, CustomerStatus, Email, EventId, EventType, ExternalId, SearchTerm, SubscriptionId, Timestamp,
+    UploadId,
 };
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -33,6 +36,7 @@ const SUBSCRIPTIONS: &str = "Subscriptions";
 const EVENTS: &str = "Events";
 const API_KEYS: &str = "API keys";
 pub(super) const WEBHOOKS: &str = "Webhooks";
+pub(super) const IMPORTS: &str = "Imports";
 const HEALTH: &str = "Health";
 const DESCRIPTION: &str = "Description";
 
@@ -66,6 +70,7 @@ pub(super) fn contract() -> Contract {
                 WEBHOOKS,
                 "Where events are sent to. Deliveries are signed as Standard Webhooks 1.0 says, and as billing.io's clients check it.",
             ),
+            (IMPORTS, "Files of customers that the service reads beside its requests."),
             (API_KEYS, "The keys of the merchant in the environment of the credential."),
             (HEALTH, "Whether the service answers."),
             (DESCRIPTION, "This document, and the pages about problems."),
@@ -680,6 +685,7 @@ fn everything() -> Value {
 fn refusals() -> Vec<Refusal> {
     let end = Timestamp::parse("2099-01-01T00:00:00Z").expect("a time");
     let key = ApiKeyId::from_suffix("01h2xcejqtf2nbrexx3vqjhp43").expect("26 characters");
+    let upload = UploadId::from_suffix("01h2xcejqtf2nbrexx3vqjhp47").expect("26 characters");
     let country = Pointer::default().key("billing_address").key("country");
     vec![
         refusal(
@@ -706,11 +712,27 @@ fn refusals() -> Vec<Refusal> {
         refusal("EventsPruned", &["floor"], &[Failure::EventsPruned(1024)]),
         refusal("WebhookNotFound", &[], &[Failure::WebhookNotFound]),
         refusal("TooManyWebhooks", &[], &[Failure::TooManyWebhooks, Failure::IdempotencyKeyReused]),
+        refusal("ImportNotFound", &[], &[Failure::ImportNotFound]),
+        refusal(
+            "ImportRefused",
+            &[],
+            &[
+                Failure::ImportRunning(upload),
+                Failure::ImportHasOtherOptions("--from stripe --on-conflict fail --unknown refuse".to_owned()),
+                Failure::ImportEnded,
+            ],
+        ),
+        refusal("FileTooLarge", &[], &[Failure::FileTooLarge(256 << 20)]),
         refusal("TooManyReplays", &[], &[Failure::TooManyReplays, Failure::IdempotencyKeyReused]),
         refusal("KeyNotFound", &[], &[Failure::KeyNotFound]),
         refusal("UnknownPath", &[], &[Failure::UnknownPath]),
         refusal("MethodNotAllowed", &[], &[Failure::MethodNotAllowed("GET, POST".to_owned())]),
         refusal("BodyIncomplete", &[], &[BodyFailure::Incomplete.into()]),
+        refusal(
+            "FileIncomplete",
+            &[],
+            &[BodyFailure::Incomplete.into(), Failure::FileTooSlow(Duration::from_hours(1))],
+        ),
         refusal("Taken", &[], &[samples::email_taken(), samples::external_id_taken(), Failure::IdempotencyKeyReused]),
         refusal(
             "NotRotated",

@@ -2,12 +2,14 @@
 
 pub(crate) mod batch;
 mod describe;
+mod describe_imports;
 mod describe_webhooks;
 mod dto;
 mod error;
 mod event_stream;
 mod events;
 mod export;
+mod imports;
 mod routes;
 mod subject;
 mod webhooks;
