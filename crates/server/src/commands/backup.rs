@@ -13,7 +13,7 @@ use crate::output;
 pub fn back_up(config: &Config, file: &Path) -> anyhow::Result<()> {
     let mut progress = Progress::new();
     let size = compose::back_up(config, file, &mut |done, total| {
-        progress.show(done, total, |_| format!("of {}", mebibytes(total)))
+        progress.show(done, total, |_| format!("of {}", mebibytes(total)));
     });
     drop(progress);
     let size = size.context("there is no backup")?;
@@ -24,7 +24,7 @@ pub fn back_up(config: &Config, file: &Path) -> anyhow::Result<()> {
 pub fn restore(config: &Config, file: &Path, force: bool) -> anyhow::Result<()> {
     let mut progress = Progress::new();
     let missing = compose::restore(config, file, force, &mut |done, total| {
-        progress.show(done, total, |_| format!("of {}", mebibytes(total)))
+        progress.show(done, total, |_| format!("of {}", mebibytes(total)));
     });
     drop(progress);
     let missing = missing.context("nothing was restored")?;
