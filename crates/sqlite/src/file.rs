@@ -211,9 +211,10 @@ impl Settings {
         Self { wait, cache: 1024, query_only: true }
     }
 
-    /// For a connection that writes. Its cache is larger, as it stays valid: no other connection of the process writes.
+    /// For a connection that writes. Its cache is larger, as it stays valid: no other connection of the process writes. Each new
+    /// customer is in pages of six indexes that may be anywhere.
     pub fn writing(wait: Duration) -> Self {
-        Self { wait, cache: 4 * 1024, query_only: false }
+        Self { wait, cache: 16 * 1024, query_only: false }
     }
 
     fn apply(self, connection: &mut SqliteConnection) -> QueryResult<()> {
