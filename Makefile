@@ -46,6 +46,7 @@ SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 help: ## List the commands
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
 
+run: export ROSTER__TELEMETRY__METRICS_BIND ?= 127.0.0.1:9464
 run: tools ## Build, migrate and serve on 127.0.0.1:8080, with data/roster.db or the PostgreSQL of DATABASE_URL
 	@exec cargo run $(FEATURES) -- serve --demo
 

@@ -88,6 +88,12 @@ const RULES: &[Rule] = &[
         must_not_know: &["diesel", "diesel_migrations", "actix-web", "pq-sys", "libsqlite3-sys"],
     },
     Rule {
+        name: "roster-metrics",
+        may_know: &["roster-application", "roster-executor", "roster-http"],
+        may_know_in_tests: &["roster-memory"],
+        must_not_know: &["diesel", "diesel_migrations", "tokio", "pq-sys", "libsqlite3-sys"],
+    },
+    Rule {
         name: "roster-transfer",
         may_know: &["roster-domain", "roster-application"],
         may_know_in_tests: &[],
@@ -102,6 +108,7 @@ const RULES: &[Rule] = &[
             "roster-executor",
             "roster-http",
             "roster-jwt",
+            "roster-metrics",
             "roster-webhooks",
             "roster-sqlite",
             "roster-postgres",
@@ -117,6 +124,7 @@ const RULES: &[Rule] = &[
             "roster-executor",
             "roster-http",
             "roster-memory",
+            "roster-metrics",
             "roster-postgres",
         ],
         must_not_know: &["actix-web", "diesel_migrations", "tokio"],

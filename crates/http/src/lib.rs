@@ -10,6 +10,7 @@
 //! - [`problems`]: the codes of the native surface and their pages
 //! - [`openapi`]: the documents, made from the routes and the types of requests and responses
 //! - [`memory`]: the memory that many requests share
+//! - [`observer`]: what is told of each answered request
 //! - [`webhooks`] and [`imports`]: what the surfaces of both need from outside
 //!
 //! This crate depends on actix-web. It must not know diesel or which store is used. It calls use cases through
@@ -20,6 +21,7 @@ pub(crate) mod given;
 pub(crate) mod imports;
 pub(crate) mod memory;
 pub(crate) mod middleware;
+pub(crate) mod observer;
 pub(crate) mod openapi;
 pub(crate) mod problems;
 pub(crate) mod request;
@@ -60,6 +62,7 @@ use crate::transport::stop::Stop;
 pub use imports::ImportSettings;
 pub use middleware::browsers::{Origin, OriginError};
 pub use middleware::limits::Quotas;
+pub use observer::{Answered, ObserveRequests, Observer};
 pub use routing::Route;
 pub use surfaces::{Api, ExportFormat, ExportWriter, event_body, routes, subject_document, test_body};
 pub use transport::tls::{Tls, TlsError};
@@ -117,6 +120,8 @@ pub struct Settings {
     pub webhooks: WebhookSettings,
     /// How files are imported.
     pub imports: ImportSettings,
+    /// Who counts requests.
+    pub observer: Observer,
 }
 
 impl Settings {
@@ -167,6 +172,7 @@ pub fn serve(
                 .app_data(ExportTimeout(settings.export_timeout))
                 .app_data(web::Data::new(settings.webhooks.clone()))
                 .app_data(web::Data::new(settings.imports.clone()))
+                .app_data(settings.observer.clone())
                 .configure(surfaces::configure)
                 .wrap(from_fn(body::receive))
                 .wrap(browsers::cors(&settings.cors_origins))
@@ -258,6 +264,7 @@ mod tests {
             deadline: 60 * second,
             webhooks: WebhookSettings { allow_private: false, timeout: 25 * second, tests: Arc::new(Unused) },
             imports: ImportSettings { max_bytes: 1, timeout: second, begun: Arc::new(|_, _| ()) },
+            observer: Observer::default(),
         };
         // The issuer's keys, the credential, the customer and its subscription, each just before its deadline.
         assert!(settings.answer_timeout() >= KEEP_ALIVE + 30 * second + 4 * 60 * second);

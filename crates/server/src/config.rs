@@ -49,6 +49,8 @@ pub struct Config {
     pub webhooks: Webhooks,
     /// What is logged, and how.
     pub log: Log,
+    /// What is told of the process.
+    pub telemetry: Telemetry,
 }
 
 /// `http.*`
@@ -179,6 +181,13 @@ pub struct Log {
     pub format: LogFormat,
 }
 
+/// `telemetry.*`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Where metrics are served, if they are.
+    pub metrics_bind: Option<SocketAddr>,
+}
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -277,6 +286,7 @@ impl Config {
                 signing_key: layers.read("webhooks.signing_key", signing_key),
             },
             log: Log { level: layers.read("log.level", level), format: layers.read("log.format", format) },
+            telemetry: Telemetry { metrics_bind: layers.read("telemetry.metrics_bind", optional_address) },
         }
     }
 }
@@ -291,6 +301,11 @@ fn text(value: &Value) -> Result<&str, String> {
 fn address(value: &Value) -> Result<SocketAddr, String> {
     let rule = "must be an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080";
     text(value).ok().and_then(|text| text.parse().ok()).ok_or_else(|| rule.to_owned())
+}
+
+/// An address, or an empty text for none.
+fn optional_address(value: &Value) -> Result<Option<SocketAddr>, String> {
+    if text(value).is_ok_and(str::is_empty) { Ok(None) } else { address(value).map(Some) }
 }
 
 fn path(value: &Value) -> Result<Option<PathBuf>, String> {
@@ -485,6 +500,9 @@ mod tests {
         }),
         ("log.level", "\"debug\"", "warn", |c| c.log.level.clone()),
         ("log.format", "\"json\"", "pretty", |c| format!("{:?}", c.log.format).to_lowercase()),
+        ("telemetry.metrics_bind", "\"127.0.0.1:9\"", "[::1]:10", |c| {
+            c.telemetry.metrics_bind.map_or_else(String::new, |address| address.to_string())
+        }),
     ];
 
     /// The 32 bytes 0, and 1.
@@ -561,6 +579,7 @@ mod tests {
                     signing_key: None,
                 },
                 log: Log { level: "info".to_owned(), format: LogFormat::Auto },
+                telemetry: Telemetry { metrics_bind: None },
             }
         );
     }

@@ -19,7 +19,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::errors_file::ErrorsFile;
-use super::progress::{Progress, grouped};
+use super::progress::{Progress, grouped, rate};
 use super::require_merchant;
 use crate::cli::{Form, Import};
 use crate::compose::{self, Missing};
@@ -89,8 +89,7 @@ pub fn run(arguments: &Import, config: &Config) -> anyhow::Result<()> {
     spawn("import-read", parse)?;
     let writer = spawn("import-write", move || writing.run(&parsed, &told))?;
 
-    let (progress, listed) = (Progress::new(size, done), arguments.errors.is_none());
-    let import = watch(&tells, import, progress, listed, ATTEMPTS * config.database.deadline)?;
+    let import = watch(&tells, import, size, arguments.errors.is_none(), ATTEMPTS * config.database.deadline)?;
     let ended = writer.join().map_err(|_| anyhow!("the writing thread has panicked"))?;
     Summary::of(&import, false, arguments.dry_run).print(arguments.form)?;
     if arguments.dry_run && import.counts.created > MAX_REHEARSED / 2 {
@@ -271,14 +270,16 @@ fn explained(error: ImportError) -> anyhow::Error {
     }
 }
 
-/// Shows how far the import has come until the writer ends. Returns how far it came.
+/// Shows how far the import of a file of `size` bytes has come until the writer ends. Returns how far it came.
 fn watch(
     tells: &Receiver<Told>,
     mut import: roster_application::Import,
-    mut progress: Progress,
+    size: u64,
     lists_errors: bool,
     patience: Duration,
 ) -> anyhow::Result<roster_application::Import> {
+    let rows_before = import.counts.rows;
+    let mut progress = if rows_before > 0 { Progress::resumed() } else { Progress::new() };
     let mut shown = 0;
     loop {
         match tells.recv_timeout(patience) {
@@ -292,20 +293,19 @@ fn watch(
                     }
                     shown += 1;
                 }
-                progress.show(&told.import.counts, told.place);
+                let ImportCounts { rows, failed, .. } = told.import.counts;
+                progress.show(told.place, size, |elapsed| {
+                    format!("{} rows, {}, {} errors", grouped(rows), rate(rows - rows_before, elapsed), grouped(failed))
+                });
                 import = told.import;
             }
             Err(RecvTimeoutError::Disconnected) => {
-                progress.end();
                 return Ok(import);
             }
-            Err(RecvTimeoutError::Timeout) => {
-                progress.end();
-                bail!(
-                    "the database does not answer; {} rows are imported, and the same command goes on from there",
-                    grouped(import.counts.rows)
-                );
-            }
+            Err(RecvTimeoutError::Timeout) => bail!(
+                "the database does not answer; {} rows are imported, and the same command goes on from there",
+                grouped(import.counts.rows)
+            ),
         }
     }
 }
