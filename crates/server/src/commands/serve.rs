@@ -45,7 +45,7 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     let executor = Executor::start(&roster, executor_settings(&config.database, database.reads));
     let executor = executor.context("threads cannot be started")?;
     let deliveries = compose::deliver(&config.webhooks, executor.handles())?;
-    let imports = ImportWorker::start(roster.clone())?;
+    let imports = ImportWorker::start(roster.clone(), executor.handles())?;
     let surfaces = (compose::webhooks(&config.webhooks, &deliveries), compose::imports(&config.imports, &imports));
     let mut settings = settings(config, tls, surfaces);
     let exporter = config.telemetry.metrics_bind.map(|bind| {
