@@ -11,6 +11,7 @@ mod event;
 pub mod json;
 mod known_credentials;
 pub mod listing;
+pub mod operator;
 mod outcome;
 pub mod page;
 pub mod ports;
@@ -24,9 +25,10 @@ mod use_cases;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-pub use api_key::{ApiKey, ApiKeySecret, Digest};
+pub use api_key::{ApiKey, ApiKeySecret, Digest, OperatorSecret};
 pub use cursor::{CursorKey, CursorScope};
 pub use event::{Actor, Attribution, Event, changes_of};
+pub use operator::{Action, LogEntry, Operation, Operator, Role, Target};
 pub use page::{Page, PageSize};
 pub use precondition::{Precondition, Revision, Revisions};
 pub use principal::{Grant, Principal};
@@ -49,6 +51,7 @@ pub struct Roster {
     entropy: Arc<dyn Entropy>,
     tokens: Option<Arc<dyn TokenVerifier>>,
     known: Arc<KnownCredentials>,
+    operators: Arc<KnownOperators>,
     cursor_key: Arc<OnceLock<CursorKey>>,
     reply_lifetime: Duration,
     event_retention: Option<Duration>,
@@ -70,6 +73,7 @@ impl Roster {
             entropy,
             tokens: None,
             known,
+            operators: Arc::default(),
             cursor_key: Arc::default(),
             reply_lifetime: DEFAULT_REPLY_LIFETIME,
             event_retention: None,

@@ -37,7 +37,7 @@ pub use edit::Edit;
 pub use email::Email;
 pub use event::{ChangeReason, EventType};
 pub use external_id::ExternalId;
-pub use ids::{ApiKeyId, AttemptId, CustomerId, EndpointId, EventId, MerchantId};
+pub use ids::{ApiKeyId, AttemptId, CustomerId, EndpointId, EventId, LogEntryId, MerchantId, OperatorId};
 pub use json::{Json, Number, Object};
 pub use merchant::{Merchant, MerchantName};
 pub use metadata::{Metadata, MetadataEdit, MetadataPatch};

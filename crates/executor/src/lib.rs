@@ -271,7 +271,7 @@ mod tests {
 
     use futures_util::FutureExt as _;
     use futures_util::future::{join, join_all};
-    use roster_application::{ApiKeyOrder, PageSize, Scopes};
+    use roster_application::{ApiKeyOrder, Operation, PageSize, Scopes};
     use roster_domain::{Environment, MerchantName, Tenant};
     use roster_memory::{CountingEntropy, CountingIds, FixedClock, MemoryStore};
 
@@ -397,7 +397,9 @@ mod tests {
     #[test]
     fn uses_of_keys_are_written_before_the_executor_stops() {
         let roster = roster();
-        let merchant = roster.create_merchant(MerchantName::parse("Ada & Co").expect("a name")).expect("a merchant");
+        let merchant = roster
+            .create_merchant(MerchantName::parse("Ada & Co").expect("a name"), &Operation::COMMAND_LINE)
+            .expect("a merchant");
         let tenant = Tenant { merchant: merchant.id, environment: Environment::Live };
         let order = ApiKeyOrder { tenant, name: None, scopes: Scopes::DEFAULT, expires_at: None };
         let key = roster.create_api_key(order, Scopes::ALL).expect("a key");

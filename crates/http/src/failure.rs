@@ -26,6 +26,8 @@ pub(crate) enum Failure {
     TooManyRequests(Limit),
     /// The credential is valid, but lacks this scope.
     MissingScope(Scope),
+    /// The credential is valid, but its merchant is disabled.
+    MerchantDisabled,
     /// The head has more bytes than allowed.
     HeadTooLarge,
     /// What requests send takes all the memory that it may take.
@@ -275,6 +277,7 @@ impl From<AuthenticateError> for Failure {
     fn from(error: AuthenticateError) -> Self {
         match error {
             AuthenticateError::Refused(_) => Self::Unauthorized,
+            AuthenticateError::MerchantDisabled => Self::MerchantDisabled,
             AuthenticateError::Store(error) => error.into(),
         }
     }

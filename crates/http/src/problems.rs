@@ -122,6 +122,9 @@ kinds! {
         "The header that error.param names cannot be read. Nothing was done.",
         "Send * or a list of entity tags, each in quotes as the header ETag of an answer has it; as X-Change-Reason, 1 to 256 \
          printable characters in UTF-8.";
+    MERCHANT_DISABLED: "merchant_disabled", FORBIDDEN,
+        "The credential is valid, but its merchant is disabled. Nothing was done.",
+        "Ask the operators of the service to enable the merchant. Credentials need not be changed for that.";
     METHOD_NOT_ALLOWED: "method_not_allowed", METHOD_NOT_ALLOWED,
         "The path exists, but not with this method.",
         "Use one of the methods that Allow and the detail name.";

@@ -101,7 +101,8 @@ pub(crate) fn add_headers(failure: &Failure, response: &mut HttpResponse) {
         | Failure::ReadOnly => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        Failure::HeadTooLarge
+        Failure::MerchantDisabled
+        | Failure::HeadTooLarge
         | Failure::OtherProtocol
         | Failure::UnknownPath
         | Failure::IdempotencyKey(_)

@@ -3,8 +3,8 @@
 
 use roster_application::ports::{
     ApiKeyRepository, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRepository, CustomerState,
-    EventRepository, Listed, MerchantRepository, ReplyRepository, SecretRepository, Store, StoreError,
-    SubscriptionRepository, UnitOfWork, WebhookRepository, Work, Write, Written,
+    EventRepository, Listed, MerchantRepository, OperatorRepository, ReplyRepository, SecretRepository, Store,
+    StoreError, SubscriptionRepository, UnitOfWork, WebhookRepository, Work, Write, Written,
 };
 use roster_domain::{Customer, Tenant};
 
@@ -96,6 +96,10 @@ impl UnitOfWork for Intercepted<'_> {
 
     fn api_keys(&mut self) -> &mut dyn ApiKeyRepository {
         self.uow.api_keys()
+    }
+
+    fn operators(&mut self) -> &mut dyn OperatorRepository {
+        self.uow.operators()
     }
 
     fn replies(&mut self) -> &mut dyn ReplyRepository {

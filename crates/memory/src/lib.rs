@@ -14,6 +14,7 @@ mod events;
 mod ids;
 mod intercepted;
 mod merchants;
+mod operators;
 mod replies;
 mod secrets;
 mod store;

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use roster_application::ports::{ReplyKey, SavedReply, Store, StoreError, Verdict, Work, rerun_lost_races};
-use roster_application::{ApiKey, Digest, Event};
+use roster_application::{ApiKey, Digest, Event, LogEntry, Operator};
 use roster_domain::{
-    ApiKeyId, Customer, CustomerId, EndpointId, ExternalId, Merchant, MerchantId, Subscription, SubscriptionId, Tenant,
+    ApiKeyId, Customer, CustomerId, EndpointId, ExternalId, LogEntryId, Merchant, MerchantId, OperatorId, Subscription,
+    SubscriptionId, Tenant,
 };
 
 use crate::unit_of_work::{Access, MemoryUnitOfWork};
@@ -25,6 +26,8 @@ pub struct MemoryStore {
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Rows {
     pub(crate) merchants: BTreeMap<MerchantId, Merchant>,
+    pub(crate) operators: BTreeMap<OperatorId, Operator>,
+    pub(crate) operator_log: BTreeMap<LogEntryId, LogEntry>,
     pub(crate) api_keys: BTreeMap<ApiKeyId, ApiKey>,
     /// The key with each digest.
     pub(crate) digests: BTreeMap<Digest, ApiKeyId>,

@@ -22,6 +22,7 @@ mod events;
 mod loans;
 mod merchants;
 mod migrations;
+mod operators;
 mod pool;
 mod replies;
 mod rows;

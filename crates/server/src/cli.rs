@@ -81,13 +81,17 @@ Example:
   DATABASE_URL=postgres://roster:password@db/roster roster migrate")]
     Migrate,
 
-    /// Make and list merchants, who own customers
+    /// Make, list, rename, disable and enable merchants, who own customers
     #[command(subcommand)]
     Merchants(Merchants),
 
     /// Make, list, rotate and revoke API keys
     #[command(subcommand)]
     Keys(Keys),
+
+    /// Read the log of what operators did to merchants and keys
+    #[command(subcommand)]
+    Operators(Operators),
 
     /// Read the log of what happened to customers
     #[command(subcommand)]
@@ -127,6 +131,63 @@ Examples:
 
     /// List all merchants, the oldest first
     List {
+        /// Only merchants with this text in their names; ASCII letters in any case
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
+
+        #[command(flatten)]
+        form: Form,
+    },
+
+    /// Give a merchant another name
+    Rename {
+        /// The id that `roster merchants create` or `list` shows: org_…
+        #[arg(value_parser = MerchantId::parse)]
+        id: MerchantId,
+
+        /// The new name, 1 to 256 characters
+        #[arg(value_parser = |text: &str| MerchantName::parse(text))]
+        name: MerchantName,
+
+        #[command(flatten)]
+        form: Form,
+    },
+
+    /// Refuse the keys and tokens of a merchant with 403 until it is enabled; its data stays
+    ///
+    /// A running service may accept them for a few more seconds, at most `auth.key_cache_ms` of its configuration. Disabling a
+    /// merchant again changes nothing. Events are still delivered to its webhook endpoints.
+    Disable {
+        /// The id that `roster merchants create` or `list` shows: org_…
+        #[arg(value_parser = MerchantId::parse)]
+        id: MerchantId,
+
+        #[command(flatten)]
+        form: Form,
+    },
+
+    /// Accept the keys and tokens of a disabled merchant again
+    Enable {
+        /// The id that `roster merchants create` or `list` shows: org_…
+        #[arg(value_parser = MerchantId::parse)]
+        id: MerchantId,
+
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+/// The commands for operators.
+#[derive(Debug, Subcommand)]
+pub enum Operators {
+    /// List the last entries of the operator log, the newest first
+    ///
+    /// Every command that makes or changes a merchant or a key is logged. Entries are kept for 400 days.
+    Log {
+        /// How many entries, 1 to 100
+        #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=100))]
+        last: u16,
+
         #[command(flatten)]
         form: Form,
     },

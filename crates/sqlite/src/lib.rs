@@ -24,6 +24,7 @@ mod file;
 mod identity;
 mod merchants;
 mod migrations;
+mod operators;
 mod pool;
 mod replies;
 mod rows;

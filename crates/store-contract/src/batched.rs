@@ -8,14 +8,14 @@ use roster_application::batch::serve_together;
 use roster_application::ports::{
     ApiKeyRepository, ApiKeyUse, Attempt, AttemptKey, Count, CustomerFilter, CustomerKey, CustomerQuery,
     CustomerRepository, CustomerState, DeliveryRecord, EventQuery, EventRepository, Extent, FirstError, Lane, Lease,
-    Listed, MerchantRepository, ReplyKey, ReplyRepository, SavedReply, SecretRepository, Store, StoreError,
-    StoredEndpoint, SubscriptionCursor, SubscriptionKey, SubscriptionRepository, UnitOfWork, WebhookRepository, Work,
-    Write, Written,
+    Listed, MerchantRepository, OperatorRepository, ReplyKey, ReplyRepository, SavedReply, SecretRepository, Store,
+    StoreError, StoredEndpoint, SubscriptionCursor, SubscriptionKey, SubscriptionRepository, UnitOfWork,
+    WebhookRepository, Work, Write, Written,
 };
-use roster_application::{ApiKey, Digest, Event};
+use roster_application::{ApiKey, Digest, Event, LogEntry, Operator};
 use roster_domain::{
-    ApiKeyId, AttemptId, Customer, CustomerId, Endpoint, EndpointId, Merchant, MerchantId, Subscription, Tenant,
-    Timestamp,
+    ApiKeyId, AttemptId, Customer, CustomerId, Endpoint, EndpointId, LogEntryId, Merchant, MerchantId, OperatorId,
+    Subscription, Tenant, Timestamp,
 };
 use roster_executor::Reads;
 use roster_executor::batched::{Batched, Limits, Operation, Workers};
@@ -213,6 +213,24 @@ impl MerchantRepository for BatchedUnitOfWork<'_> {
         fn insert(merchant: &Merchant) -> ();
         fn find(id: MerchantId) -> Option<Merchant>;
         fn list(after: Option<MerchantId>, limit: usize) -> Vec<Merchant>;
+        fn search(text: &str, after: Option<MerchantId>, limit: usize) -> Vec<Merchant>;
+        fn disabled(ids: &[MerchantId]) -> Vec<MerchantId>;
+        fn lock(id: MerchantId) -> Option<Merchant>;
+        fn update(merchant: &Merchant) -> ();
+    }
+}
+
+impl OperatorRepository for BatchedUnitOfWork<'_> {
+    unbatched! {
+        operators:
+        fn insert(operator: &Operator) -> ();
+        fn find(digest: &Digest) -> Option<Operator>;
+        fn list(after: Option<OperatorId>, limit: usize) -> Vec<Operator>;
+        fn revoke(id: OperatorId, at: Timestamp) -> Option<Operator>;
+        fn record_use(id: OperatorId, at: Timestamp) -> ();
+        fn log(entry: &LogEntry) -> ();
+        fn entries(before: Option<LogEntryId>, limit: usize) -> Vec<LogEntry>;
+        fn delete_entries(oldest: LogEntryId, limit: usize) -> usize;
     }
 }
 

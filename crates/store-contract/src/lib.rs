@@ -59,6 +59,7 @@ mod events;
 mod fidelity;
 mod filters;
 mod merchants;
+mod operators;
 mod pages;
 mod race;
 mod races;

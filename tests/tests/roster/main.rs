@@ -9,6 +9,7 @@ mod idempotency;
 mod isolation;
 mod keys;
 mod mass_assignment;
+mod operators;
 mod outage;
 mod process;
 mod protocol;

@@ -16,7 +16,7 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use roster_application::ports::AttemptOutcome;
 use roster_application::{
-    ApiKeyOrder, ApiKeySecret, CustomerCommand, Registration, Roster, Scopes, Sent, TestEvent, json,
+    ApiKeyOrder, ApiKeySecret, CustomerCommand, Operation, Registration, Roster, Scopes, Sent, TestEvent, json,
 };
 use roster_domain::{
     Address, AddressPart, Country, Customer, CustomerId, Email, EmailUse, Environment, ExternalId, Json, MerchantName,
@@ -118,7 +118,8 @@ fn serve() -> (SocketAddr, String, Customer) {
         Arc::new(CountingEntropy::default()),
     )
     .with_key_lifetime(Duration::from_mins(10), Duration::ZERO);
-    let merchant = roster.create_merchant(MerchantName::parse("Ada").expect("a name")).expect("memory");
+    let merchant =
+        roster.create_merchant(MerchantName::parse("Ada").expect("a name"), &Operation::COMMAND_LINE).expect("memory");
     let tenant = Tenant { merchant: merchant.id, environment: Environment::Live };
     let order = ApiKeyOrder { tenant, name: None, scopes: Scopes::DEFAULT, expires_at: None };
     let key = roster.create_api_key(order, Scopes::ALL).expect("memory").secret.reveal().to_owned();

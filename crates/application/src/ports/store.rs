@@ -7,8 +7,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{
-    ApiKeyRepository, CustomerRepository, EventRepository, MerchantRepository, ReplyRepository, SecretRepository,
-    SubscriptionRepository, WebhookRepository,
+    ApiKeyRepository, CustomerRepository, EventRepository, MerchantRepository, OperatorRepository, ReplyRepository,
+    SecretRepository, SubscriptionRepository, WebhookRepository,
 };
 
 /// The database, or its replacement in tests.
@@ -96,6 +96,8 @@ pub trait UnitOfWork {
     fn merchants(&mut self) -> &mut dyn MerchantRepository;
     /// The API keys.
     fn api_keys(&mut self) -> &mut dyn ApiKeyRepository;
+    /// The operators, and the log of what they did.
+    fn operators(&mut self) -> &mut dyn OperatorRepository;
     /// The replies to requests with idempotency keys.
     fn replies(&mut self) -> &mut dyn ReplyRepository;
     /// The logs of what happened.
@@ -113,6 +115,7 @@ where
         + SubscriptionRepository
         + MerchantRepository
         + ApiKeyRepository
+        + OperatorRepository
         + ReplyRepository
         + EventRepository
         + SecretRepository
@@ -131,6 +134,10 @@ where
     }
 
     fn api_keys(&mut self) -> &mut dyn ApiKeyRepository {
+        self
+    }
+
+    fn operators(&mut self) -> &mut dyn OperatorRepository {
         self
     }
 

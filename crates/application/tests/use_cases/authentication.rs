@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use roster_application::ports::{TokenClaims, TokenError, TokenFault, TokenHolder, TokenRefusal, TokenVerifier};
 use roster_application::{
-    ApiKeyOrder, ApiKeySecret, AuthenticateError, CreatedApiKey, PageSize, Presented, Principal, Recognition, Roster,
-    Scope, Scopes,
+    ApiKeyOrder, ApiKeySecret, AuthenticateError, CreatedApiKey, MerchantChange, Operation, PageSize, Presented,
+    Principal, Recognition, Roster, Scope, Scopes,
 };
 use roster_domain::{ApiKeyId, Environment, MerchantId, Tenant, Timestamp};
 use roster_memory::CountingEntropy;
@@ -310,4 +310,52 @@ fn without_an_issuer_a_token_is_refused_without_a_look_up() {
     let before = service.store.interceptor.runs();
     assert_eq!(service.roster.recognise(&service.tenant.merchant.to_string()), Recognition::Refused(None));
     assert_eq!(service.store.interceptor.runs(), before);
+}
+
+#[test]
+fn keys_and_tokens_of_a_disabled_merchant_are_refused_until_it_is_enabled() {
+    let service = Service::start();
+    let roster =
+        service.roster.clone().with_tokens(Arc::new(NamedMerchant)).with_key_lifetime(Duration::ZERO, Duration::ZERO);
+    let made = key(&service, service.tenant, None);
+    let other = service.another_tenant();
+    let of_other = key(&service, other, None);
+    let credentials = [made.secret.reveal().to_owned(), service.tenant.merchant.to_string()];
+    let others = [of_other.secret.reveal().to_owned(), other.merchant.to_string()];
+    let change = |change| {
+        let changed = roster.change_merchant(service.tenant.merchant, &change, &Operation::COMMAND_LINE);
+        changed.expect("an answer").expect("a merchant");
+    };
+    let accepted = |credential: &String| authenticate(&roster, credential).is_ok();
+    assert!(credentials.iter().chain(&others).all(accepted));
+    change(MerchantChange::Disable);
+    for credential in &credentials {
+        let refused = authenticate(&roster, credential);
+        assert!(matches!(refused, Err(AuthenticateError::MerchantDisabled)), "{refused:?}");
+    }
+    assert!(others.iter().all(accepted));
+    // A key that is refused anyway does not tell whether its merchant is disabled.
+    service.roster.revoke_api_key(service.tenant, made.key.id).expect("an answer").expect("a key that is there");
+    assert!(matches!(authenticate(&roster, &credentials[0]), Err(AuthenticateError::Refused(None))));
+    change(MerchantChange::Enable);
+    assert!(accepted(&credentials[1]));
+}
+
+#[test]
+fn a_key_of_a_merchant_that_was_disabled_is_accepted_for_its_time_in_the_cache_at_most() {
+    let service = Service::start();
+    let grace = Duration::from_hours(1);
+    let roster = service.roster.clone().with_key_lifetime(Duration::from_millis(50), grace);
+    let made = key(&service, service.tenant, None);
+    let credential = made.secret.reveal();
+    assert!(authenticate(&roster, credential).is_ok());
+    let disabled = roster.change_merchant(service.tenant.merchant, &MerchantChange::Disable, &Operation::COMMAND_LINE);
+    disabled.expect("an answer").expect("a merchant");
+    let begun = std::time::Instant::now();
+    while authenticate(&roster, credential).is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it is still accepted");
+        std::thread::yield_now();
+    }
+    // Nor is it while the store does not answer.
+    assert_eq!(roster.principal_in_grace(&Presented::ApiKey(made.key.digest)), None);
 }

@@ -8,6 +8,7 @@ mod finding;
 mod idempotency;
 mod merchants;
 mod model;
+mod operators;
 mod preconditions;
 mod registering;
 mod service;

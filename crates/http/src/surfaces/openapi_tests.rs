@@ -17,7 +17,7 @@ use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App, rt, web};
 use roster_application::json::{JsonError, Pointer};
 use roster_application::ports::{AttemptOutcome, Taken};
-use roster_application::{ApiKeyOrder, Revision, Roster, Scope, Scopes, Sent, TestEvent};
+use roster_application::{ApiKeyOrder, Operation as By, Revision, Roster, Scope, Scopes, Sent, TestEvent};
 use roster_domain::{
     ApiKeyId, Customer, CustomerId, EmailUse, Environment, Excerpt, MerchantId, MerchantName, Profile, Tenant,
     Timestamp,
@@ -201,6 +201,7 @@ fn every_problem_has_the_documented_fields_and_code() {
         Failure::Unauthorized,
         Failure::TooManyRequests(Limit::Key),
         Failure::MissingScope(Scope::ReadCustomers),
+        Failure::MerchantDisabled,
         Failure::HeadTooLarge,
         Failure::NoMemory,
         Failure::OtherProtocol,
@@ -316,7 +317,9 @@ fn call_with(scopes: Scopes, requests: Vec<(Method, String, Value)>) -> Vec<(Sta
         Arc::new(CountingIds::default()),
         Arc::new(CountingEntropy::default()),
     );
-    let merchant = roster.create_merchant(MerchantName::parse("A merchant").expect("a name")).expect("a merchant");
+    let merchant = roster
+        .create_merchant(MerchantName::parse("A merchant").expect("a name"), &By::COMMAND_LINE)
+        .expect("a merchant");
     let tenant = Tenant { merchant: merchant.id, environment: Environment::Sandbox };
     let order = ApiKeyOrder { tenant, name: None, scopes, expires_at: None };
     let key = roster.create_api_key(order, Scopes::ALL).expect("a key");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use roster_application::ports::Clock as _;
-use roster_application::{ApiKey, ApiKeyOrder, CreatedApiKey, PageSize, Roster, Scope, Scopes};
+use roster_application::{ApiKey, ApiKeyOrder, CreatedApiKey, Operation, PageSize, Roster, Scope, Scopes};
 use roster_domain::{ApiKeyId, Environment, MerchantId, Name, Tenant, Timestamp};
 use serde::Serialize;
 
@@ -38,16 +38,16 @@ fn end_of(validity: Duration) -> anyhow::Result<Timestamp> {
 
 fn create(roster: &Roster, order: ApiKeyOrder, form: Form) -> anyhow::Result<()> {
     let merchant = order.tenant.merchant;
-    // A user of this command has access to the database, so no scope is withheld.
-    let created =
-        roster.create_api_key(order, Scopes::ALL).with_context(|| format!("no key was made for {merchant}"))?;
+    let created = roster
+        .create_api_key_by(order, &Operation::COMMAND_LINE)
+        .with_context(|| format!("no key was made for {merchant}"))?;
     print_created(&created, form)
 }
 
 fn rotate(roster: &Roster, id: ApiKeyId, overlap: Duration, form: Form) -> anyhow::Result<()> {
     let tenant = tenant_of(roster, id)?;
     let created = roster
-        .rotate_api_key(tenant, id, overlap, Scopes::ALL)
+        .rotate_api_key_by(tenant, id, overlap, &Operation::COMMAND_LINE)
         .with_context(|| format!("no key was made in the place of {id}"))?;
     print_created(&created, form)
 }
@@ -93,7 +93,9 @@ fn list(roster: &Roster, merchant: MerchantId, form: Form) -> anyhow::Result<()>
 }
 
 fn revoke(roster: &Roster, id: ApiKeyId, form: Form) -> anyhow::Result<()> {
-    let key = roster.revoke_api_key(tenant_of(roster, id)?, id)?.ok_or_else(|| unknown(id))?;
+    let tenant = tenant_of(roster, id)?;
+    let revoked = roster.revoke_api_key_by(tenant, id, &Operation::COMMAND_LINE)?;
+    let key = revoked.ok_or_else(|| unknown(id))?;
     if form.json {
         return output::print_json(&KeyView::from(&key));
     }

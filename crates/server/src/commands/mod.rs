@@ -4,6 +4,7 @@ mod events;
 mod keys;
 mod merchants;
 mod migrate;
+mod operators;
 mod serve;
 mod webhooks;
 
@@ -21,6 +22,7 @@ pub fn run(command: Command, config: &Config) -> anyhow::Result<()> {
         Command::Migrate => migrate::run(config),
         Command::Merchants(command) => merchants::run(command, config),
         Command::Keys(command) => keys::run(command, config),
+        Command::Operators(command) => operators::run(command, config),
         Command::Events(command) => events::run(&command, config),
         Command::Webhooks(command) => webhooks::run(command, config),
         Command::Openapi { api } => output::print(&api.document()),

@@ -37,6 +37,7 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         Failure::MissingScope(scope) => {
             error(StatusCode::FORBIDDEN, &format!("Forbidden: the credential lacks the scope {scope}"))
         }
+        Failure::MerchantDisabled => error(StatusCode::FORBIDDEN, "Forbidden: the merchant is disabled"),
         Failure::HeadTooLarge => error(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request headers are too large"),
         Failure::OtherProtocol => error(StatusCode::BAD_REQUEST, "CONNECT and WebSocket are not supported"),
         // Events are read, and keys and webhooks are managed, only on the native surface.

@@ -182,6 +182,9 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
             let detail = format!("The credential lacks the scope {scope}. Use one that has it.");
             write(&Problem { scope: Some(Text(*scope)), ..content(&problems::MISSING_SCOPE, detail) })
         }
+        Failure::MerchantDisabled => {
+            problem(&problems::MERCHANT_DISABLED, "The merchant of the credential is disabled. Nothing was done.")
+        }
         Failure::HeadTooLarge => problem(
             &problems::HEAD_TOO_LARGE,
             "The request line and the headers have more bytes than this service allows. Send fewer or shorter headers.",
