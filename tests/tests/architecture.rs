@@ -71,7 +71,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "roster-http",
-        may_know: &["roster-domain", "roster-application", "roster-executor"],
+        may_know: &["roster-domain", "roster-application", "roster-executor", "roster-transfer"],
         may_know_in_tests: &["roster-memory"],
         must_not_know: &["diesel", "diesel_migrations", "pq-sys", "libsqlite3-sys"],
     },
@@ -88,8 +88,15 @@ const RULES: &[Rule] = &[
         must_not_know: &["diesel", "diesel_migrations", "actix-web", "pq-sys", "libsqlite3-sys"],
     },
     Rule {
+        name: "roster-transfer",
+        may_know: &["roster-domain", "roster-application"],
+        may_know_in_tests: &[],
+        must_not_know: EDGES,
+    },
+    Rule {
         name: "roster-server",
         may_know: &[
+            "roster-transfer",
             "roster-domain",
             "roster-application",
             "roster-executor",

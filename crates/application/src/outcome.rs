@@ -185,6 +185,21 @@ impl Outcome {
         id.map(CustomerId::new)
     }
 
+    /// What it has of one customer: of a batch, its items. `None`: nothing.
+    pub(crate) fn part_of(self, customer: CustomerId) -> Option<Self> {
+        match self {
+            Self::Batch { items } => {
+                let items: Vec<Self> = items.into_iter().filter_map(|item| item.part_of(customer)).collect();
+                (!items.is_empty()).then_some(Self::Batch { items })
+            }
+            Self::BatchRefused { place, refused } => {
+                let part_of = |refused| Self::BatchRefused { place, refused: Box::new(refused) };
+                refused.part_of(customer).map(part_of)
+            }
+            one => (one.customer() == Some(customer)).then_some(one),
+        }
+    }
+
     /// The text that is saved.
     pub(crate) fn encode(&self) -> Result<String, StoreError> {
         serde_json::to_string(&Versioned { v: VERSION, outcome: self }).map_err(StoreError::internal)

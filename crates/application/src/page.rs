@@ -20,8 +20,8 @@ impl PageSize {
 
     /// The size as a number of items.
     #[must_use]
-    pub fn get(self) -> usize {
-        usize::from(self.0)
+    pub const fn get(self) -> usize {
+        self.0 as usize
     }
 }
 

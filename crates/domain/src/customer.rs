@@ -106,6 +106,17 @@ pub struct CustomerParts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Customer(CustomerParts);
 
+/// Where an imported customer belongs, and what it was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The tenant it belongs to.
+    pub tenant: Tenant,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Whether it was in use.
+    pub status: CustomerStatus,
+}
+
 /// A change of a customer, field by field. The default changes nothing.
 #[derive(Debug, Clone, Default)]
 pub struct CustomerEdit {
@@ -169,6 +180,16 @@ impl Customer {
             deleted_at: None,
             archived_at: None,
         })
+    }
+
+    /// Makes a customer of `tenant` that was created elsewhere at `created_at`, at version 1. It came here, and was archived here
+    /// if it is, at `now`.
+    #[must_use]
+    pub fn import(origin: Origin, id: CustomerId, profile: Profile, email_use: EmailUse, now: Timestamp) -> Self {
+        let Origin { tenant, created_at, status } = origin;
+        let customer = Self::register(tenant, id, profile, email_use, now);
+        let archived_at = (status == CustomerStatus::Archived).then_some(now);
+        Self(CustomerParts { created_at, archived_at, ..customer.0 })
     }
 
     /// Rebuilds a customer from its stored fields.

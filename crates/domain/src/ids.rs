@@ -78,6 +78,31 @@ id!(
     /// Identifies one customer. A version 7 UUID, so that sorting by id sorts by creation.
     CustomerId, "cus_"
 );
+impl CustomerId {
+    /// The identifier of the customer that row `number` of an import makes. Rows of one import have identifiers in their order,
+    /// and the same each time; those of two imports differ.
+    ///
+    /// A version 7 UUID: the time of the import, the number, and 34 random bits of the identifier of the import.
+    #[must_use]
+    pub const fn of_row(import: ImportId, number: u64) -> Self {
+        let import = import.uuid().as_u128();
+        let (number, time) = (number as u128 & ((1 << 40) - 1), import & !((1 << 80) - 1));
+        let random = import & ((1 << 34) - 1);
+        // 12 bits of the number are before the variant, 28 behind it.
+        Self(Uuid::from_u128(
+            time | 7 << 76 | (number >> 28) << 64 | 0b10 << 62 | (number & ((1 << 28) - 1)) << 34 | random,
+        ))
+    }
+}
+
+id!(
+    /// Identifies one import of customers. A version 7 UUID, so that sorting by id sorts by time.
+    ImportId, "imp_"
+);
+id!(
+    /// Identifies one upload of a file to be imported. A version 7 UUID, so that sorting by id sorts by time.
+    UploadId, "upl_"
+);
 id!(
     /// Identifies one merchant.
     MerchantId, "org_"
@@ -122,3 +147,22 @@ id!(
     /// Identifies one attempt to deliver to a webhook endpoint. A version 7 UUID, so that sorting by id sorts by time.
     AttemptId, "att_"
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_an_import_have_ascending_identifiers_of_version_7() {
+        let import = ImportId::new(Uuid::from_u128(0x0188_bac7_4afa_78aa_bc3b_bd1e_ef28_d881));
+        let other = ImportId::new(Uuid::from_u128(0x0188_bac7_4afa_78aa_bc3b_bd1e_ef28_d882));
+        let numbers = [1, 2, 3, (1 << 28) - 1, 1 << 28, (1 << 28) + 1, (1 << 40) - 1];
+        let ids = numbers.map(|number| CustomerId::of_row(import, number).uuid());
+        assert!(ids.is_sorted_by(|one, next| one < next), "{ids:?}");
+        for (number, id) in numbers.into_iter().zip(ids) {
+            assert_eq!((id.get_version_num(), id.get_variant()), (7, uuid::Variant::RFC4122));
+            assert_eq!(id.as_u128() >> 80, import.uuid().as_u128() >> 80);
+            assert_ne!(CustomerId::of_row(other, number).uuid(), id);
+        }
+    }
+}

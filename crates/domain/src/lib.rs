@@ -31,13 +31,17 @@ pub mod webhook;
 
 pub use address::{Address, AddressEdit, AddressPart, PostalCode};
 pub use country::Country;
-pub use customer::{Customer, CustomerEdit, CustomerParts, CustomerStatus, CustomerStatusError, EmailUse, Profile};
+pub use customer::{
+    Customer, CustomerEdit, CustomerParts, CustomerStatus, CustomerStatusError, EmailUse, Origin, Profile,
+};
 pub use details::{BusinessName, Currency, Details, DetailsEdit, Locale, TaxExemption, TimeZone};
 pub use edit::Edit;
 pub use email::Email;
 pub use event::{ChangeReason, EventType};
 pub use external_id::ExternalId;
-pub use ids::{ApiKeyId, AttemptId, CustomerId, EndpointId, EventId, LogEntryId, MerchantId, OperatorId};
+pub use ids::{
+    ApiKeyId, AttemptId, CustomerId, EndpointId, EventId, ImportId, LogEntryId, MerchantId, OperatorId, UploadId,
+};
 pub use json::{Json, Number, Object};
 pub use merchant::{Merchant, MerchantName};
 pub use metadata::{Metadata, MetadataEdit, MetadataPatch};

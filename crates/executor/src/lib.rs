@@ -9,6 +9,7 @@
 //! and then, and [`feeds`] tells those who wait for events when there are some. The crate knows no HTTP framework, no
 //! database and no surface.
 
+mod aside;
 mod background;
 pub mod batched;
 #[cfg(test)]
@@ -30,11 +31,14 @@ use roster_application::{CursorKey, CursorKeyError, Recognition, Roster};
 use roster_domain::{Tenant, Timestamp};
 use tokio::sync::{Mutex, oneshot, watch};
 
+use aside::Aside;
 use background::Background;
 use batched::{Limits, Local, Operation};
 use feeds::Feeds;
 use operations::{Job, LocalOperations, Operations};
 use threads::Threads;
+
+pub use aside::MAX_ASIDE;
 
 /// Which threads read the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +102,7 @@ pub struct Handle {
 /// What all threads share.
 struct Shared {
     roster: Roster,
+    aside: Aside,
     settings: Settings,
     operations: Operations,
     feeds: Arc<Feeds>,
@@ -124,7 +129,9 @@ impl Executor {
         let mut workers = operations.workers();
         workers.extend(jobs);
         let threads = Threads::start(workers, settings.deadline)?;
-        let shared = Shared { roster: roster.clone(), settings, operations, feeds, last_check: Mutex::default() };
+        let aside = Aside::default();
+        let shared =
+            Shared { roster: roster.clone(), aside, settings, operations, feeds, last_check: Mutex::default() };
         Ok(Self { shared: Arc::new(shared), background, threads })
     }
 
@@ -209,6 +216,20 @@ impl Handle {
     #[must_use]
     pub fn watch_feed(&self, tenant: Tenant) -> watch::Receiver<i64> {
         self.shared.feeds.watch(tenant)
+    }
+
+    /// How long a request waits for its answer.
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        self.shared.settings.deadline
+    }
+
+    /// Begins `work` that takes long, on a thread of its own, of which there are [`MAX_ASIDE`].
+    ///
+    /// # Errors
+    /// [`ExecuteError::QueueFull`] if as many run.
+    pub fn run_aside(&self, work: impl FnOnce(&Roster) + Send + 'static) -> Result<(), ExecuteError> {
+        self.shared.aside.run(&self.shared.roster, work)
     }
 
     /// Runs `work`, which may write, on a worker thread.

@@ -2,16 +2,17 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::HttpResponse;
 use roster_application::json::{JsonError, Pointer};
 use roster_application::ports::{MAX_ROWS, Retry, StoreError, Taken};
 use roster_application::{
-    AuthenticateError, CreateApiKeyError, CreateEndpointError, CursorKeyError, EndpointError, ListError,
-    ListEventsError, ListSubscriptionsError, RepeatError, ReplayError, Revision, RevokeApiKeyError, RotateApiKeyError,
-    Scope, TestEventError, WriteError,
+    AuthenticateError, BeginUploadError, CreateApiKeyError, CreateEndpointError, CursorKeyError, EndpointError,
+    ExportError, ListError, ListEventsError, ListSubscriptionsError, RepeatError, ReplayError, Revision,
+    RevokeApiKeyError, RotateApiKeyError, Scope, TestEventError, UploadError, WriteError,
 };
-use roster_domain::{ApiKeyId, CustomerId, Rule, Timestamp};
+use roster_domain::{ApiKeyId, CustomerId, Rule, Timestamp, UploadId};
 use roster_executor::ExecuteError;
 
 use crate::given::Given;
@@ -70,6 +71,18 @@ pub(crate) enum Failure {
     KeyNotFound,
     /// The tenant has no webhook endpoint with that identifier.
     WebhookNotFound,
+    /// There is no import with this identifier in the caller's tenant.
+    ImportNotFound,
+    /// Another import of the tenant has not ended.
+    ImportRunning(UploadId),
+    /// An import of the same file has not come to its end, and has other options.
+    ImportHasOtherOptions(String),
+    /// The import ended while its file was being sent.
+    ImportEnded,
+    /// The file has more bytes than allowed.
+    FileTooLarge(u64),
+    /// The file has taken longer than this to be sent.
+    FileTooSlow(Duration),
     /// The tenant has as many webhook endpoints as it may have.
     TooManyWebhooks,
     /// As many single events as may wait to be sent again.
@@ -229,6 +242,21 @@ impl From<ListError> for Failure {
     }
 }
 
+/// An export that is not begun, or broken off.
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Store(error) => error.into(),
+            ExportError::TooBroad => ListError::TooBroad.into(),
+            // It has begun: its client sees that it is broken off.
+            ExportError::TooSlow(_) | ExportError::Stopped => {
+                tracing::warn!(%error, "an export was broken off");
+                Self::Unavailable
+            }
+        }
+    }
+}
+
 /// The only place where errors of a store are classified and logged.
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
@@ -379,6 +407,25 @@ impl From<EndpointError> for Failure {
             }
             EndpointError::Repeat(error) => error.into(),
             EndpointError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<BeginUploadError> for Failure {
+    fn from(error: BeginUploadError) -> Self {
+        match error {
+            BeginUploadError::Unended(id) => Self::ImportRunning(id),
+            BeginUploadError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<UploadError> for Failure {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Ended => Self::ImportEnded,
+            UploadError::OtherOptions(import) => Self::ImportHasOtherOptions(import.options),
+            UploadError::Store(error) => error.into(),
         }
     }
 }

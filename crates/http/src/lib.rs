@@ -10,13 +10,14 @@
 //! - [`problems`]: the codes of the native surface and their pages
 //! - [`openapi`]: the documents, made from the routes and the types of requests and responses
 //! - [`memory`]: the memory that many requests share
-//! - [`webhooks`]: what the surface of webhooks needs from outside
+//! - [`webhooks`] and [`imports`]: what the surfaces of both need from outside
 //!
 //! This crate depends on actix-web. It must not know diesel or which store is used. It calls use cases through
 //! `roster-executor`.
 
 pub(crate) mod failure;
 pub(crate) mod given;
+pub(crate) mod imports;
 pub(crate) mod memory;
 pub(crate) mod middleware;
 pub(crate) mod openapi;
@@ -49,16 +50,18 @@ use tokio::time::timeout;
 use crate::memory::Budget;
 use crate::middleware::{access_log, browsers, exchange, limits};
 use crate::request::body;
+use crate::request::caller::ExportTimeout;
 use crate::stream::StreamBudget;
 use crate::surfaces::api_page::ApiPage;
 use crate::transport::connection::{Connection, LINGER, Rules};
 use crate::transport::listener;
 use crate::transport::stop::Stop;
 
+pub use imports::ImportSettings;
 pub use middleware::browsers::{Origin, OriginError};
 pub use middleware::limits::Quotas;
 pub use routing::Route;
-pub use surfaces::{Api, event_body, routes, test_body};
+pub use surfaces::{Api, ExportFormat, ExportWriter, event_body, routes, subject_document, test_body};
 pub use transport::tls::{Tls, TlsError};
 pub use webhooks::{SendTests, WebhookSettings};
 
@@ -66,7 +69,8 @@ pub use webhooks::{SendTests, WebhookSettings};
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// The most waits of one request that may each take as long as the database's deadline: for the keys of a token's
-/// issuer, for the caller's credential, for a customer, and for its subscription.
+/// issuer, for the caller's credential, for a customer, and for its subscription. At the end of a file the last two are for its last
+/// part and for its import.
 const WAITS: u32 = 4;
 
 /// The settings of the HTTP server.
@@ -105,10 +109,14 @@ pub struct Settings {
     pub sandbox: Quotas,
     /// How many bytes all streamed lists may hold in memory together, beyond a small part for each list.
     pub stream_memory: usize,
+    /// How long an export may take.
+    pub export_timeout: Duration,
     /// The longest that a request waits for the database, once: that of the executor.
     pub deadline: Duration,
     /// How webhooks are managed.
     pub webhooks: WebhookSettings,
+    /// How files are imported.
+    pub imports: ImportSettings,
 }
 
 impl Settings {
@@ -156,7 +164,9 @@ pub fn serve(
                 .app_data(web::Data::from(Arc::clone(&stopping)))
                 .app_data(rates.clone())
                 .app_data(streams.clone())
+                .app_data(ExportTimeout(settings.export_timeout))
                 .app_data(web::Data::new(settings.webhooks.clone()))
+                .app_data(web::Data::new(settings.imports.clone()))
                 .configure(surfaces::configure)
                 .wrap(from_fn(body::receive))
                 .wrap(browsers::cors(&settings.cors_origins))
@@ -244,8 +254,10 @@ mod tests {
             live: quotas,
             sandbox: quotas,
             stream_memory: 1,
+            export_timeout: Duration::from_secs(1),
             deadline: 60 * second,
             webhooks: WebhookSettings { allow_private: false, timeout: 25 * second, tests: Arc::new(Unused) },
+            imports: ImportSettings { max_bytes: 1, timeout: second, begun: Arc::new(|_, _| ()) },
         };
         // The issuer's keys, the credential, the customer and its subscription, each just before its deadline.
         assert!(settings.answer_timeout() >= KEEP_ALIVE + 30 * second + 4 * 60 * second);

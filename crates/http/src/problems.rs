@@ -80,6 +80,12 @@ kinds! {
         "Another live customer of the merchant has this external_id; customer_id names it. It may be the customer that an \
          earlier attempt of the same request has created.",
         "Use the customer that customer_id names, or send another external_id.";
+    FILE_TOO_LARGE: "file_too_large", PAYLOAD_TOO_LARGE,
+        "The file has more bytes than imports.max_mib of the service's configuration allows. Nothing was imported.",
+        "Send it in parts, each with its own header line, or import it with roster import.";
+    FILE_TOO_SLOW: "file_too_slow", REQUEST_TIMEOUT,
+        "The file took longer to arrive than imports.timeout_s of the service's configuration allows. Nothing was imported.",
+        "Send it in parts, each with its own header line, or over a faster network, or import it with roster import.";
     HEAD_TOO_LARGE: "head_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE,
         "The request line and the headers together have more bytes than this service allows.",
         "Send fewer or shorter headers, and a shorter query. An operator can raise http.max_head_kib.";
@@ -91,6 +97,19 @@ kinds! {
         "Another request of the merchant in this environment has had this Idempotency-Key: with another method, path or \
          body. Nothing was done.",
         "Take a new key for a new request. Only a repeat of the same request has the same key.";
+    IMPORT_ENDED: "import_ended", CONFLICT,
+        "The import was ended, or another took its place, while its file was being sent. Nothing was imported.",
+        "Send the file again.";
+    IMPORT_HAS_OTHER_OPTIONS: "import_has_other_options", CONFLICT,
+        "An import of the same file has not come to its end, and has other options: its rows would be treated in two ways. Nothing was \
+         done.",
+        "Send the same options again, which goes on with that import, or again=true, which begins anew.";
+    IMPORT_NOT_FOUND: "import_not_found", NOT_FOUND,
+        "No import of the credential's merchant and environment has the identifier in the path.",
+        "The last 100 imports are remembered. Those of the live environment are seen by live credentials only.";
+    IMPORT_RUNNING: "import_running", CONFLICT,
+        "Another import of the merchant in this environment has not ended: there is one at a time. Nothing was done.",
+        "Wait until it has ended, or end it by DELETE.";
     INTERNAL: "internal", INTERNAL_SERVER_ERROR,
         "This is a fault of the service, not of the request. A write may have happened.",
         "Report it to the operator of the service with the X-Request-Id of the response, by which its log has the cause.";

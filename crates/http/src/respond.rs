@@ -120,6 +120,12 @@ pub(crate) fn add_headers(failure: &Failure, response: &mut HttpResponse) {
         | Failure::EventNotFound
         | Failure::EventsPruned(_)
         | Failure::WebhookNotFound
+        | Failure::ImportNotFound
+        | Failure::ImportRunning(_)
+        | Failure::ImportHasOtherOptions(_)
+        | Failure::ImportEnded
+        | Failure::FileTooLarge(_)
+        | Failure::FileTooSlow(_)
         | Failure::TooManyWebhooks
         | Failure::TooManyReplays
         | Failure::KeyNotFound

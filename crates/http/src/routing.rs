@@ -58,6 +58,7 @@ pub(crate) struct Surface {
     answer: Answer,
     shows_limits: bool,
     batches: Vec<&'static str>,
+    files: Vec<&'static str>,
     /// The endpoints of each pattern, without a base.
     resources: Vec<(&'static str, Rc<[Endpoint]>)>,
 }
@@ -75,7 +76,14 @@ type Handler = Box<dyn Fn(HttpRequest) -> LocalBoxFuture<'static, HttpResponse>>
 impl Surface {
     /// A surface under `base` (empty: under the root) that writes failures with `answer`.
     pub(crate) fn new(base: &'static str, answer: Answer) -> Self {
-        Self { bases: vec![base], answer, shows_limits: false, batches: Vec::new(), resources: Vec::new() }
+        Self {
+            bases: vec![base],
+            answer,
+            shows_limits: false,
+            batches: Vec::new(),
+            files: Vec::new(),
+            resources: Vec::new(),
+        }
     }
 
     /// The same surface under another base, too. A base that starts with another one is named before it.
@@ -99,6 +107,18 @@ impl Surface {
     pub(crate) fn batch_resource(mut self, path: &'static str, endpoints: Vec<Endpoint>) -> Self {
         self.batches.push(path);
         self.resource(path, endpoints)
+    }
+
+    /// Adds a path without parameters, below the base, to which files are sent, whose handler reads them.
+    pub(crate) fn file_resource(mut self, path: &'static str, endpoints: Vec<Endpoint>) -> Self {
+        self.files.push(path);
+        self.resource(path, endpoints)
+    }
+
+    /// The whole paths to which files are sent.
+    pub(crate) fn file_paths(&self) -> Vec<String> {
+        let below = |base: &'static str| self.files.iter().map(move |path| format!("{base}{path}"));
+        self.bases.iter().copied().flat_map(below).collect()
     }
 
     /// The whole paths that take batches.

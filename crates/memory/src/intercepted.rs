@@ -1,10 +1,13 @@
 //! The memory store with a test in between: the one double of a unit of work, for tests that need faults, counts, or
 //! another writer at the right moment.
 
+use std::time::Duration;
+
 use roster_application::ports::{
     ApiKeyRepository, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRepository, CustomerState,
-    EventRepository, Listed, MerchantRepository, OperatorRepository, ReplyRepository, SecretRepository, Store,
-    StoreError, SubscriptionRepository, UnitOfWork, WebhookRepository, Work, Write, Written,
+    EventRepository, ImportRepository, Listed, MerchantRepository, OperatorRepository, ReplyRepository,
+    SecretRepository, Store, StoreError, SubscriptionRepository, UnitOfWork, UploadRepository, WebhookRepository, Work,
+    Write, Written,
 };
 use roster_domain::{Customer, Tenant};
 
@@ -70,6 +73,11 @@ impl<I: Interceptor> Store for InterceptedStore<I> {
         done
     }
 
+    fn run_snapshot(&self, age: Duration, work: &mut Work<'_>) -> Result<(), StoreError> {
+        self.interceptor.before_work()?;
+        self.store.run_snapshot(age, work)
+    }
+
     fn ping(&self) -> Result<(), StoreError> {
         self.interceptor.before_work()?;
         self.store.ping()
@@ -116,6 +124,14 @@ impl UnitOfWork for Intercepted<'_> {
 
     fn webhooks(&mut self) -> &mut dyn WebhookRepository {
         self.uow.webhooks()
+    }
+
+    fn imports(&mut self) -> &mut dyn ImportRepository {
+        self.uow.imports()
+    }
+
+    fn uploads(&mut self) -> &mut dyn UploadRepository {
+        self.uow.uploads()
     }
 }
 

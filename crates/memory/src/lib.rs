@@ -12,6 +12,7 @@ mod customers;
 mod entropy;
 mod events;
 mod ids;
+mod imports;
 mod intercepted;
 mod merchants;
 mod operators;
@@ -20,6 +21,7 @@ mod secrets;
 mod store;
 mod subscriptions;
 mod unit_of_work;
+mod uploads;
 mod webhooks;
 
 pub use clock::FixedClock;

@@ -1,7 +1,8 @@
 //! The replies to requests with idempotency keys.
 
+use roster_application::Digest;
 use roster_application::ports::{ReplyKey, ReplyRepository, SavedReply, StoreError};
-use roster_domain::{Tenant, Timestamp};
+use roster_domain::{CustomerId, Tenant, Timestamp};
 
 use crate::store::Rows;
 use crate::unit_of_work::MemoryUnitOfWork;
@@ -16,6 +17,23 @@ impl ReplyRepository for MemoryUnitOfWork<'_> {
 
     fn save(&mut self, replies: &[SavedReply]) -> Result<Vec<bool>, StoreError> {
         self.call(|rows| Ok(replies.iter().map(|reply| rows.save(reply)).collect()))
+    }
+
+    fn of_customer(
+        &mut self,
+        tenant: Tenant,
+        customer: Option<CustomerId>,
+        after: Option<Digest>,
+        limit: usize,
+    ) -> Result<Vec<SavedReply>, StoreError> {
+        self.call(|rows| {
+            let is_listed = |reply: &&SavedReply| {
+                reply.key.tenant == tenant
+                    && reply.customer == customer
+                    && after.is_none_or(|after| reply.key.digest > after)
+            };
+            Ok(rows.replies.values().filter(is_listed).take(limit).cloned().collect())
+        })
     }
 
     fn expired(&mut self, tenants: &[Tenant], now: Timestamp, limit: usize) -> Result<Vec<ReplyKey>, StoreError> {

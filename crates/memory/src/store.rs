@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use roster_application::ports::{ReplyKey, SavedReply, Store, StoreError, Verdict, Work, rerun_lost_races};
-use roster_application::{ApiKey, Digest, Event, LogEntry, Operator};
+use roster_application::{ApiKey, Digest, Event, Import, LogEntry, Operator, PartKind, Upload};
 use roster_domain::{
-    ApiKeyId, Customer, CustomerId, EndpointId, ExternalId, LogEntryId, Merchant, MerchantId, OperatorId, Subscription,
-    SubscriptionId, Tenant,
+    ApiKeyId, Customer, CustomerId, EndpointId, ExternalId, ImportId, LogEntryId, Merchant, MerchantId, OperatorId,
+    Subscription, SubscriptionId, Tenant, UploadId,
 };
 
 use crate::unit_of_work::{Access, MemoryUnitOfWork};
@@ -44,6 +45,9 @@ pub(crate) struct Rows {
     /// The last place of each log whose event is no longer kept.
     pub(crate) feed_floors: BTreeMap<Tenant, i64>,
     pub(crate) webhooks: BTreeMap<(Tenant, EndpointId), WebhookRows>,
+    pub(crate) imports: BTreeMap<(Tenant, ImportId), Import>,
+    pub(crate) uploads: BTreeMap<(Tenant, UploadId), Upload>,
+    pub(crate) upload_parts: BTreeMap<(Tenant, UploadId, PartKind, u32), Vec<u8>>,
 }
 
 impl Store for MemoryStore {
@@ -60,6 +64,11 @@ impl Store for MemoryStore {
 
     fn run_direct(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
         MemoryUnitOfWork::run(Access::Each(&self.rows), work).map(drop)
+    }
+
+    fn run_snapshot(&self, _: Duration, work: &mut Work<'_>) -> Result<(), StoreError> {
+        let mut copy = lock(&self.rows).clone();
+        MemoryUnitOfWork::run(Access::Draft(&mut copy), work).map(drop)
     }
 
     fn ping(&self) -> Result<(), StoreError> {

@@ -19,6 +19,7 @@ mod customer_lists;
 mod customers;
 mod error;
 mod events;
+mod imports;
 mod loans;
 mod merchants;
 mod migrations;
@@ -35,6 +36,7 @@ mod statements;
 mod store;
 mod subscriptions;
 mod unit_of_work;
+mod uploads;
 mod webhooks;
 mod writes;
 

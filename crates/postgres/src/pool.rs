@@ -45,11 +45,24 @@ impl Pool {
     /// # Errors
     /// [`StoreError::Internal`] if `connections` or `wait` is zero.
     pub fn new(connector: Connector, connections: u32, wait: Duration) -> Result<Self, StoreError> {
+        Self::lending_for(connector.deadline(), connector, connections, wait)
+    }
+
+    /// Makes a pool whose callers may use a connection for `term`, although one statement may take only as long as for any other.
+    ///
+    /// # Errors
+    /// As [`Pool::new`].
+    pub fn lending_for(
+        term: Duration,
+        connector: Connector,
+        connections: u32,
+        wait: Duration,
+    ) -> Result<Self, StoreError> {
         if connections == 0 || wait.is_zero() {
             return Err(StoreError::internal("a pool needs a connection, and time to get one"));
         }
         let generations = connector.generations();
-        let loans = Arc::new(Loans::new(connections, connector.deadline()));
+        let loans = Arc::new(Loans::new(connections, term));
         let connections = diesel::r2d2::Pool::builder()
             .max_size(connections.saturating_add(MAX_GIVEN_UP))
             .min_idle(Some(0))

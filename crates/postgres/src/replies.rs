@@ -7,9 +7,10 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{self, Array, BigInt, Binary, Text, Timestamptz};
+use roster_application::Digest;
 use roster_application::ports::{ReplyKey, ReplyRepository, SavedReply, StoreError};
 use roster_application::records::reply_key;
-use roster_domain::{Tenant, Timestamp};
+use roster_domain::{CustomerId, Tenant, Timestamp};
 use uuid::Uuid;
 
 use crate::error::Fault;
@@ -32,6 +33,27 @@ impl ReplyRepository for PostgresUnitOfWork<'_> {
             replies.iter().zip(&is_first).filter(|(_, first)| **first).map(|(reply, _)| reply).collect();
         let saved = self.run_write(|connection| writes::save(connection, &first))?;
         Ok(replies.iter().zip(is_first).map(|(reply, first)| first && saved.contains(&reply.key)).collect())
+    }
+
+    fn of_customer(
+        &mut self,
+        tenant: Tenant,
+        customer: Option<CustomerId>,
+        after: Option<Digest>,
+        size: usize,
+    ) -> Result<Vec<SavedReply>, StoreError> {
+        self.run(|connection| {
+            let mut page = replies_of(tenant).order(replies::key_digest).limit(limit(size)).into_boxed();
+            page = match customer {
+                Some(customer) => page.filter(replies::customer_id.eq(customer.uuid())),
+                None => page.filter(replies::customer_id.is_null()),
+            };
+            if let Some(after) = after {
+                page = page.filter(replies::key_digest.gt(after.0.to_vec()));
+            }
+            let found: Vec<ReplyRow> = page.load(connection)?;
+            found.into_iter().map(|row| SavedReply::try_from(row).map_err(Fault::Store)).collect()
+        })
     }
 
     fn expired(&mut self, tenants: &[Tenant], now: Timestamp, size: usize) -> Result<Vec<ReplyKey>, StoreError> {

@@ -8,14 +8,14 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::{Eq, Filter, auto_type};
 use diesel::prelude::*;
 use diesel::query_builder::IncompleteInsertStatement;
-use roster_application::Digest;
-use roster_domain::{ApiKeyId, EndpointId, Tenant};
+use roster_application::{Digest, PartKind};
+use roster_domain::{ApiKeyId, EndpointId, Tenant, UploadId};
 use uuid::Uuid;
 
 pub use tables::{
-    ApiKeyRow, AttemptRow, AttemptRows, CustomerRow, CustomerRows, EndpointRow, EventRow, EventRows, LaneRow, LaneRows,
-    LogEntryRow, MerchantRow, OperatorRow, ReplyRow, ReplyRows, SubscriptionRow, SubscriptionRows, merchants,
-    operator_log, operators, secrets,
+    ApiKeyRow, AttemptRow, AttemptRows, CustomerRow, CustomerRows, EndpointRow, EventRow, EventRows, ImportRow,
+    LaneRow, LaneRows, LogEntryRow, MerchantRow, OperatorRow, ReplyRow, ReplyRows, SubscriptionRow, SubscriptionRows,
+    UploadRow, merchants, operator_log, operators, secrets,
 };
 
 mod tables {
@@ -24,10 +24,10 @@ mod tables {
     use diesel::sql_types::{Array, BigInt, Bool, Bytea, Json, Nullable, Text, Timestamptz};
     use roster_application::ports::{Attempt, Lane, SavedReply, StoreError, StoredEndpoint};
     use roster_application::records::{
-        ApiKeyRecord, AttemptRecord, CustomerRecord, EndpointRecord, EventRecord, LaneRecord, LogEntryRecord,
-        MerchantRecord, OperatorRecord, ReplyRecord, SubscriptionRecord,
+        ApiKeyRecord, AttemptRecord, CustomerRecord, EndpointRecord, EventRecord, ImportRecord, LaneRecord,
+        LogEntryRecord, MerchantRecord, OperatorRecord, ReplyRecord, SubscriptionRecord, UploadRecord,
     };
-    use roster_application::{ApiKey, Event, LogEntry, Operator};
+    use roster_application::{ApiKey, Event, Import, LogEntry, Operator, Upload};
     use roster_domain::{Customer, Merchant, Subscription};
 
     use super::{DateTime, Insertable, QueryResult, Queryable, Utc, Uuid};
@@ -233,6 +233,61 @@ mod tables {
         }
     }
 
+    table! {
+        imports (merchant_id, environment, id) as ImportRow, ImportRows from ImportRecord to Import {
+            merchant_id: Uuid => diesel::sql_types::Uuid,
+            environment: String => Text,
+            id: Uuid => diesel::sql_types::Uuid,
+            digest: Vec<u8> => Bytea,
+            options: String => Text,
+            rows_read: i64 => BigInt,
+            rows_created: i64 => BigInt,
+            rows_updated: i64 => BigInt,
+            rows_unchanged: i64 => BigInt,
+            rows_skipped: i64 => BigInt,
+            rows_failed: i64 => BigInt,
+            faults: i64 => BigInt,
+            created_at: DateTime<Utc> => Timestamptz,
+            updated_at: DateTime<Utc> => Timestamptz,
+            finished_at: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+        }
+    }
+
+    table! {
+        uploads (merchant_id, environment, id) as UploadRow, UploadRows from UploadRecord to Upload {
+            merchant_id: Uuid => diesel::sql_types::Uuid,
+            environment: String => Text,
+            id: Uuid => diesel::sql_types::Uuid,
+            state: String => Text,
+            options: String => Text,
+            actor_type: String => Text,
+            actor_id: Option<String> => Nullable<Text>,
+            actor_issuer: Option<String> => Nullable<Text>,
+            import_id: Option<Uuid> => Nullable<diesel::sql_types::Uuid>,
+            digest: Option<Vec<u8>> => Nullable<Bytea>,
+            size: i64 => BigInt,
+            parts: i64 => BigInt,
+            error_parts: i64 => BigInt,
+            failure: Option<String> => Nullable<Text>,
+            fence: i64 => BigInt,
+            lease_until: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+            created_at: DateTime<Utc> => Timestamptz,
+            updated_at: DateTime<Utc> => Timestamptz,
+            ended_at: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+        }
+    }
+
+    diesel::table! {
+        upload_parts (merchant_id, environment, upload_id, kind, number) {
+            merchant_id -> Uuid,
+            environment -> Text,
+            upload_id -> Uuid,
+            kind -> Text,
+            number -> BigInt,
+            bytes -> Bytea,
+        }
+    }
+
     diesel::table! {
         feed_heads (merchant_id, environment) {
             merchant_id -> Uuid,
@@ -288,6 +343,33 @@ pub mod webhook_lanes {
 /// The columns of an attempt to deliver to a webhook endpoint.
 pub mod webhook_attempts {
     pub use super::tables::webhook_attempts::columns::*;
+}
+
+/// The columns of an import.
+pub mod imports {
+    pub use super::tables::imports::columns::*;
+
+    /// The table as a type, for rows to be inserted. A type alone cannot start a query.
+    #[expect(non_camel_case_types, reason = "the library's derives look for this name")]
+    pub type table = super::tables::imports::table;
+}
+
+/// The columns of an upload.
+pub mod uploads {
+    pub use super::tables::uploads::columns::*;
+
+    /// The table as a type, for rows to be inserted. A type alone cannot start a query.
+    #[expect(non_camel_case_types, reason = "the library's derives look for this name")]
+    pub type table = super::tables::uploads::table;
+}
+
+/// The columns of a part of an upload.
+pub mod upload_parts {
+    pub use super::tables::upload_parts::columns::*;
+
+    /// The table as a type, for rows to be inserted. A type alone cannot start a query.
+    #[expect(non_camel_case_types, reason = "the library's derives look for this name")]
+    pub type table = super::tables::upload_parts::table;
 }
 
 /// The keys of `tenant`.
@@ -366,6 +448,36 @@ pub fn attempts_of(tenant: Tenant, endpoint: EndpointId) -> _ {
         .filter(webhook_attempts::endpoint_id.eq(endpoint))
 }
 
+/// The imports of `tenant`.
+#[auto_type]
+pub fn imports_of(tenant: Tenant) -> _ {
+    let merchant: Uuid = tenant.merchant.uuid();
+    let environment: &'static str = tenant.environment.as_str();
+    tables::imports::table.filter(imports::merchant_id.eq(merchant)).filter(imports::environment.eq(environment))
+}
+
+/// The uploads of `tenant`.
+#[auto_type]
+pub fn uploads_of(tenant: Tenant) -> _ {
+    let merchant: Uuid = tenant.merchant.uuid();
+    let environment: &'static str = tenant.environment.as_str();
+    tables::uploads::table.filter(uploads::merchant_id.eq(merchant)).filter(uploads::environment.eq(environment))
+}
+
+/// The parts of one kind of an upload of `tenant`.
+#[auto_type]
+pub fn upload_parts_of(tenant: Tenant, upload: UploadId, kind: PartKind) -> _ {
+    let merchant: Uuid = tenant.merchant.uuid();
+    let environment: &'static str = tenant.environment.as_str();
+    let upload: Uuid = upload.uuid();
+    let kind: &'static str = kind.as_str();
+    tables::upload_parts::table
+        .filter(upload_parts::merchant_id.eq(merchant))
+        .filter(upload_parts::environment.eq(environment))
+        .filter(upload_parts::upload_id.eq(upload))
+        .filter(upload_parts::kind.eq(kind))
+}
+
 /// The key with this digest, of any tenant: the tenant of a caller is known only after its key is found.
 pub fn api_key_by_digest(digest: &Digest) -> Filter<api_keys::table, Eq<api_keys::digest, &[u8]>> {
     tables::api_keys::table.filter(api_keys::digest.eq(digest.0.as_slice()))
@@ -386,4 +498,19 @@ pub fn insert_into_api_keys() -> IncompleteInsertStatement<api_keys::table> {
 /// Inserts a webhook endpoint. It needs no tenant here: the database refuses a row without one.
 pub fn insert_into_webhook_endpoints() -> IncompleteInsertStatement<webhook_endpoints::table> {
     diesel::insert_into(tables::webhook_endpoints::table)
+}
+
+/// Inserts an import. It needs no tenant here: the database refuses a row without one.
+pub fn insert_into_imports() -> IncompleteInsertStatement<imports::table> {
+    diesel::insert_into(tables::imports::table)
+}
+
+/// Inserts an upload. It needs no tenant here: the database refuses a row without one.
+pub fn insert_into_uploads() -> IncompleteInsertStatement<uploads::table> {
+    diesel::insert_into(tables::uploads::table)
+}
+
+/// Inserts a part of an upload. It needs no tenant here: the database refuses a row without one.
+pub fn insert_into_upload_parts() -> IncompleteInsertStatement<upload_parts::table> {
+    diesel::insert_into(tables::upload_parts::table)
 }

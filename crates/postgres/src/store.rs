@@ -1,11 +1,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
+use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
-use roster_application::ports::{Store, StoreError, Verdict, Work, rerun_lost_races};
+use roster_application::ports::{MAX_SNAPSHOT_AGE, Store, StoreError, Verdict, Work, rerun_lost_races};
 
 use crate::conninfo::Conninfo;
 use crate::migrations;
@@ -42,11 +42,16 @@ impl fmt::Debug for Options {
     }
 }
 
+/// The most snapshots at a time.
+const MAX_SNAPSHOTS: u32 = 8;
+
 /// A PostgreSQL database.
 pub struct PostgresStore {
     pub(crate) pool: Pool,
     /// One connection more, so that the check of the database never waits behind requests.
     check: Pool,
+    /// Some connections more, each of which may be in use for as long as a snapshot may be kept.
+    snapshots: Pool,
     /// Opens connections outside the pool, for migrations.
     connector: Connector,
     search_index: bool,
@@ -62,7 +67,8 @@ impl PostgresStore {
         let connector = || Connector::new(conninfo.clone(), options.deadline);
         let pool = Pool::new(connector(), options.connections, options.wait)?;
         let check = Pool::new(connector(), 1, options.wait)?;
-        Ok(Self { pool, check, connector: connector(), search_index: options.search_index })
+        let snapshots = Pool::lending_for(MAX_SNAPSHOT_AGE, connector(), MAX_SNAPSHOTS, options.wait)?;
+        Ok(Self { pool, check, snapshots, connector: connector(), search_index: options.search_index })
     }
 
     fn try_transaction(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
@@ -90,6 +96,24 @@ impl Store for PostgresStore {
         let mut unit_of_work = PostgresUnitOfWork::direct(&mut session).with_search_index(self.search_index);
         let verdict = work(&mut unit_of_work);
         unit_of_work.finish(verdict)
+    }
+
+    fn run_snapshot(&self, age: Duration, work: &mut Work<'_>) -> Result<(), StoreError> {
+        let mut session = self.snapshots.get()?;
+        session.run(|connection| {
+            let begin = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
+            AnsiTransactionManager::begin_transaction_sql(connection, begin)?;
+            // The reader of the rows may be slower than this program, which sends no statement meanwhile.
+            let age = age.min(MAX_SNAPSHOT_AGE).as_millis();
+            Ok(connection.batch_execute(&format!("SET LOCAL idle_in_transaction_session_timeout = {age}"))?)
+        })?;
+        // Calls are those of work without a transaction: in one, what is found would be locked, which writes.
+        let mut unit_of_work = PostgresUnitOfWork::direct(&mut session).with_search_index(self.search_index);
+        let verdict = work(&mut unit_of_work);
+        let outcome = unit_of_work.finish(verdict);
+        // If it fails, the connection is lost, and the server ends the transaction.
+        let _ = session.run(|connection| Ok(AnsiTransactionManager::rollback_transaction(connection)?));
+        outcome
     }
 
     fn flush_search_index(&self) -> Result<bool, StoreError> {

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
-use roster_application::{MAX_OVERLAP, Scope};
+use roster_application::ports::{CustomerRef, MAX_SNAPSHOT_AGE};
+use roster_application::{MAX_OVERLAP, OnConflict, Scope};
 use roster_domain::{
-    ApiKeyId, CustomerId, Endpoint, EndpointDescription, EndpointId, Environment, EventId, EventType, MerchantId,
-    MerchantName, Name, Tenant,
+    ApiKeyId, CustomerId, CustomerStatus, Endpoint, EndpointDescription, EndpointId, Environment, EventId, EventType,
+    ExternalId, MerchantId, MerchantName, Name, Tenant,
 };
-use roster_http::Api;
+use roster_http::{Api, ExportFormat};
+use roster_transfer::{Format, Unknown};
 
 /// The longest validity of a key that expires: 100 years.
 const LONGEST_VALIDITY: Duration = Duration::from_hours(100 * 366 * 24);
@@ -33,6 +35,7 @@ Start with:
   roster migrate                                            or make the database,
   roster merchants create Acme                              a merchant …
   roster keys create --merchant org_… --environment live    … and a key for it
+  roster import customers.csv --merchant org_… --environment live --from stripe
 
 Configuration, later wins:
   1. the built-in defaults; config/default.toml lists every key
@@ -93,6 +96,30 @@ Example:
     #[command(subcommand)]
     Operators(Operators),
 
+    /// Make customers of the rows of a CSV or NDJSON file
+    ///
+    /// Each row is a transaction's part: after a crash or Ctrl-C the same command goes on behind the rows that were done, and
+    /// makes none of them twice. A file that was imported to its end changes nothing when it is imported again.
+    #[command(after_help = "\
+Examples:
+  roster import customers.csv --merchant org_… --environment live --from stripe --dry-run
+  roster import customers.csv --merchant org_… --environment live --from stripe
+  roster export … | roster import - --merchant org_… --environment sandbox")]
+    Import(Import),
+
+    /// Write all customers of a merchant to standard output
+    ///
+    /// All are as they were at one moment, in the order in which they were registered.
+    #[command(after_help = "\
+Examples:
+  roster export --merchant org_… --environment live > customers.ndjson
+  roster export --merchant org_… --environment live --format csv > customers.csv")]
+    Export(Export),
+
+    /// What is kept about one person
+    #[command(subcommand)]
+    Subjects(Subjects),
+
     /// Read the log of what happened to customers
     #[command(subcommand)]
     Events(Events),
@@ -109,6 +136,105 @@ Example:
         /// Which API
         #[arg(value_parser = api())]
         api: Api,
+    },
+}
+
+/// The arguments of `roster import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The file; - reads standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    #[command(flatten)]
+    pub of: Of,
+
+    /// The format of the file; auto: what it begins with
+    #[arg(long, default_value = "auto", value_parser = file_format())]
+    pub format: FileFormat,
+
+    /// Where the file comes from: roster, stripe, lago, lava, billingio, lumen, or the path of a mapping of your own
+    #[arg(long, value_name = "SOURCE", default_value = "roster")]
+    pub from: String,
+
+    /// What becomes of a row whose external identifier or e-mail address a customer has: fail refuses it, skip leaves it out,
+    /// update gives the customer what the row has
+    #[arg(long, default_value = "fail", value_parser = named(OnConflict::ALL, OnConflict::as_str))]
+    pub on_conflict: OnConflict,
+
+    /// Share an e-mail address that another customer has, instead of refusing the row
+    #[arg(long)]
+    pub allow_duplicate_emails: bool,
+
+    /// What becomes of columns that the source does not name: refuse the file, keep them as metadata, or ignore them
+    #[arg(long, default_value = "refuse", value_parser = named(Unknown::ALL, Unknown::as_str))]
+    pub unknown: Unknown,
+
+    /// Write nothing, and report what would happen
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Import the file although it was imported before
+    #[arg(long)]
+    pub again: bool,
+
+    /// Stop when more rows than this were refused
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub max_errors: u64,
+
+    /// Write each error to this file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub errors: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub form: Form,
+}
+
+/// The format of a file. `None`: what it begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileFormat(pub Option<Format>);
+
+/// The arguments of `roster export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    #[command(flatten)]
+    pub of: Of,
+
+    /// The format: ndjson has a customer a line, as the native API shows it
+    #[arg(
+        long,
+        default_value = "ndjson",
+        value_parser = named([ExportFormat::Ndjson, ExportFormat::Csv], ExportFormat::as_str)
+    )]
+    pub format: ExportFormat,
+
+    /// Only customers with this status [default: all that are not deleted]
+    #[arg(long, value_parser = named(CustomerStatus::ALL, CustomerStatus::as_str))]
+    pub status: Option<CustomerStatus>,
+
+    /// How long the export may take, at most 1h: meanwhile the database keeps old versions of rows
+    #[arg(long, value_name = "DURATION", value_parser = age, default_value = "1h")]
+    pub max_age: Duration,
+}
+
+/// The commands for what is kept about one person.
+#[derive(Debug, Subcommand)]
+pub enum Subjects {
+    /// Write everything that is kept about one customer as one JSON document
+    ///
+    /// The customer, live or deleted, its subscriptions, what happened to it, the saved replies to requests about it, and the
+    /// attempts to send its events to webhook endpoints.
+    #[command(after_help = "\
+Examples:
+  roster subjects export cus_… --merchant org_… --environment live > person.json
+  roster subjects export usr_1815 --merchant org_… --environment live > person.json")]
+    Export {
+        /// The id of the customer, or its external identifier
+        #[arg(value_parser = customer)]
+        customer: CustomerRef,
+
+        #[command(flatten)]
+        of: Of,
     },
 }
 
@@ -464,6 +590,35 @@ pub struct Form {
 
 fn environment() -> impl TypedValueParser<Value = Environment> {
     PossibleValuesParser::new(Environment::ALL.map(Environment::as_str)).try_map(|text| Environment::parse(&text))
+}
+
+/// One of `all`, by its name.
+fn named<T: Copy + Send + Sync + 'static, const N: usize>(
+    all: [T; N],
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    let find = move |given: String| all.into_iter().find(|one| name(*one) == given).ok_or("must be one of these");
+    PossibleValuesParser::new(all.map(name)).try_map(find)
+}
+
+fn file_format() -> impl TypedValueParser<Value = FileFormat> {
+    let all = [None, Some(Format::Csv), Some(Format::Ndjson)].map(FileFormat);
+    named(all, |FileFormat(format)| format.map_or("auto", Format::as_str))
+}
+
+fn customer(text: &str) -> Result<CustomerRef, String> {
+    match CustomerId::parse(text) {
+        Ok(id) => Ok(CustomerRef::Id(id)),
+        Err(_) => ExternalId::parse(text).map(CustomerRef::ExternalId).map_err(|rule| rule.to_string()),
+    }
+}
+
+fn age(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| format!("{error}; write 10m or 1h"))?;
+    if duration < Duration::from_secs(1) || duration > MAX_SNAPSHOT_AGE {
+        return Err("must be from 1s to 1h".to_owned());
+    }
+    Ok(duration)
 }
 
 fn event_type() -> impl TypedValueParser<Value = EventType> {

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use roster_application::ports::{AttemptOutcome, Store};
 use roster_application::{Roster, Sent, TestEvent};
 use roster_executor::{Handles, Reads};
-use roster_http::{SendTests, WebhookSettings};
+use roster_http::{ImportSettings, SendTests, WebhookSettings};
 use roster_jwt::Tokens;
 use roster_webhooks::{Courier, Options as SenderOptions, Worker};
 
@@ -18,6 +18,7 @@ use crate::config::{self, Config};
 use crate::database_url::DatabaseUrl;
 use crate::entropy::SystemEntropy;
 use crate::ids::UuidV7;
+use crate::import_worker::ImportWorker;
 
 #[cfg(feature = "sqlite")]
 use roster_sqlite::SqliteStore;
@@ -138,6 +139,11 @@ impl SendTests for Tests {
 pub fn webhooks(config: &config::Webhooks, worker: &Worker) -> WebhookSettings {
     let (allow_private, timeout) = (config.allow_private, config.timeout);
     WebhookSettings { allow_private, timeout, tests: Arc::new(Tests(worker.courier())) }
+}
+
+/// How files are imported over HTTP.
+pub fn imports(config: &config::Imports, worker: &ImportWorker) -> ImportSettings {
+    ImportSettings { max_bytes: config.max_mib << 20, timeout: config.timeout, begun: worker.begun() }
 }
 
 /// As [`Database::open`], with the schema up to date: brings it there if `database.migrate_on_start` says so, and refuses

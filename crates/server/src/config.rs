@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use config::{Value, ValueKind};
+use roster_application::UPLOAD_LIFETIME;
 use roster_http::{Origin, Quotas};
 use roster_jwt::Issuer;
 use roster_webhooks::{Ed25519Key, Schedule};
@@ -40,6 +41,8 @@ pub struct Config {
     pub idempotency: Idempotency,
     /// How events are kept.
     pub events: Events,
+    /// Files that are sent to be imported.
+    pub imports: Imports,
     /// How customers are searched for.
     pub search: Search,
     /// How events are sent to webhook endpoints.
@@ -81,6 +84,8 @@ pub struct Http {
     pub shutdown_timeout: Duration,
     /// MiB that all lists which are being streamed may hold together.
     pub stream_memory_mib: usize,
+    /// How long an export may take.
+    pub export_timeout: Duration,
 }
 
 /// `database.*`
@@ -125,6 +130,15 @@ pub struct Limits {
 pub struct Events {
     /// How long an event is kept. `None`: for ever.
     pub retention: Option<Duration>,
+}
+
+/// `imports.*`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Imports {
+    /// The most MiB of a file that is sent to be imported.
+    pub max_mib: u64,
+    /// How long a file may take to be sent.
+    pub timeout: Duration,
 }
 
 /// `idempotency.*`
@@ -223,6 +237,7 @@ impl Config {
                 drain: layers.read("http.drain_ms", millis(0..=600_000)),
                 shutdown_timeout: layers.read("http.shutdown_timeout_ms", millis(1000..=600_000)),
                 stream_memory_mib: layers.read("http.stream_memory_mib", number(0..=65_536)),
+                export_timeout: layers.read("http.export_timeout_s", seconds(1..=3600)),
             },
             database: Database {
                 url: layers.read("database.url", |value| DatabaseUrl::parse(text(value)?)),
@@ -249,6 +264,10 @@ impl Config {
             },
             idempotency: Idempotency { keep: layers.read("idempotency.keep_seconds", seconds(60..=2_592_000)) },
             events: Events { retention: layers.read("events.retention_days", retention) },
+            imports: Imports {
+                max_mib: layers.read("imports.max_mib", number(1..=4096)),
+                timeout: layers.read("imports.timeout_s", seconds(1..=UPLOAD_LIFETIME.as_secs())),
+            },
             search: Search { enabled: layers.read("search.enabled", flag) },
             webhooks: Webhooks {
                 allow_private: layers.read("webhooks.allow_private", flag),
@@ -423,6 +442,7 @@ mod tests {
         ("http.drain_ms", "1003", "1004", |c| c.http.drain.as_millis().to_string()),
         ("http.shutdown_timeout_ms", "1005", "1006", |c| c.http.shutdown_timeout.as_millis().to_string()),
         ("http.stream_memory_mib", "17", "18", |c| c.http.stream_memory_mib.to_string()),
+        ("http.export_timeout_s", "61", "62", |c| c.http.export_timeout.as_secs().to_string()),
         ("database.url", "\"sqlite://a.db\"", "sqlite://b.db", |c| {
             format!("sqlite://{}", &c.database.url.to_string()[7..])
         }),
@@ -446,6 +466,8 @@ mod tests {
         ("events.retention_days", "7", "8", |c| {
             (c.events.retention.unwrap_or_default().as_secs() / 86_400).to_string()
         }),
+        ("imports.max_mib", "1", "2", |c| c.imports.max_mib.to_string()),
+        ("imports.timeout_s", "63", "64", |c| c.imports.timeout.as_secs().to_string()),
         ("search.enabled", "false", "true", |c| c.search.enabled.to_string()),
         ("webhooks.allow_private", "true", "false", |c| c.webhooks.allow_private.to_string()),
         ("webhooks.timeout_ms", "1001", "1002", |c| c.webhooks.timeout.as_millis().to_string()),
@@ -515,6 +537,7 @@ mod tests {
                     drain: Duration::ZERO,
                     shutdown_timeout: Duration::from_secs(30),
                     stream_memory_mib: 16,
+                    export_timeout: Duration::from_mins(10),
                 },
                 database: Database {
                     url: DatabaseUrl::Sqlite("data/roster.db".into()),
@@ -528,6 +551,7 @@ mod tests {
                 limits: Limits { live: quotas(5000, 10_000), sandbox: quotas(500, 1000) },
                 idempotency: Idempotency { keep: Duration::from_hours(24) },
                 events: Events { retention: None },
+                imports: Imports { max_mib: 256, timeout: Duration::from_hours(1) },
                 search: Search { enabled: true },
                 webhooks: Webhooks {
                     allow_private: false,
@@ -588,6 +612,8 @@ mod tests {
             ("database.url", "sqlite:x", "must be sqlite://relative.db"),
             ("database.connections", "0", "must be a whole number from 1 to 256"),
             ("http.stream_memory_mib", "65537", "must be a whole number from 0 to 65536"),
+            ("http.export_timeout_s", "3601", "must be a whole number from 1 to 3600 (seconds)"),
+            ("imports.timeout_s", "86401", "must be a whole number from 1 to 86400 (seconds)"),
             ("database.writers", "0", "must be a whole number from 1 to 64"),
             ("database.queue", "-1", "must be a whole number from 1 to 65536"),
             ("database.deadline_ms", "1e3", "must be a whole number from 100 to 60000 (milliseconds)"),

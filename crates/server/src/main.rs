@@ -13,6 +13,7 @@ mod database_url;
 mod demo;
 mod entropy;
 mod ids;
+mod import_worker;
 mod issuers;
 mod json_lines;
 mod layers;

@@ -61,3 +61,17 @@ impl Signals {
         })
     }
 }
+
+/// A flag that the first SIGTERM or SIGINT from now on sets. The second ends the process at once.
+///
+/// # Errors
+/// If the system refuses.
+pub fn request() -> io::Result<Arc<AtomicBool>> {
+    let is_requested = Arc::new(AtomicBool::new(false));
+    for signal in STOPPING {
+        // Handlers run in this order: the first must read the flag before the second sets it.
+        flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&is_requested))?;
+        flag::register(signal, Arc::clone(&is_requested))?;
+    }
+    Ok(is_requested)
+}

@@ -141,6 +141,7 @@ fn a_key_has_the_requested_scopes_or_all_but_keys_manage() {
         "subscriptions:write",
         "events:read",
         "webhooks:manage",
+        "imports:write",
     ];
     assert_eq!(create(&[]), json!(default));
     let asked_for = ["--scope", "keys:manage", "--scope", "customers:read", "--scope", "customers:read"];

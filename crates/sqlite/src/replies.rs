@@ -1,12 +1,13 @@
 //! Reading and deleting saved replies; `writes.rs` writes them, with their customers or alone.
 
 use diesel::prelude::*;
+use roster_application::Digest;
 use roster_application::ports::{ReplyKey, ReplyRepository, SavedReply, StoreError};
 use roster_application::records::reply_key;
-use roster_domain::{Tenant, Timestamp};
+use roster_domain::{CustomerId, Tenant, Timestamp};
 
 use crate::error::Fault;
-use crate::rows::{Time, limit};
+use crate::rows::{Id, Time, limit};
 use crate::schema::{ReplyRow, replies, replies_of};
 use crate::unit_of_work::SqliteUnitOfWork;
 use crate::writes;
@@ -21,6 +22,27 @@ impl ReplyRepository for SqliteUnitOfWork<'_> {
             return Ok(Vec::new());
         }
         self.run_write(|connection| replies.iter().map(|reply| Ok(writes::save(connection, reply)?)).collect())
+    }
+
+    fn of_customer(
+        &mut self,
+        tenant: Tenant,
+        customer: Option<CustomerId>,
+        after: Option<Digest>,
+        size: usize,
+    ) -> Result<Vec<SavedReply>, StoreError> {
+        self.run(|connection| {
+            let mut page = replies_of(tenant).order(replies::key_digest).limit(limit(size)).into_boxed();
+            page = match customer {
+                Some(customer) => page.filter(replies::customer_id.eq(Id(customer.uuid()))),
+                None => page.filter(replies::customer_id.is_null()),
+            };
+            if let Some(after) = after {
+                page = page.filter(replies::key_digest.gt(after.0.to_vec()));
+            }
+            let found: Vec<ReplyRow> = page.load(connection)?;
+            found.into_iter().map(|row| SavedReply::try_from(row).map_err(Fault::Store)).collect()
+        })
     }
 
     fn expired(&mut self, tenants: &[Tenant], now: Timestamp, size: usize) -> Result<Vec<ReplyKey>, StoreError> {

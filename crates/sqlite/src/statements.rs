@@ -11,12 +11,15 @@ use roster_application::ports::{
     DeliveryRecord, EventQuery, Lane, LaneKey, ListOrder, MetadataCondition, Place, ReplyKey, SavedReply, StoreError,
     SubscriptionCursor, SubscriptionKey, SubscriptionWrite, UnitOfWork, Verdict, Write, Written,
 };
-use roster_application::{Action, ApiKey, Digest, LogEntry, Operation, Operator, Role, Scopes, Target};
+use roster_application::{
+    Action, Actor, ApiKey, Digest, Import, ImportCounts, LogEntry, Operation, Operator, PartKind, Role, Scopes, Target,
+    Upload, UploadState,
+};
 use roster_domain::{
     ApiKeyId, AttemptId, Customer, CustomerEdit, CustomerId, DisabledReason, Edit, Email, EmailUse, Endpoint,
     EndpointId, EndpointSecret, EndpointSettings, EndpointUrl, Environment, EventId, EventType, EventTypes, ExternalId,
-    LogEntryId, Merchant, MerchantId, MerchantName, Name, OperatorId, PayloadForm, Profile, SearchTerm, Subscription,
-    SubscriptionId, SubscriptionStatus, Tenant, Timestamp,
+    ImportId, LogEntryId, Merchant, MerchantId, MerchantName, Name, OperatorId, PayloadForm, Profile, SearchTerm,
+    Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp, UploadId,
 };
 use uuid::Uuid;
 
@@ -107,10 +110,67 @@ fn call_everything(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> 
     call_subscriptions(unit_of_work)?;
     call_events(unit_of_work)?;
     call_webhooks(unit_of_work)?;
+    call_imports(unit_of_work)?;
+    call_uploads(unit_of_work)?;
     let later = now().plus(LIFETIME);
     let expired = unit_of_work.replies().expired(&[tenant()], later, 10)?;
     assert_eq!(expired.len(), 1);
     unit_of_work.replies().delete_expired(&expired, later)
+}
+
+fn call_imports(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
+    let id = ImportId::new(Uuid::from_u128(1));
+    let import = Import {
+        tenant: tenant(),
+        id,
+        digest: Digest([1; 32]),
+        options: String::new(),
+        counts: ImportCounts::default(),
+        created_at: now(),
+        updated_at: now(),
+        finished_at: None,
+    };
+    let imports = unit_of_work.imports();
+    imports.insert(&import)?;
+    assert_eq!(imports.list(tenant(), 10)?, std::slice::from_ref(&import));
+    imports.lock(tenant(), id)?.expect("the import");
+    imports.update(&import)?;
+    imports.forget_before(tenant(), id)
+}
+
+/// Every statement about uploads, each of which finds something.
+fn call_uploads(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
+    let id = UploadId::new(Uuid::from_u128(1));
+    let upload = Upload {
+        tenant: tenant(),
+        id,
+        state: UploadState::Running,
+        options: String::new(),
+        actor: Actor::Operator,
+        import: None,
+        digest: None,
+        size: 1,
+        parts: 1,
+        error_parts: 0,
+        failure: None,
+        fence: 0,
+        lease_until: None,
+        created_at: now(),
+        updated_at: now(),
+        ended_at: None,
+    };
+    let uploads = unit_of_work.uploads();
+    uploads.insert(&upload)?;
+    assert_eq!(uploads.find(tenant(), id)?, Some(upload.clone()));
+    assert_eq!(uploads.list(tenant(), 10)?, std::slice::from_ref(&upload));
+    assert_eq!(uploads.unended(&[tenant()])?, [(tenant(), id)]);
+    uploads.lock(tenant(), id)?.expect("the upload");
+    uploads.update(&upload)?;
+    uploads.add_part(tenant(), id, PartKind::File, 0, b"a")?;
+    assert_eq!(uploads.part(tenant(), id, PartKind::File, 0)?, Some(b"a".to_vec()));
+    uploads.delete_parts(tenant(), id, PartKind::File)?;
+    uploads.forget_before(tenant(), id)?;
+    uploads.delete(tenant(), id)
 }
 
 /// Every form of the list of events.
@@ -311,14 +371,16 @@ fn call_hot_customers(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreErro
     }
     let key = SubscriptionKey { customer: keys[0].clone(), id: subscription(1).id };
     let (customer, before) = unit_of_work.subscriptions().find(&[key])?.remove(0).expect("a stored customer");
-    let id = customer.id();
     let after = subscription(before.as_ref().map_or(1, |before| before.version + 1));
+    let id = customer.id();
     let write = Write::record(customer, SubscriptionWrite { before, after });
     assert_eq!(unit_of_work.customers().write(&[write])?, [Written::Done]);
     unit_of_work.api_keys().find(&[Digest([0; 32])])?;
     unit_of_work.subscriptions().current(&[(tenant(), id)])?;
     unit_of_work.replies().save(&[reply()])?;
     unit_of_work.replies().find(&[reply().key], now())?;
+    unit_of_work.replies().of_customer(tenant(), Some(id), None, 10)?;
+    unit_of_work.replies().of_customer(tenant(), None, Some(reply().key.digest), 10)?;
     Ok(())
 }
 
@@ -421,8 +483,11 @@ fn every_statement_names_the_tenant_of_each_table_that_it_mentions() {
             "events",
             "feed_floors",
             "feed_heads",
+            "imports",
             "replies",
             "subscriptions",
+            "upload_parts",
+            "uploads",
             "webhook_attempts",
             "webhook_endpoints",
             "webhook_lanes",

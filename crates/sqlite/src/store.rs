@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use diesel::SqliteConnection;
 use roster_application::ports::{Store, StoreError, Work, rerun_lost_races};
 
 use crate::file::{DatabaseFile, Settings};
@@ -36,8 +37,9 @@ pub struct SqliteStore {
     pool: Arc<Pool>,
     /// Dropped first, so that no thread uses the connections any more.
     watch: Option<Watch>,
-    /// Opens connections outside the pool, for migrations.
+    /// Opens connections outside the pool, for migrations and snapshots.
     file: DatabaseFile,
+    wait: Duration,
     search_index: bool,
 }
 
@@ -56,7 +58,7 @@ impl SqliteStore {
             let file = DatabaseFile::provide(path, *create)?;
             let pool = Arc::new(Pool::open(&file, *connections, *wait)?);
             let watch = Some(Watch::start(Arc::clone(&pool))?);
-            Ok(Self { pool, watch, file, search_index: *search_index })
+            Ok(Self { pool, watch, file, wait: *wait, search_index: *search_index })
         };
         open().map_err(|error| about(path, error))
     }
@@ -83,6 +85,17 @@ impl Store for SqliteStore {
 
     fn run_direct(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
         SqliteUnitOfWork::run_direct(&self.pool, self.search_index, work)
+    }
+
+    fn run_snapshot(&self, _: Duration, work: &mut Work<'_>) -> Result<(), StoreError> {
+        self.pool.check_file()?;
+        // Not one of the pool: they are as many as the threads that answer requests. No time is set: SQLite ends no transaction
+        // by itself, and its caller looks at the time between two calls.
+        let mut connection = self.file.connect(Settings::reading(self.wait))?;
+        let work = |connection: &mut SqliteConnection| {
+            SqliteUnitOfWork::run_in_transaction(connection, self.search_index, work).map(drop)
+        };
+        in_transaction(READ, &mut connection, work)
     }
 
     fn ping(&self) -> Result<(), StoreError> {

@@ -7,15 +7,15 @@ use futures_util::future::join_all;
 use roster_application::batch::serve_together;
 use roster_application::ports::{
     ApiKeyRepository, ApiKeyUse, Attempt, AttemptKey, Count, CustomerFilter, CustomerKey, CustomerQuery,
-    CustomerRepository, CustomerState, DeliveryRecord, EventQuery, EventRepository, Extent, FirstError, Lane, Lease,
-    Listed, MerchantRepository, OperatorRepository, ReplyKey, ReplyRepository, SavedReply, SecretRepository, Store,
-    StoreError, StoredEndpoint, SubscriptionCursor, SubscriptionKey, SubscriptionRepository, UnitOfWork,
-    WebhookRepository, Work, Write, Written,
+    CustomerRepository, CustomerState, DeliveryRecord, EventQuery, EventRepository, Extent, FirstError,
+    ImportRepository, Lane, Lease, Listed, MerchantRepository, OperatorRepository, ReplyKey, ReplyRepository,
+    SavedReply, SecretRepository, Store, StoreError, StoredEndpoint, SubscriptionCursor, SubscriptionKey,
+    SubscriptionRepository, UnitOfWork, UploadRepository, WebhookRepository, Work, Write, Written,
 };
-use roster_application::{ApiKey, Digest, Event, LogEntry, Operator};
+use roster_application::{ApiKey, Digest, Event, Import, LogEntry, Operator, PartKind, Upload};
 use roster_domain::{
-    ApiKeyId, AttemptId, Customer, CustomerId, Endpoint, EndpointId, LogEntryId, Merchant, MerchantId, OperatorId,
-    Subscription, Tenant, Timestamp,
+    ApiKeyId, AttemptId, Customer, CustomerId, Endpoint, EndpointId, ImportId, LogEntryId, Merchant, MerchantId,
+    OperatorId, Subscription, Tenant, Timestamp, UploadId,
 };
 use roster_executor::Reads;
 use roster_executor::batched::{Batched, Limits, Operation, Workers};
@@ -96,6 +96,10 @@ impl Store for BatchedStore {
         let mut uow = BatchedUnitOfWork { batched: self, first_error: FirstError::default() };
         work(&mut uow);
         uow.first_error.into_result()
+    }
+
+    fn run_snapshot(&self, age: Duration, work: &mut Work<'_>) -> Result<(), StoreError> {
+        self.store.run_snapshot(age, work)
     }
 
     fn ping(&self) -> Result<(), StoreError> {
@@ -267,6 +271,34 @@ impl EventRepository for BatchedUnitOfWork<'_> {
     }
 }
 
+impl ImportRepository for BatchedUnitOfWork<'_> {
+    unbatched! {
+        imports:
+        fn insert(import: &Import) -> ();
+        fn list(tenant: Tenant, limit: usize) -> Vec<Import>;
+        fn lock(tenant: Tenant, id: ImportId) -> Option<Import>;
+        fn update(import: &Import) -> ();
+        fn forget_before(tenant: Tenant, oldest: ImportId) -> ();
+    }
+}
+
+impl UploadRepository for BatchedUnitOfWork<'_> {
+    unbatched! {
+        uploads:
+        fn insert(upload: &Upload) -> ();
+        fn find(tenant: Tenant, id: UploadId) -> Option<Upload>;
+        fn list(tenant: Tenant, limit: usize) -> Vec<Upload>;
+        fn unended(tenants: &[Tenant]) -> Vec<(Tenant, UploadId)>;
+        fn lock(tenant: Tenant, id: UploadId) -> Option<Upload>;
+        fn update(upload: &Upload) -> ();
+        fn delete(tenant: Tenant, id: UploadId) -> ();
+        fn forget_before(tenant: Tenant, oldest: UploadId) -> ();
+        fn add_part(tenant: Tenant, id: UploadId, kind: PartKind, number: u32, bytes: &[u8]) -> ();
+        fn part(tenant: Tenant, id: UploadId, kind: PartKind, number: u32) -> Option<Vec<u8>>;
+        fn delete_parts(tenant: Tenant, id: UploadId, kind: PartKind) -> ();
+    }
+}
+
 impl WebhookRepository for BatchedUnitOfWork<'_> {
     unbatched! {
         webhooks:
@@ -297,6 +329,7 @@ impl ReplyRepository for BatchedUnitOfWork<'_> {
         replies:
         fn find(keys: &[ReplyKey], now: Timestamp) -> Vec<Option<SavedReply>>;
         fn save(replies: &[SavedReply]) -> Vec<bool>;
+        fn of_customer(tenant: Tenant, customer: Option<CustomerId>, after: Option<Digest>, limit: usize) -> Vec<SavedReply>;
         fn expired(tenants: &[Tenant], now: Timestamp, limit: usize) -> Vec<ReplyKey>;
         fn delete_expired(keys: &[ReplyKey], now: Timestamp) -> ();
     }

@@ -17,6 +17,7 @@
 //! # impl Store for OtherStore {
 //! #     fn run_transaction(&self, _: &mut Work<'_>) -> Result<(), StoreError> { Ok(()) }
 //! #     fn run_direct(&self, _: &mut Work<'_>) -> Result<(), StoreError> { Ok(()) }
+//! #     fn run_snapshot(&self, _: std::time::Duration, _: &mut Work<'_>) -> Result<(), StoreError> { Ok(()) }
 //! #     fn ping(&self) -> Result<(), StoreError> { Ok(()) }
 //! # }
 //! # struct TemporaryFolder;
@@ -58,6 +59,7 @@ mod customers;
 mod events;
 mod fidelity;
 mod filters;
+mod imports;
 mod merchants;
 mod operators;
 mod pages;
@@ -67,10 +69,12 @@ mod replies;
 mod samples;
 mod search_index;
 mod secrets;
+mod snapshots;
 mod subject;
 mod subscriptions;
 mod table;
 mod transactions;
+mod uploads;
 mod webhooks;
 
 pub use roster_executor::Reads;

@@ -300,6 +300,26 @@ pub fn expired_replies_of_some_tenants_are_found_and_deleted(store: &Arc<dyn Sto
     assert_eq!(found_at(store, key(tenant, "kept"), at(LIFETIME)), Some(later(tenant, "kept", "")));
 }
 
+pub fn the_replies_of_a_customer_are_listed_page_by_page(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let [ada, eda] = ["ada", "eda"].map(|id| samples.customer(tenant).external_id(id).build());
+    let foreign = samples.customer(other_environment(tenant)).build();
+    let mut of_ada: Vec<_> = (0..5).map(|number| of_customer(&ada, &number.to_string())).collect();
+    let others = [of_customer(&eda, "eda"), reply(tenant, "none", ""), of_customer(&foreign, "foreign")];
+    assert!(save(store, &[&of_ada[..], &others].concat()).iter().all(|saved| *saved));
+    of_ada.sort_by_key(|reply| reply.key);
+    let page = |after: Option<&SavedReply>, limit| {
+        let after = after.map(|reply| reply.key.digest);
+        store.direct(|uow| uow.replies().of_customer(tenant, Some(ada.id()), after, limit)).expect("an answer")
+    };
+    assert_eq!(page(None, 10), of_ada);
+    assert_eq!(page(None, 2), of_ada[..2]);
+    assert_eq!(page(Some(&of_ada[1]), 10), of_ada[2..]);
+    assert_eq!(page(of_ada.last(), 10), []);
+    let of_none = store.direct(|uow| uow.replies().of_customer(tenant, None, None, 10)).expect("an answer");
+    assert_eq!(of_none, [reply(tenant, "none", "")]);
+}
+
 fn found_at(store: &Arc<dyn Store>, key: ReplyKey, now: Timestamp) -> Option<SavedReply> {
     find_replies(store, &[key], now).remove(0)
 }

@@ -135,6 +135,27 @@ macro_rules! __contract_table {
                 a_transaction_is_seen_whole_or_not_at_all
                 an_acknowledged_write_is_seen_by_every_caller
             }
+            imports {
+                an_import_comes_back_as_it_was_written
+                imports_are_listed_newest_first_and_are_their_tenants_alone
+                older_imports_are_forgotten
+                an_import_without_a_merchant_is_refused
+                an_import_is_undone_with_its_transaction
+                of_two_processes_at_one_batch_the_second_sees_what_the_first_did
+            }
+            uploads {
+                an_upload_comes_back_as_it_was_written
+                a_tenant_has_one_upload_that_has_not_ended
+                of_many_callers_one_inserts_an_upload
+                uploads_are_their_tenants_alone
+                parts_come_back_and_go_with_their_kind_or_their_upload
+                older_uploads_that_have_ended_are_forgotten
+            }
+            snapshots {
+                a_snapshot_shows_what_was_stored_when_it_began
+                what_a_snapshot_writes_is_not_kept
+                an_error_in_a_snapshot_is_returned_and_the_next_works
+            }
             secrets {
                 a_secret_is_made_once_and_kept
                 all_callers_that_make_a_secret_at_once_get_the_same
@@ -180,6 +201,7 @@ macro_rules! __contract_table {
                 one_key_of_several_tenants_is_a_key_of_each
                 a_reply_is_undone_with_its_transaction
                 expired_replies_of_some_tenants_are_found_and_deleted
+                the_replies_of_a_customer_are_listed_page_by_page
                 one_key_goes_to_exactly_one_of_many_callers
                 one_key_and_one_external_id_go_to_exactly_one_of_many_callers
                 one_key_goes_to_a_write_or_to_a_reply_alone

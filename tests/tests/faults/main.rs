@@ -5,6 +5,7 @@
 
 mod failover;
 mod floods;
+mod imports;
 mod locks;
 mod migrations;
 mod overload;

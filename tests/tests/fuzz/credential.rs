@@ -22,7 +22,7 @@ const VALID_SECONDS: u64 = 24 * 60 * 60;
 pub fn token(app: &App) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs();
     let scopes = "customers:read customers:write customers:allow_duplicate_email subscriptions:write keys:manage \
-                  events:read webhooks:manage";
+                  events:read webhooks:manage imports:write";
     let claims = json!({
         "iss": "https://issuer.example",
         "aud": "roster",

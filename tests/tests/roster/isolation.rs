@@ -11,7 +11,7 @@ use roster_tests::rows::rows_of;
 use roster_tests::{App, Database, Kind, Response, on_both_databases, raw};
 use serde_json::{Value, json};
 
-use crate::routes::{HEALTH, ROUTES, Route, SCOPES, Target, assert_error};
+use crate::routes::{FILE, HEALTH, ROUTES, Route, SCOPES, Target, assert_error};
 
 on_both_databases! {
     every_route_answers_each_caller_as_the_table_says,
@@ -109,6 +109,8 @@ struct Resources {
     event: String,
     /// The id of a webhook endpoint, without its prefix.
     webhook: String,
+    /// The id of an import, without its prefix.
+    import: String,
 }
 
 impl Setup {
@@ -272,9 +274,10 @@ impl Resources {
         let history = format!("/customers/{}/events", customer.id(Surface::Native));
         let event = native.get(&history).expect(200).text_at("/data/0/id");
         let suffix = |id: &str, prefix: &str| id.strip_prefix(prefix).expect("an id").to_owned();
-        let webhook = create_webhook(native);
-        let [key, event, webhook] = [suffix(&key, "key_"), suffix(&event, "evt_"), suffix(&webhook, "we_")];
-        Self { customer, key, event, webhook }
+        let (webhook, import) = (create_webhook(native), import(native));
+        let [key, event] = [suffix(&key, "key_"), suffix(&event, "evt_")];
+        let [webhook, import] = [suffix(&webhook, "we_"), suffix(&import, "upl_")];
+        Self { customer, key, event, webhook, import }
     }
 
     /// Names of resources that do not exist. Each differs from a name of this by its last character.
@@ -282,8 +285,9 @@ impl Resources {
         let Target { suffix, external_id, .. } = &self.customer;
         let customer =
             Target { suffix: unknown_name(suffix), external_id: unknown_name(external_id), ..self.customer.clone() };
-        let [key, event, webhook] = [&self.key, &self.event, &self.webhook].map(|name| unknown_name(name));
-        Self { customer, key, event, webhook }
+        let names = [&self.key, &self.event, &self.webhook, &self.import];
+        let [key, event, webhook, import] = names.map(|name| unknown_name(name));
+        Self { customer, key, event, webhook, import }
     }
 
     /// The path of a route to these resources.
@@ -292,6 +296,7 @@ impl Resources {
             "key_id" => format!("key_{}", self.key),
             "event_id" => format!("evt_{}", self.event),
             "webhook_id" => format!("we_{}", self.webhook),
+            "import_id" => format!("upl_{}", self.import),
             _ => route.value_for(name, &self.customer),
         })
     }
@@ -313,6 +318,7 @@ impl Resources {
         let others = match name {
             "event_id" => vec![self.event.clone(), format!("evt_{}", self.event.to_uppercase())],
             "webhook_id" => vec![self.webhook.clone(), format!("we_{}", self.webhook.to_uppercase())],
+            "import_id" => vec![self.import.clone(), format!("upl_{}", self.import.to_uppercase())],
             "key_id" => vec![self.key.clone(), format!("key_{}", self.key.to_uppercase())],
             _ => vec![
                 format!("cus_{suffix}"),
@@ -333,7 +339,9 @@ impl Resources {
     fn assert_absent(&self, response: &Response) {
         let text = response.text().to_lowercase();
         assert!(
-            [&self.customer.suffix, &self.key, &self.event, &self.webhook].iter().all(|id| !text.contains(*id)),
+            [&self.customer.suffix, &self.key, &self.event, &self.webhook, &self.import]
+                .iter()
+                .all(|id| !text.contains(*id)),
             "{response:?}"
         );
     }
@@ -362,6 +370,16 @@ fn create_webhook(native: &Caller) -> String {
     for _ in 0..2 {
         native.post(&format!("/webhooks/{id}/test"), json!({})).is(200);
     }
+    id
+}
+
+/// Imports a file with a row that is refused. Returns the id of the import, which has ended.
+fn import(native: &Caller) -> String {
+    let id = native.post("/imports", FILE).expect(202).text_at("/id");
+    until("the import ends", TIMEOUT, || {
+        let import = native.get(&format!("/imports/{id}")).expect(200).json();
+        import["ended_at"].is_string().then_some(())
+    });
     id
 }
 

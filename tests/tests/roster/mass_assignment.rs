@@ -4,6 +4,7 @@
 
 use roster_tests::app::create_key;
 use roster_tests::client::{Caller, Surface};
+use roster_tests::deadline::{TIMEOUT, until};
 use roster_tests::rows::rows_in;
 use roster_tests::{App, Database, Response, on_both_databases};
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ on_both_databases! {
     the_table_has_every_route_that_writes,
     a_native_body_with_a_column_of_the_service_is_refused,
     a_column_of_the_service_is_ignored_in_other_bodies,
+    a_column_of_the_service_is_ignored_in_files,
 }
 
 /// A route that writes, a valid body, and the status of the response. `{id}` is a customer, `{key}` an API key,
@@ -61,6 +63,9 @@ const WRITERS: &[Writer] = &[
     writer(Surface::Native, "DELETE", "/customers/{id}", "{}", 204),
     writer(Surface::Native, "DELETE", "/api_keys/{key}", "{}", 204),
     writer(Surface::Native, "DELETE", "/webhooks/{webhook}", "{}", 204),
+    // Of no import of ours.
+    writer(Surface::Native, "DELETE", "/imports/{import}", "{}", 404),
+    writer(Surface::Native, "POST", "/imports", r#"{"email":"row@example.com"}"#, 202),
     writer(Surface::Lumen, "DELETE", "/customers/{id}", "{}", 200),
     writer(Surface::Lava, "DELETE", "/customers/{id}", "{}", 200),
 ];
@@ -122,7 +127,12 @@ const fn writer(surface: Surface, method: &'static str, path: &'static str, body
 impl Writer {
     /// Whether it refuses unknown fields.
     fn refuses(&self) -> bool {
-        self.surface == Surface::Native && self.method != "DELETE"
+        self.surface == Surface::Native && self.method != "DELETE" && !self.takes_files()
+    }
+
+    /// Whether its body is a file.
+    fn takes_files(&self) -> bool {
+        self.method == "POST" && self.path == "/imports"
     }
 
     /// Its body with more fields at the top level and in the address.
@@ -160,6 +170,7 @@ impl Setup {
             "keys:manage",
             "events:read",
             "webhooks:manage",
+            "imports:write",
         ];
         let scopes: Vec<_> = scopes.iter().flat_map(|scope| ["--scope", *scope]).collect();
         let key = create_key(app.database().url(), &app.tenants().ours.id, "live", &scopes).key;
@@ -187,6 +198,7 @@ impl Setup {
     fn call(&self, writer: &Writer, target: &Target, key: &str, body: &Value) -> Response {
         let path = writer.path.replace("{id}", &target.id(writer.surface)).replace("{key}", key);
         let path = path.replace("{subscription}", "new").replace("{external}", "upserted");
+        let path = path.replace("{import}", "upl_01h2xcejqtf2nbrexx3vqjhp47");
         let path = if path.contains("{webhook}") { path.replace("{webhook}", &self.webhook()) } else { path };
         self.caller(writer.surface).request(writer.method, &path).json(body.clone()).send()
     }
@@ -322,7 +334,7 @@ fn assert_unknown_field(response: &Response, pointer: &str) {
 
 fn a_column_of_the_service_is_ignored_in_other_bodies(database: Database) {
     let setup = Setup::start(database);
-    for writer in WRITERS.iter().filter(|writer| !writer.refuses()) {
+    for writer in WRITERS.iter().filter(|writer| !writer.refuses() && !writer.takes_files()) {
         let control = setup.outcome(writer, &writer.body_with(&[], &[]));
         assert_eq!(control.0, writer.status, "{} {}", writer.method, writer.path);
         // All fields at once: the effect of any would be seen.
@@ -330,5 +342,32 @@ fn a_column_of_the_service_is_ignored_in_other_bodies(database: Database) {
         let outcome = setup.outcome(writer, &writer.body_with(&foreign, &foreign));
         assert_eq!(outcome, control, "{} {}", writer.method, writer.path);
     }
+    assert!(rows_in(setup.app.database(), "customers").contains(&setup.their_row));
+}
+
+/// The row of a file may have what an export has, such as the id and the times: only that of its creation is kept.
+fn a_column_of_the_service_is_ignored_in_files(database: Database) {
+    let setup = Setup::start(database);
+    let native = setup.caller(Surface::Native);
+    let imported = |name: &str, fields: &[(&str, Value)]| {
+        let mut row = json!({"email": format!("{name}@example.com"), "billing_address": {"city": "Oia"}});
+        for (field, value) in fields {
+            row[*field] = value.clone();
+            row["billing_address"][*field] = value.clone();
+        }
+        let id = native.post("/imports?unknown=ignore", row).expect(202).text_at("/id");
+        let import = until("the import ends", TIMEOUT, || {
+            let import = native.get(&format!("/imports/{id}")).expect(200).json();
+            import["ended_at"].is_string().then_some(import)
+        });
+        assert_eq!(import["created"], 1, "{import}");
+        let mut customer = native.get(&format!("/customers?email={name}@example.com")).json()["data"][0].take();
+        setup.mask(&mut customer);
+        customer["email"] = Value::Null;
+        customer
+    };
+    let foreign: Vec<_> = FIELDS.iter().map(|(field, kind)| (*field, setup.foreign(*kind))).collect();
+    let control = imported("control", &[("created_at", json!(LONG_AGO))]);
+    assert_eq!(imported("foreign", &foreign), control);
     assert!(rows_in(setup.app.database(), "customers").contains(&setup.their_row));
 }

@@ -2,7 +2,9 @@
 
 use roster_tests::app::create_key;
 use roster_tests::client::{Caller, Surface};
+use roster_tests::deadline::{TIMEOUT, until};
 use roster_tests::{App, Database, Response, on_both_databases};
+use serde_json::json;
 
 use crate::routes::assert_error;
 use crate::tokens::now;
@@ -10,6 +12,7 @@ use crate::tokens::now;
 on_both_databases! {
     a_key_over_its_limit_is_429_in_the_format_of_the_surface,
     all_keys_of_a_merchant_share_its_limit,
+    a_request_over_the_limit_is_not_saved_under_its_idempotency_key,
     only_the_native_surface_shows_the_remaining_requests,
 }
 
@@ -61,6 +64,20 @@ fn all_keys_of_a_merchant_share_its_limit(database: Database) {
     assert_refused(Surface::Native, &refused.expect("a limit"), "merchant");
     app.native().with_key(&app.tenants().theirs.sandbox).get("/customers").is(200);
     app.native().get("/customers").is(200);
+}
+
+fn a_request_over_the_limit_is_not_saved_under_its_idempotency_key(database: Database) {
+    let app = App::start_with(database, &[("ROSTER__LIMITS__LIVE_KEY_PER_SECOND", "2")]);
+    let native = app.native();
+    let create = |key: &String| {
+        let body = json!({"email": format!("{key}@example.com")});
+        native.request("POST", "/customers").header("idempotency-key", key).json(body).send()
+    };
+    let mut keys = (0..500).map(|index| format!("key-{index}"));
+    let refused = keys.find(|key| create(key).status == 429).expect("a limit");
+    let made =
+        until("a request within the limit", TIMEOUT, || Some(create(&refused)).filter(|made| made.status != 429));
+    assert_eq!((made.status, made.header("idempotent-replayed")), (201, None), "{made:?}");
 }
 
 fn only_the_native_surface_shows_the_remaining_requests(database: Database) {

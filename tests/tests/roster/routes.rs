@@ -36,9 +36,10 @@ const REPORT: &[&str] = &["subscriptions:write"];
 const KEYS: &[&str] = &["keys:manage"];
 const EVENTS: &[&str] = &["events:read"];
 const HOOKS: &[&str] = &["webhooks:manage"];
+const IMPORTS: &[&str] = &["imports:write"];
 
 /// Every scope.
-pub(crate) const SCOPES: [&str; 7] = [
+pub(crate) const SCOPES: [&str; 8] = [
     "customers:read",
     "customers:write",
     "customers:allow_duplicate_email",
@@ -46,6 +47,7 @@ pub(crate) const SCOPES: [&str; 7] = [
     "keys:manage",
     "events:read",
     "webhooks:manage",
+    "imports:write",
 ];
 
 const NEW: &str = r#"{"email":"route@example.com"}"#;
@@ -57,6 +59,8 @@ const RENAME: &str = r#"{"name":"Renamed"}"#;
 const KEY: &str = r#"{"name":"route","scopes":["keys:manage"]}"#;
 /// There is no server at port 1.
 const HOOK: &str = r#"{"url":"http://127.0.0.1:1/hooks","events":["*"]}"#;
+/// A file with a row that is refused: nothing comes of it later.
+pub(crate) const FILE: &str = r#"{"email":"no address"}"#;
 const OVERLAP: &str = r#"{"overlap_seconds":60}"#;
 
 /// All routes except [`HEALTH`], under every prefix of their surfaces.
@@ -72,6 +76,7 @@ const TABLE: &[Route] = &[
     native("POST", "/customers", SHARE, 201).with(NEW_SHARING),
     native("POST", "/customers/batch", WRITE, 200).with(BATCH),
     native("GET", "/customers", READ, 200).in_pages(),
+    native("GET", "/customers/export", READ, 200),
     native("GET", "/customers/{id}", READ, 200),
     native("GET", "/customers/external/{external_id}", READ, 200),
     native("PUT", "/customers/external/{external_id}", WRITE, 200).with(NEW).upserting(),
@@ -97,6 +102,10 @@ const TABLE: &[Route] = &[
     native("POST", "/webhooks/{webhook_id}/rotate_secret", HOOKS, 200).with(OVERLAP),
     native("POST", "/webhooks/{webhook_id}/test", HOOKS, 200),
     native("DELETE", "/webhooks/{webhook_id}", HOOKS, 204),
+    native("POST", "/imports", IMPORTS, 202).with(FILE),
+    native("GET", "/imports/{import_id}", IMPORTS, 200),
+    native("GET", "/imports/{import_id}/errors", IMPORTS, 200),
+    native("DELETE", "/imports/{import_id}", IMPORTS, 204),
     native("GET", "/health", &[], 200),
     native("GET", "/problems", &[], 200),
     native("GET", "/problems/{code}", &[], 200),
@@ -229,6 +238,7 @@ impl Route {
             // A target has no key: this id names none.
             "key_id" => format!("key_{}", target.suffix),
             "webhook_id" => format!("we_{}", target.suffix),
+            "import_id" => format!("upl_{}", target.suffix),
             // A target has no event, either.
             "event_id" => format!("evt_{}", target.suffix),
             "code" => "unauthorized".to_owned(),

@@ -14,14 +14,17 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, Tokenizer};
 
 /// The tables in which every row belongs to a tenant.
-pub(crate) const OF_TENANTS: [&str; 10] = [
+pub(crate) const OF_TENANTS: [&str; 13] = [
     "api_keys",
     "customers",
     "events",
     "feed_floors",
     "feed_heads",
     "replies",
+    "imports",
     "subscriptions",
+    "upload_parts",
+    "uploads",
     "webhook_attempts",
     "webhook_endpoints",
     "webhook_lanes",

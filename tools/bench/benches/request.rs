@@ -23,7 +23,7 @@ use roster_domain::{
     Metadata, Name, Phone, PostalCode, Profile, Tenant,
 };
 use roster_executor::{Executor, Reads};
-use roster_http::{Quotas, SendTests, Settings, WebhookSettings};
+use roster_http::{ImportSettings, Quotas, SendTests, Settings, WebhookSettings};
 use roster_memory::{CountingEntropy, CountingIds, FixedClock, MemoryStore};
 use uuid::Uuid;
 
@@ -145,8 +145,10 @@ fn serve() -> (SocketAddr, String, Customer) {
         live: quotas,
         sandbox: quotas,
         stream_memory: 16 << 20,
+        export_timeout: Duration::from_mins(10),
         deadline: DEADLINE,
         webhooks: WebhookSettings { allow_private: false, timeout: DEADLINE, tests: Arc::new(NoTests) },
+        imports: ImportSettings { max_bytes: 1 << 20, timeout: Duration::from_secs(1), begun: Arc::new(|_, _| ()) },
     };
     let executor =
         roster_executor::Settings { threads: 5, writers: 1, queue: 1024, deadline: DEADLINE, reads: Reads::ByCallers };

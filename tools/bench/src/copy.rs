@@ -108,32 +108,13 @@ impl Copied {
 mod tests {
     use super::*;
 
-    use diesel::connection::SimpleConnection as _;
-    use diesel::prelude::*;
-    use roster_application::ports::Store as _;
-    use roster_postgres::{Options, PostgresStore};
     use roster_test_postgres::{Cluster, ClusterOptions};
-
-    use crate::database::Kind;
-    use crate::dataset::Dialect;
 
     #[test]
     fn all_customers_of_the_largest_merchant_are_copied() {
         let Some(cluster) = Cluster::create(ClusterOptions::default()) else { return };
-        let dataset = Dataset { customers: 20, merchants: 3 };
-        let url = cluster.create_database();
-        let options = Options {
-            url: url.clone(),
-            connections: 1,
-            wait: Duration::from_secs(20),
-            deadline: Duration::from_secs(30),
-            search_index: true,
-        };
-        PostgresStore::connect(&options).expect("the options are usable").migrate().expect("the migrations apply");
-        let mut connection = PgConnection::establish(&url).expect("a server");
-        connection.batch_execute(&dataset.merchants_sql(Dialect::Postgres)).expect("merchants");
-        connection.batch_execute(&dataset.customers_sql(Dialect::Postgres, 0, 20)).expect("customers");
-        let copied = run(&Database { kind: Kind::Postgres, url, dataset, keys: Vec::new() }, 0).expect("a result");
+        let (_, database) = Database::small(&cluster);
+        let copied = run(&database, 0).expect("a result");
         assert_eq!((copied.requests.to_string(), copied.rows), ("1".to_owned(), Some(10.0)));
         assert!(copied.mean > 0.0 && copied.mean <= copied.seconds * 1e6, "{copied:?}");
     }

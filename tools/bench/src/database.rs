@@ -147,6 +147,28 @@ impl Database {
         Ok(())
     }
 
+    /// A database of PostgreSQL with 20 customers of three merchants, of whom the first has ten, for tests.
+    #[cfg(test)]
+    pub fn small(cluster: &Cluster) -> (roster_postgres::PostgresStore, Self) {
+        use roster_application::ports::Store as _;
+
+        let dataset = Dataset { customers: 20, merchants: 3 };
+        let url = cluster.create_database();
+        let store = roster_postgres::PostgresStore::connect(&roster_postgres::Options {
+            url: url.clone(),
+            connections: 1,
+            wait: Duration::from_secs(20),
+            deadline: Duration::from_secs(30),
+            search_index: true,
+        });
+        let store = store.expect("the options are usable");
+        store.migrate().expect("the migrations apply");
+        let mut session = Session::open(Kind::Postgres, &url).expect("a server");
+        session.execute(&dataset.merchants_sql(Dialect::Postgres)).expect("merchants");
+        session.execute(&dataset.customers_sql(Dialect::Postgres, 0, 20)).expect("customers");
+        (store, Self { kind: Kind::Postgres, url, dataset, keys: Vec::new() })
+    }
+
     /// The sizes of the table of customers and of each of its indexes.
     pub fn sizes(&self) -> anyhow::Result<Vec<RelationSize>> {
         Session::open(self.kind, &self.url)?.sizes()

@@ -1,15 +1,13 @@
 //! Reads the log of a merchant as a consumer does: one page after the other, over one connection.
 
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::http::{Client, broken};
 use crate::workload::LoadResult;
-
-/// The timeout of each read and write.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The events of a page.
 const LIMIT: u32 = 1000;
@@ -19,51 +17,17 @@ const LIMIT: u32 = 1000;
 /// # Errors
 /// If the service cannot be reached or answers anything but a page.
 pub fn read(service: SocketAddr, key: &str, seconds: u32) -> io::Result<LoadResult> {
-    let mut stream = BufReader::new(TcpStream::connect_timeout(&service, TIMEOUT)?);
-    stream.get_ref().set_read_timeout(Some(TIMEOUT))?;
-    stream.get_ref().set_write_timeout(Some(TIMEOUT))?;
-    stream.get_ref().set_nodelay(true)?;
+    let mut client = Client::connect(service, key)?;
     let (started, mut took, mut rows, mut after) = (Instant::now(), Vec::new(), 0, String::new());
     while took.is_empty() || started.elapsed() < Duration::from_secs(seconds.into()) {
         let sent = Instant::now();
-        let head = format!(
-            "GET /v1/events?order=asc&limit={LIMIT}{after} HTTP/1.1\r\nHost: {service}\r\nAuthorization: Bearer {key}\r\n\r\n"
-        );
-        stream.get_mut().write_all(head.as_bytes())?;
-        let body = response(&mut stream)?;
+        let body = client.send("GET", &format!("/v1/events?order=asc&limit={LIMIT}{after}"), "")?;
         let Page { events, has_more, next } = Page::read(&body).ok_or_else(|| broken("a page"))?;
         rows += events;
         after = if has_more { format!("&after={next}") } else { String::new() };
         took.push(sent.elapsed().as_secs_f64() * 1e6);
     }
     Ok(LoadResult::of_times(took, started.elapsed().as_secs_f64(), 0, rows))
-}
-
-/// The body of a successful response with a length.
-fn response(stream: &mut BufReader<TcpStream>) -> io::Result<Vec<u8>> {
-    let mut length = None;
-    let mut line = String::new();
-    let mut is_first = true;
-    loop {
-        line.clear();
-        if stream.read_line(&mut line)? == 0 {
-            return Err(broken("a response"));
-        }
-        let text = line.trim_end();
-        if is_first && !text.starts_with("HTTP/1.1 200 ") {
-            return Err(broken("a success"));
-        }
-        is_first = false;
-        if text.is_empty() {
-            break;
-        }
-        if let Some(value) = text.to_ascii_lowercase().strip_prefix("content-length: ") {
-            length = value.parse().ok();
-        }
-    }
-    let mut body = vec![0; length.ok_or_else(|| broken("a length"))?];
-    stream.read_exact(&mut body)?;
-    Ok(body)
 }
 
 /// What a reader needs of a page. Its events are counted and not parsed: the consumer is not what is measured.
@@ -83,10 +47,6 @@ impl Page {
         let events = u64::try_from(events.matches("\"event_id\":").count()).ok()?;
         Some(Self { events, has_more: end["has_more"].as_bool()?, next: end["next_cursor"].as_str()?.to_owned() })
     }
-}
-
-fn broken(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("the service has not sent {what}"))
 }
 
 #[cfg(test)]

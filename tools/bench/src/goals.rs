@@ -5,10 +5,11 @@ use std::fmt;
 use crate::database::Kind;
 use crate::plan::Target;
 use crate::reading::{Reading, Series};
-use crate::text::millis;
+use crate::text::{grouped, millis};
 use crate::throughput::Results;
 use crate::workload::Operation::{
-    self, Create, CreateBatch, CreateWithKey, Get, GetNotModified, List, ListLargest, Live, ReadFeed, Update,
+    self, Create, CreateBatch, CreateInOne, CreateInOneOnTwo, CreateOnTwo, CreateWithKey, Deliver, Get, GetNotModified,
+    List, ListLargest, Live, ReadFeed, Stream, Update,
 };
 
 /// The least rates of the service, as multiples of the best rate of PostgreSQL itself: database of the service,
@@ -30,6 +31,12 @@ const LEAST_RATIOS: [(Kind, Operation, u32, f64); 12] = [
 
 /// The least events per second that one reader of the feed gets.
 const FEED: f64 = 100_000.0;
+
+/// The least events per second that one webhook endpoint gets.
+const WEBHOOKS: f64 = 5_000.0;
+
+/// The latest that an event is in the stream, in microseconds after the response to its write.
+const IN_STREAM: f64 = 50_000.0;
 
 /// The most resident memory of the service after the run, in MiB.
 const MEMORY: f64 = 64.0;
@@ -83,9 +90,17 @@ pub fn evaluate(results: &Results) -> Vec<Goal> {
     }
     for kind in Kind::ALL {
         goals.push(not_modified(results, kind));
-        let wanted = format!("{} on {}: at least {FEED:.0} events/s", ReadFeed.name(), kind.name());
-        let rate = median(results, Target::Service(kind), ReadFeed, 1, |reading| reading.rows_per_second);
-        goals.push(Goal::new(wanted, rate.map(|rate| (format!("{rate:.0}/s"), rate >= FEED))));
+        let service = Target::Service(kind);
+        for (operation, least, rate) in [
+            (ReadFeed, FEED, median(results, service, ReadFeed, 1, |reading| reading.rows_per_second)),
+            (Deliver, WEBHOOKS, median(results, service, Deliver, 1, |reading| reading.per_second)),
+        ] {
+            let wanted = format!("{} on {}: at least {} events/s", operation.name(), kind.name(), grouped(least));
+            goals.push(Goal::new(wanted, rate.map(|rate| (format!("{}/s", grouped(rate)), rate >= least))));
+        }
+        let wanted = format!("{} on {}: p99 at most {} ms", Stream.name(), kind.name(), millis(IN_STREAM));
+        let p99 = median(results, service, Stream, 1, |reading| reading.p99);
+        goals.push(Goal::new(wanted, p99.map(|p99| (format!("{} ms", millis(p99)), p99 <= IN_STREAM))));
     }
     goals.push(added_latency(results));
     for (kind, now, _) in &results.memory {
@@ -122,7 +137,7 @@ pub fn ratio(results: &Results, target: Target, operation: Operation, connection
     let rate = |reading: &Reading| if is_of_rows { reading.rows_per_second } else { reading.per_second };
     let compared = match operation {
         Live | GetNotModified => Get,
-        CreateWithKey => Create,
+        CreateWithKey | CreateOnTwo | CreateInOne | CreateInOneOnTwo => Create,
         other => other,
     };
     Some(median(results, target, operation, connections, rate)? / results.best_of_database(compared, rate)?)

@@ -133,7 +133,7 @@ const TEXTS: [(&str, &str); 7] = [
     ("name", "Customer 1000"),
     ("metadata", r#"{"plan":"pro","seats":12}"#),
     ("time", "2026-01-01Z"),
-    ("key", "key_01J0000000000000000000000"),
+    ("key", "key_01h2xcejqtf2nbrexx3vqjhp41"),
     (
         "changes",
         r#"{"status":{"to":"active"},"email":{"to":"123456789012@example.com"},"name":{"to":"Customer 1000"},"external_id":{"to":"123456789012"},"metadata":{"to":{"plan":"pro","seats":12}}}"#,
@@ -219,12 +219,13 @@ mod tests {
 
     use diesel::connection::SimpleConnection as _;
     use diesel::prelude::*;
-    use roster_application::ports::{CustomerKey, CustomerQuery, CustomerRef, CustomerState, Store, StoreError, Write};
+    use roster_application::ports::{
+        CustomerKey, CustomerQuery, CustomerRef, CustomerState, EventQuery, ListOrder, Store, StoreError, Write,
+    };
     use roster_domain::{
         Customer, CustomerId, Email, EmailUse, Environment, ExternalId, Merchant, MerchantId, MerchantName, Profile,
         Tenant, Timestamp,
     };
-    use roster_postgres::{Options, PostgresStore};
     use roster_test_postgres::{Cluster, ClusterOptions};
     use uuid::Uuid;
 
@@ -235,16 +236,7 @@ mod tests {
 
     /// Every statement that the service runs to insert one customer, to get it by its identifier and to list a page.
     fn statements_of_the_service(cluster: &Cluster) -> Vec<String> {
-        let url = cluster.create_database();
-        let store = PostgresStore::connect(&Options {
-            url: url.clone(),
-            connections: 1,
-            wait: Duration::from_secs(20),
-            deadline: Duration::from_secs(30),
-            search_index: true,
-        })
-        .expect("the options are usable");
-        store.migrate().expect("the migrations apply");
+        let (store, Database { url, .. }) = Database::small(cluster);
         let log_all = "ALTER ROLE CURRENT_USER SET log_statement = 'all'";
         let mut connection = PgConnection::establish(&url).expect("a server");
         // The service has no such statement, so only PostgreSQL can check it.
@@ -294,6 +286,30 @@ mod tests {
             let is_prepared = statements.iter().any(|statement| without_columns(statement) == expected);
             assert!(is_prepared, "{operation:?}: {statements:#?}");
         }
+    }
+
+    #[test]
+    fn the_service_reads_the_log_that_pgbench_writes() {
+        let Some(cluster) = Cluster::create(ClusterOptions::default()) else { return };
+        let (store, database) = Database::small(&cluster);
+        let store: &dyn Store = &store;
+        let folder = tempfile::tempdir().expect("a folder");
+        let pgbench = Pgbench::prepare(&database, folder.path()).expect("a folder");
+        let written = [Operation::Create, Operation::Update].map(|operation| {
+            assert!(pgbench.run(operation, 1, 1, 1).expect("a result") > 0.0, "{operation:?}");
+            let merchant = database.dataset.merchant_ids().next().expect("a merchant");
+            let query = EventQuery {
+                tenant: Tenant { merchant, environment: Environment::Live },
+                customer: None,
+                kind: None,
+                order: ListOrder::Descending,
+                first: 1,
+                last: i64::MAX,
+                limit: 1,
+            };
+            store.direct(|uow| uow.events().list(&query)).expect("events").pop().expect("one").kind.as_str()
+        });
+        assert_eq!(written, ["customer.created", "customer.updated"]);
     }
 
     /// The statement with its lists of columns and of parameters left out: a new column must not change the benchmark.

@@ -68,8 +68,13 @@ impl Plan {
             cells.extend(service(kind, Operation::Search, &[16]));
             cells.extend(service(kind, Operation::CreateBatch, &[1, 16]));
             cells.extend(service(kind, Operation::ReadFeed, &[1]));
+            cells.extend(service(kind, Operation::Deliver, &[1]));
+            cells.extend(service(kind, Operation::Stream, &[1]));
         }
-        Self { dataset: Dataset { customers: 1_000_000, merchants: 200 }, seconds: 5, rounds: 3, cells }
+        for operation in [Operation::CreateOnTwo, Operation::CreateInOne, Operation::CreateInOneOnTwo] {
+            cells.extend(service(Kind::Postgres, operation, &[64]));
+        }
+        Self { dataset: Dataset { customers: 1_000_000, merchants: 200 }, seconds: 3, rounds: 3, cells }
     }
 
     /// A plan that takes three minutes: it tests the benchmark and shows rough results.
@@ -104,6 +109,11 @@ impl Plan {
             cells.extend(service(kind, Operation::Search, &[16]));
             cells.extend(service(kind, Operation::CreateBatch, &[1]));
             cells.extend(service(kind, Operation::ReadFeed, &[1]));
+            cells.extend(service(kind, Operation::Deliver, &[1]));
+            cells.extend(service(kind, Operation::Stream, &[1]));
+        }
+        for operation in [Operation::CreateOnTwo, Operation::CreateInOne, Operation::CreateInOneOnTwo] {
+            cells.extend(service(Kind::Postgres, operation, &[64]));
         }
         Self { dataset: Dataset { customers: 50_000, merchants: 50 }, seconds: 1, rounds: 3, cells }
     }

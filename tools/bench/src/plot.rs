@@ -26,7 +26,18 @@ pub fn throughput(results: &Results) -> String {
     operations.sort();
     operations.dedup();
     operations.retain(|operation| {
-        !matches!(operation, Operation::Live | Operation::ListLargest | Operation::CreateBatch | Operation::ReadFeed)
+        !matches!(
+            operation,
+            Operation::Live
+                | Operation::ListLargest
+                | Operation::CreateBatch
+                | Operation::ReadFeed
+                | Operation::Deliver
+                | Operation::Stream
+                | Operation::CreateOnTwo
+                | Operation::CreateInOne
+                | Operation::CreateInOneOnTwo
+        )
     });
     let (width, height) = (PANEL.0 * steps(COLUMNS), PANEL.1 * steps(operations.len().div_ceil(COLUMNS)) + MARGIN.1);
     let mut svg = format!(

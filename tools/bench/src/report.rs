@@ -5,6 +5,7 @@ use crate::goals::{self, Goal};
 use crate::pgbench::SESSION_OPTIONS;
 use crate::plan::{Cell, Target};
 use crate::reading::{Reading, Series, TOLERATED};
+use crate::stream;
 use crate::text::{Table, grouped, millis};
 use crate::throughput::Results;
 use crate::workload::Operation;
@@ -38,7 +39,17 @@ pub fn throughput(results: &Results) -> String {
          such rows into the same table, without events and without the words of the index for searches.\n"
             .to_owned(),
         format!("## Events\n\n{}", rows_table(results, Operation::ReadFeed)),
-        "One reader of the log of the largest merchant, 1,000 events a page.\n".to_owned(),
+        format!(
+            "One reader of the log of the largest merchant, 1,000 events a page. In the tables above, *{}* are deliveries of the \
+             same log, from its beginning, to one endpoint whose receiver is on this machine; and *{}* is the time from the \
+             response to a create until its event is in a stream of server-sent events, at {} creates/s of one merchant by 20 \
+             writers.\n",
+            Operation::Deliver.name(),
+            Operation::Stream.name(),
+            grouped(f64::from(stream::RATE)),
+        ),
+        format!("## Two processes on one PostgreSQL\n\n{}", processes_table(results)),
+        "Creates at 64 requests at a time, half of them for each process.\n".to_owned(),
         format!("## Memory\n\n{}", memory_table(results)),
         format!("## How it was measured\n\n{}", machine_table(&results.machine)),
         format!(
@@ -46,8 +57,9 @@ pub fn throughput(results: &Results) -> String {
              all, with the key of their merchant, of which there is one each. Each figure is the median of {} rounds of \
              {} s, from smallest to largest in brackets; each round goes once through everything, pgbench included. \
              Load generator, service and database share the processors. The service and pgbench reach PostgreSQL over \
-             the same Unix socket. The service has its default configuration but for its port and the rates it allows \
-             (`limits`), which are raised to the most there is, not switched off; it logs each request, as JSON, to a \
+             the same Unix socket. The service has its default configuration but for its port, the receivers it may \
+             deliver to (`webhooks.allow_private`), and the rates it allows (`limits`), which are raised to the most there is, \
+             not switched off; it logs each request, as JSON, to a \
              file. CPU time is that of the process and, apart, of the database server with all its processes. \
              Processors that are shared with other machines give more at one minute than at another: neither the rates \
              nor the ratios of two runs compare closely then.\n",
@@ -135,6 +147,21 @@ fn rows_table(results: &Results, operation: Operation) -> String {
             rate_of(series, |reading| reading.rows_per_second),
             ratio.map_or(String::new(), |ratio| format!("{ratio:.2}")),
         ]);
+    }
+    table.into_text()
+}
+
+/// Creates per second of one process and of two.
+fn processes_table(results: &Results) -> String {
+    let mut table = Table::new(&["customers of ", "one process", "two processes", "× one process"]);
+    for (merchants, one, two) in [
+        (format!("all {} merchants", results.plan.dataset.merchants), Operation::Create, Operation::CreateOnTwo),
+        ("one merchant".to_owned(), Operation::CreateInOne, Operation::CreateInOneOnTwo),
+    ] {
+        let series = |operation| results.series(Target::Service(Kind::Postgres), operation, 64);
+        let Some((one, two)) = series(one).zip(series(two)) else { continue };
+        let median = |series: &Series| series.median(|reading| reading.per_second);
+        table.row(&[merchants, rate(one), rate(two), format!("{:.2}", median(two) / median(one))]);
     }
     table.into_text()
 }

@@ -1,4 +1,5 @@
-//! The service as it is deployed: with its default configuration, except for its port and its limits of requests.
+//! The service as it is deployed: with its default configuration, except for its port, its limits of requests, and the
+//! receivers that it may deliver to.
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 const DEFAULTS: &str = include_str!("../../../config/default.toml");
 
 /// The program `roster`.
+#[derive(Clone)]
 pub struct Program {
     path: PathBuf,
 }
@@ -58,6 +60,8 @@ impl Program {
             .arg("serve")
             .env("DATABASE_URL", url)
             .env("ROSTER__HTTP__BIND", "127.0.0.1:0")
+            // The receiver of webhooks is on this machine.
+            .env("ROSTER__WEBHOOKS__ALLOW_PRIVATE", "true")
             .envs(raised_limits())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -9,8 +9,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use crate::database::Database;
+use crate::deliver;
 use crate::feed;
 use crate::process;
+use crate::stream;
 use crate::whole_list;
 
 /// The most customers that requests name.
@@ -56,6 +58,16 @@ pub enum Operation {
     ListLargest,
     /// Reads the log of the largest merchant from its beginning, 1,000 events a page.
     ReadFeed,
+    /// Delivers the log of the largest merchant to a webhook endpoint.
+    Deliver,
+    /// Creates 1,000 customers a second and waits for each in the stream of events.
+    Stream,
+    /// Creates customers of all merchants in two processes of the service on one database.
+    CreateOnTwo,
+    /// Creates customers of the largest merchant only.
+    CreateInOne,
+    /// Creates customers of the largest merchant only, in two processes.
+    CreateInOneOnTwo,
 }
 
 impl Operation {
@@ -76,6 +88,11 @@ impl Operation {
             Self::ListAll => "full list (Lumen)",
             Self::ListLargest => "full list of the largest merchant (Lumen)",
             Self::ReadFeed => "feed of the largest merchant",
+            Self::Deliver => "webhooks",
+            Self::Stream => "stream",
+            Self::CreateOnTwo => "create, two services",
+            Self::CreateInOne => "create for one merchant",
+            Self::CreateInOneOnTwo => "create for one merchant, two services",
         }
     }
 
@@ -93,7 +110,7 @@ impl Operation {
             Self::Live => Some("live"),
             Self::Get => Some("get"),
             Self::GetByExternalId => Some("get_by_external_id"),
-            Self::Create => Some("create"),
+            Self::Create | Self::CreateOnTwo | Self::CreateInOne | Self::CreateInOneOnTwo => Some("create"),
             Self::CreateWithKey => Some("create_with_key"),
             Self::CreateBatch => Some("create_batch"),
             Self::GetNotModified => Some("get_not_modified"),
@@ -102,8 +119,13 @@ impl Operation {
             Self::List => Some("list"),
             Self::ListDeep => Some("list_deep"),
             Self::ListAll => Some("list_all"),
-            Self::ListLargest | Self::ReadFeed => None,
+            Self::ListLargest | Self::ReadFeed | Self::Deliver | Self::Stream => None,
         }
+    }
+
+    /// Whether half of its requests are for a second process of the service.
+    pub fn is_on_two(self) -> bool {
+        matches!(self, Self::CreateOnTwo | Self::CreateInOneOnTwo)
     }
 }
 
@@ -114,7 +136,11 @@ pub struct Workload {
     all: PathBuf,
     /// Customers of all merchants except the largest.
     others: PathBuf,
+    /// Customers of the largest merchant.
+    largest: PathBuf,
     key_of_largest: String,
+    /// The key of a merchant with few customers.
+    key_of_small: String,
 }
 
 impl Workload {
@@ -125,11 +151,14 @@ impl Workload {
             script: path("requests.lua"),
             all: path("all"),
             others: path("others"),
+            largest: path("largest"),
             key_of_largest: database.keys[0].clone(),
+            key_of_small: database.keys[database.keys.len() - 1].clone(),
         };
         std::fs::write(&workload.script, SCRIPT)?;
         write_sample(database, &workload.all, |_| true)?;
         write_sample(database, &workload.others, |merchant| merchant != 0)?;
+        write_sample(database, &workload.largest, |merchant| merchant == 0)?;
         Ok(workload)
     }
 
@@ -146,10 +175,16 @@ impl Workload {
         let Some(in_script) = operation.in_script() else {
             return Ok(match operation {
                 Operation::ReadFeed => feed::read(service, &self.key_of_largest, seconds)?,
+                Operation::Deliver => deliver::receive(service, &self.key_of_largest, seconds)?,
+                Operation::Stream => stream::measure(service, &self.key_of_small, seconds, number)?,
                 _ => whole_list::read(service, "/api/customers", &self.key_of_largest, seconds)?,
             });
         };
-        let sample = if operation == Operation::ListAll { &self.others } else { &self.all };
+        let sample = match operation {
+            Operation::ListAll => &self.others,
+            Operation::CreateInOne | Operation::CreateInOneOnTwo => &self.largest,
+            _ => &self.all,
+        };
         let mut command = process::child_command("wrk");
         command
             .args(["--threads", if connections == 1 { "1" } else { "2" }])
@@ -216,6 +251,36 @@ impl LoadResult {
         }
     }
 
+    /// The result of a number of things that are not timed one by one.
+    pub fn of_number(number: f64, seconds: f64) -> Self {
+        let untimed = f64::NAN;
+        Self {
+            requests: number,
+            seconds,
+            failed: 0.0,
+            mean: untimed,
+            p50: untimed,
+            p99: untimed,
+            p999: untimed,
+            rows: None,
+        }
+    }
+
+    /// The results of two load generators that ran at the same time: the rates of both, the later percentiles.
+    pub fn beside(self, other: Self) -> Self {
+        let requests = self.requests + other.requests;
+        Self {
+            requests,
+            seconds: self.seconds.max(other.seconds),
+            failed: self.failed + other.failed,
+            mean: (self.mean * self.requests + other.mean * other.requests) / requests,
+            p50: self.p50.max(other.p50),
+            p99: self.p99.max(other.p99),
+            p999: self.p999.max(other.p999),
+            rows: None,
+        }
+    }
+
     fn read(printed: &str) -> Option<Self> {
         let line = printed.lines().find_map(|line| line.strip_prefix("RESULT "))?;
         let figure = |name: &str| {
@@ -246,5 +311,14 @@ mod tests {
         let read = LoadResult { requests, seconds, failed, mean: 2.5, p50: 2.0, p99: 3.0, p999: 4.0, rows: None };
         assert_eq!(LoadResult::read(printed), Some(read));
         assert_eq!(LoadResult::read("Running 1s test"), None);
+    }
+
+    #[test]
+    fn two_results_of_the_same_time_are_added() {
+        let of = |times: &[f64], seconds| LoadResult::of_times(times.to_vec(), seconds, 1, 0);
+        let both = of(&[1.0, 3.0], 2.0).beside(of(&[5.0], 1.0));
+        let (requests, seconds, failed) = (3.0, 2.0, 2.0);
+        let read = LoadResult { requests, seconds, failed, mean: 3.0, p50: 5.0, p99: 5.0, p999: 5.0, rows: None };
+        assert_eq!(both, read);
     }
 }

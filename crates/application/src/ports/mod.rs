@@ -7,6 +7,7 @@ mod customers;
 mod entropy;
 mod events;
 mod ids;
+mod imports;
 mod merchants;
 mod migrations;
 mod operators;
@@ -15,6 +16,7 @@ mod secrets;
 mod store;
 mod subscriptions;
 mod tokens;
+mod uploads;
 mod webhooks;
 
 pub use api_keys::{ApiKeyRepository, ApiKeyUse, USE_INTERVAL};
@@ -27,14 +29,18 @@ pub use customers::{
 pub use entropy::{Entropy, EntropyError};
 pub use events::{EventQuery, EventRepository, Extent, MAX_EVENTS};
 pub use ids::Ids;
+pub use imports::ImportRepository;
 pub use merchants::MerchantRepository;
 pub use migrations::MigrationState;
 pub use operators::OperatorRepository;
 pub use replies::{ReplyKey, ReplyRepository, SavedReply};
 pub use secrets::SecretRepository;
-pub use store::{FirstError, Retry, Store, StoreError, TRIES, UnitOfWork, Verdict, Work, rerun_lost_races};
+pub use store::{
+    FirstError, MAX_SNAPSHOT_AGE, Retry, Store, StoreError, TRIES, UnitOfWork, Verdict, Work, rerun_lost_races,
+};
 pub use subscriptions::{CustomerSubscription, SubscriptionCursor, SubscriptionKey, SubscriptionRepository};
 pub use tokens::{TokenClaims, TokenError, TokenFault, TokenHolder, TokenRefusal, TokenVerifier};
+pub use uploads::UploadRepository;
 pub use webhooks::{
     Attempt, AttemptKey, AttemptOutcome, DeliveryRecord, Lane, LaneKey, Lease, StoredEndpoint, WebhookRepository,
 };

@@ -55,6 +55,19 @@ pub trait ReplyRepository {
     /// [`StoreError`] if the whole batch failed; nothing of it is saved then.
     fn save(&mut self, replies: &[SavedReply]) -> Result<Vec<bool>, StoreError>;
 
+    /// At most `limit` replies whose outcome has data of a customer, in the order of their keys' digests, that follow `after`;
+    /// expired or not. `None`: those that belong to no single customer. It looks at all replies of the tenant.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn of_customer(
+        &mut self,
+        tenant: Tenant,
+        customer: Option<CustomerId>,
+        after: Option<Digest>,
+        limit: usize,
+    ) -> Result<Vec<SavedReply>, StoreError>;
+
     /// The keys of at most `limit` replies of `tenants` that have expired at `now`.
     ///
     /// # Errors

@@ -7,8 +7,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{
-    ApiKeyRepository, CustomerRepository, EventRepository, MerchantRepository, OperatorRepository, ReplyRepository,
-    SecretRepository, SubscriptionRepository, WebhookRepository,
+    ApiKeyRepository, CustomerRepository, EventRepository, ImportRepository, MerchantRepository, OperatorRepository,
+    ReplyRepository, SecretRepository, SubscriptionRepository, UploadRepository, WebhookRepository,
 };
 
 /// The database, or its replacement in tests.
@@ -36,6 +36,17 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// The first [`StoreError`] of a call of the unit of work, even if `work` ignores it.
     fn run_direct(&self, work: &mut Work<'_>) -> Result<(), StoreError>;
+
+    /// Runs `work` on the rows as they are at its beginning: all its calls see these, whatever others write meanwhile. It only
+    /// reads; what it writes is refused or undone.
+    ///
+    /// It has a connection of its own, so that requests do not wait for it, and may take `age`, at most
+    /// [`MAX_SNAPSHOT_AGE`]: while it runs, a database keeps old versions of all rows. It is never run again.
+    ///
+    /// # Errors
+    /// The first [`StoreError`] of a call of the unit of work, even if `work` ignores it; [`StoreError::Unavailable`] if
+    /// there is no connection for it, or if it takes too long.
+    fn run_snapshot(&self, age: Duration, work: &mut Work<'_>) -> Result<(), StoreError>;
 
     /// Checks that the database answers and takes writes. It waits behind no other call.
     ///
@@ -106,6 +117,10 @@ pub trait UnitOfWork {
     fn secrets(&mut self) -> &mut dyn SecretRepository;
     /// The webhook endpoints, their deliveries and the log of attempts.
     fn webhooks(&mut self) -> &mut dyn WebhookRepository;
+    /// The imports of files.
+    fn imports(&mut self) -> &mut dyn ImportRepository;
+    /// The files that were sent to be imported.
+    fn uploads(&mut self) -> &mut dyn UploadRepository;
 }
 
 /// A type that is every repository is a unit of work.
@@ -119,7 +134,9 @@ where
         + ReplyRepository
         + EventRepository
         + SecretRepository
-        + WebhookRepository,
+        + WebhookRepository
+        + ImportRepository
+        + UploadRepository,
 {
     fn customers(&mut self) -> &mut dyn CustomerRepository {
         self
@@ -154,6 +171,14 @@ where
     }
 
     fn webhooks(&mut self) -> &mut dyn WebhookRepository {
+        self
+    }
+
+    fn imports(&mut self) -> &mut dyn ImportRepository {
+        self
+    }
+
+    fn uploads(&mut self) -> &mut dyn UploadRepository {
         self
     }
 }
@@ -212,7 +237,22 @@ impl dyn Store + '_ {
     {
         carry(|run| self.run_direct(run), work)
     }
+
+    /// Runs `work` on the rows as they are at its beginning, for at most `age`.
+    ///
+    /// # Errors
+    /// What `work` returned, or the [`StoreError`] of [`Store::run_snapshot`].
+    pub fn snapshot<T, E, F>(&self, age: Duration, work: F) -> Result<T, E>
+    where
+        E: From<StoreError>,
+        F: FnMut(&mut dyn UnitOfWork) -> Result<T, E>,
+    {
+        carry(|run| self.run_snapshot(age, run), work)
+    }
 }
+
+/// The longest that a snapshot may be kept: an hour.
+pub const MAX_SNAPSHOT_AGE: Duration = Duration::from_hours(1);
 
 /// Returns the result of `work` from `run`, which passes on verdicts only.
 fn carry<T, E, F>(run: impl FnOnce(&mut Work<'_>) -> Result<(), StoreError>, mut work: F) -> Result<T, E>

@@ -52,6 +52,19 @@ impl From<Event> for EventRecord {
     }
 }
 
+/// The actor in its three columns; otherwise the column that does not decode.
+pub(super) fn actor(kind: &str, id: Option<String>, issuer: Option<String>) -> Result<Actor, &'static str> {
+    match (kind, id, issuer) {
+        ("api_key", Some(id), None) => Ok(Actor::ApiKey(ApiKeyId::parse(&id).map_err(|_| "actor_id")?)),
+        ("token", subject, Some(issuer)) => {
+            Ok(Actor::Token(Arc::new(TokenHolder { issuer: Arc::from(issuer), subject })))
+        }
+        ("operator", None, None) => Ok(Actor::Operator),
+        ("system", None, None) => Ok(Actor::System),
+        _ => Err("actor_type"),
+    }
+}
+
 impl TryFrom<EventRecord> for Event {
     type Error = StoreError;
 
@@ -59,15 +72,7 @@ impl TryFrom<EventRecord> for Event {
     /// [`StoreError::Corrupt`], naming the column, if a value does not decode.
     fn try_from(record: EventRecord) -> Result<Self, StoreError> {
         let corrupt = |column| StoreError::Corrupt { table: "events", column, id: record.customer_id };
-        let actor = match (record.actor_type.as_str(), record.actor_id, record.actor_issuer) {
-            ("api_key", Some(id), None) => Actor::ApiKey(ApiKeyId::parse(&id).map_err(|_| corrupt("actor_id"))?),
-            ("token", subject, Some(issuer)) => {
-                Actor::Token(Arc::new(TokenHolder { issuer: Arc::from(issuer), subject }))
-            }
-            ("operator", None, None) => Actor::Operator,
-            ("system", None, None) => Actor::System,
-            _ => return Err(corrupt("actor_type")),
-        };
+        let actor = actor(&record.actor_type, record.actor_id, record.actor_issuer).map_err(corrupt)?;
         Ok(Self {
             tenant: Tenant {
                 merchant: MerchantId::new(record.merchant_id),

@@ -8,20 +8,24 @@
 mod api_key;
 mod customer;
 mod event;
+mod import;
 mod log_entry;
 mod merchant;
 mod operator;
 mod reply;
 mod subscription;
+mod upload;
 mod webhook;
 
 pub use api_key::{ApiKeyRecord, tenant_of};
 pub use customer::CustomerRecord;
 pub use event::EventRecord;
+pub use import::ImportRecord;
 pub use log_entry::LogEntryRecord;
 pub use merchant::MerchantRecord;
 pub use operator::OperatorRecord;
 pub(crate) use reply::corrupt_reply;
 pub use reply::{ReplyRecord, reply_key};
 pub use subscription::SubscriptionRecord;
+pub use upload::UploadRecord;
 pub use webhook::{AttemptRecord, EndpointRecord, LaneRecord};

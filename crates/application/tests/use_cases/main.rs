@@ -6,6 +6,7 @@ mod changing;
 mod deleting;
 mod finding;
 mod idempotency;
+mod importing;
 mod merchants;
 mod model;
 mod operators;

@@ -18,7 +18,7 @@ pub(super) struct Header {
 const REQUEST_ID: &str = "X-Request-Id";
 
 /// All of them.
-pub(super) const ALL: [Header; 12] = [
+pub(super) const ALL: [Header; 13] = [
     Header {
         name: "WWW-Authenticate",
         is_required: true,
@@ -78,6 +78,12 @@ pub(super) const ALL: [Header; 12] = [
             let example = "</v1/customers?limit=25&cursor=AQAAAZ>; rel=\"next\"";
             json!({ "type": "string", "examples": [example] })
         },
+    },
+    Header {
+        name: "X-Feed-Cursor",
+        is_required: false,
+        description: "With `follow=true`: the cursor of `GET /v1/events` behind the last event that the export includes.",
+        schema: || json!({ "type": "string" }),
     },
     Header {
         name: "RateLimit",

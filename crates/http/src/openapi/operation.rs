@@ -24,6 +24,8 @@ pub(crate) struct Operation {
     pub(super) scope: Option<Scope>,
     pub(super) parameters: Vec<Parameter>,
     pub(super) request: Option<Request>,
+    /// The media types of a file that it takes instead.
+    file: &'static [&'static str],
     answers: Vec<Answer>,
     /// The names of the surface's refusals that only such requests get.
     pub(super) refusals: Vec<&'static str>,
@@ -40,6 +42,7 @@ impl Operation {
             scope: None,
             parameters: Vec::new(),
             request: None,
+            file: &[],
             answers: Vec::new(),
             refusals: Vec::new(),
         }
@@ -64,6 +67,11 @@ impl Operation {
     /// What it reads.
     pub(crate) fn reads(self, request: Request) -> Self {
         Self { request: Some(request), ..self }
+    }
+
+    /// A body that is a file, of one of these media types.
+    pub(crate) fn takes_file(self, media_types: &'static [&'static str]) -> Self {
+        Self { file: media_types, ..self }
     }
 
     /// A response with a `T` as JSON.
@@ -98,6 +106,13 @@ impl Operation {
         ]);
         head.extend(self.description.as_ref().map(|text| ("description".to_owned(), json!(text))));
         head.insert("security".to_owned(), security);
+        // Without a body the file is empty, and its import says so. No schema describes bytes: any are accepted, and rows that cannot
+        // be read are errors of the import.
+        if !self.file.is_empty() {
+            let content = |name: &&str| ((*name).to_owned(), json!({}));
+            let content: Map<String, Value> = self.file.iter().map(content).collect();
+            head.insert("requestBody".to_owned(), json!({ "required": false, "content": content }));
+        }
         head.extend(self.request.as_ref().map(|request| ("requestBody".to_owned(), request.to_json(generator))));
         head
     }

@@ -7,9 +7,9 @@ use std::marker::PhantomData;
 use roster_application::Scope;
 use roster_domain::{
     AddressPart, ApiKeyId, AttemptId, BusinessName, Country, Currency, CustomerId, CustomerStatus, Email,
-    EndpointDescription, EndpointId, EndpointUrl, Environment, EventId, EventType, ExternalId, Locale, MerchantId,
-    Metadata, MetadataEdit, Name, PayloadForm, Phone, PlanId, PostalCode, SearchTerm, SubscriptionId,
-    SubscriptionStatus, TaxExemption, TaxId, TimeZone, Timestamp,
+    EndpointDescription, EndpointId, EndpointUrl, Environment, EventId, EventType, ExternalId, ImportId, Locale,
+    MerchantId, Metadata, MetadataEdit, Name, PayloadForm, Phone, PlanId, PostalCode, SearchTerm, SubscriptionId,
+    SubscriptionStatus, TaxExemption, TaxId, TimeZone, Timestamp, UploadId,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
@@ -143,6 +143,12 @@ described! {
     MerchantId as "MerchantId": id(Self::PREFIX, "Organization identifier.", "01h2xcejqtf2nbrexx3vqjhp42");
     ApiKeyId as "ApiKeyId": id(Self::PREFIX, "Names the key; it is no secret.", "01h2xcejqtf2nbrexx3vqjhp43");
     EndpointId as "WebhookId": id(Self::PREFIX, "Names the webhook endpoint.", "01h2xcejqtf2nbrexx3vqjhp45");
+    UploadId as "ImportId": id(Self::PREFIX, "Names the import.", "01h2xcejqtf2nbrexx3vqjhp47");
+    ImportId as "ImportRequestId": id(
+        Self::PREFIX,
+        "What the events of imported customers have as `request_id`.",
+        "01h2xcejqtf2nbrexx3vqjhp48",
+    );
     AttemptId as "AttemptId": id(Self::PREFIX, "Names the attempt.", "01h2xcejqtf2nbrexx3vqjhp46");
     EndpointUrl as "WebhookUrl": json!({
         "description": "Where events are sent to: `https`, without a user name, and with a host that has a public address, unless the \

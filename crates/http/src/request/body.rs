@@ -9,6 +9,7 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
+use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage as _, HttpRequest, web};
 use futures_util::StreamExt as _;
 use roster_application::json;
@@ -46,12 +47,15 @@ pub(crate) struct Limits {
     batch_memory: Budget,
     /// The paths that take batches.
     batch_paths: Arc<[String]>,
+    /// The paths that take files.
+    file_paths: Arc<[String]>,
 }
 
 impl Limits {
     /// Limits with the `memory` of so many bytes, which all clones share.
     pub(crate) fn new(timeout: Duration, memory: Budget, bytes: usize) -> Self {
-        Self { timeout, memory, batch_memory: Budget::new(bytes / 2), batch_paths: surfaces::batch_paths().into() }
+        let (batch_paths, file_paths) = (surfaces::batch_paths().into(), surfaces::file_paths().into());
+        Self { timeout, memory, batch_memory: Budget::new(bytes / 2), batch_paths, file_paths }
     }
 
     /// Takes memory for a body of so many bytes. `None` if there is not so much left.
@@ -71,6 +75,8 @@ impl Limits {
 enum Received {
     /// All of it, and its share of the memory for bodies.
     Body(Vec<u8>, Vec<Reserved>),
+    /// A file, of which nothing is read yet, and how long it may be until the next bytes of it arrive.
+    File(Payload, Duration),
     /// A body that is refused where one is read.
     Refused(BodyFailure),
     /// A request that is refused, whatever it asks for.
@@ -104,6 +110,11 @@ pub(crate) async fn receive<B: MessageBody>(
         Payload::None => (Received::Body(Vec::new(), Vec::new()), Rest::None),
         // actix-http reads such a body to the end of the connection, whatever its length.
         _ if is_for_another_protocol(&request) => (Received::NotServed(Refusal::OtherProtocol), Rest::Unread),
+        payload if takes_file(&request) => {
+            let timeout = request.app_data::<web::Data<Limits>>().map(|limits| limits.timeout);
+            request.extensions_mut().insert(Received::File(payload, timeout.unwrap_or_default()));
+            return next.call(request).await;
+        }
         payload => within_limits(payload, request.path(), request.app_data::<web::Data<Limits>>()).await,
     };
     if let Some(exchange) = request.conn_data::<Rc<Exchange>>() {
@@ -117,12 +128,70 @@ pub(crate) async fn receive<B: MessageBody>(
     next.call(request).await
 }
 
+/// Whether the body of a request is a file, which its handler reads.
+fn takes_file(request: &ServiceRequest) -> bool {
+    let is_one = |limits: &web::Data<Limits>| limits.file_paths.iter().any(|path| path == request.path());
+    *request.method() == Method::POST && request.app_data().is_some_and(is_one)
+}
+
+/// A file that a request sends.
+pub(crate) struct File {
+    payload: Payload,
+    timeout: Duration,
+    exchange: Option<Rc<Exchange>>,
+}
+
+impl File {
+    /// The file that a request sends. A request without a body sends one without bytes.
+    ///
+    /// The connection ends with the answer unless all of the file is read.
+    pub(crate) fn of(request: &HttpRequest) -> Self {
+        let received = request.extensions_mut().remove::<Received>();
+        let exchange = request.conn_data::<Rc<Exchange>>().map(Rc::clone);
+        match received {
+            Some(Received::File(payload, timeout)) => Self { payload, timeout, exchange },
+            _ => Self { payload: Payload::None, timeout: Duration::ZERO, exchange },
+        }
+    }
+
+    /// The next bytes. `None`: all of it was read.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, BodyFailure> {
+        if matches!(self.payload, Payload::None) {
+            return Ok(None);
+        }
+        let next = tokio::time::timeout(self.timeout, self.payload.next()).await;
+        if let Some(exchange) = &self.exchange {
+            exchange.goes_on();
+        }
+        match next {
+            Ok(Some(Ok(bytes))) => Ok(Some(bytes)),
+            Ok(None) => {
+                self.payload = Payload::None;
+                Ok(None)
+            }
+            Ok(Some(Err(_))) | Err(_) => Err(BodyFailure::Incomplete),
+        }
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        if let Some(exchange) = &self.exchange {
+            exchange.body_received();
+            if !matches!(self.payload, Payload::None) {
+                // What is left may never end.
+                exchange.make_last();
+            }
+        }
+    }
+}
+
 /// Why a request is refused because of its body, whatever it asks for.
 pub(crate) fn refusal(request: &HttpRequest) -> Option<Failure> {
     match request.extensions().get() {
         Some(Received::NotServed(Refusal::NoMemory)) => Some(Failure::NoMemory),
         Some(Received::NotServed(Refusal::OtherProtocol)) => Some(Failure::OtherProtocol),
-        Some(Received::Body(..) | Received::Refused(_)) | None => None,
+        Some(Received::Body(..) | Received::File(..) | Received::Refused(_)) | None => None,
     }
 }
 
@@ -137,7 +206,7 @@ pub(crate) fn read(request: &HttpRequest) -> Result<Json, BodyFailure> {
             Ok(body)
         }
         Some(Received::Refused(failure)) => Err(failure),
-        Some(Received::NotServed(_)) | None => Err(BodyFailure::Incomplete),
+        Some(Received::File(..) | Received::NotServed(_)) | None => Err(BodyFailure::Incomplete),
     }
 }
 

@@ -5,34 +5,45 @@
 //! compile.
 
 use std::collections::HashMap;
+use std::io;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use actix_web::web::Bytes;
 use actix_web::{HttpMessage as _, HttpRequest, web};
 use roster_application::ports::{
     Attempt, AttemptOutcome, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, ListOrder, Place,
     StoreError, SubscriptionCursor, SubscriptionWrite, Taken, Write,
 };
 use roster_application::{
-    Answer, ApiKey, ApiKeyOrder, AtomicError, Attribution, CreatedApiKey, CursorKey, CursorScope, CustomerChange,
-    CustomerCommand, CustomerDeletion, CustomerPage, EndpointBacklog, EndpointCommand, EndpointTest, Event, EventList,
-    EventPage, Grant, Once, Page, Precondition, Principal, Registration, Repeatable, Roster, Scope, Sent,
-    SubscriptionReport, TestEvent, Upsert, View, WriteError, WriteRequest,
+    Actor, Answer, ApiKey, ApiKeyOrder, AtomicError, Attribution, CreatedApiKey, CursorKey, CursorScope,
+    CustomerChange, CustomerCommand, CustomerDeletion, CustomerPage, Digest, EndpointBacklog, EndpointCommand,
+    EndpointTest, Event, EventList, EventPage, Export, ExportError, ExportPart, Grant, Import, Once, Page, PartKind,
+    Precondition, Principal, Registration, Repeatable, Roster, Scope, Sent, SubscriptionReport, TestEvent, Upload,
+    Upsert, View, WriteError, WriteRequest,
 };
 use roster_domain::{
     ApiKeyId, AttemptId, Customer, CustomerEdit, CustomerId, EmailUse, Endpoint, EndpointId, EventId, EventType,
-    Subscription, Tenant,
+    Subscription, Tenant, UploadId,
 };
 use roster_executor::Handle;
-use tokio::sync::watch;
+use roster_transfer::ImportOptions;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{timeout, timeout_at};
 use uuid::Uuid;
 
 use crate::failure::Failure;
+use crate::imports::ImportSettings;
 use crate::middleware::limits::RateLimits;
 use crate::request::attribution;
 use crate::request::auth;
+use crate::request::body::File;
 use crate::request::idempotency::{self, IdempotencyKey};
 use crate::request::query::PageQuery;
 
@@ -63,6 +74,7 @@ permissions! {
     ManageKeys,
     ReadEvents,
     ManageWebhooks,
+    WriteImports,
 }
 
 impl SeesCustomers for ReadCustomers {}
@@ -250,6 +262,39 @@ impl Caller<ReadCustomers> {
         Ok(self.handle.read(move |roster| roster.list_customers(&query, false).map(write)).await??)
     }
 
+    /// All customers that `filter` includes, as they are at one moment, as `write` writes them on a thread of its own: part by
+    /// part, each with whether it is the last.
+    pub(crate) fn export_customers(
+        &self,
+        filter: CustomerFilter,
+        mut write: impl FnMut(&[Customer], bool) -> io::Result<Vec<u8>> + Send + 'static,
+    ) -> Result<Exported, Failure> {
+        let tenant = self.tenant();
+        let age = self.request.app_data::<ExportTimeout>().ok_or(Failure::Internal)?.0;
+        let cursors = FeedCursors(self.cursors(CursorScope::new("events", tenant))?);
+        let (sender, parts) = mpsc::channel(EXPORTED_PARTS);
+        self.handle.run_aside(move |roster| {
+            let end = Instant::now() + age;
+            let mut take = |part: ExportPart| {
+                let text = write(&part.customers, part.is_last).map_err(|error| {
+                    tracing::error!(%error, "an export could not be written");
+                    Failure::Internal
+                });
+                let is_written = text.is_ok();
+                let (is_last, feed) = (part.is_last, cursors.behind(part.position));
+                let part = text.map(|text| ExportedPart { text: text.into(), is_last, feed });
+                if give(&sender, part, end) && is_written { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            };
+            match roster.export_customers(&Export { tenant, filter, age }, &mut take) {
+                Ok(()) | Err(ExportError::Stopped) => {}
+                Err(error) => {
+                    give(&sender, Err(error.into()), end);
+                }
+            }
+        })?;
+        Ok(Exported { parts, patience: self.handle.deadline() })
+    }
+
     /// A page of the subscriptions of one customer.
     pub(crate) async fn list_subscriptions(
         &self,
@@ -263,6 +308,60 @@ impl Caller<ReadCustomers> {
         let list = move |roster: &Roster| roster.list_subscriptions(&key, after.as_ref(), page.size);
         let page = self.handle.read(list).await??;
         Ok(cursors.page(page, |last| SubscriptionCursor::from(last).to_bytes()))
+    }
+}
+
+/// How long an export may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ExportTimeout(pub(crate) Duration);
+
+/// How many parts of an export wait for its client, besides the one that is made.
+const EXPORTED_PARTS: usize = 1;
+
+/// How long to wait before trying again to hand over a part.
+const EXPORT_PAUSE: Duration = Duration::from_millis(1);
+
+/// The parts of an export.
+pub(crate) struct Exported {
+    parts: mpsc::Receiver<Result<ExportedPart, Failure>>,
+    /// How long a part may take to be read.
+    patience: Duration,
+}
+
+/// A part of an export.
+pub(crate) struct ExportedPart {
+    pub(crate) text: Bytes,
+    /// Whether no other follows.
+    pub(crate) is_last: bool,
+    /// The cursor behind the last event of the log that the export includes.
+    pub(crate) feed: String,
+}
+
+impl Exported {
+    /// The next part.
+    pub(crate) async fn next(&mut self) -> Result<ExportedPart, Failure> {
+        match timeout(self.patience, self.parts.recv()).await {
+            Ok(Some(part)) => part,
+            // The thread has panicked.
+            Ok(None) => Err(Failure::Internal),
+            Err(_) => Err(Failure::Unavailable),
+        }
+    }
+}
+
+/// Hands over a part until `end`: a snapshot must not be kept for a client that does not read. Returns whether it was taken.
+fn give(
+    parts: &mpsc::Sender<Result<ExportedPart, Failure>>,
+    mut part: Result<ExportedPart, Failure>,
+    end: Instant,
+) -> bool {
+    loop {
+        match parts.try_send(part) {
+            Ok(()) => return true,
+            Err(TrySendError::Full(back)) if Instant::now() < end => part = back,
+            Err(TrySendError::Full(_) | TrySendError::Closed(_)) => return false,
+        }
+        thread::sleep(EXPORT_PAUSE);
     }
 }
 
@@ -596,6 +695,100 @@ impl Caller<ManageWebhooks> {
         let once = self.once()?;
         let log = move |roster: &Roster| roster.log_test_once(&test, sent, outcome, once.as_ref());
         self.repeatable(self.handle.run(log).await?)
+    }
+}
+
+/// The bytes of a file that are stored together.
+const FILE_PART: usize = 256 << 10;
+
+impl Caller<WriteImports> {
+    /// Keeps a file within the limits of `settings`, and begins to import it. Returns the upload, and how far its import has come.
+    pub(crate) async fn import_file(
+        &self,
+        mut file: File,
+        options: &ImportOptions,
+        anew: bool,
+        settings: &ImportSettings,
+    ) -> Result<(Upload, Option<Import>), Failure> {
+        self.require_for(if options.allow_duplicate_emails { EmailUse::Shared } else { EmailUse::Exclusive })?;
+        let text = serde_json::to_string(options).map_err(|_| Failure::Internal)?;
+        let actor = self.attribution.as_ref().map_or(Actor::System, |attribution| attribution.actor.clone());
+        let tenant = self.tenant();
+        let upload = self.handle.run(move |roster| roster.begin_upload(tenant, &text, &actor)).await??;
+        let id = upload.id;
+        match self.keep_file(upload, &mut file, options.rules(None), anew, settings).await {
+            Ok((upload, import)) => Ok((upload, Some(import))),
+            Err(failure) => {
+                // What stays here if the store fails makes way for the next upload later.
+                let _ = self.handle.run(move |roster| roster.abandon_upload(tenant, id)).await;
+                Err(failure)
+            }
+        }
+    }
+
+    async fn keep_file(
+        &self,
+        mut upload: Upload,
+        file: &mut File,
+        rules: String,
+        anew: bool,
+        settings: &ImportSettings,
+    ) -> Result<(Upload, Import), Failure> {
+        let end = tokio::time::Instant::now() + settings.timeout;
+        let mut hash = Sha256::new();
+        let mut part = Vec::with_capacity(FILE_PART);
+        let mut size = 0;
+        loop {
+            let bytes = timeout_at(end, file.next()).await.map_err(|_| Failure::FileTooSlow(settings.timeout))??;
+            let is_last = bytes.is_none();
+            for bytes in bytes.iter().flat_map(|bytes| bytes.chunks(FILE_PART)) {
+                size += bytes.len() as u64;
+                if size > settings.max_bytes {
+                    return Err(Failure::FileTooLarge(settings.max_bytes));
+                }
+                hash.update(bytes);
+                part.extend_from_slice(bytes);
+            }
+            let is_full = part.len() >= FILE_PART;
+            if is_full || is_last {
+                // A file may come for a long time: a key that is revoked meanwhile imports nothing.
+                self.check_again().await?;
+            }
+            if is_full || is_last && !part.is_empty() {
+                let full = std::mem::replace(&mut part, Vec::with_capacity(FILE_PART));
+                let add = move |roster: &Roster| roster.add_upload_part(&upload, &full);
+                upload = self.handle.run(add).await??;
+            }
+            if is_last {
+                break;
+            }
+        }
+        let digest = Digest(hash.finalize().into());
+        Ok(self.handle.run(move |roster| roster.complete_upload(&upload, digest, &rules, anew)).await??)
+    }
+
+    /// An import, and the first of its errors, as NDJSON.
+    pub(crate) async fn find_import(&self, id: UploadId) -> Result<(Upload, Option<Import>, Vec<u8>), Failure> {
+        let tenant = self.tenant();
+        let find = move |roster: &Roster| {
+            let found = roster.find_upload(tenant, id)?;
+            let errors = roster.upload_part(tenant, id, PartKind::Errors, 0)?;
+            Ok::<_, StoreError>(found.map(|(upload, import)| (upload, import, errors.unwrap_or_default())))
+        };
+        self.handle.read(find).await??.ok_or(Failure::ImportNotFound)
+    }
+
+    /// A part of the errors of an import, as NDJSON. `None`: there is none.
+    pub(crate) async fn import_errors(&self, id: UploadId, number: u32) -> Result<Option<Vec<u8>>, Failure> {
+        let tenant = self.tenant();
+        Ok(self.handle.read(move |roster| roster.upload_part(tenant, id, PartKind::Errors, number)).await??)
+    }
+
+    /// Ends an import.
+    pub(crate) async fn cancel_import(&self, id: UploadId) -> Result<(), Failure> {
+        let tenant = self.tenant();
+        let cancelled = self.handle.run(move |roster| roster.cancel_upload(tenant, id)).await??;
+        cancelled.map(drop).ok_or(Failure::ImportNotFound)
     }
 }
 

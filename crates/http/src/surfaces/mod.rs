@@ -13,6 +13,8 @@ mod operations;
 
 use actix_web::web::ServiceConfig;
 
+pub use native::{ExportFormat, ExportWriter, subject_document};
+
 use crate::routing::{self, Route, Surface};
 use crate::transport::refusals::Refusals;
 
@@ -63,6 +65,11 @@ pub fn routes() -> Vec<Route> {
 /// The paths whose bodies may be as large as those of batches.
 pub(crate) fn batch_paths() -> Vec<String> {
     all().iter().flat_map(Surface::batch_paths).collect()
+}
+
+/// The paths to which files are sent.
+pub(crate) fn file_paths() -> Vec<String> {
+    all().iter().flat_map(Surface::file_paths).collect()
 }
 
 /// Registers every surface in an app.

@@ -20,7 +20,7 @@ use roster_application::ports::{AttemptOutcome, Taken};
 use roster_application::{ApiKeyOrder, Operation as By, Revision, Roster, Scope, Scopes, Sent, TestEvent};
 use roster_domain::{
     ApiKeyId, Customer, CustomerId, EmailUse, Environment, Excerpt, MerchantId, MerchantName, Profile, Tenant,
-    Timestamp,
+    Timestamp, UploadId,
 };
 use roster_executor::{Executor, Reads};
 use roster_memory::{CountingEntropy, CountingIds, FixedClock, MemoryStore};
@@ -229,6 +229,12 @@ fn every_problem_has_the_documented_fields_and_code() {
         Failure::EventNotFound,
         Failure::EventsPruned(7),
         Failure::WebhookNotFound,
+        Failure::ImportNotFound,
+        Failure::ImportRunning(UploadId::new(Uuid::nil())),
+        Failure::ImportHasOtherOptions("--from stripe".to_owned()),
+        Failure::ImportEnded,
+        Failure::FileTooLarge(1),
+        Failure::FileTooSlow(Duration::from_secs(1)),
         Failure::TooManyWebhooks,
         Failure::TooManyReplays,
         Failure::KeyNotFound,
@@ -529,7 +535,8 @@ fn every_operation_needs_the_documented_scope_and_no_other() {
 fn every_documented_parameter_of_a_query_is_read_and_others_are_refused() {
     let mut read = 0;
     for document in documents() {
-        for Operation { path, json, .. } in document.operations() {
+        for Operation { method, path, json } in document.operations() {
+            let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).expect("a method");
             let parameters = json["parameters"].as_array().into_iter().flatten().filter(|one| one["in"] == "query");
             let sent = |one: &Value| {
                 let name = one["name"].as_str().expect("a name");
@@ -539,7 +546,8 @@ fn every_documented_parameter_of_a_query_is_read_and_others_are_refused() {
             if names.len() == 1 {
                 continue;
             }
-            let request = |name: &String| (Method::GET, format!("{}?{name}=", filled(document.base, path)), json!({}));
+            let request =
+                |name: &String| (method.clone(), format!("{}?{name}=", filled(document.base, path)), json!({}));
             let answers = call(names.iter().map(request).collect());
             for (name, (status, answer)) in names.iter().zip(answers) {
                 let is_unknown = status.is_client_error() && answer.to_string().contains("is not a parameter");

@@ -153,7 +153,10 @@ impl Connection {
         match self.stopped {
             Some(stopped) if self.is_idle() => stopped.max(self.last_write) + IDLE_GRACE,
             _ if self.is_blocked => Instant::now() + self.rules.answer_timeout,
-            _ => self.last_write + self.rules.answer_timeout,
+            _ => {
+                self.exchange.went_on().map_or(self.last_write, |at| at.max(self.last_write))
+                    + self.rules.answer_timeout
+            }
         }
     }
 

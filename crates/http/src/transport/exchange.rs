@@ -7,6 +7,8 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::transport::stop::Stop;
 
 /// How far the current request of a connection has come.
@@ -26,13 +28,21 @@ pub(crate) struct Exchange {
     phase: Cell<Phase>,
     requests: Cell<u64>,
     is_last: Cell<bool>,
+    /// When the current request has last shown that it goes on.
+    went_on: Cell<Option<Instant>>,
     stop: Arc<Stop>,
 }
 
 impl Exchange {
     /// For a new connection.
     pub(crate) fn new(stop: Arc<Stop>) -> Self {
-        Self { phase: Cell::new(Phase::Head), requests: Cell::new(0), is_last: Cell::new(false), stop }
+        Self {
+            phase: Cell::new(Phase::Head),
+            requests: Cell::new(0),
+            is_last: Cell::new(false),
+            went_on: Cell::new(None),
+            stop,
+        }
     }
 
     /// How far the current request has come.
@@ -58,6 +68,16 @@ impl Exchange {
     /// The connection is to end with the answer to the current request.
     pub(crate) fn make_last(&self) {
         self.is_last.set(true);
+    }
+
+    /// The body goes on to be received, however long it takes: the time until the answer begins anew.
+    pub(crate) fn goes_on(&self) {
+        self.went_on.set(Some(Instant::now()));
+    }
+
+    /// When the body of a request last went on.
+    pub(crate) fn went_on(&self) -> Option<Instant> {
+        self.went_on.get()
     }
 
     /// A head has been read.

@@ -1,12 +1,21 @@
 //! The commands, one per file.
 
+mod errors_file;
 mod events;
+mod export;
+mod import;
 mod keys;
 mod merchants;
 mod migrate;
 mod operators;
+mod progress;
 mod serve;
+mod subjects;
 mod webhooks;
+
+use anyhow::anyhow;
+use roster_application::Roster;
+use roster_domain::Tenant;
 
 use crate::cli::Command;
 use crate::config::Config;
@@ -23,8 +32,16 @@ pub fn run(command: Command, config: &Config) -> anyhow::Result<()> {
         Command::Merchants(command) => merchants::run(command, config),
         Command::Keys(command) => keys::run(command, config),
         Command::Operators(command) => operators::run(command, config),
+        Command::Import(arguments) => import::run(&arguments, config),
+        Command::Export(arguments) => export::run(&arguments, config),
+        Command::Subjects(command) => subjects::run(command, config),
         Command::Events(command) => events::run(&command, config),
         Command::Webhooks(command) => webhooks::run(command, config),
         Command::Openapi { api } => output::print(&api.document()),
     }
+}
+
+/// Refuses a tenant whose merchant does not exist.
+fn require_merchant(roster: &Roster, tenant: Tenant) -> anyhow::Result<()> {
+    roster.merchant(tenant.merchant)?.map(drop).ok_or_else(|| anyhow!("there is no merchant {}", tenant.merchant))
 }

@@ -11,6 +11,7 @@ use roster_http::{Tls, TlsError};
 use crate::compose::{self, Database, Missing};
 use crate::config::{self, Config};
 use crate::demo::Demo;
+use crate::import_worker::ImportWorker;
 use crate::layers::Faults;
 use crate::signals::Signals;
 use crate::{open_files, output};
@@ -39,7 +40,9 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     let executor = Executor::start(&roster, executor_settings(&config.database, database.reads));
     let executor = executor.context("threads cannot be started")?;
     let deliveries = compose::deliver(&config.webhooks, executor.handles())?;
-    let settings = settings(config, tls, compose::webhooks(&config.webhooks, &deliveries));
+    let imports = ImportWorker::start(roster.clone())?;
+    let surfaces = (compose::webhooks(&config.webhooks, &deliveries), compose::imports(&config.imports, &imports));
+    let settings = settings(config, tls, surfaces);
     let demo = demo.then(|| Demo::prepare(&roster, config.http.bind)).transpose().context("the demo cannot be made")?;
     let stop = signals.stop().context("signals cannot be caught")?;
     let ready = |address| {
@@ -50,6 +53,7 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
         }
     };
     let served = roster_http::serve(executor.handles(), &settings, ready, stop);
+    imports.stop(config.database.deadline);
     deliveries.stop(config.database.deadline);
     executor.stop(config.database.deadline);
     drop(roster);
@@ -88,7 +92,11 @@ fn executor_settings(config: &config::Database, reads: Reads) -> roster_executor
     }
 }
 
-fn settings(config: &Config, tls: Option<Tls>, webhooks: roster_http::WebhookSettings) -> roster_http::Settings {
+fn settings(
+    config: &Config,
+    tls: Option<Tls>,
+    (webhooks, imports): (roster_http::WebhookSettings, roster_http::ImportSettings),
+) -> roster_http::Settings {
     let http = &config.http;
     roster_http::Settings {
         bind: http.bind,
@@ -107,8 +115,10 @@ fn settings(config: &Config, tls: Option<Tls>, webhooks: roster_http::WebhookSet
         live: config.limits.live,
         sandbox: config.limits.sandbox,
         stream_memory: config.http.stream_memory_mib << 20,
+        export_timeout: config.http.export_timeout,
         deadline: config.database.deadline,
         webhooks,
+        imports,
     }
 }
 

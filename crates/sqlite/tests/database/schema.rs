@@ -129,11 +129,18 @@ events: INDEX (merchant_id, environment, customer_id, seq) WHERE customer_id IS 
 events: PRIMARY KEY (merchant_id, environment, seq)
 feed_floors: PRIMARY KEY (merchant_id, environment)
 feed_heads: PRIMARY KEY (merchant_id, environment)
+imports: PRIMARY KEY (merchant_id, environment, id)
+imports: FOREIGN KEY (merchant_id) REFERENCES merchants (id)
 merchants: PRIMARY KEY (id)
 replies: INDEX (merchant_id, environment, expires_at) WHERE expires_at IS NOT NULL
 replies: PRIMARY KEY (merchant_id, environment, key_digest)
 subscriptions: PRIMARY KEY (merchant_id, environment, customer_id, id)
 subscriptions: FOREIGN KEY (merchant_id, environment, customer_id) REFERENCES customers (merchant_id, environment, id)
+upload_parts: PRIMARY KEY (merchant_id, environment, upload_id, kind, number)
+upload_parts: FOREIGN KEY (merchant_id, environment, upload_id) REFERENCES uploads (merchant_id, environment, id)
+uploads: UNIQUE (merchant_id, environment) WHERE ended_at IS NULL
+uploads: PRIMARY KEY (merchant_id, environment, id)
+uploads: FOREIGN KEY (merchant_id) REFERENCES merchants (id)
 webhook_attempts: PRIMARY KEY (merchant_id, environment, endpoint_id, id)
 webhook_attempts: FOREIGN KEY (merchant_id, environment, endpoint_id) REFERENCES webhook_endpoints (merchant_id, environment, id)
 webhook_endpoints: INDEX (status, due_at)
@@ -159,7 +166,7 @@ fn the_merchant_comes_first_in_every_unique_index_and_foreign_key() {
             assert!(key.columns.starts_with("merchant_id"), "{table}: {}", key.columns);
         }
     }
-    assert_eq!(seen, 14);
+    assert_eq!(seen, 18);
 }
 
 #[test]

@@ -45,6 +45,12 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         | Failure::EventNotFound
         | Failure::EventsPruned(_)
         | Failure::WebhookNotFound
+        | Failure::ImportNotFound
+        | Failure::ImportRunning(_)
+        | Failure::ImportHasOtherOptions(_)
+        | Failure::ImportEnded
+        | Failure::FileTooLarge(_)
+        | Failure::FileTooSlow(_)
         | Failure::TooManyWebhooks
         | Failure::TooManyReplays
         | Failure::KeyNotFound => error(StatusCode::NOT_FOUND, "Not found"),

@@ -1,5 +1,7 @@
 //! What the OpenAPI document says of the native surface.
 
+use std::time::Duration;
+
 use actix_web::body::MessageBody as _;
 use actix_web::http::StatusCode;
 use roster_application::json::{JsonError, Pointer};
@@ -7,6 +9,7 @@ use roster_application::ports::{MAX_EVENTS, MetadataCondition};
 use roster_application::{MAX_OVERLAP, Revision, Scope};
 use roster_domain::{
     ApiKeyId, CustomerId, CustomerStatus, Email, EventId, EventType, ExternalId, SearchTerm, SubscriptionId, Timestamp,
+    UploadId,
 };
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -16,6 +19,7 @@ use super::dto::{self, ApiKeyView, CustomerView, HealthView, NewApiKeyView, OnMe
 use super::error::{Problem, answer};
 use super::event_stream::{HEARTBEAT, LAST_EVENT_ID};
 use super::events::{DEFAULT_LIMIT, EventPageView, EventView, MAX_LIMIT, MAX_WAIT};
+use super::export::{ExportFormat, FEED_CURSOR};
 use crate::failure::{BodyFailure, Failure};
 use crate::middleware::limits::Limit;
 use crate::openapi::operation::{Answer, Operation, Parameter, Refusal, Request};
@@ -32,6 +36,7 @@ const SUBSCRIPTIONS: &str = "Subscriptions";
 const EVENTS: &str = "Events";
 const API_KEYS: &str = "API keys";
 pub(super) const WEBHOOKS: &str = "Webhooks";
+pub(super) const IMPORTS: &str = "Imports";
 const HEALTH: &str = "Health";
 const DESCRIPTION: &str = "Description";
 
@@ -65,6 +70,7 @@ pub(super) fn contract() -> Contract {
                 WEBHOOKS,
                 "Where events are sent to. Deliveries are signed as Standard Webhooks 1.0 says, and as billing.io's clients check it.",
             ),
+            (IMPORTS, "Files of customers that the service reads beside its requests."),
             (API_KEYS, "The keys of the merchant in the environment of the credential."),
             (HEALTH, "Whether the service answers."),
             (DESCRIPTION, "This document, and the pages about problems."),
@@ -82,7 +88,7 @@ pub(super) fn contract() -> Contract {
 }
 
 pub(super) fn list_customers() -> Operation {
-    Operation::new("listCustomers", CUSTOMERS, "List customers")
+    let list = Operation::new("listCustomers", CUSTOMERS, "List customers")
         .needs::<ReadCustomers>()
         .about(
             "The live customers, active or archived, a page at a time, the last registered first. All filters must match; \
@@ -99,7 +105,46 @@ pub(super) fn list_customers() -> Operation {
             "How many customers to skip, behind the `cursor` if there is one, in digits alone. Left out: none. A cursor is \
              faster, and misses no customer if others come or go meanwhile.",
             json!({ "type": "integer", "minimum": 0, "maximum": MAX_OFFSET }),
-        ))
+        ));
+    filtered(list)
+        .parameter(Parameter::query_of("order", ORDER, json!({ "type": "string", "enum": ["asc", "desc"] })))
+        .parameter(Parameter::query_of("include", INCLUDE, json!({ "type": "string", "enum": ["total"] })))
+        .answers_with(page_of::<CustomerView<'_>>("A page of customers."))
+        .refuses("InvalidCursor")
+}
+
+pub(super) fn export_customers() -> Operation {
+    let about = "All customers that match in one answer, as they are at one moment, in the order in which they were registered, or \
+                 created where a period is asked for. The answer is streamed. If it ends without its end, the connection is broken \
+                 off, and nothing says that it is complete.\n\n\
+                 `ndjson`, the default, has a customer in each line, as `GET /v1/customers/{id}` shows it; one that shares its \
+                 e-mail address has `\"allow_duplicate_email\": true` besides. `csv` has a header (RFC 4180). An empty cell is a \
+                 field that is absent; a text that is empty, or begins with `=`, `+`, `-`, `@`, a tab, a carriage return or `'`, \
+                 has a `'` in front, so that no spreadsheet runs it as a formula. `json` is one object with all customers in \
+                 `data`. `roster import` reads the first two.";
+    let format = Parameter::query_of(
+        "format",
+        "`ndjson`, `csv` or `json`. Left out: `ndjson`.",
+        json!({ "type": "string", "enum": ExportFormat::ALL.map(ExportFormat::as_str) }),
+    );
+    let gzip = "`1`: the answer is compressed, with `Content-Encoding: gzip`.";
+    let follow = "`true`: the header `X-Feed-Cursor` has the cursor of `GET /v1/events` behind the last event that the export \
+                  includes. With it as `after`, a consumer goes on from the export and misses no event.";
+    let answer = Answer::new(StatusCode::OK, "All customers.")
+        .body("application/x-ndjson", json!({ "type": "string" }))
+        .or_body("text/csv", json!({ "type": "string" }))
+        .or_body("application/json", json!({ "type": "object" }))
+        .header(FEED_CURSOR);
+    filtered(Operation::new("exportCustomers", CUSTOMERS, "Export customers").needs::<ReadCustomers>().about(about))
+        .parameter(format)
+        .parameter(Parameter::query_of("gzip", gzip, json!({ "type": "integer", "enum": [0, 1] })))
+        .parameter(Parameter::query_of("follow", follow, json!({ "type": "boolean" })))
+        .answers_with(answer)
+}
+
+/// The operation with the filters of lists of customers.
+fn filtered(operation: Operation) -> Operation {
+    operation
         .parameter(Parameter::query::<Of<CustomerStatus>>("status", "Only customers with this status. Left out: all."))
         .parameter(Parameter::query::<Of<Email>>(
             "email",
@@ -114,10 +159,6 @@ pub(super) fn list_customers() -> Operation {
         .parameter(since("updated_after", UPDATED_AFTER))
         .parameter(metadata_filter())
         .parameter(Parameter::query::<Of<SearchTerm>>("search", SEARCH))
-        .parameter(Parameter::query_of("order", ORDER, json!({ "type": "string", "enum": ["asc", "desc"] })))
-        .parameter(Parameter::query_of("include", INCLUDE, json!({ "type": "string", "enum": ["total"] })))
-        .answers_with(page_of::<CustomerView<'_>>("A page of customers."))
-        .refuses("InvalidCursor")
 }
 
 pub(super) fn create_customer() -> Operation {
@@ -644,6 +685,7 @@ fn everything() -> Value {
 fn refusals() -> Vec<Refusal> {
     let end = Timestamp::parse("2099-01-01T00:00:00Z").expect("a time");
     let key = ApiKeyId::from_suffix("01h2xcejqtf2nbrexx3vqjhp43").expect("26 characters");
+    let upload = UploadId::from_suffix("01h2xcejqtf2nbrexx3vqjhp47").expect("26 characters");
     let country = Pointer::default().key("billing_address").key("country");
     vec![
         refusal(
@@ -674,11 +716,27 @@ fn refusals() -> Vec<Refusal> {
         refusal("EventsPruned", &["floor"], &[Failure::EventsPruned(1024)]),
         refusal("WebhookNotFound", &[], &[Failure::WebhookNotFound]),
         refusal("TooManyWebhooks", &[], &[Failure::TooManyWebhooks, Failure::IdempotencyKeyReused]),
+        refusal("ImportNotFound", &[], &[Failure::ImportNotFound]),
+        refusal(
+            "ImportRefused",
+            &[],
+            &[
+                Failure::ImportRunning(upload),
+                Failure::ImportHasOtherOptions("--from stripe --on-conflict fail --unknown refuse".to_owned()),
+                Failure::ImportEnded,
+            ],
+        ),
+        refusal("FileTooLarge", &[], &[Failure::FileTooLarge(256 << 20)]),
         refusal("TooManyReplays", &[], &[Failure::TooManyReplays, Failure::IdempotencyKeyReused]),
         refusal("KeyNotFound", &[], &[Failure::KeyNotFound]),
         refusal("UnknownPath", &[], &[Failure::UnknownPath]),
         refusal("MethodNotAllowed", &[], &[Failure::MethodNotAllowed("GET, POST".to_owned())]),
         refusal("BodyIncomplete", &[], &[BodyFailure::Incomplete.into()]),
+        refusal(
+            "FileIncomplete",
+            &[],
+            &[BodyFailure::Incomplete.into(), Failure::FileTooSlow(Duration::from_hours(1))],
+        ),
         refusal("Taken", &[], &[samples::email_taken(), samples::external_id_taken(), Failure::IdempotencyKeyReused]),
         refusal(
             "NotRotated",

@@ -19,6 +19,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::export::ExportFormat;
 use crate::failure::{Failure, Fault};
 use crate::openapi::schema::{Described, MetadataView, Shown, Text};
 use crate::request::caller::CustomerList;
@@ -420,6 +421,49 @@ pub(super) fn read_list(request: &HttpRequest) -> Result<CustomerList, Failure> 
         return Err(query::fault("offset", detail).into());
     }
     Ok(CustomerList { filter, order: order.unwrap_or_default(), cursor, offset, limit: size.get(), with_total })
+}
+
+/// What `GET /v1/customers/export` asks for.
+#[derive(Debug)]
+pub(super) struct ExportQuery {
+    pub(super) filter: CustomerFilter,
+    pub(super) format: ExportFormat,
+    pub(super) is_compressed: bool,
+    /// Whether the place in the log is told.
+    pub(super) follows: bool,
+}
+
+/// Reads the query of `GET /v1/customers/export`.
+pub(super) fn read_export(request: &HttpRequest) -> Result<ExportQuery, Failure> {
+    let mut list = ListParameters::default();
+    let (mut format, mut is_compressed, mut follows) = (None, None, None);
+    query::read_parameters(request, |name, value| match name {
+        "format" => Some(match ExportFormat::named(value) {
+            Some(named) => set_once("format", &mut format, named),
+            None => Err(query::fault("format", "must be ndjson, csv or json")),
+        }),
+        "gzip" => Some(match value {
+            "1" => set_once("gzip", &mut is_compressed, true),
+            "0" => set_once("gzip", &mut is_compressed, false),
+            _ => Err(query::fault("gzip", "must be 0 or 1")),
+        }),
+        "follow" => Some(match value {
+            "true" => set_once("follow", &mut follows, true),
+            "false" => set_once("follow", &mut follows, false),
+            _ => Err(query::fault("follow", "must be true or false")),
+        }),
+        // What a part of a list has, an export does not.
+        "order" | "offset" | "include" => None,
+        _ => list.read(name, value),
+    })?;
+    let ListParameters { status, mut filter, .. } = list;
+    filter.state = status.map_or(CustomerState::Live, state_of);
+    Ok(ExportQuery {
+        filter,
+        format: format.unwrap_or(ExportFormat::Ndjson),
+        is_compressed: is_compressed.unwrap_or(false),
+        follows: follows.unwrap_or(false),
+    })
 }
 
 /// The parameters of the list of customers, besides those that all lists have.

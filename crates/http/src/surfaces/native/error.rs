@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use roster_application::json::{JsonError, Pointer};
 use roster_application::ports::Taken;
 use roster_application::{MAX_ENDPOINTS, MAX_REPLAYS, Revision, Scope};
-use roster_domain::{ApiKeyId, CustomerId};
+use roster_domain::{ApiKeyId, CustomerId, Timestamp, UploadId};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -222,6 +222,15 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         Failure::EventsPruned(floor) => events_pruned(*floor),
         Failure::EventNotFound => missing(&problems::EVENT_NOT_FOUND, "event"),
         Failure::WebhookNotFound => missing(&problems::WEBHOOK_NOT_FOUND, "webhook endpoint"),
+        Failure::ImportNotFound => missing(&problems::IMPORT_NOT_FOUND, "import"),
+        Failure::ImportRunning(id) => import_running(*id),
+        Failure::ImportHasOtherOptions(options) => import_has_other_options(options),
+        Failure::ImportEnded => problem(
+            &problems::IMPORT_ENDED,
+            "The import was ended while its file was being sent. Nothing was imported.",
+        ),
+        Failure::FileTooLarge(most) => file_too_large(*most),
+        Failure::FileTooSlow(longest) => file_too_slow(longest.as_secs()),
         Failure::TooManyWebhooks => problem(
             &problems::TOO_MANY_WEBHOOKS,
             format!("There are {MAX_ENDPOINTS} webhook endpoints, and there may be no more. Delete one first."),
@@ -237,18 +246,8 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
             &problems::KEY_ENDED,
             "The API key is revoked or has expired, and nothing can come into its place. Create a new one.",
         ),
-        Failure::KeyHasSuccessor(successor) => {
-            let detail =
-                format!("The API key was rotated before. {successor} has come into its place: rotate that one.");
-            let content = content(&problems::KEY_HAS_SUCCESSOR, detail);
-            write(&Problem { successor_id: Some(Shown(*successor)), ..content })
-        }
-        Failure::OutlivesCaller(end) => {
-            let detail = format!(
-                "The new API key would outlive the credential, which expires at {end}. Send an expires_at that is not later."
-            );
-            problem(&problems::OUTLIVES_CREDENTIAL, detail)
-        }
+        Failure::KeyHasSuccessor(successor) => key_has_successor(*successor),
+        Failure::OutlivesCaller(end) => outlives_caller(*end),
         Failure::Overloaded => problem(
             &problems::OVERLOADED,
             "Too many requests wait for the database. This one was not started: send it again.",
@@ -312,6 +311,42 @@ fn events_pruned(floor: i64) -> HttpResponse {
          list of customers for what the missing events led to."
     );
     write(&Problem { floor: Some(floor), ..content(&problems::EVENTS_PRUNED, detail) })
+}
+
+fn import_running(id: UploadId) -> HttpResponse {
+    let detail = format!("The import {id} has not ended. Wait for it, or end it with DELETE /v1/imports/{id}.");
+    problem(&problems::IMPORT_RUNNING, detail)
+}
+
+fn import_has_other_options(options: &str) -> HttpResponse {
+    let detail = format!(
+        "An import of this file has not come to its end, and has other options: {options}. Send these again, or again=true to begin \
+         anew."
+    );
+    problem(&problems::IMPORT_HAS_OTHER_OPTIONS, detail)
+}
+
+fn file_too_large(most: u64) -> HttpResponse {
+    let detail = format!("The file has more than {most} bytes. Send it in parts, or import it with roster import.");
+    problem(&problems::FILE_TOO_LARGE, detail)
+}
+
+fn file_too_slow(longest: u64) -> HttpResponse {
+    let detail =
+        format!("The file has not arrived within {longest} s. Send it in parts, or import it with roster import.");
+    problem(&problems::FILE_TOO_SLOW, detail)
+}
+
+fn key_has_successor(successor: ApiKeyId) -> HttpResponse {
+    let detail = format!("The API key was rotated before. {successor} has come into its place: rotate that one.");
+    write(&Problem { successor_id: Some(Shown(successor)), ..content(&problems::KEY_HAS_SUCCESSOR, detail) })
+}
+
+fn outlives_caller(end: Timestamp) -> HttpResponse {
+    let detail = format!(
+        "The new API key would outlive the credential, which expires at {end}. Send an expires_at that is not later."
+    );
+    problem(&problems::OUTLIVES_CREDENTIAL, detail)
 }
 
 fn invalid_cursor() -> HttpResponse {

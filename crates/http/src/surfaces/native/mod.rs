@@ -2,17 +2,23 @@
 
 pub(crate) mod batch;
 mod describe;
+mod describe_imports;
 mod describe_webhooks;
 mod dto;
 mod error;
 mod event_stream;
 mod events;
+mod export;
+mod imports;
 mod routes;
+mod subject;
 mod webhooks;
 
 pub(crate) use error::{Error, answer};
 pub use events::event_body;
+pub use export::{ExportFormat, ExportWriter};
 pub(crate) use routes::surface;
+pub use subject::subject_document;
 pub use webhooks::test_body;
 
 /// The base path of this surface.

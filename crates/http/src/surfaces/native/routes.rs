@@ -9,12 +9,15 @@ use serde::Serialize;
 
 use super::batch;
 use super::describe;
+use super::describe_imports;
 use super::describe_webhooks;
 use super::dto::{
     self, ApiKeyView, CustomerView, HealthView, NewApiKeyView, OnConflict, OnMetadata, PageView, SubscriptionView,
 };
 use super::error::{Error, answer};
 use super::events;
+use super::export;
+use super::imports;
 use super::webhooks;
 use crate::failure::{Failure, Fault, Place};
 use crate::openapi;
@@ -34,6 +37,7 @@ pub(crate) fn surface() -> Surface {
             "/customers",
             vec![get(list).described(describe::list_customers), post(create).described(describe::create_customer)],
         )
+        .resource("/customers/export", vec![get(export::export).described(describe::export_customers)])
         .batch_resource("/customers/batch", vec![post(batch::write).described(describe::write_customers)])
         .resource(
             "/customers/external/{external_id}",
@@ -98,6 +102,18 @@ pub(crate) fn surface() -> Surface {
             vec![post(webhooks::rotate_secret).described(describe_webhooks::rotate_webhook_secret)],
         )
         .resource("/webhooks/{id}/test", vec![post(webhooks::test).described(describe_webhooks::test_webhook)])
+        .file_resource("/imports", vec![post(imports::create).described(describe_imports::create_import)])
+        .resource(
+            "/imports/{id}",
+            vec![
+                get(imports::show).described(describe_imports::get_import),
+                delete(imports::cancel).described(describe_imports::cancel_import),
+            ],
+        )
+        .resource(
+            "/imports/{id}/errors",
+            vec![get(imports::list_errors).described(describe_imports::list_import_errors)],
+        )
         .resource("/health", vec![get(show_health).described(describe::get_health)])
         .resource("/problems", vec![get(list_problems).described(describe::list_problems)])
         .resource("/problems/{code}", vec![get(show_problem).described(describe::get_problem)])

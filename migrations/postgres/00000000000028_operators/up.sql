@@ -27,4 +27,4 @@ CREATE TABLE operator_log (
 );
 
 -- Programs of before work with this schema, but accept the credentials of disabled merchants.
-INSERT INTO harmless_migrations (version) VALUES ('00000000000027');
+INSERT INTO harmless_migrations (version) VALUES ('00000000000028');

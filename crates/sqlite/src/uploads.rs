@@ -1,0 +1,137 @@
+//! The files that were sent to be imported.
+
+use diesel::prelude::*;
+use roster_application::ports::{StoreError, UploadRepository};
+use roster_application::records::UploadRecord;
+use roster_application::{PartKind, Upload};
+use roster_domain::{Tenant, UploadId};
+
+use crate::error::Fault;
+use crate::rows::{Id, limit};
+use crate::schema::{
+    UploadRow, insert_into_upload_parts, insert_into_uploads, upload_parts, upload_parts_of, uploads, uploads_of,
+};
+use crate::unit_of_work::SqliteUnitOfWork;
+
+impl UploadRepository for SqliteUnitOfWork<'_> {
+    fn insert(&mut self, upload: &Upload) -> Result<(), StoreError> {
+        self.run_write(|connection| {
+            insert_into_uploads().values(UploadRow::from(UploadRecord::from(upload))).execute(connection)?;
+            Ok(())
+        })
+    }
+
+    fn find(&mut self, tenant: Tenant, id: UploadId) -> Result<Option<Upload>, StoreError> {
+        self.run(|connection| {
+            let by_id = uploads_of(tenant).filter(uploads::id.eq(Id(id.uuid())));
+            let found: Option<UploadRow> = by_id.get_result(connection).optional()?;
+            Ok(found.map(Upload::try_from).transpose()?)
+        })
+    }
+
+    fn list(&mut self, tenant: Tenant, size: usize) -> Result<Vec<Upload>, StoreError> {
+        self.run(|connection| {
+            let newest = uploads_of(tenant).order(uploads::id.desc()).limit(limit(size));
+            let found: Vec<UploadRow> = newest.load(connection)?;
+            found.into_iter().map(|row| Upload::try_from(row).map_err(Fault::Store)).collect()
+        })
+    }
+
+    fn unended(&mut self, tenants: &[Tenant]) -> Result<Vec<(Tenant, UploadId)>, StoreError> {
+        self.run_together(|connection| {
+            let mut found = Vec::new();
+            for tenant in tenants {
+                let unended = uploads_of(*tenant).filter(uploads::ended_at.is_null()).select(uploads::id);
+                let id: Option<Id> = unended.get_result(connection).optional()?;
+                found.extend(id.map(|id| (*tenant, UploadId::new(id.0))));
+            }
+            Ok(found)
+        })
+    }
+
+    // A transaction holds the write lock from its start, so a plain read is enough.
+    fn lock(&mut self, tenant: Tenant, id: UploadId) -> Result<Option<Upload>, StoreError> {
+        UploadRepository::find(self, tenant, id)
+    }
+
+    fn update(&mut self, upload: &Upload) -> Result<(), StoreError> {
+        self.run_write(|connection| {
+            let row = UploadRow::from(UploadRecord::from(upload));
+            let about = (
+                uploads::state.eq(row.state),
+                uploads::import_id.eq(row.import_id),
+                uploads::digest.eq(row.digest),
+                uploads::size.eq(row.size),
+                uploads::parts.eq(row.parts),
+                uploads::error_parts.eq(row.error_parts),
+                uploads::failure.eq(row.failure),
+                uploads::fence.eq(row.fence),
+            );
+            let times = (
+                uploads::lease_until.eq(row.lease_until),
+                uploads::updated_at.eq(row.updated_at),
+                uploads::ended_at.eq(row.ended_at),
+            );
+            let by_id = uploads_of(upload.tenant).filter(uploads::id.eq(Id(upload.id.uuid())));
+            diesel::update(by_id).set((about, times)).execute(connection)?;
+            Ok(())
+        })
+    }
+
+    fn delete(&mut self, tenant: Tenant, id: UploadId) -> Result<(), StoreError> {
+        self.run_write(|connection| {
+            diesel::delete(uploads_of(tenant).filter(uploads::id.eq(Id(id.uuid())))).execute(connection)?;
+            Ok(())
+        })
+    }
+
+    fn forget_before(&mut self, tenant: Tenant, oldest: UploadId) -> Result<(), StoreError> {
+        self.run_write(|connection| {
+            let ended = uploads_of(tenant).filter(uploads::ended_at.is_not_null());
+            diesel::delete(ended.filter(uploads::id.lt(Id(oldest.uuid())))).execute(connection)?;
+            Ok(())
+        })
+    }
+
+    fn add_part(
+        &mut self,
+        tenant: Tenant,
+        id: UploadId,
+        kind: PartKind,
+        number: u32,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        self.run_write(|connection| {
+            let part = (
+                upload_parts::merchant_id.eq(Id(tenant.merchant.uuid())),
+                upload_parts::environment.eq(tenant.environment.as_str()),
+                upload_parts::upload_id.eq(Id(id.uuid())),
+                upload_parts::kind.eq(kind.as_str()),
+                upload_parts::number.eq(i64::from(number)),
+                upload_parts::bytes.eq(bytes),
+            );
+            insert_into_upload_parts().values(part).execute(connection)?;
+            Ok(())
+        })
+    }
+
+    fn part(
+        &mut self,
+        tenant: Tenant,
+        id: UploadId,
+        kind: PartKind,
+        number: u32,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.run(|connection| {
+            let part = upload_parts_of(tenant, id, kind).filter(upload_parts::number.eq(i64::from(number)));
+            Ok(part.select(upload_parts::bytes).get_result(connection).optional()?)
+        })
+    }
+
+    fn delete_parts(&mut self, tenant: Tenant, id: UploadId, kind: PartKind) -> Result<(), StoreError> {
+        self.run_write(|connection| {
+            diesel::delete(upload_parts_of(tenant, id, kind)).execute(connection)?;
+            Ok(())
+        })
+    }
+}
