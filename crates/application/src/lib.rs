@@ -11,6 +11,7 @@ mod event;
 mod import;
 pub mod json;
 mod known_credentials;
+mod known_operators;
 pub mod listing;
 pub mod operator;
 mod outcome;
@@ -31,7 +32,7 @@ pub use api_key::{ApiKey, ApiKeySecret, Digest, OperatorSecret};
 pub use cursor::{CursorKey, CursorScope};
 pub use event::{Actor, Attribution, Event, changes_of};
 pub use import::{Import, ImportCounts, ImportedCustomer, ImportedMetadata, OnConflict};
-pub use operator::{Action, LogEntry, Operation, Operator, Role, Target};
+pub use operator::{Action, LogEntry, Operation, Operator, OperatorPrincipal, Role, Target};
 pub use page::{Page, PageSize};
 pub use precondition::{Precondition, Revision, Revisions};
 pub use principal::{Grant, Principal};
@@ -41,6 +42,7 @@ pub use upload::{PartKind, Upload, UploadState};
 pub use use_cases::*;
 
 use known_credentials::KnownCredentials;
+use known_operators::KnownOperators;
 use ports::{Clock, Entropy, Ids, Store, TokenVerifier};
 use roster_domain::Timestamp;
 
@@ -77,7 +79,7 @@ impl Roster {
             entropy,
             tokens: None,
             known,
-            operators: Arc::default(),
+            operators: Arc::new(KnownOperators::new(DEFAULT_KEY_LIFETIME, Duration::ZERO)),
             cursor_key: Arc::default(),
             reply_lifetime: DEFAULT_REPLY_LIFETIME,
             event_retention: None,
@@ -96,12 +98,13 @@ impl Roster {
         Self { tokens: Some(tokens), ..self }
     }
 
-    /// Caches a key, or the merchant of a token, for `lifetime` after its look-up. Zero: no cache. While the store does not
+    /// Caches a key, an operator, or the merchant of a token, for `lifetime` after its look-up. Zero: no cache. While the store does not
     /// answer, a key is accepted for `grace` longer. Zero: it is not.
     ///
     /// For that long this process still accepts a key that another process has revoked.
     #[must_use]
     pub fn with_key_lifetime(self, lifetime: Duration, grace: Duration) -> Self {
-        Self { known: Arc::new(KnownCredentials::new(lifetime, grace)), ..self }
+        let known = Arc::new(KnownCredentials::new(lifetime, grace));
+        Self { known, operators: Arc::new(KnownOperators::new(lifetime, grace)), ..self }
     }
 }

@@ -35,8 +35,23 @@ impl Operator {
     }
 }
 
-/// What an operator may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An authenticated operator.
+///
+/// Only [`Roster::recognise_operator`](crate::Roster::recognise_operator) and
+/// [`Roster::authenticate_operator`](crate::Roster::authenticate_operator) make one, from a credential. It has no tenant: an
+/// operator reads no customer data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorPrincipal {
+    /// Who it is.
+    pub id: OperatorId,
+    /// What it may do.
+    pub role: Role,
+    /// From this time on its key is refused; `None`: never.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What an operator may do. A later one may do all that an earlier one may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Look at merchants, keys and the operator log.
     Read,

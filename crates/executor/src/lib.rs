@@ -27,7 +27,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use roster_application::ports::StoreError;
-use roster_application::{CursorKey, CursorKeyError, Recognition, Roster};
+use roster_application::{
+    CursorKey, CursorKeyError, OperatorError, OperatorPrincipal, OperatorRecognition, Recognition, Roster,
+};
 use roster_domain::{Tenant, Timestamp};
 use tokio::sync::{Mutex, oneshot, watch};
 
@@ -187,6 +189,42 @@ impl Handle {
     pub async fn fetch_token_keys(&self, token: &str) -> Result<(), ExecuteError> {
         let token = token.to_owned();
         self.operations.token_keys.call(Box::new(move |roster| roster.fetch_token_keys(&token))).await
+    }
+
+    /// Whether an operator was ever created.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]
+    pub async fn has_operators(&self) -> Result<Result<bool, StoreError>, ExecuteError> {
+        match self.shared.roster.knows_of_operators() {
+            Some(known) => Ok(Ok(known)),
+            None => run_as(&self.operations.operators, Roster::has_operators).await,
+        }
+    }
+
+    /// The operator whose key `credential` is. A key that was valid a while ago may be accepted although the store does not answer.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]
+    pub async fn authenticate_operator(
+        &self,
+        credential: &str,
+    ) -> Result<Result<OperatorPrincipal, OperatorError>, ExecuteError> {
+        let roster = &self.shared.roster;
+        let digest = match roster.recognise_operator(credential) {
+            OperatorRecognition::Operator(operator) => return Ok(Ok(operator)),
+            OperatorRecognition::LookUp(digest) => digest,
+            OperatorRecognition::Refused => return Ok(Err(OperatorError::Refused)),
+        };
+        let look_up = move |roster: &Roster| roster.authenticate_operator(&digest);
+        let authenticated = run_as(&self.operations.operators, look_up).await;
+        let is_outage = match &authenticated {
+            Err(ExecuteError::QueueFull | ExecuteError::DeadlineExceeded) => true,
+            Ok(Err(OperatorError::Store(error))) => error.is_outage(),
+            Err(ExecuteError::Panicked) | Ok(_) => false,
+        };
+        let in_grace = is_outage.then(|| roster.operator_in_grace(&digest)).flatten();
+        in_grace.map_or(authenticated, |operator| Ok(Ok(operator)))
     }
 
     /// Checks that the store answers and takes writes. All that ask at the same time, or within [`CHECK_INTERVAL`], share

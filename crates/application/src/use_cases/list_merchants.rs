@@ -26,12 +26,4 @@ impl Roster {
         let merchants = self.store.direct(|uow| uow.merchants().search(text, after, size.get() + 1))?;
         Ok(Page::cut(merchants, size.get()))
     }
-
-    /// The merchant called `id`.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub fn find_merchant(&self, id: MerchantId) -> Result<Option<Merchant>, StoreError> {
-        self.store.direct(|uow| uow.merchants().find(id))
-    }
 }

@@ -57,8 +57,7 @@ mod write_customers;
 mod write_endpoint;
 
 pub use authenticate::{AuthenticateError, Presented, Recognition};
-pub(crate) use authenticate_operator::KnownOperators;
-pub use authenticate_operator::OperatorError;
+pub use authenticate_operator::{OperatorError, OperatorRecognition};
 pub use change_customer::CustomerChange;
 pub use change_merchant::MerchantChange;
 pub use create_api_key::{ApiKeyOrder, CreateApiKeyError, CreatedApiKey};

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use roster_application::{
     Action, ApiKeyOrder, CreateOperatorError, CreatedOperator, LogEntry, MerchantChange, OPERATOR_LOG_LIFETIME,
-    Operation, OperatorError, OperatorOrder, PageSize, Role, Scopes, Sweep, Target,
+    Operation, OperatorError, OperatorOrder, OperatorPrincipal, OperatorRecognition, OperatorSecret, PageSize, Role,
+    Scopes, Sweep, Target,
 };
-use roster_domain::{MerchantId, MerchantName, OperatorId, Timestamp};
+use roster_domain::{Environment, MerchantId, MerchantName, OperatorId, Tenant, Timestamp};
 use uuid::Uuid;
 
 use crate::service::{Service, name, time};
@@ -16,12 +17,18 @@ fn operator(service: &Service, expires_at: Option<Timestamp>) -> Result<CreatedO
     service.roster.create_operator(order, &Operation::COMMAND_LINE)
 }
 
-fn is_accepted(service: &Service, credential: &str) -> bool {
-    match service.roster.authenticate_operator(credential) {
-        Ok(_) => true,
-        Err(OperatorError::Refused) => false,
+/// The operator of a key that is looked up.
+fn look_up(service: &Service, credential: &str) -> Option<OperatorPrincipal> {
+    let digest = OperatorSecret::parse(credential)?.digest();
+    match service.roster.authenticate_operator(&digest) {
+        Ok(operator) => Some(operator),
+        Err(OperatorError::Refused) => None,
         Err(error) => panic!("{error}"),
     }
+}
+
+fn is_accepted(service: &Service, credential: &str) -> bool {
+    look_up(service, credential).is_some()
 }
 
 fn log(service: &Service) -> Vec<LogEntry> {
@@ -33,8 +40,8 @@ fn an_operator_is_known_by_its_key_until_it_is_revoked() {
     let service = Service::start();
     let made = operator(&service, None).expect("an operator");
     assert!(made.secret.reveal().starts_with("sk_admin_"), "{}", made.secret.reveal());
-    let known = service.roster.authenticate_operator(made.secret.reveal()).expect("its key");
-    assert_eq!(known, made.operator);
+    let known = look_up(&service, made.secret.reveal()).expect("its key");
+    assert_eq!((known.id, known.role), (made.operator.id, Role::Admin));
     let listed = || service.roster.list_operators(None, PageSize::DEFAULT).expect("a page").items;
     assert_eq!(listed()[0].last_used_at, Some(service.roster.now()));
     let id = made.operator.id;
@@ -68,13 +75,66 @@ fn keys_of_operators_and_of_merchants_are_not_taken_for_each_other() {
     let refused = roster_application::Recognition::Refused(None);
     assert_eq!(service.roster.recognise(made.secret.reveal()), refused);
     let before = service.store.interceptor.runs();
-    assert!(!is_accepted(&service, key.secret.reveal()));
+    let recognised = service.roster.recognise_operator(key.secret.reveal());
+    assert_eq!(recognised, OperatorRecognition::Refused);
     let mut mistyped = made.secret.reveal().to_owned();
     mistyped.pop();
     for bad in ["", "sk_admin_", &mistyped, &format!("{mistyped}!")] {
-        assert!(!is_accepted(&service, bad), "{bad}");
+        assert_eq!(service.roster.recognise_operator(bad), OperatorRecognition::Refused, "{bad}");
     }
     assert_eq!(service.store.interceptor.runs(), before, "nothing was looked up");
+}
+
+#[test]
+fn an_operator_is_cached_until_its_key_expires() {
+    let service = Service::start();
+    let made = operator(&service, Some(time("2025-01-15T12:00:01Z"))).expect("an operator");
+    let recognise = || service.roster.recognise_operator(made.secret.reveal());
+    let digest = made.operator.digest;
+    assert_eq!(recognise(), OperatorRecognition::LookUp(digest));
+    let found = look_up(&service, made.secret.reveal()).expect("its key");
+    assert_eq!(recognise(), OperatorRecognition::Operator(found));
+    service.clock.advance(1000);
+    assert_eq!(recognise(), OperatorRecognition::LookUp(digest));
+    assert_eq!(service.roster.operator_in_grace(&digest), None);
+}
+
+#[test]
+fn without_a_cache_each_request_of_an_operator_is_looked_up() {
+    let service = Service::start();
+    let roster = service.roster.clone().with_key_lifetime(Duration::ZERO, Duration::from_mins(1));
+    let made = operator(&service, None).expect("an operator");
+    let found = roster.authenticate_operator(&made.operator.digest).expect("its key");
+    assert_eq!(roster.recognise_operator(made.secret.reveal()), OperatorRecognition::LookUp(made.operator.digest));
+    // But it is accepted while the store does not answer.
+    assert_eq!(roster.operator_in_grace(&made.operator.digest), Some(found));
+    service.roster.revoke_operator(made.operator.id, &Operation::COMMAND_LINE).expect("an answer");
+    assert!(roster.authenticate_operator(&made.operator.digest).is_err());
+    assert_eq!(roster.operator_in_grace(&made.operator.digest), None);
+}
+
+#[test]
+fn a_merchant_s_keys_of_both_environments_are_in_one_list() {
+    let service = Service::start();
+    let merchant = service.tenant.merchant;
+    let mut made = Vec::new();
+    for environment in [Environment::Live, Environment::Sandbox, Environment::Live, Environment::Sandbox] {
+        let tenant = Tenant { merchant, environment };
+        let order = ApiKeyOrder { tenant, name: None, scopes: Scopes::ALL, expires_at: None };
+        made.push(service.roster.create_api_key_by(order, &Operation::COMMAND_LINE).expect("a key").key.id);
+    }
+    let list = |environment, after, size| {
+        let size = PageSize::new(size).expect("a size");
+        let page = service.roster.list_merchant_api_keys(merchant, environment, after, size).expect("an answer");
+        let page = page.expect("a merchant");
+        (page.items.iter().map(|key| key.id).collect::<Vec<_>>(), page.has_more)
+    };
+    assert_eq!(list(None, None, 3), (made[..3].to_vec(), true));
+    assert_eq!(list(None, Some(made[2]), 3), (made[3..].to_vec(), false));
+    assert_eq!(list(Some(Environment::Sandbox), None, 3), (vec![made[1], made[3]], false));
+    let unknown = MerchantId::new(Uuid::from_u128(7));
+    let none = service.roster.list_merchant_api_keys(unknown, None, None, PageSize::DEFAULT).expect("an answer");
+    assert_eq!(none.map(|page| page.items.len()), None);
 }
 
 #[test]

@@ -113,18 +113,10 @@ fn unknown(id: ApiKeyId) -> anyhow::Error {
 
 /// The keys of both environments, the oldest first.
 fn all(roster: &Roster, merchant: MerchantId) -> anyhow::Result<Vec<ApiKey>> {
-    let mut all = Vec::new();
-    for environment in Environment::ALL {
-        all.append(&mut all_of(roster, Tenant { merchant, environment })?);
-    }
-    all.sort_by_key(|key| key.id);
-    Ok(all)
-}
-
-fn all_of(roster: &Roster, tenant: Tenant) -> anyhow::Result<Vec<ApiKey>> {
     let mut all: Vec<ApiKey> = Vec::new();
     loop {
-        let page = roster.list_api_keys(tenant, all.last().map(|key| key.id), PageSize::BULK)?;
+        let after = all.last().map(|key| key.id);
+        let Some(page) = roster.list_merchant_api_keys(merchant, None, after, PageSize::BULK)? else { return Ok(all) };
         all.extend(page.items);
         if !page.has_more {
             return Ok(all);

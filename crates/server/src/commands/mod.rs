@@ -43,5 +43,5 @@ pub fn run(command: Command, config: &Config) -> anyhow::Result<()> {
 
 /// Refuses a tenant whose merchant does not exist.
 fn require_merchant(roster: &Roster, tenant: Tenant) -> anyhow::Result<()> {
-    roster.merchant(tenant.merchant)?.map(drop).ok_or_else(|| anyhow!("there is no merchant {}", tenant.merchant))
+    roster.find_merchant(tenant.merchant)?.map(drop).ok_or_else(|| anyhow!("there is no merchant {}", tenant.merchant))
 }
