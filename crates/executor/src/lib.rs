@@ -461,7 +461,7 @@ mod tests {
             .expect("a merchant");
         let tenant = Tenant { merchant: merchant.id, environment: Environment::Live };
         let order = ApiKeyOrder { tenant, name: None, scopes: Scopes::DEFAULT, expires_at: None };
-        let key = roster.create_api_key(order, Scopes::ALL).expect("a key");
+        let key = roster.create_api_key(order, &Operation::COMMAND_LINE).expect("a key");
         let settings = Settings { threads: 1, writers: 1, queue: 1, deadline: PATIENCE, reads: Reads::ByWorkers };
         let executor = Executor::start(&roster, settings).expect("threads");
         let handle = executor.handles().handle();

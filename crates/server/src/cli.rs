@@ -6,10 +6,10 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use roster_application::ports::{CustomerRef, MAX_SNAPSHOT_AGE};
-use roster_application::{MAX_OVERLAP, OnConflict, Scope};
+use roster_application::{MAX_OVERLAP, OnConflict, Role, Scope};
 use roster_domain::{
     ApiKeyId, CustomerId, CustomerStatus, Endpoint, EndpointDescription, EndpointId, Environment, EventId, EventType,
-    ExternalId, MerchantId, MerchantName, Name, Tenant,
+    ExternalId, MerchantId, MerchantName, Name, OperatorId, Tenant,
 };
 use roster_http::{Api, ExportFormat};
 use roster_transfer::{Format, Unknown};
@@ -19,7 +19,7 @@ const LONGEST_VALIDITY: Duration = Duration::from_hours(100 * 366 * 24);
 
 /// Roster keeps the customers of a billing platform's merchants.
 ///
-/// One store, three HTTP surfaces: native under /v1, Lumen under /api, Lava under /lava/v1.
+/// One store, three HTTP surfaces: native under /v1, Lumen under /api, Lava under /lava/v1; and /admin/v1 for operators.
 #[derive(Debug, Parser)]
 #[command(
     name = "roster",
@@ -92,7 +92,7 @@ Example:
     #[command(subcommand)]
     Keys(Keys),
 
-    /// Read the log of what operators did to merchants and keys
+    /// Make, list and revoke operators, who manage merchants over HTTP, and read the log of what they did
     #[command(subcommand)]
     Operators(Operators),
 
@@ -306,9 +306,54 @@ Examples:
 /// The commands for operators.
 #[derive(Debug, Subcommand)]
 pub enum Operators {
+    /// Make an operator, and show its key this once
+    ///
+    /// With the key an operator manages merchants and their API keys under /admin/v1, which answers 404 until there is an operator.
+    /// It opens no customer data.
+    #[command(after_help = "\
+Examples:
+  roster operators create 'Ada Lovelace'
+  roster operators create dashboard --role read --expires-in 90d --json")]
+    Create {
+        /// The operator's name, 1 to 256 characters
+        #[arg(value_parser = operator_name)]
+        name: Name,
+
+        /// What it may do: read looks at merchants, keys and the log; admin changes them, too
+        #[arg(long, default_value = "admin", value_parser = named(Role::ALL, Role::as_str))]
+        role: Role,
+
+        /// How long the key is valid, such as 90d, 12h or 1year [default: for ever]
+        #[arg(long, value_name = "DURATION", value_parser = validity)]
+        expires_in: Option<Duration>,
+
+        #[command(flatten)]
+        form: Form,
+    },
+
+    /// List all operators, the oldest first; never their keys
+    List {
+        #[command(flatten)]
+        form: Form,
+    },
+
+    /// Revoke an operator: from now on its key is refused
+    ///
+    /// A running service may accept it for a few more seconds, at most `auth.key_cache_ms` of its configuration. A revocation
+    /// cannot be undone. Revoking an operator again changes nothing.
+    Revoke {
+        /// The id that `roster operators create` or `list` shows: op_…
+        #[arg(value_parser = OperatorId::parse)]
+        id: OperatorId,
+
+        #[command(flatten)]
+        form: Form,
+    },
+
     /// List the last entries of the operator log, the newest first
     ///
-    /// Every command that makes or changes a merchant or a key is logged. Entries are kept for 400 days.
+    /// Every command or request of an operator that makes or changes a merchant, a key or an operator is logged. Entries are kept for
+    /// 400 days.
     Log {
         /// How many entries, 1 to 100
         #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=100))]
@@ -619,6 +664,12 @@ fn age(text: &str) -> Result<Duration, String> {
         return Err("must be from 1s to 1h".to_owned());
     }
     Ok(duration)
+}
+
+fn operator_name(text: &str) -> Result<Name, String> {
+    let name = Name::parse(text).map_err(|rule| rule.to_string())?;
+    // A customer's name may be empty.
+    if name.as_str().is_empty() { Err("must not be empty".to_owned()) } else { Ok(name) }
 }
 
 fn event_type() -> impl TypedValueParser<Value = EventType> {

@@ -31,6 +31,8 @@ pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
 pub struct Config {
     /// How the service is reached.
     pub http: Http,
+    /// How operators reach it.
+    pub admin: Admin,
     /// Where everything is kept.
     pub database: Database,
     /// Which credentials are accepted.
@@ -49,6 +51,8 @@ pub struct Config {
     pub webhooks: Webhooks,
     /// What is logged, and how.
     pub log: Log,
+    /// All of it by keys, without what may be secret, to be shown to operators.
+    pub shown: serde_json::Map<String, serde_json::Value>,
 }
 
 /// `http.*`
@@ -86,6 +90,13 @@ pub struct Http {
     pub stream_memory_mib: usize,
     /// How long an export may take.
     pub export_timeout: Duration,
+}
+
+/// `admin.*`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admin {
+    /// Where to listen for operators; none: on the address of all others.
+    pub bind: Option<SocketAddr>,
 }
 
 /// `database.*`
@@ -239,6 +250,7 @@ impl Config {
                 stream_memory_mib: layers.read("http.stream_memory_mib", number(0..=65_536)),
                 export_timeout: layers.read("http.export_timeout_s", seconds(1..=3600)),
             },
+            admin: Admin { bind: layers.read("admin.bind", optional_address) },
             database: Database {
                 url: layers.read("database.url", |value| DatabaseUrl::parse(text(value)?)),
                 connections: layers.read("database.connections", number(1..=256)),
@@ -277,6 +289,7 @@ impl Config {
                 signing_key: layers.read("webhooks.signing_key", signing_key),
             },
             log: Log { level: layers.read("log.level", level), format: layers.read("log.format", format) },
+            shown: layers.settings(),
         }
     }
 }
@@ -291,6 +304,13 @@ fn text(value: &Value) -> Result<&str, String> {
 fn address(value: &Value) -> Result<SocketAddr, String> {
     let rule = "must be an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080";
     text(value).ok().and_then(|text| text.parse().ok()).ok_or_else(|| rule.to_owned())
+}
+
+fn optional_address(value: &Value) -> Result<Option<SocketAddr>, String> {
+    if text(value).is_ok_and(str::is_empty) {
+        return Ok(None);
+    }
+    address(value).map(Some).map_err(|rule| format!("{rule}, or empty"))
 }
 
 fn path(value: &Value) -> Result<Option<PathBuf>, String> {
@@ -458,6 +478,7 @@ mod tests {
             [issuer] if issuer.name() == "https://other.example" => OTHER_ISSUER.to_owned(),
             issuers => format!("{issuers:?}"),
         }),
+        ("admin.bind", "\"127.0.0.1:3\"", "[::1]:4", |c| c.admin.bind.expect("an address").to_string()),
         ("limits.live_key_per_second", "11", "12", |c| c.limits.live.key.to_string()),
         ("limits.live_merchant_per_second", "13", "14", |c| c.limits.live.merchant.to_string()),
         ("limits.sandbox_key_per_second", "15", "16", |c| c.limits.sandbox.key.to_string()),
@@ -539,6 +560,7 @@ mod tests {
                     stream_memory_mib: 16,
                     export_timeout: Duration::from_mins(10),
                 },
+                admin: Admin { bind: None },
                 database: Database {
                     url: DatabaseUrl::Sqlite("data/roster.db".into()),
                     connections: 8,
@@ -561,6 +583,7 @@ mod tests {
                     signing_key: None,
                 },
                 log: Log { level: "info".to_owned(), format: LogFormat::Auto },
+                shown: config.shown.clone(),
             }
         );
     }
@@ -589,6 +612,32 @@ mod tests {
     }
 
     #[test]
+    fn settings_are_shown_as_what_they_say_and_without_secrets() {
+        let file = format!("[webhooks]\nsigning_key = {ONE_KEY}\n[http]\nworkers = 3\n");
+        let variables = [
+            ("DATABASE_URL", "sqlite://secret.db"),
+            ("ROSTER__DATABASE__QUEUE", "7"),
+            ("ROSTER__HTTP__API_PAGE", "false"),
+            ("ROSTER__HTTP__CORS_ORIGINS", "https://a.example, https://b.example"),
+        ];
+        let shown = load(&file, &variables).expect("a configuration").shown;
+        let origins = serde_json::json!(["https://a.example", "https://b.example"]);
+        for (key, value) in [
+            ("http.workers", 3.into()),
+            ("http.bind", "127.0.0.1:8080".into()),
+            ("database.queue", 7.into()),
+            ("http.api_page", false.into()),
+            ("http.cors_origins", origins),
+        ] {
+            assert_eq!(shown[key], value, "{key}");
+        }
+        for secret in ["database.url", "auth.issuers", "webhooks.signing_key"] {
+            assert!(!shown.contains_key(secret), "{secret}");
+        }
+        assert_eq!(shown.len(), SAMPLES.len() - 3);
+    }
+
+    #[test]
     fn database_url_wins_over_every_other_layer() {
         let variables = [("DATABASE_URL", "sqlite:///c.db"), ("ROSTER__DATABASE__URL", "sqlite://b.db")];
         let config = load("[database]\nurl = \"sqlite://a.db\"", &variables).expect("a configuration");
@@ -599,6 +648,7 @@ mod tests {
     fn a_wrong_value_names_its_key_where_it_came_from_and_what_is_allowed() {
         for (key, value, rule) in [
             ("http.bind", "localhost", "must be an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080"),
+            ("admin.bind", "8081", "must be an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080, or empty"),
             ("http.workers", "257", "must be a whole number from 0 to 256"),
             ("http.max_connections", "99", "must be a whole number from 100 to 1000000"),
             ("http.head_timeout_ms", "99", "must be a whole number from 100 to 300000 (milliseconds)"),

@@ -34,7 +34,7 @@ impl Demo {
             scopes: Scopes::DEFAULT,
             expires_at: None,
         };
-        let created = roster.create_api_key_by(order, &Operation::COMMAND_LINE)?;
+        let created = roster.create_api_key(order, &Operation::COMMAND_LINE)?;
         Ok(Self::Made(created.secret))
     }
 

@@ -1,5 +1,6 @@
 //! The promises of the program, tested from outside.
 
+mod admin;
 mod browsers;
 mod contract;
 mod durability;

@@ -57,30 +57,16 @@ pub enum CreateApiKeyError {
 }
 
 impl Roster {
-    /// Creates an API key. Its secret is returned here and stored nowhere.
-    ///
-    /// `granted` is what the creator may give to it.
+    /// Creates an API key for an operator, who may give every scope for ever. Its secret is returned here and stored nowhere.
     ///
     /// # Errors
     /// [`CreateApiKeyError`]
-    pub fn create_api_key(
-        &self,
-        order: ApiKeyOrder,
-        granted: impl Into<Grant>,
-    ) -> Result<CreatedApiKey, CreateApiKeyError> {
-        self.create_api_key_once(order, granted.into(), None).result
-    }
-
-    /// The same for an operator, who may give every scope for ever.
-    ///
-    /// # Errors
-    /// [`CreateApiKeyError`]
-    pub fn create_api_key_by(&self, order: ApiKeyOrder, by: &Operation) -> Result<CreatedApiKey, CreateApiKeyError> {
+    pub fn create_api_key(&self, order: ApiKeyOrder, by: &Operation) -> Result<CreatedApiKey, CreateApiKeyError> {
         self.create_key(order, Scopes::ALL.into(), None, Some(by)).result
     }
 
-    /// The same, once for the idempotency key of a request. A repeat with the same credential gets the same key in the
-    /// clear.
+    /// Creates an API key for a caller, who may give it what is `granted`, once for the idempotency key of a request. A repeat
+    /// with the same credential gets the same key in the clear.
     #[must_use]
     pub fn create_api_key_once(
         &self,

@@ -6,29 +6,13 @@ use crate::ports::{StoreError, UnitOfWork};
 use crate::{Action, ApiKey, Operation, Roster, Target};
 
 impl Roster {
-    /// Revokes a key: this process refuses it at once, every other process when its cached entry expires.
+    /// Revokes a key for an operator: this process refuses it at once, every other process when its cached entry expires.
     ///
     /// Revoking it again changes nothing. `None` if the tenant has no such key.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn revoke_api_key(&self, tenant: Tenant, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
-        let now = self.clock.now();
-        let revoked = self.store.transaction(|uow| revoke(uow, tenant, id, now))?;
-        self.forget(revoked.as_ref());
-        Ok(revoked)
-    }
-
-    /// The same by an operator.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub fn revoke_api_key_by(
-        &self,
-        tenant: Tenant,
-        id: ApiKeyId,
-        by: &Operation,
-    ) -> Result<Option<ApiKey>, StoreError> {
+    pub fn revoke_api_key(&self, tenant: Tenant, id: ApiKeyId, by: &Operation) -> Result<Option<ApiKey>, StoreError> {
         let now = self.clock.now();
         let entry = self.log_entry(by, Action::ApiKeyRevoked, Target::ApiKey(id));
         let revoked = self.store.transaction(|uow| {
@@ -42,7 +26,7 @@ impl Roster {
         Ok(revoked)
     }
 
-    /// The same, once for the idempotency key of a request.
+    /// The same for a caller, once for the idempotency key of a request.
     #[must_use]
     pub fn revoke_api_key_once(
         &self,

@@ -48,25 +48,13 @@ impl Roster {
     ///
     /// The old key stays valid for `overlap`, at most [`MAX_OVERLAP`], or until it expires. With no overlap it is revoked,
     /// so that no clock decides whether it is still valid. A key has one successor: of several callers that rotate it,
-    /// one creates a key, and the others learn which. `granted` is what the caller may give to the new key.
+    /// one creates a key, and the others learn which.
+    ///
+    /// This is for an operator, who may give every scope for ever.
     ///
     /// # Errors
     /// [`RotateApiKeyError`]; nothing has changed then.
     pub fn rotate_api_key(
-        &self,
-        tenant: Tenant,
-        id: ApiKeyId,
-        overlap: Duration,
-        granted: impl Into<Grant>,
-    ) -> Result<CreatedApiKey, RotateApiKeyError> {
-        self.rotate_api_key_once(tenant, id, overlap, granted.into(), None).result
-    }
-
-    /// The same for an operator, who may give every scope for ever.
-    ///
-    /// # Errors
-    /// [`RotateApiKeyError`]; nothing has changed then.
-    pub fn rotate_api_key_by(
         &self,
         tenant: Tenant,
         id: ApiKeyId,
@@ -76,8 +64,8 @@ impl Roster {
         self.rotate_key(tenant, id, overlap, Scopes::ALL.into(), None, Some(by)).result
     }
 
-    /// The same, once for the idempotency key of a request. A repeat with the same credential gets the same key in the
-    /// clear.
+    /// The same for a caller, who may give the new key what is `granted`, once for the idempotency key of a request. A repeat with
+    /// the same credential gets the same key in the clear.
     #[must_use]
     pub fn rotate_api_key_once(
         &self,

@@ -71,7 +71,7 @@ fn keys_of_operators_and_of_merchants_are_not_taken_for_each_other() {
     let service = Service::start();
     let made = operator(&service, None).expect("an operator");
     let order = ApiKeyOrder { tenant: service.tenant, name: None, scopes: Scopes::ALL, expires_at: None };
-    let key = service.roster.create_api_key_by(order, &Operation::COMMAND_LINE).expect("a key");
+    let key = service.roster.create_api_key(order, &Operation::COMMAND_LINE).expect("a key");
     let refused = roster_application::Recognition::Refused(None);
     assert_eq!(service.roster.recognise(made.secret.reveal()), refused);
     let before = service.store.interceptor.runs();
@@ -121,7 +121,7 @@ fn a_merchant_s_keys_of_both_environments_are_in_one_list() {
     for environment in [Environment::Live, Environment::Sandbox, Environment::Live, Environment::Sandbox] {
         let tenant = Tenant { merchant, environment };
         let order = ApiKeyOrder { tenant, name: None, scopes: Scopes::ALL, expires_at: None };
-        made.push(service.roster.create_api_key_by(order, &Operation::COMMAND_LINE).expect("a key").key.id);
+        made.push(service.roster.create_api_key(order, &Operation::COMMAND_LINE).expect("a key").key.id);
     }
     let list = |environment, after, size| {
         let size = PageSize::new(size).expect("a size");
@@ -159,10 +159,10 @@ fn what_is_done_to_merchants_and_keys_is_in_the_log() {
         service.roster.change_merchant(merchant, &change, &by).expect("an answer").expect("a merchant");
     }
     let order = ApiKeyOrder { tenant: service.tenant, name: None, scopes: Scopes::ALL, expires_at: None };
-    let old = service.roster.create_api_key_by(order, &by).expect("a key").key;
-    let new = service.roster.rotate_api_key_by(service.tenant, old.id, Duration::ZERO, &by).expect("a key").key;
-    assert!(service.roster.rotate_api_key_by(service.tenant, old.id, Duration::ZERO, &by).is_err());
-    service.roster.revoke_api_key_by(service.tenant, new.id, &by).expect("an answer").expect("a key");
+    let old = service.roster.create_api_key(order, &by).expect("a key").key;
+    let new = service.roster.rotate_api_key(service.tenant, old.id, Duration::ZERO, &by).expect("a key").key;
+    assert!(service.roster.rotate_api_key(service.tenant, old.id, Duration::ZERO, &by).is_err());
+    service.roster.revoke_api_key(service.tenant, new.id, &by).expect("an answer").expect("a key");
     let mut log = log(&service);
     log.reverse();
     let done: Vec<_> = log.iter().map(|entry| (entry.action, entry.target)).collect();

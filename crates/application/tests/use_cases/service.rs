@@ -14,6 +14,9 @@ use roster_memory::{CountingEntropy, CountingIds, FixedClock};
 
 use crate::watched_store::WatchedStore;
 
+/// Who makes keys where that makes no difference.
+pub const BY: &Operation = &Operation::COMMAND_LINE;
+
 pub struct Service {
     pub roster: Roster,
     pub store: Arc<WatchedStore>,

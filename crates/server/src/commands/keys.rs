@@ -5,9 +5,10 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use roster_application::ports::Clock as _;
 use roster_application::{ApiKey, ApiKeyOrder, CreatedApiKey, Operation, PageSize, Roster, Scope, Scopes};
-use roster_domain::{ApiKeyId, Environment, MerchantId, Name, Tenant, Timestamp};
+use roster_domain::{ApiKeyId, MerchantId, Name, Tenant};
 use serde::Serialize;
 
+use super::end_of;
 use crate::cli::{Form, Keys};
 use crate::clock::SystemClock;
 use crate::compose::{self, Missing};
@@ -30,16 +31,10 @@ pub fn run(command: Keys, config: &Config) -> anyhow::Result<()> {
     }
 }
 
-fn end_of(validity: Duration) -> anyhow::Result<Timestamp> {
-    let end =
-        i64::try_from(validity.as_millis()).ok().and_then(|millis| SystemClock.now().as_millis().checked_add(millis));
-    Timestamp::from_millis(end.unwrap_or(i64::MAX)).context("--expires-in ends after the year 9999")
-}
-
 fn create(roster: &Roster, order: ApiKeyOrder, form: Form) -> anyhow::Result<()> {
     let merchant = order.tenant.merchant;
     let created = roster
-        .create_api_key_by(order, &Operation::COMMAND_LINE)
+        .create_api_key(order, &Operation::COMMAND_LINE)
         .with_context(|| format!("no key was made for {merchant}"))?;
     print_created(&created, form)
 }
@@ -47,7 +42,7 @@ fn create(roster: &Roster, order: ApiKeyOrder, form: Form) -> anyhow::Result<()>
 fn rotate(roster: &Roster, id: ApiKeyId, overlap: Duration, form: Form) -> anyhow::Result<()> {
     let tenant = tenant_of(roster, id)?;
     let created = roster
-        .rotate_api_key_by(tenant, id, overlap, &Operation::COMMAND_LINE)
+        .rotate_api_key(tenant, id, overlap, &Operation::COMMAND_LINE)
         .with_context(|| format!("no key was made in the place of {id}"))?;
     print_created(&created, form)
 }
@@ -82,7 +77,7 @@ fn list(roster: &Roster, merchant: MerchantId, form: Form) -> anyhow::Result<()>
             key.id.to_string(),
             key.tenant.environment.as_str().to_owned(),
             key.created_at.to_string(),
-            state(key, now),
+            super::state(key.revoked_at, key.expires_at, now),
             key.last_used_at.map_or("never".to_owned(), |time| time.to_string()),
             key.scopes.to_string(),
             key.name.as_ref().map_or(String::new(), |name| name.as_str().to_owned()),
@@ -94,7 +89,7 @@ fn list(roster: &Roster, merchant: MerchantId, form: Form) -> anyhow::Result<()>
 
 fn revoke(roster: &Roster, id: ApiKeyId, form: Form) -> anyhow::Result<()> {
     let tenant = tenant_of(roster, id)?;
-    let revoked = roster.revoke_api_key_by(tenant, id, &Operation::COMMAND_LINE)?;
+    let revoked = roster.revoke_api_key(tenant, id, &Operation::COMMAND_LINE)?;
     let key = revoked.ok_or_else(|| unknown(id))?;
     if form.json {
         return output::print_json(&KeyView::from(&key));
@@ -121,15 +116,6 @@ fn all(roster: &Roster, merchant: MerchantId) -> anyhow::Result<Vec<ApiKey>> {
         if !page.has_more {
             return Ok(all);
         }
-    }
-}
-
-fn state(key: &ApiKey, now: Timestamp) -> String {
-    match (key.revoked_at, key.expires_at) {
-        (Some(time), _) => format!("revoked {time}"),
-        (None, Some(end)) if end <= now => format!("expired {end}"),
-        (None, Some(end)) => format!("valid until {end}"),
-        (None, None) => "valid".to_owned(),
     }
 }
 

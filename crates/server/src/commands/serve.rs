@@ -1,12 +1,14 @@
 //! `roster serve`
 
+use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use roster_domain::Timestamp;
 use roster_executor::{Executor, Reads};
-use roster_http::{Tls, TlsError};
+use roster_http::{ServiceInformation, Tls, TlsError};
 
 use crate::compose::{self, Database, Missing};
 use crate::config::{self, Config};
@@ -42,11 +44,14 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     let deliveries = compose::deliver(&config.webhooks, executor.handles())?;
     let imports = ImportWorker::start(roster.clone())?;
     let surfaces = (compose::webhooks(&config.webhooks, &deliveries), compose::imports(&config.imports, &imports));
-    let settings = settings(config, tls, surfaces);
+    let settings = settings(config, tls, surfaces, roster.now());
     let demo = demo.then(|| Demo::prepare(&roster, config.http.bind)).transpose().context("the demo cannot be made")?;
     let stop = signals.stop().context("signals cannot be caught")?;
-    let ready = |address| {
+    let ready = |address: SocketAddr, of_operators: Option<SocketAddr>| {
         tracing::info!(%address, scheme, "listening");
+        if let Some(address) = of_operators {
+            tracing::info!(%address, scheme, "listening for operators");
+        }
         let greeting = demo.map(|demo| demo.greeting(&format!("{scheme}://{address}")));
         if let Some(Err(error)) = greeting.map(|greeting| output::print(&greeting)) {
             tracing::warn!("{error:#}");
@@ -58,7 +63,7 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     executor.stop(config.database.deadline);
     drop(roster);
     close(database);
-    served.with_context(|| format!("{} cannot be served", config.http.bind))?;
+    served?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -96,10 +101,12 @@ fn settings(
     config: &Config,
     tls: Option<Tls>,
     (webhooks, imports): (roster_http::WebhookSettings, roster_http::ImportSettings),
+    started_at: Timestamp,
 ) -> roster_http::Settings {
     let http = &config.http;
     roster_http::Settings {
         bind: http.bind,
+        admin_bind: config.admin.bind,
         tls,
         workers: http.workers(),
         max_connections: open_files::for_connections(config),
@@ -119,6 +126,11 @@ fn settings(
         deadline: config.database.deadline,
         webhooks,
         imports,
+        service: ServiceInformation {
+            database: config.database.url.kind(),
+            started_at,
+            settings: config.shown.clone(),
+        },
     }
 }
 

@@ -42,6 +42,7 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         Failure::OtherProtocol => error(StatusCode::BAD_REQUEST, "CONNECT and WebSocket are not supported"),
         // Events are read, and keys and webhooks are managed, only on the native surface.
         Failure::UnknownPath
+        | Failure::MerchantNotFound
         | Failure::EventNotFound
         | Failure::EventsPruned(_)
         | Failure::WebhookNotFound
@@ -75,7 +76,7 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         Failure::KeyEnded | Failure::KeyHasSuccessor(_) | Failure::OtherCredential => {
             error(StatusCode::CONFLICT, "Conflict")
         }
-        Failure::OutlivesCaller(_) => error(StatusCode::FORBIDDEN, "Forbidden"),
+        Failure::OutlivesCaller(_) | Failure::MissingRole(_) => error(StatusCode::FORBIDDEN, "Forbidden"),
         Failure::NoMemory | Failure::Overloaded | Failure::Unavailable | Failure::ReadOnly => {
             error(StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable")
         }
