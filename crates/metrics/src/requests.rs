@@ -34,7 +34,7 @@ impl Requests {
         registry.register(Box::new(requests.durations.clone())).expect("this name is of no other metric");
         registry.register(Box::new(requests.limited.clone())).expect("this name is of no other metric");
         // There from the beginning: an alert on what was never counted would have no data.
-        for surface in ["native", "lumen", "lava"] {
+        for surface in ["native", "lumen", "lava", "admin"] {
             requests.limited.with_label_values(&[surface]);
         }
         requests

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use roster_application::{ApiKeyOrder, ApiKeySecret, PageSize, Roster, Scopes};
+use roster_application::{ApiKeyOrder, ApiKeySecret, Operation, PageSize, Roster, Scopes};
 use roster_domain::{Environment, MerchantId, MerchantName, Name, Tenant};
 
 /// What the demo can offer.
@@ -27,14 +27,14 @@ impl Demo {
         if !bind.ip().is_loopback() {
             return Ok(Self::NotLoopback);
         }
-        let merchant = roster.create_merchant(MerchantName::parse("Demo")?)?.id;
+        let merchant = roster.create_merchant(MerchantName::parse("Demo")?, &Operation::COMMAND_LINE)?.id;
         let order = ApiKeyOrder {
             tenant: Tenant { merchant, environment: Environment::Sandbox },
             name: Some(Name::parse("demo")?),
             scopes: Scopes::DEFAULT,
             expires_at: None,
         };
-        let created = roster.create_api_key(order, Scopes::ALL)?;
+        let created = roster.create_api_key(order, &Operation::COMMAND_LINE)?;
         Ok(Self::Made(created.secret))
     }
 

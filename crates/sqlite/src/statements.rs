@@ -11,12 +11,15 @@ use roster_application::ports::{
     DeliveryRecord, EventQuery, Lane, LaneKey, ListOrder, MetadataCondition, Place, ReplyKey, SavedReply, StoreError,
     SubscriptionCursor, SubscriptionKey, SubscriptionWrite, UnitOfWork, Verdict, Write, Written,
 };
-use roster_application::{Actor, ApiKey, Digest, Import, ImportCounts, PartKind, Scopes, Upload, UploadState};
+use roster_application::{
+    Action, Actor, ApiKey, Digest, Import, ImportCounts, LogEntry, Operation, Operator, PartKind, Role, Scopes, Target,
+    Upload, UploadState,
+};
 use roster_domain::{
     ApiKeyId, AttemptId, Customer, CustomerEdit, CustomerId, DisabledReason, Edit, Email, EmailUse, Endpoint,
     EndpointId, EndpointSecret, EndpointSettings, EndpointUrl, Environment, EventId, EventType, EventTypes, ExternalId,
-    ImportId, Merchant, MerchantId, MerchantName, Name, PayloadForm, Profile, SearchTerm, Subscription, SubscriptionId,
-    SubscriptionStatus, Tenant, Timestamp, UploadId,
+    ImportId, LogEntryId, Merchant, MerchantId, MerchantName, Name, OperatorId, PayloadForm, Profile, SearchTerm,
+    Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp, UploadId,
 };
 use uuid::Uuid;
 
@@ -101,6 +104,7 @@ fn customer() -> Customer {
 fn call_everything(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
     call_merchants(unit_of_work)?;
     call_api_keys(unit_of_work)?;
+    call_operators(unit_of_work)?;
     call_hot_customers(unit_of_work)?;
     call_other_customers(unit_of_work)?;
     call_subscriptions(unit_of_work)?;
@@ -264,12 +268,50 @@ fn reply() -> SavedReply {
 }
 
 fn call_merchants(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
-    let merchant =
-        Merchant { id: tenant().merchant, name: MerchantName::parse("M").expect("a name"), created_at: now() };
+    let merchant = Merchant {
+        id: tenant().merchant,
+        name: MerchantName::parse("M").expect("a name"),
+        created_at: now(),
+        disabled_at: None,
+    };
     unit_of_work.merchants().insert(&merchant)?;
     unit_of_work.merchants().find(merchant.id)?;
     // The first page of merchants is left out: it has no condition, so its plan is a scan.
     unit_of_work.merchants().list(Some(merchant.id), 10)?;
+    unit_of_work.merchants().search("m", Some(merchant.id), 10)?;
+    unit_of_work.merchants().disabled(&[merchant.id, merchant.id])?;
+    unit_of_work.merchants().lock(merchant.id)?;
+    unit_of_work.merchants().update(&merchant)?;
+    Ok(())
+}
+
+/// The first pages are left out here, too.
+fn call_operators(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
+    let operator = Operator {
+        id: OperatorId::new(Uuid::nil()),
+        name: Name::parse("Ada").expect("a name"),
+        role: Role::Admin,
+        digest: Digest([7; 32]),
+        created_at: now(),
+        expires_at: None,
+        last_used_at: None,
+        revoked_at: None,
+    };
+    unit_of_work.operators().insert(&operator)?;
+    unit_of_work.operators().find(&operator.digest)?;
+    unit_of_work.operators().list(Some(operator.id), 10)?;
+    unit_of_work.operators().revoke(operator.id, now())?;
+    unit_of_work.operators().record_use(operator.id, now())?;
+    let entry = LogEntry {
+        id: LogEntryId::new(Uuid::nil()),
+        operation: Operation::COMMAND_LINE,
+        action: Action::OperatorCreated,
+        target: Target::Operator(operator.id),
+        created_at: now(),
+    };
+    unit_of_work.operators().log(&entry)?;
+    unit_of_work.operators().entries(Some(LogEntryId::new(Uuid::max())), 10)?;
+    unit_of_work.operators().delete_entries(LogEntryId::new(Uuid::max()), 10)?;
     Ok(())
 }
 

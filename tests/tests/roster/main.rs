@@ -1,5 +1,6 @@
 //! The promises of the program, tested from outside.
 
+mod admin;
 mod browsers;
 mod checks;
 mod contract;
@@ -13,6 +14,7 @@ mod isolation;
 mod keys;
 mod mass_assignment;
 mod metrics;
+mod operators;
 mod outage;
 mod process;
 mod protocol;
