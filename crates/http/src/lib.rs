@@ -11,6 +11,7 @@
 //! - [`openapi`]: the documents, made from the routes and the types of requests and responses
 //! - [`memory`]: the memory that many requests share
 //! - [`webhooks`] and [`imports`]: what the surfaces of both need from outside
+//! - [`pages`]: pages for people, which another crate adds, and the surfaces as they call them
 //!
 //! This crate depends on actix-web. It must not know diesel or which store is used. It calls use cases through
 //! `roster-executor`.
@@ -21,6 +22,7 @@ pub(crate) mod imports;
 pub(crate) mod memory;
 pub(crate) mod middleware;
 pub(crate) mod openapi;
+pub(crate) mod pages;
 pub(crate) mod problems;
 pub(crate) mod request;
 pub(crate) mod respond;
@@ -40,10 +42,11 @@ use std::time::Duration;
 use actix_http::{HttpService, Protocol};
 use actix_server::Server;
 use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
-use actix_web::dev::AppConfig;
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppConfig, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::{App, Error, web};
-use roster_executor::Handles;
+use roster_executor::{Handle, Handles};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -60,6 +63,7 @@ use crate::transport::stop::Stop;
 pub use imports::ImportSettings;
 pub use middleware::browsers::{Origin, OriginError};
 pub use middleware::limits::Quotas;
+pub use pages::{InProcess, Pages};
 pub use routing::Route;
 pub use surfaces::{Api, ExportFormat, ExportWriter, event_body, routes, subject_document, test_body};
 pub use transport::tls::{Tls, TlsError};
@@ -72,6 +76,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// issuer, for the caller's credential, for a customer, and for its subscription. At the end of a file the last two are for its last
 /// part and for its import.
 const WAITS: u32 = 4;
+
+/// The most calls of the surfaces that a page makes one after another: a form writes, and shows what it finds.
+const PAGE_CALLS: u32 = 2;
 
 /// The settings of the HTTP server.
 #[derive(Debug, Clone)]
@@ -117,14 +124,65 @@ pub struct Settings {
     pub webhooks: WebhookSettings,
     /// How files are imported.
     pub imports: ImportSettings,
+    /// The pages for people. `None`: there are none.
+    pub pages: Option<Pages>,
 }
 
 impl Settings {
     /// The longest time between two responses on a connection: it is idle, sends a head and a body, and the request
     /// waits for the database [`WAITS`] times, and for a test event. After that the connection is closed.
     fn answer_timeout(&self) -> Duration {
-        KEEP_ALIVE + self.head_timeout + self.body_timeout + WAITS * self.deadline + self.webhooks.timeout
+        let calls = if self.pages.is_some() { PAGE_CALLS } else { 1 };
+        KEEP_ALIVE + self.head_timeout + self.body_timeout + calls * WAITS * self.deadline + self.webhooks.timeout
     }
+}
+
+/// What all apps of the process share.
+#[derive(Clone)]
+struct Shared {
+    settings: Settings,
+    limits: body::Limits,
+    streams: web::Data<StreamBudget>,
+    rates: web::Data<limits::RateLimits>,
+    stopping: Arc<Stop>,
+}
+
+/// An app with all surfaces, and with the pages, if there are any. `handle` is that of the calling thread.
+fn app(
+    shared: Shared,
+    handle: web::Data<Handle>,
+    pages: Option<(Pages, InProcess)>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    let Shared { settings, limits, streams, rates, stopping } = shared;
+    App::new()
+        .app_data(ApiPage { is_served: settings.api_page })
+        .app_data(handle)
+        .app_data(web::Data::new(limits))
+        .app_data(web::Data::from(stopping))
+        .app_data(rates)
+        .app_data(streams)
+        .app_data(ExportTimeout(settings.export_timeout))
+        .app_data(web::Data::new(settings.webhooks))
+        .app_data(web::Data::new(settings.imports))
+        .configure(surfaces::configure)
+        .configure(|app| {
+            if let Some((pages, surfaces)) = pages {
+                (pages.register)(app, surfaces);
+            }
+        })
+        .wrap(from_fn(body::receive))
+        .wrap(browsers::cors(&settings.cors_origins))
+        .wrap(from_fn(access_log::record))
+        .wrap(browsers::headers(settings.tls.is_some()))
+        .wrap(from_fn(exchange::follow))
 }
 
 /// Serves requests, which are executed through `handles`, until `stop` is ready, then stops without losing one, and returns.
@@ -140,12 +198,18 @@ pub fn serve(
     stop: impl Future<Output = ()> + 'static,
 ) -> io::Result<()> {
     let listener = listener::listen(settings.bind, settings.write_timeout)?;
-    let streams = web::Data::new(StreamBudget(Budget::new(settings.stream_memory)));
     let requests = Budget::new(settings.request_memory);
-    let limits = body::Limits::new(settings.body_timeout, requests.clone(), settings.request_memory);
-    let rates = web::Data::new(limits::RateLimits::new(settings.live, settings.sandbox));
+    let mut limits = body::Limits::new(settings.body_timeout, requests.clone(), settings.request_memory);
+    limits.pages = settings.pages.as_ref().map(|pages| pages.base);
     let stopping = Arc::new(Stop::default());
     let settings = settings.clone();
+    let shared = Shared {
+        limits,
+        streams: web::Data::new(StreamBudget(Budget::new(settings.stream_memory))),
+        rates: web::Data::new(limits::RateLimits::new(settings.live, settings.sandbox)),
+        stopping: Arc::clone(&stopping),
+        settings: settings.clone(),
+    };
     actix_web::rt::System::new().block_on(async move {
         let (address, drain) = (listener.local_addr()?, settings.drain);
         let (waiting, stopped) = (listener.try_clone()?, Arc::clone(&stopping));
@@ -157,22 +221,12 @@ pub fn serve(
             .shutdown_timeout(settings.shutdown_timeout.as_secs())
             .disable_signals();
         let server = server.listen("roster", listener, move || {
-            let app = App::new()
-                .app_data(ApiPage { is_served: settings.api_page })
-                .app_data(web::Data::new(handles.handle()))
-                .app_data(web::Data::new(limits.clone()))
-                .app_data(web::Data::from(Arc::clone(&stopping)))
-                .app_data(rates.clone())
-                .app_data(streams.clone())
-                .app_data(ExportTimeout(settings.export_timeout))
-                .app_data(web::Data::new(settings.webhooks.clone()))
-                .app_data(web::Data::new(settings.imports.clone()))
-                .configure(surfaces::configure)
-                .wrap(from_fn(body::receive))
-                .wrap(browsers::cors(&settings.cors_origins))
-                .wrap(from_fn(access_log::record))
-                .wrap(browsers::headers(settings.tls.is_some()))
-                .wrap(from_fn(exchange::follow));
+            let handle = web::Data::new(handles.handle());
+            let pages = settings.pages.clone().map(|pages| {
+                let surfaces = InProcess::new(app(shared.clone(), handle.clone(), None));
+                (pages, surfaces)
+            });
+            let app = app(shared.clone(), handle, pages);
             let app = app.into_factory().map_err(|error: Error| error.error_response());
             let http = HttpService::build()
                 .keep_alive(KEEP_ALIVE)
@@ -258,6 +312,7 @@ mod tests {
             deadline: 60 * second,
             webhooks: WebhookSettings { allow_private: false, timeout: 25 * second, tests: Arc::new(Unused) },
             imports: ImportSettings { max_bytes: 1, timeout: second, begun: Arc::new(|_, _| ()) },
+            pages: None,
         };
         // The issuer's keys, the credential, the customer and its subscription, each just before its deadline.
         assert!(settings.answer_timeout() >= KEEP_ALIVE + 30 * second + 4 * 60 * second);

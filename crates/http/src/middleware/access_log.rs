@@ -38,12 +38,15 @@ pub(crate) async fn record<B: MessageBody>(
     request.extensions_mut().insert(RequestId(request_id.clone()));
     let mut response = next.call(request).instrument(span).await?;
     let principal = response.request().extensions().get::<Principal>().cloned();
+    let route = routing::pattern(response.request());
+    // Pages for people are resources of actix-web, and not in the table of the surfaces.
+    let page = if route.is_none() { response.request().match_pattern() } else { None };
     let tenant = principal.as_ref().map(|who| who.tenant);
     let token = principal.as_ref().and_then(|who| who.token.as_deref());
     tracing::info!(
         target: "roster::request",
         method = response.request().method().as_str(),
-        route = routing::pattern(response.request()).as_deref().unwrap_or("unmatched"),
+        route = route.as_deref().or(page.as_deref()).unwrap_or("unmatched"),
         status = response.status().as_u16(),
         duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         request_id = printed,

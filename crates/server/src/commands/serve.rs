@@ -119,6 +119,7 @@ fn settings(
         deadline: config.database.deadline,
         webhooks,
         imports,
+        pages: None,
     }
 }
 
