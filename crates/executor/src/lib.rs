@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use roster_application::ports::StoreError;
-use roster_application::{CursorKey, CursorKeyError, Recognition, Roster};
+use roster_application::{CursorKey, Recognition, Roster, SecretError};
 use roster_domain::{Tenant, Timestamp};
 use tokio::sync::{Mutex, oneshot, watch};
 
@@ -175,8 +175,8 @@ impl Handle {
     /// there are requests.
     ///
     /// # Errors
-    /// [`CursorKeyError`]
-    pub fn cursor_key(&self) -> Result<CursorKey, CursorKeyError> {
+    /// [`SecretError`]
+    pub fn cursor_key(&self) -> Result<CursorKey, SecretError> {
         self.shared.roster.cursor_key()
     }
 

@@ -23,10 +23,15 @@ use crate::request::attribution::RequestId;
 /// Pages for people.
 #[derive(Clone)]
 pub struct Pages {
-    /// The path at or below which all of them are, such as `/console`.
-    pub base: &'static str,
-    /// Registers them in the app of a worker thread.
-    pub register: Arc<dyn Fn(&mut ServiceConfig, InProcess) + Send + Sync>,
+    pub(crate) base: &'static str,
+    pub(crate) register: Arc<dyn Fn(&mut ServiceConfig, InProcess) + Send + Sync>,
+}
+
+impl Pages {
+    /// Pages at or below the path `base`. `register` adds them to the app of a worker thread.
+    pub fn new(base: &'static str, register: impl Fn(&mut ServiceConfig, InProcess) + Send + Sync + 'static) -> Self {
+        Self { base, register: Arc::new(register) }
+    }
 }
 
 impl fmt::Debug for Pages {
@@ -59,15 +64,16 @@ impl InProcess {
     }
 
     /// Sends a request on behalf of the visitor who sent `page`: it has the same identifier in the log, and comes from the same
-    /// address. `uri` is a path and a query.
+    /// address. `uri` is a path and a query; if it is malformed, the answer is 400.
     pub async fn call(
         &self,
         page: &HttpRequest,
         method: Method,
-        uri: Uri,
+        uri: &str,
         mut headers: HeaderMap,
         body: Vec<u8>,
     ) -> HttpResponse {
+        let Ok(uri) = uri.parse::<Uri>() else { return HttpResponse::BadRequest().finish() };
         if let Some(RequestId(id)) = page.extensions().get() {
             headers.insert(HeaderName::from_static("x-request-id"), id.clone());
         }
@@ -105,8 +111,7 @@ mod tests {
             for (path, status, kind) in
                 [("/v1/health", 200, "application/json"), ("/api/nothing?a=b", 404, "application/json")]
             {
-                let uri = Uri::from_static(path);
-                let answer = surfaces.call(&page, Method::GET, uri, HeaderMap::new(), Vec::new()).await;
+                let answer = surfaces.call(&page, Method::GET, path, HeaderMap::new(), Vec::new()).await;
                 let header = |name| answer.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
                 assert_eq!((answer.status().as_u16(), header("x-request-id")), (status, Some("of-the-page")), "{path}");
                 assert_eq!(header(CONTENT_TYPE.as_str()), Some(kind));
