@@ -11,11 +11,8 @@ use crate::refusal::Refusal;
 /// The most bytes of an answer that a page reads: a page of the API's lists has at most 100 customers of some 20 KiB.
 const MAX_ANSWER: usize = 4 << 20;
 
-/// The HTTP API in the same process.
-pub trait Api {
-    /// Sends a request to it, on behalf of the visitor who sent `page`.
-    fn call(&self, page: &HttpRequest, request: Request) -> LocalBoxFuture<'static, HttpResponse>;
-}
+/// The HTTP API in the same process: sends it a request on behalf of the visitor who sent another one.
+pub(crate) type Api = dyn Fn(HttpRequest, Request) -> LocalBoxFuture<'static, HttpResponse>;
 
 /// A request to the API.
 #[derive(Debug)]
@@ -132,9 +129,6 @@ impl Fault {
     fn read(fault: &Map<String, Value>) -> Self {
         let text = |name: &str| fault.get(name).and_then(Value::as_str);
         let place = text("pointer").map(|pointer| pointer.trim_start_matches('/')).or(text("parameter"));
-        Self {
-            place: place.unwrap_or_default().to_owned(),
-            detail: text("detail").unwrap_or_default().to_owned(),
-        }
+        Self { place: place.unwrap_or_default().to_owned(), detail: text("detail").unwrap_or_default().to_owned() }
     }
 }

@@ -43,8 +43,3 @@ pub(crate) fn query<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>
     let text = text.finish();
     if text.is_empty() { text } else { format!("?{text}") }
 }
-
-/// A text as one segment of a path.
-pub(crate) fn segment(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
-}

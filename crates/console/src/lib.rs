@@ -26,13 +26,16 @@ mod updates;
 mod visit;
 
 use std::fmt;
+use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::FutureExt as _;
 
-pub use api::{Api, Request};
+pub use api::Request;
 pub use session::LONGEST_SESSION;
 
 use assets::Assets;
@@ -91,9 +94,13 @@ impl Console {
         format!("{BASE}/sign-in?link={token}")
     }
 
-    /// Registers all pages in the app of a thread, over the API of that thread.
-    pub fn register(&self, app: &mut ServiceConfig, api: impl Api + 'static) {
-        routes::register(app, self.clone(), Rc::new(api));
+    /// Registers all pages in the app of a thread. `api` is the HTTP API in the same thread: it answers a request on behalf of the
+    /// visitor who sent the other one.
+    pub fn register<A>(&self, app: &mut ServiceConfig, api: impl Fn(HttpRequest, Request) -> A + 'static)
+    where
+        A: Future<Output = HttpResponse> + 'static,
+    {
+        routes::register(app, self.clone(), Rc::new(move |page, request| api(page, request).boxed_local()));
     }
 }
 

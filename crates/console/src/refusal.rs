@@ -37,7 +37,9 @@ impl Refusal {
             Self::Forged => message(place, 403, texts::FORGED_TITLE, texts::FORGED),
             Self::NotFound => message(place, 404, texts::NOT_FOUND_TITLE, texts::NOT_FOUND),
             Self::Broken => message(place, 502, texts::BROKEN_TITLE, texts::BROKEN),
-            Self::Problem(problem) => message(place, problem.status, texts::refused_title(problem.status), &problem.detail),
+            Self::Problem(problem) => {
+                message(place, problem.status, texts::refused_title(problem.status), &problem.detail)
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::visit::{self, Place, Visit, Worker};
 use crate::{BASE, Console, assets, customers, home, sign_in, updates};
 
 /// Registers all pages.
-pub(crate) fn register(app: &mut ServiceConfig, console: Console, api: Rc<dyn Api>) {
+pub(crate) fn register(app: &mut ServiceConfig, console: Console, api: Rc<Api>) {
     let worker = Rc::new(Worker { console, api });
     let (get, post) = (Pages { worker: &worker, method: Method::GET }, Pages { worker: &worker, method: Method::POST });
     let page = |path: &str| web::resource(format!("/{{environment}}{path}"));

@@ -156,7 +156,7 @@ pub(crate) async fn submit(worker: Rc<Worker>, request: HttpRequest, body: Bytes
 /// The status of a request with the key. One that may not read customers is a key all the same.
 async fn check(place: &Place, key: &str) -> Result<u16, Refusal> {
     let request = Request::new(Method::GET, "/v1/customers?limit=1".to_owned(), key);
-    let answer = place.worker.api.call(&place.request, request).await;
+    let answer = (place.worker.api)(place.request.clone(), request).await;
     Answer::read(answer).await.map(|answer| answer.status)
 }
 

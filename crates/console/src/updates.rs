@@ -91,9 +91,10 @@ mod tests {
 
     #[test]
     fn an_event_is_passed_on_without_what_happened() {
-        let mut arrived = b"retry: 1000\n\nid: a\nevent: customer.updated\ndata: {\"customer_id\":\"cus_1\",\"changes\":\
+        let mut arrived =
+            b"retry: 1000\n\nid: a\nevent: customer.updated\ndata: {\"customer_id\":\"cus_1\",\"changes\":\
                             {\"email\":{\"to\":\"ada@example.com\"}}}\n\nid: b\nev"
-            .to_vec();
+                .to_vec();
         let written = take_blocks(&mut arrived);
         assert_eq!(written, ": \n\nid: a\ndata: {\"customer_id\":\"cus_1\"}\n\n");
         assert_eq!(arrived, b"id: b\nev");

@@ -19,7 +19,7 @@ pub(crate) const TOKEN: &str = "form_token";
 /// What a thread answers pages with.
 pub(crate) struct Worker {
     pub(crate) console: Console,
-    pub(crate) api: Rc<dyn Api>,
+    pub(crate) api: Rc<Api>,
 }
 
 /// Where a visitor is: what a page needs besides its content.
@@ -83,7 +83,8 @@ impl Visit {
     /// A parameter of the path. Only what identifiers have: anything else names nothing.
     pub(crate) fn id(&self) -> Result<&str, Refusal> {
         let id = self.place.request.match_info().get("id").unwrap_or_default();
-        let is_one = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let is_one =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         Some(id).filter(|id| is_one(id)).ok_or(Refusal::NotFound)
     }
 
@@ -99,7 +100,7 @@ impl Visit {
 
     /// Sends a request to the API, and does not read the answer.
     pub(crate) async fn open(&self, request: Request) -> HttpResponse {
-        self.place.worker.api.call(&self.place.request, request).await
+        (self.place.worker.api)(self.place.request.clone(), request).await
     }
 
     /// Reads what is at a path of the API.

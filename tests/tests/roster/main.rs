@@ -1,6 +1,7 @@
 //! The promises of the program, tested from outside.
 
 mod browsers;
+mod console;
 mod contract;
 mod durability;
 mod events;

@@ -32,7 +32,9 @@ pub(crate) async fn submit(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let shares_email = visit.form.has("allow_duplicate_email");
     let body = match values.body(&before, if shares_email { &more } else { &[] }) {
         Ok(Some(body)) => body,
-        Ok(None) => return Ok(respond::see_other(&visit.path(&format!("/customers/{}?notice=unchanged", visit.id()?)))),
+        Ok(None) => {
+            return Ok(respond::see_other(&visit.path(&format!("/customers/{}?notice=unchanged", visit.id()?))));
+        }
         Err(problem) => return Ok(form(&visit, 422, heading, &draft, Some(&problem))),
     };
     let request = visit.request(Method::PATCH, format!("/v1/customers/{}", visit.id()?)).with_json(body);
@@ -114,12 +116,16 @@ pub(super) fn sharing(visit: &Visit, problem: Option<&Problem>) -> Markup {
 fn conflict(visit: &Visit, draft: &Draft, stored: &Answer) -> HttpResponse {
     let id = visit.id().unwrap_or_default();
     let now = Values::of_customer(&stored.body);
-    let rows: Vec<_> = draft.values.iter().map(|(field, yours)| Versions {
-        field,
-        opened: draft.before.get(field.name),
-        yours,
-        stored: now.get(field.name),
-    }).collect();
+    let rows: Vec<_> = draft
+        .values
+        .iter()
+        .map(|(field, yours)| Versions {
+            field,
+            opened: draft.before.get(field.name),
+            yours,
+            stored: now.get(field.name),
+        })
+        .collect();
     let body = html! {
         h1 { (texts::CONFLICT_TITLE) }
         p role="alert" { (texts::CONFLICT) }
@@ -168,15 +174,17 @@ impl Versions<'_> {
     }
 
     fn markup(&self) -> Markup {
-        let cell = |label: &str, version: &str| html! {
-            td data-label=(label) {
-                @if self.has_choice() {
-                    label.version {
-                        input type="radio" name=(self.field.name) value=(version) required checked[self.is_chosen(version)]
-                            aria-label={ (self.field.label) ": " (label) };
-                        (self.version(version))
-                    }
-                } @else { (self.version(version)) }
+        let cell = |label: &str, version: &str| {
+            html! {
+                td data-label=(label) {
+                    @if self.has_choice() {
+                        label.version {
+                            input type="radio" name=(self.field.name) value=(version) required checked[self.is_chosen(version)]
+                                aria-label={ (self.field.label) ": " (label) };
+                            (self.version(version))
+                        }
+                    } @else { (self.version(version)) }
+                }
             }
         };
         html! {

@@ -167,7 +167,7 @@ impl Values {
     /// # Errors
     /// The fault if the metadata is not JSON: the API could not say where in the body it is wrong.
     pub(crate) fn body(&self, before: &Self, more: &[(&str, bool)]) -> Result<Option<String>, Problem> {
-        let mut body: Map<String, Value> = Map::new();
+        let mut body = Value::Object(Map::new());
         let mut metadata = None;
         for (field, value) in self.iter().filter(|(field, value)| *value != before.get(field.name)) {
             let json = if value.is_empty() { Value::Null } else { Value::from(value) };
@@ -177,6 +177,7 @@ impl Values {
                 None => body[field.name] = json,
             }
         }
+        let Value::Object(mut body) = body else { return Ok(None) };
         if body.is_empty() && metadata.is_none() {
             return Ok(None);
         }
@@ -223,7 +224,8 @@ pub(crate) fn inputs(values: &Values, problem: Option<&Problem>, requires_email:
 
 /// The faults of a field, or of a part of what is in it.
 fn about<'a>(field: &Field, faults: &'a [Fault]) -> Vec<&'a str> {
-    let is_here = |place: &str| place == field.name || place.strip_prefix(field.name).is_some_and(|rest| rest.starts_with('/'));
+    let is_here =
+        |place: &str| place == field.name || place.strip_prefix(field.name).is_some_and(|rest| rest.starts_with('/'));
     faults.iter().filter(|fault| is_here(&fault.place)).map(|fault| fault.detail.as_str()).collect()
 }
 
@@ -328,8 +330,10 @@ mod tests {
     #[test]
     fn a_fault_is_shown_at_its_field_and_leads_there() {
         let fault = |place: &str| Fault { place: place.to_owned(), detail: format!("{place} is wrong") };
-        let problem =
-            Problem { faults: vec![fault("billing_address/country"), fault("metadata/a"), fault("x")], ..Problem::default() };
+        let problem = Problem {
+            faults: vec![fault("billing_address/country"), fault("metadata/a"), fault("x")],
+            ..Problem::default()
+        };
         let text = inputs(&Values::of_customer(&customer()), Some(&problem), true).into_string();
         for expected in [
             r##"<a href="#field-billing_address-country">billing_address/country is wrong</a>"##,

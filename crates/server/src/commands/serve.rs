@@ -42,8 +42,11 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     let deliveries = compose::deliver(&config.webhooks, executor.handles())?;
     let imports = ImportWorker::start(roster.clone())?;
     let surfaces = (compose::webhooks(&config.webhooks, &deliveries), compose::imports(&config.imports, &imports));
-    let settings = settings(config, tls, surfaces);
-    let demo = demo.then(|| Demo::prepare(&roster, config.http.bind)).transpose().context("the demo cannot be made")?;
+    let console = compose::console(config, &roster, tls.is_some())?;
+    let pages = console.clone().map(compose::pages);
+    let settings = roster_http::Settings { pages, ..settings(config, tls, surfaces) };
+    let demo = demo.then(|| Demo::prepare(&roster, config.http.bind, console));
+    let demo = demo.transpose().context("the demo cannot be made")?;
     let stop = signals.stop().context("signals cannot be caught")?;
     let ready = |address| {
         tracing::info!(%address, scheme, "listening");
