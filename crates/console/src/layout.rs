@@ -36,32 +36,37 @@ pub(crate) fn page(place: &Place, title: &str, body: &Markup) -> Markup {
 }
 
 fn header(place: &Place) -> Markup {
-    let current = |is_current: bool| is_current.then_some("page");
-    let here = place.request.path();
     html! {
-        header.bar {
-            a.brand href=(BASE) { (texts::PRODUCT) }
-            @if let Some(token) = &place.token {
-                nav aria-label=(texts::SECTIONS) {
-                    @for (path, name) in SECTIONS {
-                        @let path = place.path(path);
-                        a href=(path) aria-current=[current(here.starts_with(&path))] { (name) }
-                    }
-                }
-                nav.environments aria-label=(texts::ENVIRONMENT) {
-                    @for environment in Environment::ALL {
-                        a href={ (BASE) "/" (environment.as_str()) "/customers" }
-                            aria-current=[current(environment == place.environment)] { (texts::environment(environment)) }
-                    }
-                }
-                form method="post" action=(place.path("/sign-out")) {
-                    (hidden_token(token))
-                    button.plain type="submit" { (texts::SIGN_OUT) }
-                }
+        header {
+            div.bar {
+                a.brand href=(BASE) { (texts::PRODUCT) }
+                @if let Some(token) = &place.token { (sections(place, token)) }
+            }
+            @if place.token.is_some() && place.environment == Environment::Sandbox {
+                p.sandbox { (texts::SANDBOX_NOTE) }
             }
         }
-        @if place.token.is_some() && place.environment == Environment::Sandbox {
-            p.sandbox { (texts::SANDBOX_NOTE) }
+    }
+}
+
+fn sections(place: &Place, token: &str) -> Markup {
+    let current = |is_current: bool| is_current.then_some("page");
+    html! {
+        nav aria-label=(texts::SECTIONS) {
+            @for (path, name) in SECTIONS {
+                @let path = place.path(path);
+                a href=(path) aria-current=[current(place.request.path().starts_with(&path))] { (name) }
+            }
+        }
+        nav.environments aria-label=(texts::ENVIRONMENT) {
+            @for environment in Environment::ALL {
+                a href={ (BASE) "/" (environment.as_str()) "/customers" }
+                    aria-current=[current(environment == place.environment)] { (texts::environment(environment)) }
+            }
+        }
+        form method="post" action=(place.path("/sign-out")) {
+            (hidden_token(token))
+            button.plain type="submit" { (texts::SIGN_OUT) }
         }
     }
 }

@@ -37,7 +37,8 @@ pub(crate) const TOO_MANY_ATTEMPTS: &str = "Too many attempts. Try again in a mi
 pub(crate) const NOT_CHECKED: &str = "The key cannot be checked at the moment. Try again.";
 
 pub(crate) const FORGED_TITLE: &str = "Nothing was changed";
-pub(crate) const FORGED: &str = "The form was not sent by a page of this session, or did not arrive as a whole. Go back, load the page again and repeat it.";
+pub(crate) const FORGED: &str = "The form was not sent by a page of this session, or is not complete. \
+                                 Go back, load the page again and repeat it.";
 pub(crate) const NOT_FOUND_TITLE: &str = "Not found";
 pub(crate) const NOT_FOUND: &str = "There is nothing at this address.";
 pub(crate) const BROKEN_TITLE: &str = "Something went wrong";
@@ -126,7 +127,8 @@ pub(crate) const SHARE_EMAIL: &str = "Let both customers have this e-mail addres
 pub(crate) const SHOW_OTHER: &str = "Show the customer that has it";
 
 pub(crate) const CONFLICT_TITLE: &str = "This customer has changed in the meantime";
-pub(crate) const CONFLICT: &str = "Since you opened it, the customer was changed by someone else. Nothing was saved. Choose what each field is to have.";
+pub(crate) const CONFLICT: &str = "Someone else has changed this customer since you opened it. Nothing was saved. \
+     Choose what each field is to have.";
 pub(crate) const WHEN_OPENED: &str = "When you opened it";
 pub(crate) const YOURS: &str = "Yours";
 pub(crate) const STORED_NOW: &str = "Stored now";
@@ -134,8 +136,8 @@ pub(crate) const EMPTY: &str = "(empty)";
 pub(crate) const SAVE_CHOICE: &str = "Save this choice";
 
 pub(crate) const DELETE_TITLE: &str = "Delete this customer?";
-pub(crate) const DELETE_WARNING: &str = "The customer disappears from every list and every API. Its e-mail address and external identifier can be used again. \
-     This cannot be undone here.";
+pub(crate) const DELETE_WARNING: &str = "The customer disappears from every list and every API. Its e-mail address and external identifier can be used \
+     again. This cannot be undone here.";
 pub(crate) const DELETE_CHANGED: &str =
     "The customer has changed since this page was opened. Look at it again before you delete it.";
 pub(crate) const DELETE_CONFIRM: &str = "Delete the customer";

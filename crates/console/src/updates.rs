@@ -25,12 +25,15 @@ static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// `GET /console/{environment}/updates`
 ///
-/// It ends with the session. The browser then asks again, and is told with 204 to stop.
+/// It ends with the session. A browser whose key may not read events is told with 204 not to ask again.
 pub(crate) async fn stream(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let last = visit.place.request.headers().get(&LAST_EVENT_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
     let after = match last {
         Some(last) => last,
-        None => now(&visit).await?,
+        None => match now(&visit).await {
+            Err(Refusal::Problem(_)) => return Ok(HttpResponse::NoContent().finish()),
+            now => now?,
+        },
     };
     let events = format!("/v1/events{}", query([("order", "asc"), ("after", after.as_str())]));
     let request = visit.request(Method::GET, events).with(header::ACCEPT, "text/event-stream");

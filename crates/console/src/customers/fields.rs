@@ -314,7 +314,10 @@ mod tests {
                     &metadata=%7B%22n%22%3A+1e400%7D";
         let after = Values::of_form(&Form::parse(form.as_bytes()));
         let body = after.body(&before, &[("allow_duplicate_email", true)]).expect("JSON").expect("a change");
-        let expected = r#"{"name":"Ada","external_id":null,"billing_address":{"city":"Paris"},"allow_duplicate_email":true,"metadata":{"n": 1e400}}"#;
+        let expected = concat!(
+            r#"{"name":"Ada","external_id":null,"billing_address":{"city":"Paris"},"#,
+            r#""allow_duplicate_email":true,"metadata":{"n": 1e400}}"#
+        );
         assert_eq!(body, expected);
     }
 
