@@ -21,6 +21,7 @@ on_both_databases! {
     a_key_without_a_scope_sees_which_one_it_lacks,
     a_customer_is_created_changed_archived_and_deleted,
     a_change_of_a_customer_that_has_changed_shows_three_versions,
+    a_form_of_the_largest_customer_is_read_and_a_larger_one_refused,
     what_the_api_refuses_is_shown_at_its_field,
     the_list_is_searched_filtered_and_read_page_by_page,
     a_sign_in_is_limited,
@@ -532,6 +533,19 @@ fn a_change_of_a_customer_that_has_changed_shows_three_versions(database: Databa
         (&customer["name"], &customer["phone"], &customer["tax_id"], &customer["email"]),
         (&json!("Mine"), &json!("+14155550002"), &json!("T2"), &json!("ada@example.com"))
     );
+}
+
+fn a_form_of_the_largest_customer_is_read_and_a_larger_one_refused(database: Database) {
+    let app = App::start(database);
+    let id = create(&app, json!({ "email": "ada@example.com", "metadata": { "text": "\u{e9}".repeat(8_000) } }));
+    let mut visitor = Visitor::signed_in(&app, &app.tenants().ours.live.clone());
+    let edit = format!("/live/customers/{id}/edit");
+    let form = Form::of(&visitor.get(&edit).expect(200)).with("name", "Ada");
+    assert!(form.encoded().len() > 65_536, "more than a body of the API");
+    assert!(location(&visitor.post(&edit, &form.encoded()).expect(303)).ends_with("notice=saved"));
+    let form = Form::of(&visitor.get(&edit).expect(200)).with("name", &"x".repeat(300_000));
+    assert!(visitor.post(&edit, &form.encoded()).expect(403).text().contains("is not complete"));
+    assert_eq!(app.native().get(&format!("/customers/{id}")).json()["name"], "Ada");
 }
 
 fn what_the_api_refuses_is_shown_at_its_field(database: Database) {
