@@ -270,7 +270,7 @@ fn a_session_that_has_ended_leads_to_the_sign_in_page(database: Database) {
     visit.browser.click("main button[type=submit]");
     // What the visitor types is looked for until the session is over.
     let text = "return document.querySelector('main')?.textContent.includes('The session has lasted') === true";
-    let ended = (0..600).any(|number| {
+    let ended = (0..100).any(|number| {
         let is_over = visit.browser.run(text, &json!([])) == json!(true);
         if !is_over {
             visit.browser.run(
@@ -278,7 +278,8 @@ fn a_session_that_has_ended_leads_to_the_sign_in_page(database: Database) {
                  search.dispatchEvent(new Event('input', { bubbles: true })); }",
                 &json!([number.to_string()]),
             );
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            // Longer than the pause after which the page searches.
+            std::thread::sleep(std::time::Duration::from_millis(400));
         }
         is_over
     });

@@ -173,10 +173,11 @@ fn a_visitor_signs_in_with_a_key_sees_its_customers_and_signs_out(database: Data
         visitor.get("/live/customers").expect(303).header("location"),
         Some("/console/sign-in?environment=live&next=%2Fconsole%2Flive%2Fcustomers")
     );
+    let is_logged = |line: &str| line.contains("/console/{environment}/sign-out").then_some(());
+    app.find_in_logs(TIMEOUT, is_logged).expect("a line of the access log");
     let log = app.logs().concat();
-    assert!(
-        log.contains("/console/{environment}/customers") && !log.contains("ada@example.com") && !log.contains(&key)
-    );
+    assert!(log.contains("/console/{environment}/customers"), "{log}");
+    assert!(!log.contains("ada@example.com") && !log.contains(&key), "{log}");
 }
 
 impl Form {

@@ -11,6 +11,10 @@ use crate::{form, layout, texts};
 /// How many events a page has.
 const EVENTS: &str = "20";
 
+/// The most fields that are shown of an event, and the most characters of a value: a page must not grow with what customers have.
+const MAX_DIFFERENCES: usize = 40;
+const MAX_VALUE: usize = 300;
+
 /// The path of the API for a page of the events of a customer.
 pub(super) fn uri(id: &str, cursor: &str) -> String {
     format!("/v1/customers/{id}/events{}", form::query([("limit", EVENTS), ("cursor", cursor)]))
@@ -66,12 +70,16 @@ fn event(event: &Value) -> Markup {
                         }
                     }
                     tbody {
-                        @for (field, from, to) in differences(changes) {
+                        @let differences = differences(changes);
+                        @for (field, from, to) in differences.iter().take(MAX_DIFFERENCES) {
                             tr {
-                                th scope="row" { (label(&field)) }
+                                th scope="row" { (label(field)) }
                                 td data-label=(texts::BEFORE) { (value(from)) }
                                 td data-label=(texts::AFTER) { (value(to)) }
                             }
+                        }
+                        @if let Some(more) = differences.len().checked_sub(MAX_DIFFERENCES).filter(|more| *more > 0) {
+                            tr { td.hint colspan="3" { (texts::more_differences(more)) } }
                         }
                     }
                 }
@@ -124,9 +132,17 @@ fn value(value: &Value) -> Markup {
     html! {
         @match value {
             Value::Null => span.hint { (texts::NONE) },
-            Value::String(text) => (text),
-            other => code { (other.to_string()) },
+            Value::String(text) => (start(text)),
+            other => code { (start(&other.to_string())) },
         }
+    }
+}
+
+/// The start of a text that is long.
+fn start(text: &str) -> String {
+    match text.char_indices().nth(MAX_VALUE) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
@@ -154,6 +170,8 @@ mod tests {
                 "metadata/d: null true",
             ]
         );
+        assert_eq!(start(&"é".repeat(300)), "é".repeat(300));
+        assert_eq!(start(&"é".repeat(301)), format!("{}…", "é".repeat(300)));
         assert_eq!((label("billing_address/line1"), label("metadata/d")), ("Line 1", "metadata/d"));
     }
 }
