@@ -19,7 +19,7 @@ build: TOOLS := cc perl
 bench bench-quick bench-growth: TOOLS += pgbench wrk
 faults: TOOLS += pgbouncer
 test-clients: TOOLS += venv node npm
-test-browser: TOOLS += chromium
+test-browser screenshots: TOOLS += chromium node npm
 fuzz: TOOLS += venv
 lacking-cc = $(if $(shell command -v cc),,gcc libc6-dev)
 lacking-perl = $(if $(shell perl -MFindBin -MIPC::Cmd -e 'print 1' 2>/dev/null),,perl)
@@ -37,11 +37,12 @@ PACKAGES = $(strip $(foreach tool,$(TOOLS),$(lacking-$(tool))))
 TARGET = $(abspath $(or $(CARGO_TARGET_DIR),target))
 STATEMENTS = $(TARGET)/statements
 CLIENTS = $(TARGET)/clients
+AXE = $(TARGET)/axe
 SCHEMATHESIS = $(TARGET)/schemathesis
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help run test test-clients test-browser fuzz faults openapi lint build bench bench-quick bench-growth \
-	bench-micro clean-data tools clients schemathesis
+.PHONY: help run test test-clients test-browser screenshots fuzz faults openapi lint build bench bench-quick bench-growth \
+	bench-micro clean-data tools clients axe schemathesis
 
 help: ## List the commands
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
@@ -63,9 +64,13 @@ test-clients: tools clients ## Run the vendors' own client libraries against the
 		cargo test --package roster-tests --test clients -- --ignored --nocapture --test-threads=1
 
 SCREENSHOT =
-test-browser: tools ## Try the API page in headless Chromium, which it installs; SCREENSHOT=FILE keeps a picture of it
-	ROSTER_SCREENSHOT='$(abspath $(SCREENSHOT))' \
-		cargo test --package roster-tests --test browser -- --ignored --test-threads=1
+BROWSER = ROSTER_REQUIRE_POSTGRES=1 ROSTER_AXE='$(AXE)/node_modules/axe-core/axe.min.js' \
+	cargo test --package roster-tests --test browser -- --ignored --test-threads=1
+test-browser: tools axe ## Try the console and the API page in headless Chromium, which it installs; SCREENSHOT=FILE keeps a picture
+	ROSTER_SCREENSHOT='$(abspath $(SCREENSHOT))' $(BROWSER)
+
+screenshots: tools axe ## Write the pictures of the console that are committed, into docs/console
+	ROSTER_SCREENSHOTS='$(CURDIR)/docs/console' $(BROWSER) pictures
 
 EXAMPLES = 100
 fuzz: tools schemathesis ## Try EXAMPLES=100 generated requests and more for each operation, on both databases; installs Schemathesis
@@ -142,6 +147,14 @@ clients: tools
 		cp tests/clients/package.json tests/clients/package-lock.json '$(CLIENTS)' && \
 		npm ci --prefix '$(CLIENTS)' --no-audit --no-fund --ignore-scripts && \
 		cat tests/clients/requirements.txt tests/clients/package-lock.json > '$(CLIENTS)/installed'; }
+
+# The same for axe-core, in exactly the version of tests/accessibility.
+axe: tools
+	@cmp --silent tests/accessibility/package-lock.json '$(AXE)/installed' || { \
+		rm -rf '$(AXE)' && mkdir -p '$(AXE)' && \
+		cp tests/accessibility/package.json tests/accessibility/package-lock.json '$(AXE)' && \
+		npm ci --prefix '$(AXE)' --no-audit --no-fund --ignore-scripts && \
+		cp tests/accessibility/package-lock.json '$(AXE)/installed'; }
 
 # The same for Schemathesis, in exactly the versions of tests/fuzz.
 schemathesis: tools

@@ -76,6 +76,13 @@ const RULES: &[Rule] = &[
         must_not_know: &["diesel", "diesel_migrations", "pq-sys", "libsqlite3-sys"],
     },
     Rule {
+        // It reaches the service as a client of its HTTP API does.
+        name: "roster-console",
+        may_know: &[],
+        may_know_in_tests: &[],
+        must_not_know: &["diesel", "diesel_migrations", "pq-sys", "libsqlite3-sys"],
+    },
+    Rule {
         name: "roster-jwt",
         may_know: &["roster-domain", "roster-application"],
         may_know_in_tests: &[],
@@ -107,6 +114,7 @@ const RULES: &[Rule] = &[
             "roster-application",
             "roster-executor",
             "roster-http",
+            "roster-console",
             "roster-jwt",
             "roster-metrics",
             "roster-webhooks",

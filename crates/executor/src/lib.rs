@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use roster_application::ports::StoreError;
 use roster_application::{
-    CursorKey, CursorKeyError, EventBacklog, OperatorError, OperatorPrincipal, OperatorRecognition, Recognition, Roster,
+    CursorKey, EventBacklog, OperatorError, OperatorPrincipal, OperatorRecognition, Recognition, Roster, SecretError,
 };
 use roster_domain::{Tenant, Timestamp};
 use tokio::sync::{Mutex, oneshot, watch};
@@ -195,8 +195,8 @@ impl Handle {
     /// there are requests.
     ///
     /// # Errors
-    /// [`CursorKeyError`]
-    pub fn cursor_key(&self) -> Result<CursorKey, CursorKeyError> {
+    /// [`SecretError`]
+    pub fn cursor_key(&self) -> Result<CursorKey, SecretError> {
         self.shared.roster.cursor_key()
     }
 

@@ -8,9 +8,9 @@ use actix_web::HttpResponse;
 use roster_application::json::{JsonError, Pointer};
 use roster_application::ports::{MAX_ROWS, Retry, StoreError, Taken};
 use roster_application::{
-    AuthenticateError, BeginUploadError, CreateApiKeyError, CreateEndpointError, CursorKeyError, EndpointError,
-    ExportError, ListError, ListEventsError, ListSubscriptionsError, RepeatError, ReplayError, Revision,
-    RevokeApiKeyError, Role, RotateApiKeyError, Scope, TestEventError, UploadError, WriteError,
+    AuthenticateError, BeginUploadError, CreateApiKeyError, CreateEndpointError, EndpointError, ExportError, ListError,
+    ListEventsError, ListSubscriptionsError, RepeatError, ReplayError, Revision, RevokeApiKeyError, Role,
+    RotateApiKeyError, Scope, SecretError, TestEventError, UploadError, WriteError,
 };
 use roster_domain::{ApiKeyId, CustomerId, Rule, Timestamp, UploadId};
 use roster_executor::ExecuteError;
@@ -331,14 +331,14 @@ impl From<WriteError> for Failure {
     }
 }
 
-impl From<CursorKeyError> for Failure {
-    fn from(error: CursorKeyError) -> Self {
+impl From<SecretError> for Failure {
+    fn from(error: SecretError) -> Self {
         match error {
-            CursorKeyError::Entropy(error) => {
-                tracing::error!(%error, "no key for cursors could be made");
+            SecretError::Entropy(error) => {
+                tracing::error!(%error, "no secret could be made");
                 Self::Internal
             }
-            CursorKeyError::Store(error) => error.into(),
+            SecretError::Store(error) => error.into(),
         }
     }
 }

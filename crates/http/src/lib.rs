@@ -8,11 +8,12 @@
 //! - [`transport`]: sockets, connections and TLS
 //! - [`failure`]: all reasons why a request fails, and [`given`]: what it gave where it broke a rule
 //! - [`problems`]: the codes of problems, their responses and their pages
-//! - [`api_keys`] and [`pages`]: API keys and pages of lists, as several surfaces show them
+//! - [`api_keys`] and [`paging`]: API keys and pages of lists, as several surfaces show them
 //! - [`openapi`]: the documents, made from the routes and the types of requests and responses
 //! - [`memory`]: the memory that many requests share
 //! - [`observer`]: what is told of each answered request
 //! - [`webhooks`] and [`imports`]: what the surfaces of both need from outside
+//! - [`pages`]: pages for people, which another crate adds, and the surfaces as they call them
 //!
 //! This crate depends on actix-web. It must not know diesel or which store is used. It calls use cases through
 //! `roster-executor`.
@@ -26,6 +27,7 @@ pub(crate) mod middleware;
 pub(crate) mod observer;
 pub(crate) mod openapi;
 pub(crate) mod pages;
+pub(crate) mod paging;
 pub(crate) mod problems;
 pub(crate) mod request;
 pub(crate) mod respond;
@@ -45,10 +47,11 @@ use std::time::Duration;
 use actix_http::{HttpService, Protocol};
 use actix_server::Server;
 use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
-use actix_web::dev::AppConfig;
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppConfig, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::{App, Error, web};
-use roster_executor::Handles;
+use roster_executor::{Handle, Handles};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -67,6 +70,7 @@ pub use imports::ImportSettings;
 pub use middleware::browsers::{Origin, OriginError};
 pub use middleware::limits::Quotas;
 pub use observer::{Answered, ObserveRequests, Observer};
+pub use pages::{InProcess, Pages};
 pub use routing::Route;
 pub use surfaces::{
     Api, ExportFormat, ExportWriter, ServiceInformation, event_body, routes, subject_document, test_body,
@@ -81,6 +85,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// issuer, for the caller's credential, for a customer, and for its subscription. At the end of a file the last two are for its last
 /// part and for its import.
 const WAITS: u32 = 4;
+
+/// The most calls of the surfaces that a page makes one after another: a form writes, and shows what it finds.
+const PAGE_CALLS: u32 = 2;
 
 /// The settings of the HTTP server.
 #[derive(Debug, Clone)]
@@ -132,14 +139,68 @@ pub struct Settings {
     pub observer: Observer,
     /// What operators may know of this instance.
     pub service: ServiceInformation,
+    /// The pages for people. `None`: there are none.
+    pub pages: Option<Pages>,
 }
 
 impl Settings {
     /// The longest time between two responses on a connection: it is idle, sends a head and a body, and the request
     /// waits for the database [`WAITS`] times, and for a test event. After that the connection is closed.
     fn answer_timeout(&self) -> Duration {
-        KEEP_ALIVE + self.head_timeout + self.body_timeout + WAITS * self.deadline + self.webhooks.timeout
+        let calls = if self.pages.is_some() { PAGE_CALLS } else { 1 };
+        KEEP_ALIVE + self.head_timeout + self.body_timeout + calls * WAITS * self.deadline + self.webhooks.timeout
     }
+}
+
+/// What all apps of the process share.
+#[derive(Clone)]
+struct Shared {
+    settings: Settings,
+    limits: body::Limits,
+    streams: web::Data<StreamBudget>,
+    rates: web::Data<limits::RateLimits>,
+    stopping: Arc<Stop>,
+}
+
+/// An app with the surfaces of an offer, and with the pages, if there are any. `handle` is that of the calling thread.
+fn app(
+    shared: Shared,
+    offer: Offer,
+    handle: web::Data<Handle>,
+    pages: Option<(Pages, InProcess)>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    let Shared { settings, limits, streams, rates, stopping } = shared;
+    App::new()
+        .app_data(ApiPage { is_served: settings.api_page, offers_operators: offer == Offer::All })
+        .app_data(handle)
+        .app_data(web::Data::new(limits))
+        .app_data(web::Data::from(stopping))
+        .app_data(rates)
+        .app_data(streams)
+        .app_data(ExportTimeout(settings.export_timeout))
+        .app_data(web::Data::new(settings.webhooks))
+        .app_data(web::Data::new(settings.imports))
+        .app_data(web::Data::new(settings.service))
+        .app_data(settings.observer)
+        .configure(|app| surfaces::configure(offer, app))
+        .configure(|app| {
+            if let Some((pages, surfaces)) = pages {
+                (pages.register)(app, surfaces);
+            }
+        })
+        .wrap(from_fn(body::receive))
+        .wrap(browsers::cors(&settings.cors_origins))
+        .wrap(from_fn(access_log::record))
+        .wrap(browsers::headers(settings.tls.is_some()))
+        .wrap(from_fn(exchange::follow))
 }
 
 /// Serves requests, which are executed through `handles`, until `stop` is ready, then stops without losing one, and returns.
@@ -161,13 +222,18 @@ pub fn serve(
     };
     let listener = listen(settings.bind)?;
     let of_operators = settings.admin_bind.map(listen).transpose()?;
-    let streams = web::Data::new(StreamBudget(Budget::new(settings.stream_memory)));
     let requests = Budget::new(settings.request_memory);
-    let limits = body::Limits::new(settings.body_timeout, requests.clone(), settings.request_memory);
-    let rates = web::Data::new(limits::RateLimits::new(settings.live, settings.sandbox));
-    let service = web::Data::new(settings.service.clone());
+    let mut limits = body::Limits::new(settings.body_timeout, requests.clone(), settings.request_memory);
+    limits.pages = settings.pages.as_ref().map(|pages| pages.base);
     let stopping = Arc::new(Stop::default());
     let settings = settings.clone();
+    let shared = Shared {
+        limits,
+        streams: web::Data::new(StreamBudget(Budget::new(settings.stream_memory))),
+        rates: web::Data::new(limits::RateLimits::new(settings.live, settings.sandbox)),
+        stopping: Arc::clone(&stopping),
+        settings: settings.clone(),
+    };
     actix_web::rt::System::new().block_on(async move {
         let (address, drain) = (listener.local_addr()?, settings.drain);
         let address_of_operators = of_operators.as_ref().map(TcpListener::local_addr).transpose()?;
@@ -183,27 +249,15 @@ pub fn serve(
             .disable_signals();
         let service_of = |offer: Offer| {
             let (handles, settings) = (handles.clone(), settings.clone());
-            let (limits, rates, streams, requests) = (limits.clone(), rates.clone(), streams.clone(), requests.clone());
-            let (stopping, service) = (Arc::clone(&stopping), service.clone());
+            let (shared, requests, stopping) = (shared.clone(), requests.clone(), Arc::clone(&stopping));
             move || {
-                let app = App::new()
-                    .app_data(ApiPage { is_served: settings.api_page, offers_operators: offer == Offer::All })
-                    .app_data(web::Data::new(handles.handle()))
-                    .app_data(web::Data::new(limits.clone()))
-                    .app_data(web::Data::from(Arc::clone(&stopping)))
-                    .app_data(rates.clone())
-                    .app_data(streams.clone())
-                    .app_data(ExportTimeout(settings.export_timeout))
-                    .app_data(web::Data::new(settings.webhooks.clone()))
-                    .app_data(web::Data::new(settings.imports.clone()))
-                    .app_data(service.clone())
-                    .app_data(settings.observer.clone())
-                    .configure(|app| surfaces::configure(offer, app))
-                    .wrap(from_fn(body::receive))
-                    .wrap(browsers::cors(&settings.cors_origins))
-                    .wrap(from_fn(access_log::record))
-                    .wrap(browsers::headers(settings.tls.is_some()))
-                    .wrap(from_fn(exchange::follow));
+                let handle = web::Data::new(handles.handle());
+                // Pages are for merchants too, and not where operators are alone.
+                let pages = settings.pages.clone().filter(|_| offer != Offer::AdminAlone).map(|pages| {
+                    let surfaces = InProcess::new(app(shared.clone(), Offer::All, handle.clone(), None));
+                    (pages, surfaces)
+                });
+                let app = app(shared.clone(), offer, handle, pages);
                 let app = app.into_factory().map_err(|error: Error| error.error_response());
                 let http = HttpService::build()
                     .keep_alive(KEEP_ALIVE)
@@ -303,6 +357,7 @@ mod tests {
                 started_at: Timestamp::from_millis(0).expect("a time"),
                 settings: serde_json::Map::new(),
             },
+            pages: None,
         };
         // The issuer's keys, the credential, the customer and its subscription, each just before its deadline.
         assert!(settings.answer_timeout() >= KEEP_ALIVE + 30 * second + 4 * 60 * second);

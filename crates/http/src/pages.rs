@@ -1,77 +1,122 @@
-//! Pages of lists in responses and documents.
+//! Pages for people, which another crate adds to the service, and the surfaces as those pages call them: without a socket.
+//!
+//! A page does what it does by requests to the surfaces, with the credential of its visitor. So permissions, validation, limits
+//! and the access log are those of the surfaces, and no rule is written twice.
 
-use actix_web::http::{StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse};
-use roster_application::PageSize;
-use roster_application::ports::Count;
-use schemars::JsonSchema;
-use serde::Serialize;
-use serde_json::json;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
 
-use crate::openapi::operation::{Answer, Parameter};
-use crate::request::caller::ListPage;
-use crate::request::query;
-use crate::respond;
+use actix_http::{Payload, Request};
+use actix_service::boxed::{self, BoxService, BoxServiceFactory};
+use actix_service::{IntoServiceFactory as _, Service as _, ServiceFactory, ServiceFactoryExt as _};
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderMap, HeaderName};
+use actix_web::http::{Method, Uri};
+use actix_web::web::ServiceConfig;
+use actix_web::{App, Error, HttpMessage as _, HttpRequest, HttpResponse};
+use tokio::sync::OnceCell;
 
-/// A page of a list.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "{T}Page")]
-pub(crate) struct PageView<'a, T> {
-    #[schemars(length(max = PageSize::MAX.get()))]
-    data: Vec<T>,
-    /// Whether the list goes on behind this page.
-    has_more: bool,
-    /// Where it goes on, to be sent as `cursor`; `null` if it does not.
-    next_cursor: Option<&'a str>,
-    /// How many items the whole list has, whatever the cursor; only with `include=total`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "usize")]
-    total_count: Option<usize>,
-    /// False: the list has more items than were counted, and `total_count` is the least that it has.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "bool")]
-    total_is_exact: Option<bool>,
+use crate::request::attribution::RequestId;
+
+/// Pages for people.
+#[derive(Clone)]
+pub struct Pages {
+    pub(crate) base: &'static str,
+    pub(crate) register: Arc<dyn Fn(&mut ServiceConfig, InProcess) + Send + Sync>,
 }
 
-impl<'a, T> PageView<'a, T> {
-    pub(crate) fn new(data: Vec<T>, next: Option<&'a str>, total: Option<Count>) -> Self {
-        Self {
-            data,
-            has_more: next.is_some(),
-            next_cursor: next,
-            total_count: total.map(|total| total.number),
-            total_is_exact: total.map(|total| total.is_exact),
+impl Pages {
+    /// Pages at or below the path `base`. `register` adds them to the app of a worker thread.
+    pub fn new(base: &'static str, register: impl Fn(&mut ServiceConfig, InProcess) + Send + Sync + 'static) -> Self {
+        Self { base, register: Arc::new(register) }
+    }
+}
+
+impl fmt::Debug for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pages").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+/// All surfaces, for pages in the same thread. Cloning it is cheap.
+#[derive(Clone)]
+pub struct InProcess(Rc<Surfaces>);
+
+struct Surfaces {
+    app: BoxServiceFactory<AppConfig, Request, ServiceResponse<BoxBody>, Error, ()>,
+    /// The app, once the first page has called it.
+    service: OnceCell<BoxService<Request, ServiceResponse<BoxBody>, Error>>,
+}
+
+impl InProcess {
+    /// The surfaces of an app without pages.
+    pub(crate) fn new<T, B>(app: App<T>) -> Self
+    where
+        T: ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<B>, Error = Error, InitError = ()>,
+        T: 'static,
+        T::Future: 'static,
+        B: MessageBody + 'static,
+    {
+        let app = boxed::factory(app.into_factory().map(ServiceResponse::map_into_boxed_body));
+        Self(Rc::new(Surfaces { app, service: OnceCell::new() }))
+    }
+
+    /// Sends a request on behalf of the visitor who sent `page`: it has the same identifier in the log, and comes from the same
+    /// address. `uri` is a path and a query; if it is malformed, the answer is 400.
+    pub async fn call(
+        &self,
+        page: &HttpRequest,
+        method: Method,
+        uri: &str,
+        mut headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> HttpResponse {
+        let Ok(uri) = uri.parse::<Uri>() else { return HttpResponse::BadRequest().finish() };
+        if let Some(RequestId(id)) = page.extensions().get() {
+            headers.insert(HeaderName::from_static("x-request-id"), id.clone());
+        }
+        let payload = if body.is_empty() { Payload::None } else { Payload::from(body) };
+        let mut request = Request::with_payload(payload);
+        let head = request.head_mut();
+        (head.method, head.uri, head.headers, head.peer_addr) = (method, uri, headers, page.peer_addr());
+        let service = self.0.service.get_or_try_init(|| self.0.app.new_service(AppConfig::default())).await;
+        let Ok(service) = service else { return HttpResponse::InternalServerError().finish() };
+        match service.call(request).await {
+            Ok(response) => response.into_parts().1,
+            Err(error) => error.error_response(),
         }
     }
 }
 
-/// A page of a list that is short.
-pub(crate) fn shown<'a, T, V: Serialize>(
-    request: &HttpRequest,
-    page: &'a ListPage<T>,
-    view: impl Fn(&'a T) -> V,
-) -> HttpResponse {
-    let next = page.next.as_deref();
-    let data = page.items.iter().map(view).collect();
-    linked(request, next, respond::json(StatusCode::OK, &PageView::new(data, next, page.total)))
-}
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
+    use actix_web::middleware::from_fn;
+    use actix_web::test::TestRequest;
+    use actix_web::{body, rt};
 
-/// The page with the header that says where the list goes on.
-pub(crate) fn linked(request: &HttpRequest, next: Option<&str>, mut page: HttpResponse) -> HttpResponse {
-    let link = next.map(|cursor| header::HeaderValue::try_from(query::link_to_next(request, cursor)));
-    if let Some(Ok(link)) = link {
-        page.headers_mut().insert(header::LINK, link);
+    use super::*;
+    use crate::middleware::access_log;
+    use crate::surfaces;
+
+    #[test]
+    fn a_page_calls_the_surfaces_under_the_identifier_of_its_own_request() {
+        rt::System::new().block_on(async {
+            let app = App::new().configure(surfaces::configure).wrap(from_fn(access_log::record));
+            let surfaces = InProcess::new(app);
+            let page = TestRequest::get().to_http_request();
+            page.extensions_mut().insert(RequestId(HeaderValue::from_static("of-the-page")));
+            for (path, status, kind) in
+                [("/v1/health", 200, "application/json"), ("/api/nothing?a=b", 404, "application/json")]
+            {
+                let answer = surfaces.call(&page, Method::GET, path, HeaderMap::new(), Vec::new()).await;
+                let header = |name| answer.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+                assert_eq!((answer.status().as_u16(), header("x-request-id")), (status, Some("of-the-page")), "{path}");
+                assert_eq!(header(CONTENT_TYPE.as_str()), Some(kind));
+                assert!(!body::to_bytes(answer.into_body()).await.expect("a body").is_empty());
+            }
+        });
     }
-    page
-}
-
-/// What a document says of a page of `T`.
-pub(crate) fn page_of<T: JsonSchema + 'static>(description: &'static str) -> Answer {
-    Answer::new(StatusCode::OK, description).json::<PageView<'static, T>>().header("Link")
-}
-
-/// The parameter that says where a page begins.
-pub(crate) fn cursor() -> Parameter {
-    let about = "The `next_cursor` of the page before, percent-encoded. Take it as it is. Left out: the first page.";
-    Parameter::query_of("cursor", about, json!({ "type": "string" }))
 }

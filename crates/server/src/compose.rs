@@ -9,8 +9,9 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use roster_application::ports::{AttemptOutcome, Store};
 use roster_application::{Roster, Sent, TestEvent};
+use roster_console::Console;
 use roster_executor::{Handles, Reads};
-use roster_http::{ImportSettings, SendTests, WebhookSettings};
+use roster_http::{ImportSettings, Pages, SendTests, WebhookSettings};
 use roster_jwt::Tokens;
 use roster_webhooks::{Courier, Options as SenderOptions, Worker};
 
@@ -184,6 +185,30 @@ pub fn webhooks(config: &config::Webhooks, worker: &Worker) -> WebhookSettings {
 /// How files are imported over HTTP.
 pub fn imports(config: &config::Imports, worker: &ImportWorker) -> ImportSettings {
     ImportSettings { max_bytes: config.max_mib << 20, timeout: config.timeout, begun: worker.begun() }
+}
+
+/// The console, if it is served. `is_tls` says whether the service itself speaks TLS.
+pub fn console(config: &Config, roster: &Roster, is_tls: bool) -> anyhow::Result<Option<Console>> {
+    if !config.has_console() {
+        return Ok(None);
+    }
+    let clock = roster.clone();
+    Ok(Some(Console::new(roster_console::Settings {
+        secret: roster.console_secret().context("the secret of the console cannot be read")?,
+        lifetime: config.console.session,
+        secure: config.console.secure_cookies.unwrap_or(is_tls),
+        now: Box::new(move || clock.now().as_millis().div_euclid(1000)),
+    })))
+}
+
+/// The console as pages of the HTTP server: a client of the surfaces in the same thread.
+pub fn pages(console: Console) -> Pages {
+    Pages::new(roster_console::BASE, move |app, surfaces| {
+        console.register(app, move |page, request| {
+            let surfaces = surfaces.clone();
+            async move { surfaces.call(&page, request.method, &request.uri, request.headers, request.body).await }
+        });
+    })
 }
 
 /// As [`Database::open`], with the schema up to date: brings it there if `database.migrate_on_start` says so, and refuses

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use config::{Value, ValueKind};
 use roster_application::UPLOAD_LIFETIME;
+use roster_console::LONGEST_SESSION;
 use roster_http::{Origin, Quotas};
 use roster_jwt::Issuer;
 use roster_webhooks::{Ed25519Key, Schedule};
@@ -49,6 +50,8 @@ pub struct Config {
     pub search: Search,
     /// How events are sent to webhook endpoints.
     pub webhooks: Webhooks,
+    /// The pages for people.
+    pub console: Console,
     /// What is logged, and how.
     pub log: Log,
     /// What is told of the process.
@@ -183,6 +186,17 @@ pub struct Webhooks {
     pub signing_key: Option<Arc<Ed25519Key>>,
 }
 
+/// `console.*`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Console {
+    /// Whether it is served. `None`: where only this machine can connect.
+    pub enabled: Option<bool>,
+    /// Whether its cookies are sent over HTTPS only. `None`: if the service itself speaks TLS.
+    pub secure_cookies: Option<bool>,
+    /// How long a session lasts.
+    pub session: Duration,
+}
+
 /// `log.*`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
@@ -219,6 +233,11 @@ impl Http {
 }
 
 impl Config {
+    /// Whether the console is served: by default where only this machine can connect.
+    pub fn has_console(&self) -> bool {
+        self.console.enabled.unwrap_or(self.http.bind.ip().is_loopback())
+    }
+
     /// Lays `variables` (the environment) over `file` over the defaults, and reads the result.
     ///
     /// # Errors
@@ -296,6 +315,11 @@ impl Config {
                 schedule: layers.read("webhooks.retry_seconds", schedule),
                 concurrency: layers.read("webhooks.concurrency", number(1..=256)),
                 signing_key: layers.read("webhooks.signing_key", signing_key),
+            },
+            console: Console {
+                enabled: layers.read("console.enabled", flag_or_auto),
+                secure_cookies: layers.read("console.secure_cookies", flag_or_auto),
+                session: layers.read("console.session_seconds", seconds(1..=LONGEST_SESSION.as_secs())),
             },
             log: Log { level: layers.read("log.level", level), format: layers.read("log.format", format) },
             telemetry: Telemetry { metrics_bind: layers.read("telemetry.metrics_bind", optional_address) },
@@ -378,6 +402,14 @@ fn flag(value: &Value) -> Result<bool, String> {
         _ => None,
     };
     flag.ok_or_else(|| "must be true or false".to_owned())
+}
+
+/// `None`: the service decides.
+fn flag_or_auto(value: &Value) -> Result<Option<bool>, String> {
+    match &value.kind {
+        ValueKind::String(text) if text == "auto" => Ok(None),
+        _ => flag(value).map(Some).map_err(|rule| format!("must be auto, or {rule}").replace("or must be", "or")),
+    }
 }
 
 fn origins(value: &Value) -> Result<Vec<Origin>, String> {
@@ -515,6 +547,9 @@ mod tests {
             Some(key) if **key == Ed25519Key::parse(OTHER_KEY).expect("a key") => OTHER_KEY.to_owned(),
             other => format!("{other:?}"),
         }),
+        ("console.enabled", "false", "true", |c| c.console.enabled.expect("set").to_string()),
+        ("console.secure_cookies", "true", "false", |c| c.console.secure_cookies.expect("set").to_string()),
+        ("console.session_seconds", "60", "61", |c| c.console.session.as_secs().to_string()),
         ("log.level", "\"debug\"", "warn", |c| c.log.level.clone()),
         ("log.format", "\"json\"", "pretty", |c| format!("{:?}", c.log.format).to_lowercase()),
         ("telemetry.metrics_bind", "\"127.0.0.1:9\"", "[::1]:10", |c| {
@@ -596,6 +631,7 @@ mod tests {
                     concurrency: 32,
                     signing_key: None,
                 },
+                console: Console { enabled: None, secure_cookies: None, session: Duration::from_hours(12) },
                 log: Log { level: "info".to_owned(), format: LogFormat::Auto },
                 telemetry: Telemetry { metrics_bind: None },
                 shown: config.shown.clone(),
@@ -653,6 +689,18 @@ mod tests {
     }
 
     #[test]
+    fn the_console_is_served_where_only_this_machine_can_connect_unless_a_key_says_otherwise() {
+        let is_served = |bind: &str, enabled: &str| {
+            let variables = [("ROSTER__HTTP__BIND", bind), ("ROSTER__CONSOLE__ENABLED", enabled)];
+            load("", &variables).expect("a configuration").has_console()
+        };
+        assert!(is_served("127.0.0.1:0", "auto") && is_served("[::1]:0", "auto") && is_served("0.0.0.0:0", "true"));
+        assert!(
+            !is_served("0.0.0.0:0", "auto") && !is_served("192.0.2.1:0", "auto") && !is_served("127.0.0.1:0", "false")
+        );
+    }
+
+    #[test]
     fn database_url_wins_over_every_other_layer() {
         let variables = [("DATABASE_URL", "sqlite:///c.db"), ("ROSTER__DATABASE__URL", "sqlite://b.db")];
         let config = load("[database]\nurl = \"sqlite://a.db\"", &variables).expect("a configuration");
@@ -707,6 +755,9 @@ mod tests {
             ("webhooks.retry_seconds", "0,604801", "must not have a delay of more than 7 days (604800 seconds)"),
             ("webhooks.concurrency", "257", "must be a whole number from 1 to 256"),
             ("webhooks.signing_key", "whsk_AA", "must be whsk_ and an Ed25519 key in Base64"),
+            ("console.enabled", "yes", "must be auto, or true or false"),
+            ("console.secure_cookies", "1", "must be auto, or true or false"),
+            ("console.session_seconds", "43201", "must be a whole number from 1 to 43200 (seconds)"),
             ("log.level", "inof", "must be off, error, warn, info, debug, trace, or a filter"),
             ("log.format", "xml", "must be auto, pretty or json"),
         ] {

@@ -3,10 +3,17 @@
 use std::net::SocketAddr;
 
 use roster_application::{ApiKeyOrder, ApiKeySecret, Operation, PageSize, Roster, Scopes};
-use roster_domain::{Environment, MerchantId, MerchantName, Name, Tenant};
+use roster_console::{Console, LONGEST_SESSION};
+use roster_domain::{Environment, MerchantId, MerchantName, Name, Tenant, Timestamp};
 
 /// What the demo can offer.
-pub enum Demo {
+pub struct Demo {
+    access: Access,
+    /// The console, and a key to sign in with.
+    console: Option<(Console, ApiKeySecret)>,
+}
+
+enum Access {
     /// A demo merchant was made, with this key.
     Made(ApiKeySecret),
     /// There were merchants already; this is the oldest.
@@ -15,27 +22,35 @@ pub enum Demo {
     NotLoopback,
 }
 
+/// The name of the merchant of the demo.
+const MERCHANT: &str = "Demo";
+
 impl Demo {
-    /// Makes a merchant with a sandbox key, if there is no merchant and only this machine can connect.
+    /// Makes a merchant with a sandbox key, if there is no merchant and only this machine can connect; and a key to sign in to the
+    /// console with, if the merchant is that of the demo.
     ///
     /// # Errors
     /// If the store fails.
-    pub fn prepare(roster: &Roster, bind: SocketAddr) -> anyhow::Result<Self> {
-        if let Some(merchant) = roster.list_merchants(None, PageSize::DEFAULT)?.items.first() {
-            return Ok(Self::MadeBefore(merchant.id));
-        }
+    pub fn prepare(roster: &Roster, bind: SocketAddr, console: Option<Console>) -> anyhow::Result<Self> {
+        let oldest = roster.list_merchants(None, PageSize::DEFAULT)?.items.into_iter().next();
         if !bind.ip().is_loopback() {
-            return Ok(Self::NotLoopback);
+            let access = oldest.map_or(Access::NotLoopback, |merchant| Access::MadeBefore(merchant.id));
+            return Ok(Self { access, console: None });
         }
-        let merchant = roster.create_merchant(MerchantName::parse("Demo")?, &Operation::COMMAND_LINE)?.id;
-        let order = ApiKeyOrder {
-            tenant: Tenant { merchant, environment: Environment::Sandbox },
-            name: Some(Name::parse("demo")?),
-            scopes: Scopes::DEFAULT,
-            expires_at: None,
+        let (access, merchant) = match oldest {
+            Some(merchant) if merchant.name.as_str() == MERCHANT => (Access::MadeBefore(merchant.id), merchant.id),
+            Some(merchant) => return Ok(Self { access: Access::MadeBefore(merchant.id), console: None }),
+            None => {
+                let merchant = roster.create_merchant(MerchantName::parse(MERCHANT)?, &Operation::COMMAND_LINE)?.id;
+                (Access::Made(create_key(roster, merchant, "demo", Scopes::DEFAULT, None)?), merchant)
+            }
         };
-        let created = roster.create_api_key(order, &Operation::COMMAND_LINE)?;
-        Ok(Self::Made(created.secret))
+        let sign_in = |console| {
+            // As long as a session may last.
+            let end = roster.now().plus(LONGEST_SESSION);
+            anyhow::Ok((console, create_key(roster, merchant, "console", Scopes::ALL, Some(end))?))
+        };
+        Ok(Self { access, console: console.map(sign_in).transpose()? })
     }
 
     /// The text to print once the service listens at `base`, a URL without a path.
@@ -49,13 +64,26 @@ Roster is listening.
   Lava    {base}/lava/v1
 "
         );
-        surfaces + &self.credentials(base)
+        surfaces + &self.console(base) + &self.credentials(base)
+    }
+
+    /// The link is made when it is printed: it is valid for ten minutes.
+    fn console(&self, base: &str) -> String {
+        let Some((console, key)) = &self.console else { return String::new() };
+        let link = console.link(key.reveal());
+        format!(
+            "
+The console, in a browser. This link signs in once, within ten minutes:
+
+  {base}{link}
+"
+        )
     }
 
     fn credentials(&self, base: &str) -> String {
-        match self {
-            Self::Made(secret) => made(base, secret.reveal()),
-            Self::MadeBefore(merchant) => format!(
+        match &self.access {
+            Access::Made(secret) => made(base, secret.reveal()),
+            Access::MadeBefore(merchant) => format!(
                 "
 There are merchants already; the demo's key was shown on the first start. Another one:
 
@@ -64,7 +92,7 @@ There are merchants already; the demo's key was shown on the first start. Anothe
 ",
                 program = program()
             ),
-            Self::NotLoopback => format!(
+            Access::NotLoopback => format!(
                 "
 No demo merchant was made, as other machines can connect. A merchant and a key:
 
@@ -76,6 +104,18 @@ No demo merchant was made, as other machines can connect. A merchant and a key:
             ),
         }
     }
+}
+
+fn create_key(
+    roster: &Roster,
+    merchant: MerchantId,
+    name: &str,
+    scopes: Scopes,
+    expires_at: Option<Timestamp>,
+) -> anyhow::Result<ApiKeySecret> {
+    let tenant = Tenant { merchant, environment: Environment::Sandbox };
+    let order = ApiKeyOrder { tenant, name: Some(Name::parse(name)?), scopes, expires_at };
+    Ok(roster.create_api_key(order, &Operation::COMMAND_LINE)?.secret)
 }
 
 /// The key, and one request for each surface, from that surface's documentation.

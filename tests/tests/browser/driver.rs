@@ -45,7 +45,8 @@ impl Browser {
             // A sandbox needs a user namespace, which root and most containers lack.
             "args": ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,1400"],
         });
-        let wanted = json!({ "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } });
+        let logs = json!({ "browser": "ALL", "performance": "ALL" });
+        let wanted = json!({ "goog:chromeOptions": options, "goog:loggingPrefs": logs });
         let mut browser = Self { driver, agent, session: url.clone() };
         let begun = browser.post("", &json!({ "capabilities": { "alwaysMatch": wanted } }));
         browser.session = format!("{url}/{}", begun["sessionId"].as_str().expect("a session"));
@@ -60,6 +61,50 @@ impl Browser {
     /// Runs JavaScript in the page, and returns its result.
     pub fn run(&self, script: &str, arguments: &Value) -> Value {
         self.post("/execute/sync", &json!({ "script": script, "args": arguments }))
+    }
+
+    /// Runs JavaScript that calls its last argument with its result.
+    pub fn run_to_end(&self, script: &str, arguments: &Value) -> Value {
+        self.post("/execute/async", &json!({ "script": script, "args": arguments }))
+    }
+
+    /// Shows pages in this scheme of colours (`light` or `dark`), in a window of that size.
+    pub fn show_as(&self, scheme: &str, width: u32, height: u32) {
+        let feature = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.command("Emulation.setEmulatedMedia", &feature);
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.command("Emulation.setDeviceMetricsOverride", &size);
+    }
+
+    /// Presses a key on the keyboard.
+    pub fn press(&self, key: &str) {
+        let actions = json!([{ "type": "keyDown", "value": key }, { "type": "keyUp", "value": key }]);
+        self.post("/actions", &json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": actions }] }));
+    }
+
+    /// Waits until the path and the query of the page begin so.
+    pub fn wait_for_path(&self, path: &str) {
+        self.wait_until(
+            "return (location.pathname + location.search).startsWith(arguments[0]) && document.readyState === 'complete'",
+            &json!([path]),
+        );
+    }
+
+    /// The URLs of all requests since the last call.
+    pub fn requests(&self) -> Vec<String> {
+        let lines = self.post("/se/log", &json!({ "type": "performance" }));
+        let url = |line: &Value| {
+            let message: Value = serde_json::from_str(line["message"].as_str()?).ok()?;
+            let message = &message["message"];
+            let is_request = message["method"] == "Network.requestWillBeSent";
+            is_request.then(|| message["params"]["request"]["url"].as_str().map(str::to_owned))?
+        };
+        lines.as_array().expect("lines").iter().filter_map(url).collect()
+    }
+
+    /// A command of Chromium's own protocol.
+    fn command(&self, name: &str, parameters: &Value) {
+        self.post("/goog/cdp/execute", &json!({ "cmd": name, "params": parameters }));
     }
 
     /// Waits until the script returns something true.

@@ -1,8 +1,9 @@
-//! The API page in a real browser: a reader pastes a key, tries a call of each API and sees the answer.
+//! The API page and the console in a real browser.
 //!
-//! `make test-browser` installs Chromium and its driver, and runs this. With `ROSTER_SCREENSHOT=FILE` it keeps a picture of
-//! the page.
+//! `make test-browser` installs Chromium, its driver and axe-core, and runs this. With `ROSTER_SCREENSHOT=FILE` it keeps a picture of
+//! the API page: a reader pastes a key, tries a call of each API and sees the answer. `make screenshots` keeps pictures of the console.
 
+mod console;
 mod driver;
 
 use std::ffi::OsString;

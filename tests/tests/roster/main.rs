@@ -3,6 +3,7 @@
 mod admin;
 mod browsers;
 mod checks;
+mod console;
 mod contract;
 mod durability;
 mod events;

@@ -168,6 +168,7 @@ fn serve() -> (SocketAddr, String, Customer) {
         webhooks: WebhookSettings { allow_private: false, timeout: DEADLINE, tests: Arc::new(NoTests) },
         imports: ImportSettings { max_bytes: 1 << 20, timeout: Duration::from_secs(1), begun: Arc::new(|_, _| ()) },
         observer: Observer::default(),
+        pages: None,
         service: ServiceInformation { database: "memory", started_at: roster.now(), settings: serde_json::Map::new() },
     };
     let executor =

@@ -42,9 +42,11 @@ pub(crate) async fn record<B: MessageBody>(
     let operator = response.request().extensions().get::<OperatorPrincipal>().map(|who| who.id);
     let tenant = principal.as_ref().map(|who| who.tenant);
     let token = principal.as_ref().and_then(|who| who.token.as_deref());
+    // Pages for people are resources of actix-web, and not in the table of the surfaces.
     let pattern = routing::pattern(response.request());
-    let (route, status, duration) =
-        (pattern.as_deref().unwrap_or("unmatched"), response.status().as_u16(), started.elapsed());
+    let page = if pattern.is_none() { response.request().match_pattern() } else { None };
+    let route = pattern.as_deref().or(page.as_deref()).unwrap_or("unmatched");
+    let (status, duration) = (response.status().as_u16(), started.elapsed());
     if let Some(observer) = response.request().app_data::<Observer>() {
         let request = response.request();
         observer.answered(request.path(), route, request.method(), status, duration);

@@ -27,6 +27,10 @@ pub(crate) const MAX_BYTES: usize = 65_536;
 /// The most bytes of the body of a batch: 1 MiB.
 pub(crate) const MAX_BATCH_BYTES: usize = 1 << 20;
 
+/// The most bytes of a form of a page: 256 KiB. A form has the fields of a body as they were and as they are to be, and a byte may
+/// take three.
+const MAX_FORM_BYTES: usize = 4 * MAX_BYTES;
+
 /// How many bytes of a body that is too large are read and discarded: 16 MiB.
 ///
 /// Otherwise the client would see a broken connection instead of the response.
@@ -49,13 +53,15 @@ pub(crate) struct Limits {
     batch_paths: Arc<[String]>,
     /// The paths that take files.
     file_paths: Arc<[String]>,
+    /// The path at or below which all pages for people are. They read bodies themselves: forms.
+    pub(crate) pages: Option<&'static str>,
 }
 
 impl Limits {
     /// Limits with the `memory` of so many bytes, which all clones share.
     pub(crate) fn new(timeout: Duration, memory: Budget, bytes: usize) -> Self {
         let (batch_paths, file_paths) = (surfaces::batch_paths().into(), surfaces::file_paths().into());
-        Self { timeout, memory, batch_memory: Budget::new(bytes / 2), batch_paths, file_paths }
+        Self { timeout, memory, batch_memory: Budget::new(bytes / 2), batch_paths, file_paths, pages: None }
     }
 
     /// Takes memory for a body of so many bytes. `None` if there is not so much left.
@@ -67,7 +73,16 @@ impl Limits {
 
     /// The most bytes of a body that is sent to `path`.
     fn most(&self, path: &str) -> usize {
-        if self.batch_paths.iter().any(|batch| batch == path) { MAX_BATCH_BYTES } else { MAX_BYTES }
+        match path {
+            _ if self.batch_paths.iter().any(|batch| batch == path) => MAX_BATCH_BYTES,
+            _ if self.is_page(path) => MAX_FORM_BYTES,
+            _ => MAX_BYTES,
+        }
+    }
+
+    fn is_page(&self, path: &str) -> bool {
+        let below = self.pages.and_then(|base| path.strip_prefix(base));
+        below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
@@ -124,8 +139,26 @@ pub(crate) async fn receive<B: MessageBody>(
             exchange.make_last();
         }
     }
-    request.extensions_mut().insert(received);
+    match received {
+        Received::Body(body, reserved) if is_for_page(&request) => {
+            request.extensions_mut().insert(FormMemory { _reserved: reserved });
+            request.set_payload(Payload::from(body));
+        }
+        received => {
+            request.extensions_mut().insert(received);
+        }
+    }
     next.call(request).await
+}
+
+/// The share of the memory for bodies that a form has, for as long as its request is answered.
+struct FormMemory {
+    _reserved: Vec<Reserved>,
+}
+
+/// Whether a page for people reads the body, which it gets as it arrived. It gets an empty one in the place of one that is refused.
+fn is_for_page(request: &ServiceRequest) -> bool {
+    request.app_data().is_some_and(|limits: &web::Data<Limits>| limits.is_page(request.path()))
 }
 
 /// Whether the body of a request is a file, which its handler reads.

@@ -49,7 +49,9 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     let deliveries = compose::deliver(&config.webhooks, executor.handles())?;
     let imports = ImportWorker::start(roster.clone(), executor.handles())?;
     let surfaces = (compose::webhooks(&config.webhooks, &deliveries), compose::imports(&config.imports, &imports));
+    let console = compose::console(config, &roster, tls.is_some())?;
     let mut settings = settings(config, tls, surfaces, roster.now());
+    settings.pages = console.clone().map(compose::pages);
     let exporter = config.telemetry.metrics_bind.map(|bind| {
         settings.observer = Observer::new(metrics.requests());
         metrics.begin_figures(executor.handles(), Arc::clone(&database.store));
@@ -57,7 +59,8 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
             .with_context(|| format!("metrics cannot be served on {bind} (telemetry.metrics_bind)"))
     });
     let exporter = exporter.transpose()?;
-    let demo = demo.then(|| Demo::prepare(&roster, config.http.bind)).transpose().context("the demo cannot be made")?;
+    let demo = demo.then(|| Demo::prepare(&roster, config.http.bind, console));
+    let demo = demo.transpose().context("the demo cannot be made")?;
     let stop = signals.stop().context("signals cannot be caught")?;
     let ready = |address: SocketAddr, of_operators: Option<SocketAddr>| {
         tracing::info!(%address, scheme, "listening");
@@ -148,6 +151,7 @@ fn settings(
             started_at,
             settings: config.shown.clone(),
         },
+        pages: None,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::failure::{BodyFailure, Failure, Fault, Place};
 use crate::openapi::operation::{Answer, Operation, Parameter, Refusal, Request};
 use crate::openapi::schema::Of;
 use crate::openapi::{Contract, about_bodies};
-use crate::pages::{cursor, page_of};
+use crate::paging::{cursor, page_of};
 use crate::problems::refusals;
 use crate::request::operator_caller::{ReadAdmin, WriteAdmin};
 

@@ -12,7 +12,7 @@ use super::error::{Error, answer};
 use crate::api_keys::{ApiKeyView, NewApiKeyView};
 use crate::failure::Failure;
 use crate::openapi;
-use crate::pages::shown;
+use crate::paging::shown;
 use crate::request::operator_caller::{OperatorCaller, ReadAdmin, WriteAdmin, require_operators};
 use crate::request::query::PageQuery;
 use crate::request::{body, path};

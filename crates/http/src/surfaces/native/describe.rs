@@ -23,7 +23,7 @@ use crate::failure::{BodyFailure, Failure};
 use crate::openapi::operation::{Answer, Operation, Parameter, Refusal, Request};
 use crate::openapi::schema::{Of, thousands, time};
 use crate::openapi::{Contract, about_bodies, samples};
-use crate::pages::{cursor, page_of};
+use crate::paging::{cursor, page_of};
 use crate::problems::{self, refusals};
 use crate::request::attribution;
 use crate::request::body::MAX_BATCH_BYTES;

@@ -9,7 +9,7 @@ use super::describe::WEBHOOKS;
 use super::webhooks::{self, AttemptView, NewWebhookView, WebhookView, WebhookWithBacklogView};
 use crate::openapi::operation::{Answer, Operation, Parameter, Request};
 use crate::openapi::schema::{Of, thousands};
-use crate::pages::{cursor, page_of};
+use crate::paging::{cursor, page_of};
 use crate::request::caller::ManageWebhooks;
 
 pub(super) fn list_webhooks() -> Operation {

@@ -19,7 +19,7 @@ use super::webhooks;
 use crate::api_keys::{ApiKeyView, NewApiKeyView};
 use crate::failure::{Failure, Fault, Place};
 use crate::openapi;
-use crate::pages::{PageView, linked, shown};
+use crate::paging::{PageView, linked, shown};
 use crate::problems;
 use crate::request::caller::{Caller, ListPage, ManageKeys, ReadCustomers, WriteCustomers, WriteSubscriptions};
 use crate::request::query::PageQuery;

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::error::Error;
 use crate::failure::{Failure, Fault};
 use crate::openapi::schema::{Described, Shown, Text};
-use crate::pages::shown;
+use crate::paging::shown;
 use crate::request::caller::{Caller, ManageWebhooks};
 use crate::request::fields::Fields;
 use crate::request::query::PageQuery;

@@ -1,0 +1,134 @@
+//! The API as pages call it: the port, and what comes of a call.
+
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, body};
+use futures_util::future::LocalBoxFuture;
+use serde_json::{Map, Value};
+
+use crate::refusal::Refusal;
+
+/// The most bytes of an answer that a page reads: a page of the API's lists has at most 100 customers of some 20 KiB.
+const MAX_ANSWER: usize = 4 << 20;
+
+/// The HTTP API in the same process: sends it a request on behalf of the visitor who sent another one.
+pub(crate) type Api = dyn Fn(HttpRequest, Request) -> LocalBoxFuture<'static, HttpResponse>;
+
+/// A request to the API.
+#[derive(Debug)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The path and the query, percent-encoded.
+    pub uri: String,
+    /// The headers, the credential among them.
+    pub headers: HeaderMap,
+    /// The body. Empty: none.
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// A request with this key, without a body.
+    pub(crate) fn new(method: Method, uri: String, key: &str) -> Self {
+        let mut headers = HeaderMap::new();
+        if let Ok(credential) = HeaderValue::try_from(format!("Bearer {key}")) {
+            headers.insert(header::AUTHORIZATION, credential);
+        }
+        Self { method, uri, headers, body: Vec::new() }
+    }
+
+    /// The same request with a header more. One whose value cannot be sent is left out.
+    pub(crate) fn with(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    /// The same request with a body in JSON.
+    pub(crate) fn with_json(mut self, body: String) -> Self {
+        self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.body = body.into_bytes();
+        self
+    }
+}
+
+/// What a request came to.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The status.
+    pub(crate) status: u16,
+    /// The header `ETag`.
+    pub(crate) etag: Option<String>,
+    /// The body; `null` if there is none.
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    /// Reads the whole answer.
+    pub(crate) async fn read(response: HttpResponse) -> Result<Self, Refusal> {
+        let status = response.status().as_u16();
+        let etag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        let bytes = body::to_bytes_limited(response.into_body(), MAX_ANSWER).await;
+        let bytes = bytes.ok().and_then(Result::ok).ok_or(Refusal::Broken)?;
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap_or_default() };
+        Ok(Self { status, etag, body })
+    }
+
+    /// The answer if it is a success.
+    ///
+    /// # Errors
+    /// [`Refusal::Ended`] if the key is not accepted any more, otherwise the problem.
+    pub(crate) fn ok(self) -> Result<Self, Refusal> {
+        match self.status {
+            200..=299 => Ok(self),
+            401 => Err(Refusal::Ended),
+            _ => Err(Refusal::Problem(Box::new(self.problem()))),
+        }
+    }
+
+    /// The problem that it tells (RFC 9457).
+    pub(crate) fn problem(&self) -> Problem {
+        let text = |name: &str| self.body[name].as_str().unwrap_or_default().to_owned();
+        let faults = self.body["errors"].as_array().into_iter().flatten().filter_map(Value::as_object);
+        Problem {
+            status: self.status,
+            code: text("code"),
+            detail: text("detail"),
+            customer_id: self.body["customer_id"].as_str().map(str::to_owned),
+            faults: faults.map(Fault::read).collect(),
+        }
+    }
+}
+
+/// Why the API refused a request.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Problem {
+    /// The status.
+    pub(crate) status: u16,
+    /// The reason, for programs.
+    pub(crate) code: String,
+    /// The reason, for people.
+    pub(crate) detail: String,
+    /// The customer that has what the request claims.
+    pub(crate) customer_id: Option<String>,
+    /// The rules that the request breaks.
+    pub(crate) faults: Vec<Fault>,
+}
+
+/// A rule that a request breaks.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    /// The field of the body, as `billing_address/country`, or the parameter.
+    pub(crate) place: String,
+    /// The rule, for people.
+    pub(crate) detail: String,
+}
+
+impl Fault {
+    fn read(fault: &Map<String, Value>) -> Self {
+        let text = |name: &str| fault.get(name).and_then(Value::as_str);
+        let place = text("pointer").map(|pointer| pointer.trim_start_matches('/')).or(text("parameter"));
+        Self { place: place.unwrap_or_default().to_owned(), detail: text("detail").unwrap_or_default().to_owned() }
+    }
+}

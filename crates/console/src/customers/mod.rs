@@ -1,0 +1,26 @@
+//! Customers: the list, and one of them.
+
+pub(crate) mod delete;
+pub(crate) mod edit;
+mod examples;
+mod fields;
+pub(crate) mod list;
+pub(crate) mod new;
+pub(crate) mod one;
+pub(crate) mod status;
+mod timeline;
+
+use serde_json::Value;
+
+use crate::texts;
+
+/// What a customer is called: its name, otherwise its address, otherwise its identifiers.
+fn title(customer: &Value) -> &str {
+    let mut names = ["name", "business_name", "email", "external_id", "id"].into_iter();
+    names.find_map(|name| customer[name].as_str()).unwrap_or(texts::WITHOUT_NAME)
+}
+
+/// A text of a customer; empty if it has none.
+fn text<'a>(customer: &'a Value, name: &str) -> &'a str {
+    customer[name].as_str().unwrap_or_default()
+}

@@ -1,0 +1,81 @@
+//! All paths of the console.
+
+use std::future::Future;
+use std::rc::Rc;
+
+use actix_web::http::Method;
+use actix_web::web::{self, Bytes, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Route};
+
+use crate::api::Api;
+use crate::refusal::Refusal;
+use crate::session::Environment;
+use crate::visit::{self, Place, Visit, Worker};
+use crate::{BASE, Console, assets, customers, home, sign_in, updates};
+
+/// Registers all pages.
+pub(crate) fn register(app: &mut ServiceConfig, console: Console, api: Rc<Api>) {
+    let worker = Rc::new(Worker { console, api });
+    let (get, post) = (Pages { worker: &worker, method: Method::GET }, Pages { worker: &worker, method: Method::POST });
+    let page = |path: &str| web::resource(format!("/{{environment}}{path}"));
+    let scope = web::scope(BASE)
+        .service(web::resource("").route(get.open(home::home)))
+        .service(web::resource("/sign-in").route(get.open(sign_in::show)).route(post.open(sign_in::submit)))
+        .service(web::resource("/assets/{version}/{file}").route(get.open(assets::show)))
+        .service(page("").route(get.of(home::of_environment)))
+        .service(page("/sign-out").route(post.of(sign_in::sign_out)))
+        .service(page("/updates").route(get.of(updates::stream)))
+        .service(page("/customers").route(get.of(customers::list::show)))
+        .service(page("/customers/new").route(get.of(customers::new::show)).route(post.of(customers::new::submit)))
+        .service(page("/customers/{id}").route(get.of(customers::one::show)))
+        .service(
+            page("/customers/{id}/edit").route(get.of(customers::edit::show)).route(post.of(customers::edit::submit)),
+        )
+        .service(page("/customers/{id}/status").route(post.of(customers::status::submit)))
+        .service(
+            page("/customers/{id}/delete")
+                .route(get.of(customers::delete::show))
+                .route(post.of(customers::delete::submit)),
+        )
+        .default_service(Pages { worker: &worker, method: Method::GET }.any(not_found));
+    app.service(scope);
+}
+
+async fn not_found(worker: Rc<Worker>, request: HttpRequest, _: Bytes) -> HttpResponse {
+    Refusal::NotFound.answer(&Place { worker, request, environment: Environment::Live, token: None })
+}
+
+/// Makes routes of functions.
+struct Pages<'a> {
+    worker: &'a Rc<Worker>,
+    method: Method,
+}
+
+impl Pages<'_> {
+    /// The route of a page for visitors with a session.
+    fn of<F, A>(&self, page: F) -> Route
+    where
+        F: Fn(Rc<Visit>) -> A + Copy + 'static,
+        A: Future<Output = Result<HttpResponse, Refusal>> + 'static,
+    {
+        self.open(move |worker, request, body| visit::answer(worker, request, body, page))
+    }
+
+    /// The route of a page for everyone.
+    fn open<F, A>(&self, page: F) -> Route
+    where
+        F: Fn(Rc<Worker>, HttpRequest, Bytes) -> A + Copy + 'static,
+        A: Future<Output = HttpResponse> + 'static,
+    {
+        self.any(page).method(self.method.clone())
+    }
+
+    fn any<F, A>(&self, page: F) -> Route
+    where
+        F: Fn(Rc<Worker>, HttpRequest, Bytes) -> A + Copy + 'static,
+        A: Future<Output = HttpResponse> + 'static,
+    {
+        let worker = Rc::clone(self.worker);
+        web::route().to(move |request: HttpRequest, body: Bytes| page(Rc::clone(&worker), request, body))
+    }
+}

@@ -1,0 +1,136 @@
+//! A visitor of a page: who it is, where, and the API with its key.
+
+use std::future::Future;
+use std::rc::Rc;
+
+use actix_web::http::Method;
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::api::{Answer, Api, Request};
+use crate::form::Form;
+use crate::refusal::Refusal;
+use crate::session::{Environment, Session, SessionError};
+use crate::{BASE, Console, cookies, forgery};
+
+/// The name of a form's field with its token.
+pub(crate) const TOKEN: &str = "form_token";
+
+/// What a thread answers pages with.
+pub(crate) struct Worker {
+    pub(crate) console: Console,
+    pub(crate) api: Rc<Api>,
+}
+
+/// Where a visitor is: what a page needs besides its content.
+pub(crate) struct Place {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) request: HttpRequest,
+    pub(crate) environment: Environment,
+    /// The token of the forms on the page; `None` without a session.
+    pub(crate) token: Option<String>,
+}
+
+impl Place {
+    /// A path below that of the environment, such as `/console/live/customers`.
+    pub(crate) fn path(&self, below: &str) -> String {
+        format!("{BASE}/{}{below}", self.environment.as_str())
+    }
+
+    /// The path and the query of the page, if it is one that a browser can open again.
+    pub(crate) fn here(&self) -> Option<&str> {
+        let here = self.request.uri().path_and_query()?.as_str();
+        (*self.request.method() == Method::GET).then_some(here)
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        (self.worker.console.0.now)()
+    }
+}
+
+/// A visitor with a session.
+pub(crate) struct Visit {
+    pub(crate) place: Place,
+    pub(crate) session: Session,
+    /// What the page was asked for.
+    pub(crate) query: Form,
+    /// What the visitor sent; empty if nothing was.
+    pub(crate) form: Form,
+}
+
+impl Visit {
+    /// Opens the session of a request, and checks a form.
+    fn of(place: &mut Place, body: &Bytes) -> Result<(Session, Form), Refusal> {
+        let sessions = &place.worker.console.0.sessions;
+        let cookie = cookies::read(&place.request, place.environment.cookie()).ok_or(Refusal::SignIn)?;
+        let session = sessions.open(place.environment, cookie, place.now()).map_err(|error| match error {
+            SessionError::Unknown => Refusal::SignIn,
+            SessionError::Expired => Refusal::Expired,
+        })?;
+        let form = Form::parse(body);
+        let token = sessions.token(&session);
+        let is_safe = place.request.method().is_safe();
+        let is_ours = || forgery::is_from_here(&place.request) && sessions.accepts(&session, form.get(TOKEN));
+        let is_forged = !is_safe && !is_ours();
+        place.token = Some(token);
+        if is_forged { Err(Refusal::Forged) } else { Ok((session, form)) }
+    }
+
+    /// A path below that of the environment.
+    pub(crate) fn path(&self, below: &str) -> String {
+        self.place.path(below)
+    }
+
+    /// A parameter of the path. Only what identifiers have: anything else names nothing.
+    pub(crate) fn id(&self) -> Result<&str, Refusal> {
+        let id = self.place.request.match_info().get("id").unwrap_or_default();
+        let is_one =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        Some(id).filter(|id| is_one(id)).ok_or(Refusal::NotFound)
+    }
+
+    /// A request to the API with the visitor's key.
+    pub(crate) fn request(&self, method: Method, uri: String) -> Request {
+        Request::new(method, uri, &self.session.key)
+    }
+
+    /// Sends a request to the API.
+    pub(crate) async fn send(&self, request: Request) -> Result<Answer, Refusal> {
+        Answer::read(self.open(request).await).await
+    }
+
+    /// Sends a request to the API, and does not read the answer.
+    pub(crate) async fn open(&self, request: Request) -> HttpResponse {
+        (self.place.worker.api)(self.place.request.clone(), request).await
+    }
+
+    /// Reads what is at a path of the API.
+    pub(crate) async fn get(&self, uri: String) -> Result<Answer, Refusal> {
+        self.send(self.request(Method::GET, uri)).await
+    }
+}
+
+/// Answers a request with a page, if its environment, its session and its form allow.
+pub(crate) async fn answer<F, A>(worker: Rc<Worker>, request: HttpRequest, body: Bytes, page: F) -> HttpResponse
+where
+    F: Fn(Rc<Visit>) -> A,
+    A: Future<Output = Result<HttpResponse, Refusal>>,
+{
+    let environment = Environment::named(request.match_info().get("environment").unwrap_or_default());
+    let known = environment.unwrap_or(Environment::Live);
+    let mut place = Place { worker, request, environment: known, token: None };
+    if environment.is_none() {
+        return Refusal::NotFound.answer(&place);
+    }
+    match Visit::of(&mut place, &body) {
+        Ok((session, form)) => {
+            let query = Form::parse(place.request.query_string().as_bytes());
+            let visit = Rc::new(Visit { place, session, query, form });
+            match page(Rc::clone(&visit)).await {
+                Ok(response) => response,
+                Err(refusal) => refusal.answer(&visit.place),
+            }
+        }
+        Err(refusal) => refusal.answer(&place),
+    }
+}
