@@ -11,6 +11,9 @@ use crate::refusal::Refusal;
 /// The most bytes of an answer that a page reads: a page of the API's lists has at most 100 customers of some 20 KiB.
 const MAX_ANSWER: usize = 4 << 20;
 
+/// The code of an answer where a whole API is not served.
+const UNKNOWN_PATH: &str = "unknown_path";
+
 /// The HTTP API in the same process: sends it a request on behalf of the visitor who sent another one.
 pub(crate) type Api = dyn Fn(HttpRequest, Request) -> LocalBoxFuture<'static, HttpResponse>;
 
@@ -78,11 +81,14 @@ impl Answer {
     /// The answer if it is a success.
     ///
     /// # Errors
-    /// [`Refusal::Ended`] if the key is not accepted any more, otherwise the problem.
+    /// [`Refusal::Ended`] if the key is not accepted any more, [`Refusal::Elsewhere`] if the API is not served at this address,
+    /// otherwise the problem.
     pub(crate) fn ok(self) -> Result<Self, Refusal> {
         match self.status {
             200..=299 => Ok(self),
             401 => Err(Refusal::Ended),
+            // Pages know no other paths than those that there are.
+            404 if self.body["code"] == UNKNOWN_PATH => Err(Refusal::Elsewhere),
             _ => Err(Refusal::Problem(Box::new(self.problem()))),
         }
     }

@@ -2,12 +2,27 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use crate::session::Environment;
+use crate::session::{Area, Environment};
 use crate::visit::{Place, TOKEN};
 use crate::{BASE, assets, texts};
 
 /// The pages that are reached from every other: the path below the environment, the name.
 const SECTIONS: [(&str, &str); 1] = [("/customers", texts::CUSTOMERS)];
+
+/// The same for operators.
+const OPERATOR_SECTIONS: [(&str, &str); 3] = [
+    ("/merchants", texts::operators::MERCHANTS),
+    ("/log", texts::operators::LOG),
+    ("/service", texts::operators::SERVICE),
+];
+
+/// The page that visitors of an area begin with: the path below the area, the name.
+pub(crate) fn first(area: Area) -> (&'static str, &'static str) {
+    match area {
+        Area::Merchant(_) => ("/customers", texts::BACK_TO_CUSTOMERS),
+        Area::Operators => OPERATOR_SECTIONS[0],
+    }
+}
 
 /// A whole page.
 pub(crate) fn page(place: &Place, title: &str, body: &Markup) -> Markup {
@@ -29,7 +44,7 @@ pub(crate) fn page(place: &Place, title: &str, body: &Markup) -> Markup {
                 (header(place))
                 main #main tabindex="-1" { (body) }
                 p #status.visually-hidden role="status" {}
-                @if place.token.is_some() { (help()) }
+                @if place.token.is_some() { (help(place.area)) }
             }
         }
     }
@@ -51,17 +66,23 @@ fn header(place: &Place) -> Markup {
 
 fn sections(place: &Place, token: &str) -> Markup {
     let current = |is_current: bool| is_current.then_some("page");
+    let sections: &[(&str, &str)] = match place.area {
+        Area::Merchant(_) => &SECTIONS,
+        Area::Operators => &OPERATOR_SECTIONS,
+    };
     html! {
         nav aria-label=(texts::SECTIONS) {
-            @for (path, name) in SECTIONS {
+            @for (path, name) in sections {
                 @let path = place.path(path);
                 a href=(path) aria-current=[current(place.request.path().starts_with(&path))] { (name) }
             }
         }
-        nav.environments aria-label=(texts::ENVIRONMENT) {
-            @for environment in Environment::ALL {
-                a href={ (BASE) "/" (environment.as_str()) "/customers" }
-                    aria-current=[current(environment == place.environment)] { (texts::environment(environment)) }
+        @if let Area::Merchant(_) = place.area {
+            nav.environments aria-label=(texts::ENVIRONMENT) {
+                @for environment in Environment::ALL {
+                    a href={ (BASE) "/" (environment.as_str()) "/customers" }
+                        aria-current=[current(environment == place.environment)] { (texts::environment(environment)) }
+                }
             }
         }
         form method="post" action=(place.path("/sign-out")) {
@@ -72,12 +93,16 @@ fn sections(place: &Place, token: &str) -> Markup {
 }
 
 /// The shortcuts. The script opens it.
-fn help() -> Markup {
+fn help(area: Area) -> Markup {
+    let shortcuts = match area {
+        Area::Merchant(_) => texts::SHORTCUT_LIST,
+        Area::Operators => texts::operators::SHORTCUT_LIST,
+    };
     html! {
         dialog #help aria-labelledby="help-title" {
             h2 #help-title { (texts::SHORTCUTS) }
             dl.keys {
-                @for (keys, meaning) in texts::SHORTCUT_LIST {
+                @for (keys, meaning) in shortcuts {
                     div {
                         dt { @for key in *keys { kbd { (key) } " " } }
                         dd { (meaning) }

@@ -1,7 +1,7 @@
 //! The console: pages for people, in the browser.
 //!
-//! It is a client of the native API in the same process ([`api`]): a page reads and writes with the key that its visitor signed in
-//! with, so permissions, validation, rate limits, error texts and the access log are those of the API. Nothing of a visitor is
+//! It is a client of the native API and of that of operators, in the same process ([`api`]): a page reads and writes with the key
+//! that its visitor signed in with, so permissions, validation, rate limits, error texts and the access log are those of the API. Nothing of a visitor is
 //! kept on the server: [`session`] seals the key in a cookie. Start with [`routes`], which has all paths, and with [`visit`],
 //! which is what a page gets. All texts are in [`texts`], all styles and scripts in `assets`. `docs/adr/0017-console.md` says why.
 //!
@@ -16,6 +16,7 @@ mod form;
 mod home;
 mod layout;
 mod links;
+mod operators;
 mod refusal;
 mod respond;
 mod routes;
@@ -95,7 +96,7 @@ impl Console {
     }
 
     /// Registers all pages in the app of a thread. `api` is the HTTP API in the same thread: it answers a request on behalf of the
-    /// visitor who sent the other one.
+    /// visitor who sent the other one. Pages whose API it does not serve lead to the sign-in page.
     pub fn register<A>(&self, app: &mut ServiceConfig, api: impl Fn(HttpRequest, Request) -> A + 'static)
     where
         A: Future<Output = HttpResponse> + 'static,

@@ -19,6 +19,8 @@ pub(crate) enum Refusal {
     Ended,
     /// The form was not sent by a page of this session.
     Forged,
+    /// The API that the page belongs to is not served at this address.
+    Elsewhere,
     /// There is no such page.
     NotFound,
     /// The API has refused what the page asked for.
@@ -34,6 +36,7 @@ impl Refusal {
             Self::SignIn => sign_in::redirect(place, None),
             Self::Expired => sign_in::redirect(place, Some(Why::Expired)),
             Self::Ended => sign_in::redirect(place, Some(Why::Ended)),
+            Self::Elsewhere => sign_in::redirect(place, Some(Why::Elsewhere)),
             Self::Forged => message(place, 403, texts::FORGED_TITLE, texts::FORGED),
             Self::NotFound => message(place, 404, texts::NOT_FOUND_TITLE, texts::NOT_FOUND),
             Self::Broken => message(place, 502, texts::BROKEN_TITLE, texts::BROKEN),
@@ -45,10 +48,11 @@ impl Refusal {
 }
 
 fn message(place: &Place, status: u16, title: &str, text: &str) -> HttpResponse {
+    let (first, name) = layout::first(place.area);
     let body = html! {
         h1 { (title) }
         p role="alert" { (text) }
-        p { a href=(place.path("/customers")) { (texts::BACK_TO_CUSTOMERS) } }
+        p { a href=(place.path(first)) { (name) } }
     };
     respond::page(status, layout::page(place, title, &body))
 }

@@ -9,9 +9,9 @@ use actix_web::{HttpRequest, HttpResponse, Route};
 
 use crate::api::Api;
 use crate::refusal::Refusal;
-use crate::session::Environment;
+use crate::session::{Area, Environment};
 use crate::visit::{self, Place, Visit, Worker};
-use crate::{BASE, Console, assets, customers, home, sign_in, updates};
+use crate::{BASE, Console, assets, customers, home, operators, sign_in, updates};
 
 /// Registers all pages.
 pub(crate) fn register(app: &mut ServiceConfig, console: Console, api: Rc<Api>) {
@@ -22,6 +22,8 @@ pub(crate) fn register(app: &mut ServiceConfig, console: Console, api: Rc<Api>) 
         .service(web::resource("").route(get.open(home::home)))
         .service(web::resource("/sign-in").route(get.open(sign_in::show)).route(post.open(sign_in::submit)))
         .service(web::resource("/assets/{version}/{file}").route(get.open(assets::show)))
+        // Before the pages of merchants: their paths begin with any name.
+        .configure(|app| register_operators(app, &get, &post))
         .service(page("").route(get.of(home::of_environment)))
         .service(page("/sign-out").route(post.of(sign_in::sign_out)))
         .service(page("/updates").route(get.of(updates::stream)))
@@ -41,8 +43,54 @@ pub(crate) fn register(app: &mut ServiceConfig, console: Console, api: Rc<Api>) 
     app.service(scope);
 }
 
+/// Registers the pages of operators.
+fn register_operators(app: &mut ServiceConfig, get: &Pages<'_>, post: &Pages<'_>) {
+    let page = |path: &str| web::resource(format!("/{}{path}", Area::Operators.as_str()));
+    app.service(page("").route(get.of_operators(home::of_operators)))
+        .service(page("/sign-out").route(post.of_operators(sign_in::sign_out)))
+        .service(page("/merchants").route(get.of_operators(operators::merchants::show)))
+        .service(
+            page("/merchants/new")
+                .route(get.of_operators(operators::new_merchant::show))
+                .route(post.of_operators(operators::new_merchant::submit)),
+        )
+        .service(page("/merchants/{id}").route(get.of_operators(operators::merchant::show)))
+        .service(
+            page("/merchants/{id}/rename")
+                .route(get.of_operators(operators::rename::show))
+                .route(post.of_operators(operators::rename::submit)),
+        )
+        .service(
+            page("/merchants/{id}/disable")
+                .route(get.of_operators(operators::state::show_disable))
+                .route(post.of_operators(operators::state::disable)),
+        )
+        .service(
+            page("/merchants/{id}/enable")
+                .route(get.of_operators(operators::state::show_enable))
+                .route(post.of_operators(operators::state::enable)),
+        )
+        .service(
+            page("/merchants/{id}/keys/new")
+                .route(get.of_operators(operators::new_key::show))
+                .route(post.of_operators(operators::new_key::submit)),
+        )
+        .service(
+            page("/merchants/{id}/keys/{key}/rotate")
+                .route(get.of_operators(operators::rotate_key::show))
+                .route(post.of_operators(operators::rotate_key::submit)),
+        )
+        .service(
+            page("/merchants/{id}/keys/{key}/revoke")
+                .route(get.of_operators(operators::revoke_key::show))
+                .route(post.of_operators(operators::revoke_key::submit)),
+        )
+        .service(page("/log").route(get.of_operators(operators::log::show)))
+        .service(page("/service").route(get.of_operators(operators::service::show)));
+}
+
 async fn not_found(worker: Rc<Worker>, request: HttpRequest, _: Bytes) -> HttpResponse {
-    Refusal::NotFound.answer(&Place { worker, request, environment: Environment::Live, token: None })
+    Refusal::NotFound.answer(&Place::new(worker, request, Area::Merchant(Environment::Live)))
 }
 
 /// Makes routes of functions.
@@ -52,13 +100,22 @@ struct Pages<'a> {
 }
 
 impl Pages<'_> {
-    /// The route of a page for visitors with a session.
+    /// The route of a page for visitors with a session of a merchant.
     fn of<F, A>(&self, page: F) -> Route
     where
         F: Fn(Rc<Visit>) -> A + Copy + 'static,
         A: Future<Output = Result<HttpResponse, Refusal>> + 'static,
     {
         self.open(move |worker, request, body| visit::answer(worker, request, body, page))
+    }
+
+    /// The route of a page for visitors with a session of an operator.
+    fn of_operators<F, A>(&self, page: F) -> Route
+    where
+        F: Fn(Rc<Visit>) -> A + Copy + 'static,
+        A: Future<Output = Result<HttpResponse, Refusal>> + 'static,
+    {
+        self.open(move |worker, request, body| visit::answer_in(Area::Operators, worker, request, body, page))
     }
 
     /// The route of a page for everyone.

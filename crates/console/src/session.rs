@@ -45,25 +45,62 @@ impl Environment {
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|environment| environment.as_str() == name)
     }
+}
+
+/// The pages that a session opens. A key opens those of one area, and each area has a session and a cookie of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Area {
+    /// Those of a merchant in one environment.
+    Merchant(Environment),
+    /// Those of operators.
+    Operators,
+}
+
+impl Area {
+    pub(crate) const ALL: [Self; 3] =
+        [Self::Merchant(Environment::Live), Self::Merchant(Environment::Sandbox), Self::Operators];
+
+    /// Its name, which is a part of the paths of its pages.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Merchant(environment) => environment.as_str(),
+            Self::Operators => "operators",
+        }
+    }
+
+    /// The area with this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|area| area.as_str() == name)
+    }
+
+    /// The environment of its pages; of those for operators, which have none, the live one.
+    pub(crate) const fn environment(self) -> Environment {
+        match self {
+            Self::Merchant(environment) => environment,
+            Self::Operators => Environment::Live,
+        }
+    }
 
     /// What its keys begin with.
     pub(crate) const fn key_prefix(self) -> &'static str {
         match self {
-            Self::Live => "sk_live_",
-            Self::Sandbox => "sk_test_",
+            Self::Merchant(Environment::Live) => "sk_live_",
+            Self::Merchant(Environment::Sandbox) => "sk_test_",
+            Self::Operators => "sk_admin_",
         }
     }
 
-    /// The environment that a key belongs to, by its beginning.
+    /// The area that a key opens, by its beginning.
     pub(crate) fn of_key(key: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|environment| key.starts_with(environment.key_prefix()))
+        Self::ALL.into_iter().find(|area| key.starts_with(area.key_prefix()))
     }
 
     /// The name of the cookie of its session.
     pub(crate) const fn cookie(self) -> &'static str {
         match self {
-            Self::Live => "roster_console_live",
-            Self::Sandbox => "roster_console_sandbox",
+            Self::Merchant(Environment::Live) => "roster_console_live",
+            Self::Merchant(Environment::Sandbox) => "roster_console_sandbox",
+            Self::Operators => "roster_console_operator",
         }
     }
 }
@@ -73,7 +110,7 @@ impl Environment {
 pub(crate) struct Session {
     id: [u8; ID_LEN],
     started_at: i64,
-    /// The API key.
+    /// The API key, or the key of an operator.
     pub(crate) key: String,
 }
 
@@ -86,7 +123,7 @@ impl fmt::Debug for Session {
 /// Why a cookie is no session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SessionError {
-    /// It was not sealed here, or for another environment.
+    /// It was not sealed here, or for another area.
     Unknown,
     /// Its time is over.
     Expired,
@@ -119,22 +156,22 @@ impl Sessions {
     }
 
     /// A new session, sealed for a cookie. `None` if the system has no randomness.
-    pub(crate) fn start(&self, environment: Environment, key: &str, now: i64) -> Option<String> {
+    pub(crate) fn start(&self, area: Area, key: &str, now: i64) -> Option<String> {
         let mut text = Vec::with_capacity(HEAD_LEN + key.len() + 32);
         text.push(FORMAT);
         text.extend_from_slice(&now.to_be_bytes());
         text.extend_from_slice(&random::<ID_LEN>()?);
         text.extend_from_slice(key.as_bytes());
-        let nonce = self.seal.seal_in_place_append_tag(Aad::from(environment.cookie()), &mut text).ok()?;
+        let nonce = self.seal.seal_in_place_append_tag(Aad::from(area.cookie()), &mut text).ok()?;
         Some(BASE64_URL_SAFE_NO_PAD.encode([nonce.as_ref().as_slice(), &text].concat()))
     }
 
     /// The session of a cookie.
-    pub(crate) fn open(&self, environment: Environment, cookie: &str, now: i64) -> Result<Session, SessionError> {
+    pub(crate) fn open(&self, area: Area, cookie: &str, now: i64) -> Result<Session, SessionError> {
         let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(cookie).map_err(|_| SessionError::Unknown)?;
         let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_LEN).ok_or(SessionError::Unknown)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SessionError::Unknown)?;
-        let text = self.seal.open_in_place(nonce, Aad::from(environment.cookie()), sealed);
+        let text = self.seal.open_in_place(nonce, Aad::from(area.cookie()), sealed);
         let session = text.ok().and_then(|text| Session::read(text)).ok_or(SessionError::Unknown)?;
         // A clock that was set back must not make a session longer.
         let age = now.saturating_sub(session.started_at);
@@ -205,6 +242,7 @@ mod tests {
     use super::*;
 
     const NOW: i64 = 1_790_000_000;
+    const LIVE: Area = Area::Merchant(Environment::Live);
     const KEY: &str = "sk_live_0123456789";
 
     fn sessions() -> Sessions {
@@ -213,20 +251,22 @@ mod tests {
 
     #[test]
     fn a_session_is_opened_by_every_instance_with_the_same_secret_and_by_no_other() {
-        let cookie = sessions().start(Environment::Live, KEY, NOW).expect("randomness");
-        let opened = sessions().open(Environment::Live, &cookie, NOW + 1).expect("a session");
+        let cookie = sessions().start(LIVE, KEY, NOW).expect("randomness");
+        let opened = sessions().open(LIVE, &cookie, NOW + 1).expect("a session");
         assert_eq!(opened.key, KEY);
         let other = Sessions::new(&[8; 32], LONGEST_SESSION);
-        assert_eq!(other.open(Environment::Live, &cookie, NOW), Err(SessionError::Unknown));
-        assert_eq!(sessions().open(Environment::Sandbox, &cookie, NOW), Err(SessionError::Unknown));
+        assert_eq!(other.open(LIVE, &cookie, NOW), Err(SessionError::Unknown));
+        for other in [Area::Merchant(Environment::Sandbox), Area::Operators] {
+            assert_eq!(sessions().open(other, &cookie, NOW), Err(SessionError::Unknown));
+        }
         assert!(!cookie.contains("sk_live"), "the key is not readable");
     }
 
     #[test]
     fn a_session_ends_after_its_lifetime_and_does_not_begin_in_the_future() {
         let sessions = sessions();
-        let cookie = sessions.start(Environment::Live, KEY, NOW).expect("randomness");
-        let at = |seconds: i64| sessions.open(Environment::Live, &cookie, NOW + seconds).map(|session| session.key);
+        let cookie = sessions.start(LIVE, KEY, NOW).expect("randomness");
+        let at = |seconds: i64| sessions.open(LIVE, &cookie, NOW + seconds).map(|session| session.key);
         assert_eq!(at(43_199).as_deref(), Ok(KEY));
         assert_eq!(at(43_200), Err(SessionError::Expired));
         assert_eq!(at(-1), Err(SessionError::Expired));
@@ -235,15 +275,15 @@ mod tests {
     #[test]
     fn a_cookie_with_any_byte_changed_is_no_session() {
         let sessions = sessions();
-        let cookie = sessions.start(Environment::Live, KEY, NOW).expect("randomness");
+        let cookie = sessions.start(LIVE, KEY, NOW).expect("randomness");
         for place in 0..cookie.len() {
             let mut bytes = cookie.clone().into_bytes();
             bytes[place] = if bytes[place] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(bytes).expect("ASCII");
-            assert_eq!(sessions.open(Environment::Live, &changed, NOW), Err(SessionError::Unknown), "{place}");
+            assert_eq!(sessions.open(LIVE, &changed, NOW), Err(SessionError::Unknown), "{place}");
         }
         for text in ["", "A", "AAAAAAAAAAAAAAAA", "ä", "====", &cookie[..cookie.len() - 4]] {
-            assert_eq!(sessions.open(Environment::Live, text, NOW), Err(SessionError::Unknown), "{text}");
+            assert_eq!(sessions.open(LIVE, text, NOW), Err(SessionError::Unknown), "{text}");
         }
     }
 
@@ -251,8 +291,8 @@ mod tests {
     fn a_token_is_that_of_one_session() {
         let sessions = sessions();
         let [one, other] = [(); 2].map(|()| {
-            let cookie = sessions.start(Environment::Live, KEY, NOW).expect("randomness");
-            sessions.open(Environment::Live, &cookie, NOW).expect("a session")
+            let cookie = sessions.start(LIVE, KEY, NOW).expect("randomness");
+            sessions.open(LIVE, &cookie, NOW).expect("a session")
         });
         assert!(sessions.accepts(&one, &sessions.token(&one)));
         for token in [sessions.token(&other), String::new(), "AAAA".to_owned(), sessions.sign_in_token("x")] {

@@ -15,7 +15,7 @@ use maud::{Markup, html};
 use crate::api::{Answer, Request};
 use crate::form::{Form, query};
 use crate::refusal::Refusal;
-use crate::session::{Environment, random_text};
+use crate::session::{Area, Environment, random_text};
 use crate::visit::{Place, TOKEN, Visit, Worker};
 use crate::{BASE, cookies, forgery, layout, respond, texts};
 
@@ -25,7 +25,7 @@ const ATTEMPTS: NonZeroU32 = NonZeroU32::new(30).expect("not zero");
 /// The most addresses whose attempts are counted at a time.
 const MAX_ADDRESSES: usize = 10_000;
 
-/// The most bytes of a key: an API key has 44.
+/// The most bytes of a key: an API key has 44, that of an operator 45.
 const MAX_KEY: usize = 256;
 
 /// The cookie that the token of a sign-in form goes with, for as long as a person may leave the form open, in seconds.
@@ -39,10 +39,11 @@ pub(crate) enum Why {
     Ended,
     SignedOut,
     Link,
+    Elsewhere,
 }
 
 impl Why {
-    const ALL: [Self; 4] = [Self::Expired, Self::Ended, Self::SignedOut, Self::Link];
+    const ALL: [Self; 5] = [Self::Expired, Self::Ended, Self::SignedOut, Self::Link, Self::Elsewhere];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -50,6 +51,7 @@ impl Why {
             Self::Ended => "ended",
             Self::SignedOut => "signed_out",
             Self::Link => "link",
+            Self::Elsewhere => "elsewhere",
         }
     }
 
@@ -59,6 +61,7 @@ impl Why {
             Self::Ended => texts::SESSION_ENDED,
             Self::SignedOut => texts::SIGNED_OUT,
             Self::Link => texts::LINK_USED,
+            Self::Elsewhere => texts::ELSEWHERE,
         }
     }
 }
@@ -86,13 +89,14 @@ impl Attempts {
 /// The sign-in page, which leads back to where the visitor is. A session that has ended is forgotten.
 pub(crate) fn redirect(place: &Place, why: Option<Why>) -> HttpResponse {
     let parameters = [
-        ("environment", place.environment.as_str()),
+        ("environment", place.area.as_str()),
         ("why", why.map_or("", Why::as_str)),
         ("next", place.here().and_then(local).unwrap_or_default()),
     ];
     let mut response = respond::see_other(&format!("{BASE}/sign-in{}", query(parameters)));
-    if why.is_some() {
-        cookies::set(&mut response, place.environment.cookie(), "", 0, place.worker.console.0.secure);
+    // A session that opens nothing here opens its pages at the other address of the service.
+    if why.is_some_and(|why| why != Why::Elsewhere) {
+        cookies::set(&mut response, place.area.cookie(), "", 0, place.worker.console.0.secure);
     }
     response
 }
@@ -100,9 +104,9 @@ pub(crate) fn redirect(place: &Place, why: Option<Why>) -> HttpResponse {
 /// A path of a page of the console. Nothing else is a place to go to after the sign-in.
 fn local(path: &str) -> Option<&str> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-.?=&%+~".contains(&byte);
-    let is_below = Environment::ALL.iter().any(|environment| {
+    let is_below = Area::ALL.iter().any(|area| {
         let rest = path.strip_prefix(BASE).and_then(|rest| rest.strip_prefix('/'));
-        rest.and_then(|rest| rest.strip_prefix(environment.as_str())).is_some_and(|rest| rest.starts_with('/'))
+        rest.and_then(|rest| rest.strip_prefix(area.as_str())).is_some_and(|rest| rest.starts_with('/'))
     });
     Some(path).filter(|path| is_below && path.len() <= 2048 && path.bytes().all(is_plain) && !path.contains("//"))
 }
@@ -110,12 +114,11 @@ fn local(path: &str) -> Option<&str> {
 /// `GET /console/sign-in`: the form; or, with a link that signs in once, the first page.
 pub(crate) async fn show(worker: Rc<Worker>, request: HttpRequest, _: Bytes) -> HttpResponse {
     let query = Form::parse(request.query_string().as_bytes());
-    let environment = Environment::named(query.get("environment")).unwrap_or(Environment::Live);
-    let place = Place { worker, request, environment, token: None };
+    let place = Place::new(worker, request, area_of(&query));
     if query.has("link") {
         let key = place.worker.console.0.links.take(query.get("link"), place.now());
-        let signed_in = key.as_deref().and_then(|key| Some((key, Environment::of_key(key)?)));
-        let signed_in = signed_in.and_then(|(key, environment)| start(&place, environment, key, ""));
+        let signed_in = key.as_deref().and_then(|key| Some((key, Area::of_key(key)?)));
+        let signed_in = signed_in.and_then(|(key, area)| start(&place, area, key, ""));
         return signed_in.unwrap_or_else(|| redirect(&place, Some(Why::Link)));
     }
     let why = Why::ALL.into_iter().find(|why| why.as_str() == query.get("why"));
@@ -125,8 +128,7 @@ pub(crate) async fn show(worker: Rc<Worker>, request: HttpRequest, _: Bytes) -> 
 /// `POST /console/sign-in`
 pub(crate) async fn submit(worker: Rc<Worker>, request: HttpRequest, body: Bytes) -> HttpResponse {
     let sent = Form::parse(&body);
-    let environment = Environment::named(sent.get("environment")).unwrap_or(Environment::Live);
-    let place = Place { worker, request, environment, token: None };
+    let place = Place::new(worker, request, area_of(&sent));
     let shared = &place.worker.console.0;
     let browser = cookies::read(&place.request, FORM_COOKIE).unwrap_or_default();
     let is_ours = !browser.is_empty() && shared.sessions.accepts_sign_in(browser, sent.get(TOKEN));
@@ -139,38 +141,48 @@ pub(crate) async fn submit(worker: Rc<Worker>, request: HttpRequest, body: Bytes
         return refuse(429, texts::TOO_MANY_ATTEMPTS);
     }
     let key = sent.get("key").trim();
-    let Some(of_key) = Environment::of_key(key).filter(|_| key.len() <= MAX_KEY && key.is_ascii()) else {
+    let Some(of_key) = Area::of_key(key).filter(|_| key.len() <= MAX_KEY && key.is_ascii()) else {
         return refuse(422, texts::NO_KEY);
     };
-    match check(&place, key).await {
+    match check(&place, of_key, key).await {
         Ok(200..=299 | 403) => {
-            let next = if of_key == environment { sent.get("next") } else { "" };
+            let next = if of_key == place.area { sent.get("next") } else { "" };
             start(&place, of_key, key, next).unwrap_or_else(|| refuse(500, texts::BROKEN))
         }
         Ok(401) => refuse(401, texts::WRONG_KEY),
+        Ok(404) => refuse(404, texts::not_served(of_key)),
         Ok(429) => refuse(429, texts::TOO_MANY_ATTEMPTS),
         Ok(_) | Err(_) => refuse(503, texts::NOT_CHECKED),
     }
 }
 
+/// The area that the form or its page is asked for.
+fn area_of(form: &Form) -> Area {
+    Area::named(form.get("environment")).unwrap_or(Area::Merchant(Environment::Live))
+}
+
 /// The status of a request with the key. One that may not read customers is a key all the same.
-async fn check(place: &Place, key: &str) -> Result<u16, Refusal> {
-    let request = Request::new(Method::GET, "/v1/customers?limit=1".to_owned(), key);
+async fn check(place: &Place, area: Area, key: &str) -> Result<u16, Refusal> {
+    let path = match area {
+        Area::Merchant(_) => "/v1/customers?limit=1",
+        Area::Operators => "/admin/v1/service",
+    };
+    let request = Request::new(Method::GET, path.to_owned(), key);
     let answer = (place.worker.api)(place.request.clone(), request).await;
     Answer::read(answer).await.map(|answer| answer.status)
 }
 
 /// Starts a session, and leads to a page of it. `None` if the system has no randomness.
-fn start(place: &Place, environment: Environment, key: &str, next: &str) -> Option<HttpResponse> {
+fn start(place: &Place, area: Area, key: &str, next: &str) -> Option<HttpResponse> {
     let shared = &place.worker.console.0;
-    let cookie = shared.sessions.start(environment, key, place.now())?;
-    let first = format!("{BASE}/{}/customers", environment.as_str());
+    let cookie = shared.sessions.start(area, key, place.now())?;
+    let first = format!("{BASE}/{}{}", area.as_str(), layout::first(area).0);
     let mut response = respond::see_other(local(next).unwrap_or(&first));
-    cookies::set(&mut response, environment.cookie(), &cookie, shared.sessions.lifetime(), shared.secure);
+    cookies::set(&mut response, area.cookie(), &cookie, shared.sessions.lifetime(), shared.secure);
     Some(response)
 }
 
-/// `POST /console/{environment}/sign-out`: the browser forgets the session.
+/// `POST /console/{environment}/sign-out`, and for operators `/console/operators/sign-out`: the browser forgets the session.
 pub(crate) async fn sign_out(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     Ok(redirect(&visit.place, Some(Why::SignedOut)))
 }
@@ -198,7 +210,6 @@ fn form(place: &Place, status: u16, next: &str, note: Option<&str>, fault: Optio
 }
 
 fn fields(place: &Place, next: &str, token: &str, note: Option<&str>, fault: Option<&str>) -> Markup {
-    let prefix = place.environment.key_prefix();
     html! {
         div.narrow {
             h1 { (texts::SIGN_IN) }
@@ -206,15 +217,15 @@ fn fields(place: &Place, next: &str, token: &str, note: Option<&str>, fault: Opt
             p { (texts::SIGN_IN_INTRODUCTION) }
             form method="post" action={ (BASE) "/sign-in" } {
                 input type="hidden" name=(TOKEN) value=(token);
-                input type="hidden" name="environment" value=(place.environment.as_str());
+                input type="hidden" name="environment" value=(place.area.as_str());
                 input type="hidden" name="next" value=(next);
                 div.field {
-                    label for="key" { (texts::API_KEY) }
+                    label for="key" { (texts::KEY) }
                     input #key type="password" name="key" required autocomplete="off" spellcheck="false" autofocus
                         aria-invalid=[fault.map(|_| "true")]
                         aria-describedby=(if fault.is_some() { "key-fault key-hint" } else { "key-hint" });
                     @if let Some(fault) = fault { p #key-fault.fault role="alert" { (fault) } }
-                    p #key-hint.hint { (texts::key_hint(prefix)) }
+                    p #key-hint.hint { (texts::key_hint(place.area)) }
                 }
                 button.primary type="submit" { (texts::SIGN_IN) }
             }
@@ -228,7 +239,11 @@ mod tests {
 
     #[test]
     fn only_pages_of_the_console_are_a_place_to_go_to() {
-        for path in ["/console/live/customers", "/console/sandbox/customers?search=a%40b&status=active"] {
+        for path in [
+            "/console/live/customers",
+            "/console/sandbox/customers?search=a%40b&status=active",
+            "/console/operators/log",
+        ] {
             assert_eq!(local(path), Some(path));
         }
         for path in [

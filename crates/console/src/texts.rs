@@ -1,6 +1,6 @@
 //! Every text that a page shows, besides those of the API.
 
-use crate::session::Environment;
+use crate::session::{Area, Environment};
 
 pub(crate) const PRODUCT: &str = "Roster";
 pub(crate) const SKIP: &str = "Skip to the content";
@@ -24,14 +24,18 @@ pub(crate) const SHORTCUT_LIST: &[(&[&str], &str)] = &[
 pub(crate) const SIGN_IN: &str = "Sign in";
 pub(crate) const SIGN_OUT: &str = "Sign out";
 pub(crate) const API_KEY: &str = "API key";
-pub(crate) const SIGN_IN_INTRODUCTION: &str =
-    "Sign in with an API key of your merchant. You see and change what this key allows, for 12 hours at most.";
+pub(crate) const KEY: &str = "Key";
+pub(crate) const SIGN_IN_INTRODUCTION: &str = "Sign in with an API key of your merchant, or with the key of an operator. You see and change what this key allows, for \
+     12 hours at most.";
 pub(crate) const SESSION_EXPIRED: &str = "The session has lasted as long as it may. Sign in again.";
 pub(crate) const SESSION_ENDED: &str =
     "The session has ended: its key was revoked or has expired. Sign in with another key.";
 pub(crate) const SIGNED_OUT: &str = "You have signed out.";
 pub(crate) const LINK_USED: &str = "This link signs in once, within ten minutes, and cannot be used any more.";
-pub(crate) const NO_KEY: &str = "This is no API key. A key begins with sk_live_ or sk_test_.";
+pub(crate) const ELSEWHERE: &str = "This page is not served at this address. Sign in here with a key of another kind, or open the other address of \
+     the service.";
+pub(crate) const NO_KEY: &str =
+    "This is no API key and no key of an operator. Keys begin with sk_live_, sk_test_ or sk_admin_.";
 pub(crate) const WRONG_KEY: &str = "This key is not accepted: it is mistyped, was revoked, or has expired.";
 pub(crate) const TOO_MANY_ATTEMPTS: &str = "Too many attempts. Try again in a minute.";
 pub(crate) const NOT_CHECKED: &str = "The key cannot be checked at the moment. Try again.";
@@ -151,8 +155,25 @@ pub(crate) const fn environment(environment: Environment) -> &'static str {
 }
 
 /// Where a key comes from.
-pub(crate) fn key_hint(prefix: &str) -> String {
-    format!("It begins with {prefix}. The command `roster keys create` makes one.")
+pub(crate) fn key_hint(area: Area) -> String {
+    let command = match area {
+        Area::Merchant(_) => "roster keys create",
+        Area::Operators => "roster operators create",
+    };
+    format!("It begins with {}. The command `{command}` makes one.", area.key_prefix())
+}
+
+/// Why no key of an area is accepted at this address.
+pub(crate) const fn not_served(area: Area) -> &'static str {
+    match area {
+        Area::Merchant(_) => {
+            "Only operators sign in at this address. API keys sign in at the other one of the service."
+        }
+        Area::Operators => {
+            "Operators cannot sign in here: the service has no operator yet (the command `roster operators create` makes one), \
+             or they have an address of their own (the setting admin.bind)."
+        }
+    }
 }
 
 /// The title of a page in the place of one that the API has refused.
@@ -233,4 +254,157 @@ pub(crate) fn actor(kind: &str, id: &str) -> String {
 /// How many fields of an event are not shown.
 pub(crate) fn more_differences(more: usize) -> String {
     format!("and {more} more, which the API shows")
+}
+
+/// The texts of the pages for operators.
+pub(crate) mod operators {
+    use crate::session::Environment;
+
+    pub(crate) const MERCHANTS: &str = "Merchants";
+    pub(crate) const LOG: &str = "Operator log";
+    pub(crate) const SERVICE: &str = "Service";
+
+    pub(crate) const SHORTCUT_LIST: &[(&[&str], &str)] = &[
+        (&["/"], "Search"),
+        (&["n"], "New merchant, or new key of a merchant"),
+        (&["j", "k"], "Next and previous row of a list"),
+        (&["Enter"], "Open it"),
+        (&["?"], "Show these shortcuts"),
+    ];
+
+    pub(crate) const MERCHANT: &str = "Merchant";
+    pub(crate) const NEW_MERCHANT: &str = "New merchant";
+    pub(crate) const CREATE_MERCHANT: &str = "Create merchant";
+    pub(crate) const SEARCH_HINT: &str = "A part of the name";
+    pub(crate) const CLEAR_SEARCH: &str = "Show all merchants";
+    pub(crate) const NO_MERCHANTS_TITLE: &str = "No merchants yet";
+    pub(crate) const NO_MERCHANTS: &str = "Create the first one here. Its API keys are made on its page.";
+    pub(crate) const NO_MATCH_TITLE: &str = "No merchant matches";
+    pub(crate) const NO_MATCH: &str = "No merchant has this text in its name.";
+    pub(crate) const NAME: &str = "Name";
+    pub(crate) const ENABLED: &str = "Enabled";
+    pub(crate) const DISABLED: &str = "Disabled";
+    pub(crate) const DISABLED_SINCE: &str = "Disabled since";
+    pub(crate) const RENAME: &str = "Rename";
+    pub(crate) const RENAME_TITLE: &str = "Rename the merchant";
+    pub(crate) const DISABLE: &str = "Disable";
+    pub(crate) const DISABLE_TITLE: &str = "Disable this merchant?";
+    pub(crate) const DISABLE_WARNING: &str = "Its API keys and tokens are refused within seconds, on every API. Its data stays, and events are still delivered \
+         to its webhook endpoints. You can enable it again.";
+    pub(crate) const DISABLE_CONFIRM: &str = "Disable the merchant";
+    pub(crate) const ENABLE: &str = "Enable";
+    pub(crate) const ENABLE_TITLE: &str = "Enable this merchant?";
+    pub(crate) const ENABLE_WARNING: &str = "Its API keys and tokens are accepted again.";
+    pub(crate) const ENABLE_CONFIRM: &str = "Enable the merchant";
+
+    pub(crate) const API_KEYS: &str = "API keys";
+    pub(crate) const NO_KEYS: &str = "The merchant has no API keys.";
+    pub(crate) const NEW_KEY: &str = "New API key";
+    pub(crate) const CREATE_KEY: &str = "Create key";
+    pub(crate) const SCOPES: &str = "Scopes";
+    pub(crate) const LAST_USED: &str = "Last used";
+    pub(crate) const ENDS: &str = "Ends";
+    pub(crate) const REVOKED: &str = "Revoked";
+    pub(crate) const EXPIRES: &str = "Expires on";
+    pub(crate) const EXPIRES_HINT: &str = "The first day (UTC) on which the key is refused. Empty: it does not expire.";
+    pub(crate) const NAME_HINT: &str = "What the key is for, such as checkout.";
+    pub(crate) const ROTATE: &str = "Rotate";
+    pub(crate) const ROTATE_TITLE: &str = "Rotate this key?";
+    pub(crate) const ROTATE_WARNING: &str = "Another key is made, with the same name, scopes and end. The old one is accepted until the overlap has passed.";
+    pub(crate) const OVERLAP: &str = "Overlap";
+    pub(crate) const ROTATE_CONFIRM: &str = "Make the new key";
+    pub(crate) const REVOKE: &str = "Revoke";
+    pub(crate) const REVOKE_TITLE: &str = "Revoke this key?";
+    pub(crate) const REVOKE_WARNING: &str = "No request with it is accepted any more, and every session that has begun with it ends. This cannot be undone.";
+    pub(crate) const REVOKE_CONFIRM: &str = "Revoke the key";
+    pub(crate) const KEY_CREATED: &str = "The key was created";
+    pub(crate) const SHOWN_ONCE: &str = "Copy the key now. It is shown here and never again.";
+    pub(crate) const BACK_TO_MERCHANT: &str = "Back to the merchant";
+
+    /// The scopes of API keys. The last one is not chosen at first, as where a program leaves scopes out.
+    pub(crate) const SCOPE_LIST: [&str; 8] = [
+        "customers:read",
+        "customers:write",
+        "customers:allow_duplicate_email",
+        "subscriptions:write",
+        "events:read",
+        "webhooks:manage",
+        "imports:write",
+        "keys:manage",
+    ];
+
+    /// How long a key that was rotated is still accepted, in seconds, each with its name. The first one is chosen.
+    pub(crate) const OVERLAPS: [(&str, &str); 4] =
+        [("86400", "One day"), ("3600", "One hour"), ("604800", "Seven days"), ("0", "None: the old key ends now")];
+
+    pub(crate) const TIME: &str = "Time";
+    pub(crate) const OPERATOR: &str = "Operator";
+    pub(crate) const ACTION: &str = "Action";
+    pub(crate) const TARGET: &str = "Done to";
+    pub(crate) const REQUEST: &str = "Request";
+    pub(crate) const COMMAND_LINE: &str = "Command line";
+    pub(crate) const NO_ENTRIES: &str = "Nothing was done in the last 400 days.";
+
+    pub(crate) const SERVICE_NOTE: &str = "The instance that has made this page, where there are several.";
+    pub(crate) const DATABASE: &str = "Database";
+    pub(crate) const STARTED: &str = "Started";
+    pub(crate) const UPTIME: &str = "Running for";
+    pub(crate) const SETTINGS: &str = "Settings";
+    pub(crate) const SETTINGS_NOTE: &str = "Those that are secret are left out.";
+
+    /// The name of an environment, by that of the API.
+    pub(crate) fn environment(name: &str) -> &str {
+        match Environment::named(name) {
+            Some(environment) => super::environment(environment),
+            None => name,
+        }
+    }
+
+    /// What a form that was done leads to says.
+    pub(crate) fn notice(name: &str) -> Option<&'static str> {
+        Some(match name {
+            "created" => "The merchant was created.",
+            "renamed" => "The merchant was renamed.",
+            "disabled" => "The merchant was disabled.",
+            "enabled" => "The merchant was enabled.",
+            "revoked" => "The key was revoked.",
+            _ => return None,
+        })
+    }
+
+    /// How many merchants a page of the list shows.
+    pub(crate) fn shown(count: usize) -> String {
+        match count {
+            0 => "No merchants".to_owned(),
+            1 => "1 merchant on this page".to_owned(),
+            count => format!("{count} merchants on this page"),
+        }
+    }
+
+    /// What an entry of the log says was done.
+    pub(crate) fn action(action: &str) -> &str {
+        match action {
+            "merchant.created" => "Merchant created",
+            "merchant.renamed" => "Merchant renamed",
+            "merchant.disabled" => "Merchant disabled",
+            "merchant.enabled" => "Merchant enabled",
+            "api_key.created" => "API key created",
+            "api_key.rotated" => "API key rotated",
+            "api_key.revoked" => "API key revoked",
+            "operator.created" => "Operator created",
+            "operator.revoked" => "Operator revoked",
+            other => other,
+        }
+    }
+
+    /// A time in seconds, in days, hours and minutes.
+    pub(crate) fn uptime(seconds: u64) -> String {
+        let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+        match (days, hours, minutes) {
+            (0, 0, 0) => format!("{seconds} s"),
+            (0, 0, minutes) => format!("{minutes} min"),
+            (0, hours, minutes) => format!("{hours} h {minutes} min"),
+            (days, hours, _) => format!("{days} d {hours} h"),
+        }
+    }
 }

@@ -10,7 +10,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::api::{Answer, Api, Request};
 use crate::form::Form;
 use crate::refusal::Refusal;
-use crate::session::{Environment, Session, SessionError};
+use crate::session::{Area, Environment, Session, SessionError};
 use crate::{BASE, Console, cookies, forgery};
 
 /// The name of a form's field with its token.
@@ -26,15 +26,22 @@ pub(crate) struct Worker {
 pub(crate) struct Place {
     pub(crate) worker: Rc<Worker>,
     pub(crate) request: HttpRequest,
+    pub(crate) area: Area,
+    /// That of the area.
     pub(crate) environment: Environment,
     /// The token of the forms on the page; `None` without a session.
     pub(crate) token: Option<String>,
 }
 
 impl Place {
-    /// A path below that of the environment, such as `/console/live/customers`.
+    /// A place without a session.
+    pub(crate) fn new(worker: Rc<Worker>, request: HttpRequest, area: Area) -> Self {
+        Self { worker, request, area, environment: area.environment(), token: None }
+    }
+
+    /// A path below that of the area, such as `/console/live/customers`.
     pub(crate) fn path(&self, below: &str) -> String {
-        format!("{BASE}/{}{below}", self.environment.as_str())
+        format!("{BASE}/{}{below}", self.area.as_str())
     }
 
     /// The path and the query of the page, if it is one that a browser can open again.
@@ -62,8 +69,8 @@ impl Visit {
     /// Opens the session of a request, and checks a form.
     fn of(place: &mut Place, body: &Bytes) -> Result<(Session, Form), Refusal> {
         let sessions = &place.worker.console.0.sessions;
-        let cookie = cookies::read(&place.request, place.environment.cookie()).ok_or(Refusal::SignIn)?;
-        let session = sessions.open(place.environment, cookie, place.now()).map_err(|error| match error {
+        let cookie = cookies::read(&place.request, place.area.cookie()).ok_or(Refusal::SignIn)?;
+        let session = sessions.open(place.area, cookie, place.now()).map_err(|error| match error {
             SessionError::Unknown => Refusal::SignIn,
             SessionError::Expired => Refusal::Expired,
         })?;
@@ -76,14 +83,19 @@ impl Visit {
         if is_forged { Err(Refusal::Forged) } else { Ok((session, form)) }
     }
 
-    /// A path below that of the environment.
+    /// A path below that of the area.
     pub(crate) fn path(&self, below: &str) -> String {
         self.place.path(below)
     }
 
-    /// A parameter of the path. Only what identifiers have: anything else names nothing.
+    /// The parameter `id` of the path.
     pub(crate) fn id(&self) -> Result<&str, Refusal> {
-        let id = self.place.request.match_info().get("id").unwrap_or_default();
+        self.id_of("id")
+    }
+
+    /// A parameter of the path. Only what identifiers have: anything else names nothing.
+    pub(crate) fn id_of(&self, parameter: &str) -> Result<&str, Refusal> {
+        let id = self.place.request.match_info().get(parameter).unwrap_or_default();
         let is_one =
             |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         Some(id).filter(|id| is_one(id)).ok_or(Refusal::NotFound)
@@ -110,18 +122,31 @@ impl Visit {
     }
 }
 
-/// Answers a request with a page, if its environment, its session and its form allow.
+/// Answers a request with a page of a merchant, if its environment, its session and its form allow.
 pub(crate) async fn answer<F, A>(worker: Rc<Worker>, request: HttpRequest, body: Bytes, page: F) -> HttpResponse
 where
     F: Fn(Rc<Visit>) -> A,
     A: Future<Output = Result<HttpResponse, Refusal>>,
 {
-    let environment = Environment::named(request.match_info().get("environment").unwrap_or_default());
-    let known = environment.unwrap_or(Environment::Live);
-    let mut place = Place { worker, request, environment: known, token: None };
-    if environment.is_none() {
-        return Refusal::NotFound.answer(&place);
+    match Environment::named(request.match_info().get("environment").unwrap_or_default()) {
+        Some(environment) => answer_in(Area::Merchant(environment), worker, request, body, page).await,
+        None => Refusal::NotFound.answer(&Place::new(worker, request, Area::Merchant(Environment::Live))),
     }
+}
+
+/// Answers a request with a page of an area, if its session and its form allow.
+pub(crate) async fn answer_in<F, A>(
+    area: Area,
+    worker: Rc<Worker>,
+    request: HttpRequest,
+    body: Bytes,
+    page: F,
+) -> HttpResponse
+where
+    F: Fn(Rc<Visit>) -> A,
+    A: Future<Output = Result<HttpResponse, Refusal>>,
+{
+    let mut place = Place::new(worker, request, area);
     match Visit::of(&mut place, &body) {
         Ok((session, form)) => {
             let query = Form::parse(place.request.query_string().as_bytes());

@@ -252,9 +252,9 @@ pub fn serve(
             let (shared, requests, stopping) = (shared.clone(), requests.clone(), Arc::clone(&stopping));
             move || {
                 let handle = web::Data::new(handles.handle());
-                // Pages are for merchants too, and not where operators are alone.
-                let pages = settings.pages.clone().filter(|_| offer != Offer::AdminAlone).map(|pages| {
-                    let surfaces = InProcess::new(app(shared.clone(), Offer::All, handle.clone(), None));
+                // Pages reach what their own address offers: no page of operators where only merchants are served.
+                let pages = settings.pages.clone().map(|pages| {
+                    let surfaces = InProcess::new(app(shared.clone(), offer, handle.clone(), None));
                     (pages, surfaces)
                 });
                 let app = app(shared.clone(), offer, handle, pages);

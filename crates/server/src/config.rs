@@ -233,9 +233,10 @@ impl Http {
 }
 
 impl Config {
-    /// Whether the console is served: by default where only this machine can connect.
+    /// Whether the console is served: by default where only this machine can connect, to any address of the service.
     pub fn has_console(&self) -> bool {
-        self.console.enabled.unwrap_or(self.http.bind.ip().is_loopback())
+        let is_local = || [Some(self.http.bind), self.admin.bind].iter().flatten().all(|bind| bind.ip().is_loopback());
+        self.console.enabled.unwrap_or_else(is_local)
     }
 
     /// Lays `variables` (the environment) over `file` over the defaults, and reads the result.
@@ -698,6 +699,8 @@ mod tests {
         assert!(
             !is_served("0.0.0.0:0", "auto") && !is_served("192.0.2.1:0", "auto") && !is_served("127.0.0.1:0", "false")
         );
+        let beside = |bind: &str| load("", &[("ROSTER__ADMIN__BIND", bind)]).expect("a configuration").has_console();
+        assert!(beside("127.0.0.1:1") && !beside("192.0.2.1:1"));
     }
 
     #[test]

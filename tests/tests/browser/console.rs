@@ -27,17 +27,17 @@ on_both_databases! {
 }
 
 /// A width that pages must be usable at, and one of a laptop.
-const NARROW: u32 = 360;
-const WIDE: u32 = 1280;
+pub(crate) const NARROW: u32 = 360;
+pub(crate) const WIDE: u32 = 1280;
 
 /// A browser on a running console, and the URL of the service.
-struct Visit {
-    browser: Browser,
-    app: App,
+pub(crate) struct Visit {
+    pub(crate) browser: Browser,
+    pub(crate) app: App,
 }
 
 impl Visit {
-    fn start(database: Database) -> Self {
+    pub(crate) fn start(database: Database) -> Self {
         Self { browser: Browser::start(), app: App::start(database) }
     }
 
@@ -56,7 +56,7 @@ impl Visit {
         self.browser.wait_for_path("/console/live/customers");
     }
 
-    fn open(&self, path: &str) {
+    pub(crate) fn open(&self, path: &str) {
         self.browser.open(&format!("http://{}/console{path}", self.app.address()));
     }
 
@@ -69,7 +69,7 @@ impl Visit {
     }
 
     /// Replaces what a field of a form has.
-    fn write(&self, selector: &str, text: &str) {
+    pub(crate) fn write(&self, selector: &str, text: &str) {
         self.browser.wait_for(selector);
         self.browser.run("document.querySelector(arguments[0]).value = ''", &json!([selector]));
         self.browser.type_into(selector, text);
@@ -77,7 +77,7 @@ impl Visit {
 
     /// Asserts that every request stayed on this machine, and that the console of the browser has no error but answers with one of
     /// these statuses, which a page was meant to have.
-    fn assert_quiet(&self, statuses: &[u16]) {
+    pub(crate) fn assert_quiet(&self, statuses: &[u16]) {
         let origin = format!("http://{}/", self.app.address());
         let requests = self.browser.requests();
         assert!(!requests.is_empty());
@@ -154,7 +154,7 @@ fn a_conflicting_change_shows_three_versions_and_saves_the_choice(database: Data
 }
 
 /// Texts that a page which does not escape them would run.
-const ATTACKS: [&str; 6] = [
+pub(crate) const ATTACKS: [&str; 6] = [
     "<script>alert(1)</script>",
     "\"><img src=x onerror=alert(1)>",
     "'-alert(1)-'",
@@ -351,7 +351,7 @@ fn each_page_is_accessible_and_fits_a_narrow_screen() {
 }
 
 /// Asserts that axe-core finds nothing against the rules of WCAG 2.2 AA on the page.
-fn assert_accessible(visit: &Visit) {
+pub(crate) fn assert_accessible(visit: &Visit) {
     let file = env::var_os("ROSTER_AXE").expect("ROSTER_AXE names axe.min.js: make test-browser");
     let axe = fs::read_to_string(file).expect("axe-core is installed: make test-browser");
     visit.browser.run(&axe, &json!([]));

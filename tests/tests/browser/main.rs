@@ -5,6 +5,7 @@
 
 mod console;
 mod driver;
+mod operators;
 
 use std::ffi::OsString;
 use std::{env, fs};

@@ -100,20 +100,20 @@ impl Admin {
 }
 
 /// An operator.
-struct Operator {
-    id: String,
-    key: String,
+pub(crate) struct Operator {
+    pub(crate) id: String,
+    pub(crate) key: String,
 }
 
 impl Operator {
-    fn create(app: &App, role: &str) -> Self {
+    pub(crate) fn create(app: &App, role: &str) -> Self {
         let made = roster_json(app.database().url(), &["operators", "create", "Ada", "--role", role, "--json"]);
         let text = |field: &str| made[field].as_str().unwrap_or_else(|| panic!("no {field}: {made}")).to_owned();
         Self { id: text("id"), key: text("key") }
     }
 }
 
-fn at(address: SocketAddr) -> Caller {
+pub(crate) fn at(address: SocketAddr) -> Caller {
     Caller::new(agent(), address, "/admin/v1")
 }
 
@@ -550,14 +550,19 @@ fn log_lines_name_the_operator_and_not_its_key(database: Database) {
     assert!(!logs.contains(&made.key) && !logs.contains("search=Ours"), "{logs}");
 }
 
-fn an_address_for_operators_serves_them_alone(database: Database) {
-    let mut app = App::start_with(database, &[("ROSTER__ADMIN__BIND", "127.0.0.1:0")]);
+/// The address of a service with one for operators.
+pub(crate) fn address_for_operators(app: &App) -> SocketAddr {
     let address = app.find_in_logs(TIMEOUT, |line| {
         let (_, rest) = line.contains("listening for operators").then(|| line.split_once("127.0.0.1:"))??;
         let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
         port.parse().ok().map(|port: u16| SocketAddr::from(([127, 0, 0, 1], port)))
     });
-    let address = address.expect("an address for operators");
+    address.expect("an address for operators")
+}
+
+fn an_address_for_operators_serves_them_alone(database: Database) {
+    let mut app = App::start_with(database, &[("ROSTER__ADMIN__BIND", "127.0.0.1:0")]);
+    let address = address_for_operators(&app);
     let made = Operator::create(&app, "admin");
     let caller = at(address).with_key(&made.key);
     caller.get("/merchants").is(200);

@@ -4,6 +4,7 @@ mod admin;
 mod browsers;
 mod checks;
 mod console;
+mod console_operators;
 mod contract;
 mod durability;
 mod events;

@@ -1,0 +1,117 @@
+//! One merchant, with its API keys.
+
+use std::rc::Rc;
+
+use actix_web::HttpResponse;
+use futures_util::future;
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::merchants::state;
+use super::{api_path, items, merchant_of, notice, page, pages, path, text, time};
+use crate::form::query;
+use crate::refusal::Refusal;
+use crate::texts::operators as texts;
+use crate::texts::{ACTIONS, API_KEY, CREATED, ENVIRONMENT, IDENTIFIER, NONE};
+use crate::visit::Visit;
+
+/// `GET /console/operators/merchants/{id}`
+pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
+    let of_keys = query([("cursor", visit.query.get("cursor"))]);
+    // At the same time: each waits for the database.
+    let keys = visit.get(api_path(&visit, &format!("/api_keys{of_keys}"))?);
+    let (merchant, keys) = future::join(merchant_of(&visit), keys).await;
+    let (merchant, keys) = (merchant?, keys?.ok()?.body);
+    let name = text(&merchant, "name");
+    let body = html! {
+        div.title {
+            h1 { (name) " " (state(&merchant)) }
+            (actions(&visit, &merchant)?)
+        }
+        (notice(&visit))
+        (facts(&merchant))
+        section aria-labelledby="keys" {
+            div.title {
+                h2 #keys { (texts::API_KEYS) }
+                a.button.primary href=(path(&visit, "/keys/new")?) data-key="n" { (texts::NEW_KEY) }
+            }
+            @if items(&keys).is_empty() { p.hint { (texts::NO_KEYS) } } @else { (table(&visit, items(&keys))?) }
+            (pages(&visit, &path(&visit, "")?, &keys))
+        }
+    };
+    Ok(page(&visit, 200, name, &body))
+}
+
+fn actions(visit: &Visit, merchant: &Value) -> Result<Markup, Refusal> {
+    let is_disabled = merchant["disabled_at"].is_string();
+    let (other, label) = if is_disabled { ("/enable", texts::ENABLE) } else { ("/disable", texts::DISABLE) };
+    Ok(html! {
+        div.actions role="group" aria-label=(ACTIONS) {
+            a.button href=(path(visit, "/rename")?) { (texts::RENAME) }
+            a.button href=(path(visit, other)?) { (label) }
+        }
+    })
+}
+
+fn facts(merchant: &Value) -> Markup {
+    html! {
+        dl.facts {
+            div { dt { (IDENTIFIER) } dd { code { (text(merchant, "id")) } } }
+            div { dt { (CREATED) } dd { (time(merchant, "created_at")) } }
+            @if merchant["disabled_at"].is_string() {
+                div { dt { (texts::DISABLED_SINCE) } dd { (time(merchant, "disabled_at")) } }
+            }
+        }
+    }
+}
+
+fn table(visit: &Visit, keys: &[Value]) -> Result<Markup, Refusal> {
+    let rows = keys.iter().map(|key| row(visit, key)).collect::<Result<Vec<_>, _>>()?;
+    Ok(html! {
+        table.stacked {
+            thead {
+                tr {
+                    th scope="col" { (API_KEY) }
+                    th scope="col" { (ENVIRONMENT) }
+                    th scope="col" { (texts::SCOPES) }
+                    th scope="col" { (CREATED) }
+                    th scope="col" { (texts::LAST_USED) }
+                    th scope="col" { (texts::ENDS) }
+                    th scope="col" { (ACTIONS) }
+                }
+            }
+            tbody { @for row in rows { (row) } }
+        }
+    })
+}
+
+fn row(visit: &Visit, key: &Value) -> Result<Markup, Refusal> {
+    let id = text(key, "id");
+    let scopes: Vec<_> = key["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let is_revoked = key["revoked_at"].is_string();
+    let action = |below: &str| path(visit, &format!("/keys/{id}/{below}"));
+    Ok(html! {
+        tr {
+            th scope="row" {
+                @if let Some(name) = key["name"].as_str() { (name) " " }
+                code { (id) }
+            }
+            td data-label=(ENVIRONMENT) { (texts::environment(text(key, "environment"))) }
+            td data-label=(texts::SCOPES) { (if scopes.is_empty() { NONE.to_owned() } else { scopes.join(", ") }) }
+            td data-label=(CREATED) { (time(key, "created_at")) }
+            td data-label=(texts::LAST_USED) { (time(key, "last_used_at")) }
+            td data-label=(texts::ENDS) {
+                @if is_revoked { span.badge.quiet { (texts::REVOKED) } " " (time(key, "revoked_at")) }
+                @else { (time(key, "expires_at")) }
+            }
+            td data-label=(ACTIONS) {
+                @if is_revoked { (NONE) } @else {
+                    div.actions {
+                        a.button data-row href=(action("rotate")?) aria-label={ (texts::ROTATE) " " (id) } { (texts::ROTATE) }
+                        a.button href=(action("revoke")?) aria-label={ (texts::REVOKE) " " (id) } { (texts::REVOKE) }
+                    }
+                }
+            }
+        }
+    })
+}

@@ -1,0 +1,126 @@
+//! The list of merchants.
+
+use std::rc::Rc;
+
+use actix_web::HttpResponse;
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::{items, notice, page, pages, text, time};
+use crate::api::Problem;
+use crate::form::query;
+use crate::refusal::Refusal;
+use crate::texts::operators as texts;
+use crate::texts::{CREATED, LIST_REFUSED_TITLE, SEARCH, STATUS};
+use crate::visit::Visit;
+
+/// `GET /console/operators/merchants`
+pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
+    let search = visit.query.get("search").trim();
+    let parameters = [("search", search), ("cursor", visit.query.get("cursor"))];
+    let answer = visit.get(format!("/admin/v1/merchants{}", query(parameters))).await?;
+    let (status, problem, list) = match answer.status {
+        400 | 422 => (422, Some(answer.problem()), Value::Null),
+        _ => (200, None, answer.ok()?.body),
+    };
+    let body = html! {
+        div.title {
+            h1 { (texts::MERCHANTS) }
+            a.button.primary href=(visit.path("/merchants/new")) data-key="n" { (texts::NEW_MERCHANT) }
+        }
+        (notice(&visit))
+        (search_form(search))
+        (results(&visit, problem.as_ref(), &list))
+    };
+    Ok(page(&visit, status, texts::MERCHANTS, &body))
+}
+
+fn search_form(search: &str) -> Markup {
+    html! {
+        form #filters method="get" role="search" aria-label=(texts::MERCHANTS) {
+            div.search {
+                label.visually-hidden for="search" { (SEARCH) }
+                input #search type="search" name="search" value=(search) placeholder=(texts::SEARCH_HINT) autocomplete="off"
+                    spellcheck="false" data-key="/";
+                button type="submit" { (SEARCH) }
+            }
+        }
+    }
+}
+
+/// What the script replaces as the visitor types.
+fn results(visit: &Visit, problem: Option<&Problem>, list: &Value) -> Markup {
+    let merchants = items(list);
+    html! {
+        section #results aria-label=(texts::MERCHANTS) data-summary=(texts::shown(merchants.len())) {
+            @match problem {
+                Some(problem) => (refused(visit, problem)),
+                None if merchants.is_empty() => (empty(visit)),
+                None => (table(visit, merchants)),
+            }
+            (pages(visit, &visit.path("/merchants"), list))
+        }
+    }
+}
+
+fn refused(visit: &Visit, problem: &Problem) -> Markup {
+    html! {
+        div.empty {
+            h2 { (LIST_REFUSED_TITLE) }
+            p role="alert" {
+                @for fault in &problem.faults { (fault.detail) " " }
+                @if problem.faults.is_empty() { (problem.detail) }
+            }
+            p { a href=(visit.path("/merchants")) { (texts::CLEAR_SEARCH) } }
+        }
+    }
+}
+
+fn empty(visit: &Visit) -> Markup {
+    let is_narrowed = visit.query.has("search") || visit.query.has("cursor");
+    let (title, text) = if is_narrowed {
+        (texts::NO_MATCH_TITLE, texts::NO_MATCH)
+    } else {
+        (texts::NO_MERCHANTS_TITLE, texts::NO_MERCHANTS)
+    };
+    html! {
+        div.empty {
+            h2 { (title) }
+            p { (text) }
+            @if is_narrowed { p { a href=(visit.path("/merchants")) { (texts::CLEAR_SEARCH) } } }
+        }
+    }
+}
+
+fn table(visit: &Visit, merchants: &[Value]) -> Markup {
+    html! {
+        table.stacked {
+            thead {
+                tr {
+                    th scope="col" { (texts::MERCHANT) }
+                    th scope="col" { (crate::texts::IDENTIFIER) }
+                    th scope="col" { (STATUS) }
+                    th scope="col" { (CREATED) }
+                }
+            }
+            tbody {
+                @for merchant in merchants {
+                    @let id = text(merchant, "id");
+                    tr {
+                        th scope="row" { a data-row href=(visit.path(&format!("/merchants/{id}"))) { (text(merchant, "name")) } }
+                        td data-label=(crate::texts::IDENTIFIER) { code { (id) } }
+                        td data-label=(STATUS) { (state(merchant)) }
+                        td data-label=(CREATED) { (time(merchant, "created_at")) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether a merchant's credentials are accepted.
+pub(super) fn state(merchant: &Value) -> Markup {
+    let is_disabled = merchant["disabled_at"].is_string();
+    let name = if is_disabled { texts::DISABLED } else { texts::ENABLED };
+    html! { span.badge.quiet[is_disabled] { (name) } }
+}
