@@ -47,6 +47,7 @@ SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 help: ## List the commands
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
 
+run: export ROSTER__TELEMETRY__METRICS_BIND ?= 127.0.0.1:9464
 run: tools ## Build, migrate and serve on 127.0.0.1:8080, with data/roster.db or the PostgreSQL of DATABASE_URL
 	@exec cargo run $(FEATURES) -- serve --demo
 
@@ -113,11 +114,13 @@ $(DISTRIBUTED): export CFLAGS += -DENGINESDIR=OPENSSLDIR -DMODULESDIR=OPENSSLDIR
 BENCH = cargo build --profile dist --package roster-server && \
 	TMPDIR=$${TMPDIR:-/var/tmp} cargo run --profile dist --package roster-bench -- --roster $(TARGET)/dist/roster
 
-bench: tools ## Measure throughput and latency beside those of pgbench; writes docs/benchmarks/throughput.md
+bench: tools ## Measure requests beside pgbench, import and export beside COPY; writes docs/benchmarks
 	$(BENCH) --output docs/benchmarks throughput
+	$(BENCH) --output docs/benchmarks transfer
 
-bench-quick: tools ## The same in three minutes, roughly; writes target/bench/throughput.md
+bench-quick: tools ## The same in six minutes, roughly; writes target/bench
 	$(BENCH) --output $(TARGET)/bench --quick throughput
+	$(BENCH) --output $(TARGET)/bench --quick transfer
 
 bench-growth: tools ## Measure what requests cost at up to 5 million customers; writes docs/benchmarks/growth.md
 	$(BENCH) --output docs/benchmarks growth

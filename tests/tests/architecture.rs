@@ -95,6 +95,12 @@ const RULES: &[Rule] = &[
         must_not_know: &["diesel", "diesel_migrations", "actix-web", "pq-sys", "libsqlite3-sys"],
     },
     Rule {
+        name: "roster-metrics",
+        may_know: &["roster-application", "roster-executor", "roster-http"],
+        may_know_in_tests: &["roster-memory"],
+        must_not_know: &["diesel", "diesel_migrations", "tokio", "pq-sys", "libsqlite3-sys"],
+    },
+    Rule {
         name: "roster-transfer",
         may_know: &["roster-domain", "roster-application"],
         may_know_in_tests: &[],
@@ -110,6 +116,7 @@ const RULES: &[Rule] = &[
             "roster-http",
             "roster-console",
             "roster-jwt",
+            "roster-metrics",
             "roster-webhooks",
             "roster-sqlite",
             "roster-postgres",
@@ -125,6 +132,7 @@ const RULES: &[Rule] = &[
             "roster-executor",
             "roster-http",
             "roster-memory",
+            "roster-metrics",
             "roster-postgres",
         ],
         must_not_know: &["actix-web", "diesel_migrations", "tokio"],

@@ -32,6 +32,13 @@ impl Digest {
     }
 }
 
+/// 64 hexadecimal digits: `{digest:x}`.
+impl fmt::LowerHex for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 impl ApiKeySecret {
     /// Creates a key for `environment`.
     ///

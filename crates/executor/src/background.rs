@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use roster_application::ports::StoreError;
 use roster_application::{Roster, Sweep};
 
+use crate::backlog::{Backlog, Walk};
 use crate::feeds::Feeds;
 use crate::threads::{Turns, Worker};
 
@@ -30,7 +31,7 @@ pub(crate) struct Background {
 
 impl Background {
     /// The jobs, each of which is to be run by a thread of its own.
-    pub(crate) fn of(roster: &Roster, feeds: &Arc<Feeds>) -> (Self, Vec<Worker>) {
+    pub(crate) fn of(roster: &Roster, feeds: &Arc<Feeds>, backlog: &Arc<Backlog>) -> (Self, Vec<Worker>) {
         let mut jobs = Jobs { roster: roster.clone(), turn: Arc::default(), ends: Vec::new(), workers: Vec::new() };
         jobs.repeat("key-uses", |roster| {
             move || {
@@ -51,6 +52,16 @@ impl Background {
                     false
                 });
                 if was_needed { FLUSH_INTERVAL } else { IDLE_FLUSH_INTERVAL }
+            }
+        });
+        let backlog = Arc::clone(backlog);
+        jobs.repeat("webhook-backlog", move |roster| {
+            let (backlog, mut walk) = (Arc::clone(&backlog), Walk::default());
+            move || {
+                backlog.look(&roster, &mut walk).unwrap_or_else(|error| {
+                    tracing::warn!(%error, "what is not delivered to webhooks is not known");
+                    SWEEP_INTERVAL
+                })
             }
         });
         let feeds = Arc::clone(feeds);

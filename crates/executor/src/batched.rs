@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::ExecuteError;
+use crate::figures::{Figures, Meter};
 use crate::queue::{Full, Queue};
 use crate::threads::{Turns, Worker};
 use crate::turn_batcher::TurnBatcher;
@@ -80,11 +81,13 @@ pub struct Batched<O: Operation> {
     limits: Limits,
     workers: Workers<O::Input>,
     queues: Arc<[Queue<Pending<O>>]>,
+    meter: Arc<Meter>,
 }
 
 /// A batched operation, as one thread calls it.
 pub struct Local<O: Operation> {
     limits: Limits,
+    meter: Arc<Meter>,
     served: ServedBy<O>,
 }
 
@@ -108,7 +111,8 @@ impl<O: Operation> Batched<O> {
             Workers::Threads { queues, .. } => queues,
             Workers::Callers => 0,
         };
-        Self { service, limits, workers, queues: (0..count).map(|_| Queue::new(limits.queue)).collect() }
+        let queues = (0..count).map(|_| Queue::new(limits.queue)).collect();
+        Self { service, limits, workers, queues, meter: Arc::new(Meter::new()) }
     }
 
     /// The worker threads: each works until it is replaced, or the operation is [closed](Batched::close).
@@ -121,10 +125,11 @@ impl<O: Operation> Batched<O> {
         let places = (0..self.queues.len()).flat_map(|queue| (0..threads).map(move |thread| (queue, thread)));
         let worker = |(place, thread)| {
             let (queues, service) = (Arc::clone(&self.queues), self.service.clone());
+            let (meter, deadline) = (Arc::clone(&self.meter), self.limits.deadline);
             let work = move |turns: &Turns| {
                 let queue: &Queue<Pending<O>> = &queues[place];
                 while let Some(batch) = queue.pop_batch(O::MAX_BATCH, |pending| O::weight(&pending.input)) {
-                    if turns.take(|| run_batch(&service, batch)).is_err() {
+                    if turns.take(|| run_batch(&service, batch, deadline, &meter)).is_err() {
                         return;
                     }
                 }
@@ -139,9 +144,17 @@ impl<O: Operation> Batched<O> {
     pub fn local(&self) -> Local<O> {
         let served = match self.workers {
             Workers::Threads { queue_of, .. } => ServedBy::Threads { queues: Arc::clone(&self.queues), queue_of },
-            Workers::Callers => ServedBy::Caller(TurnBatcher::new(self.service.clone(), self.limits.queue)),
+            Workers::Callers => {
+                ServedBy::Caller(TurnBatcher::new(self.service.clone(), self.limits.queue, &self.meter))
+            }
         };
-        Local { limits: self.limits, served }
+        Local { limits: self.limits, meter: Arc::clone(&self.meter), served }
+    }
+
+    /// What has been counted of it.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        self.meter.read(O::NAME, self.queues.iter().map(Queue::len).sum())
     }
 
     /// Refuses further requests; the workers end once their queue is empty.
@@ -158,7 +171,7 @@ impl<O: Operation> Clone for Local<O> {
             }
             ServedBy::Caller(batcher) => ServedBy::Caller(Rc::clone(batcher)),
         };
-        Self { limits: self.limits, served }
+        Self { limits: self.limits, meter: Arc::clone(&self.meter), served }
     }
 }
 
@@ -173,7 +186,9 @@ impl<O: Operation> Local<O> {
             ServedBy::Threads { queues, queue_of } => {
                 let queue = queues.get(queue_of(&input, queues.len())).ok_or(ExecuteError::QueueFull)?;
                 let (answer, answered) = oneshot::channel();
-                queue.push(Pending { input, until: Instant::now() + deadline, answer })?;
+                queue
+                    .push(Pending { input, until: Instant::now() + deadline, answer })
+                    .inspect_err(|Full| self.meter.refused())?;
                 match tokio::time::timeout(deadline, answered).await {
                     Ok(Ok(result)) => result,
                     // It was not started, because its turn came too late.
@@ -191,23 +206,32 @@ impl From<Full> for ExecuteError {
     }
 }
 
-/// Runs one batch.
-pub(crate) fn run_batch<O: Operation>(service: &O::Service, batch: Vec<Pending<O>>) {
+/// Runs one batch of requests, each of which waits for at most `deadline`.
+pub(crate) fn run_batch<O: Operation>(service: &O::Service, batch: Vec<Pending<O>>, deadline: Duration, meter: &Meter) {
     let now = Instant::now();
     // A request that is too late, or whose caller has gone away, is left out: its result would be thrown away.
     let in_time = batch.into_iter().filter(|pending| now < pending.until && !pending.answer.is_closed());
-    let (inputs, answers): (Vec<_>, Vec<_>) = in_time.map(|pending| (pending.input, pending.answer)).unzip();
+    let waited = |pending: &Pending<O>| meter.waited(deadline.saturating_sub(pending.until.duration_since(now)));
+    let (inputs, answers): (Vec<_>, Vec<_>) =
+        in_time.inspect(waited).map(|pending| (pending.input, pending.answer)).unzip();
     if inputs.is_empty() {
         return;
     }
+    meter.batch(inputs.len());
     for (answer, output) in answers.into_iter().zip(outputs::<O>(service, inputs)) {
         // The caller may have gone away meanwhile; what was done is done all the same.
         let _gone = answer.send(output);
     }
 }
 
-/// Runs a batch of one.
-pub(crate) fn run_one<O: Operation>(service: &O::Service, input: O::Input) -> Result<O::Output, ExecuteError> {
+/// Runs a batch of one, which did not wait.
+pub(crate) fn run_one<O: Operation>(
+    service: &O::Service,
+    input: O::Input,
+    meter: &Meter,
+) -> Result<O::Output, ExecuteError> {
+    meter.waited(Duration::ZERO);
+    meter.batch(1);
     outputs::<O>(service, vec![input]).next().unwrap_or(Err(ExecuteError::Panicked))
 }
 

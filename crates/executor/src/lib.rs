@@ -6,15 +6,17 @@
 //! [`operations`](mod@operations) declares everything that is batched; read it first. [`batched`] has the mechanism: one
 //! batched operation owns its queue, its worker threads and its loop, or is done by the calling thread
 //! ([`turn_batcher`]). [`threads`] starts the workers, and replaces one that hangs. [`background`] does what is to be done now
-//! and then, and [`feeds`] tells those who wait for events when there are some. The crate knows no HTTP framework, no
-//! database and no surface.
+//! and then, [`feeds`] tells those who wait for events when there are some. [`figures`] and
+//! [`backlog`] are for those who watch the service. The crate knows no HTTP framework, no database and no surface.
 
 mod aside;
 mod background;
+mod backlog;
 pub mod batched;
 #[cfg(test)]
 mod batching_tests;
 mod feeds;
+mod figures;
 mod operations;
 mod queue;
 #[cfg(test)]
@@ -27,18 +29,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use roster_application::ports::StoreError;
-use roster_application::{CursorKey, Recognition, Roster, SecretError};
+use roster_application::{CursorKey, EventBacklog, Recognition, Roster, SecretError};
 use roster_domain::{Tenant, Timestamp};
 use tokio::sync::{Mutex, oneshot, watch};
 
 use aside::Aside;
 use background::Background;
+use backlog::Backlog;
 use batched::{Limits, Local, Operation};
 use feeds::Feeds;
 use operations::{Job, LocalOperations, Operations};
 use threads::Threads;
 
 pub use aside::MAX_ASIDE;
+pub use figures::{Distribution, Figures};
 
 /// Which threads read the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +110,7 @@ struct Shared {
     settings: Settings,
     operations: Operations,
     feeds: Arc<Feeds>,
+    backlog: Arc<Backlog>,
     /// The last result of a check of the store, and when it was there.
     last_check: Mutex<Option<(Instant, CheckResult)>>,
 }
@@ -125,13 +130,13 @@ impl Executor {
         let limits = Limits { queue: settings.queue, deadline: settings.deadline };
         let operations = Operations::new(roster, limits, settings);
         let feeds = Arc::new(Feeds::default());
-        let (background, jobs) = Background::of(roster, &feeds);
+        let backlog = Arc::new(Backlog::default());
+        let (background, jobs) = Background::of(roster, &feeds, &backlog);
         let mut workers = operations.workers();
         workers.extend(jobs);
         let threads = Threads::start(workers, settings.deadline)?;
-        let aside = Aside::default();
-        let shared =
-            Shared { roster: roster.clone(), aside, settings, operations, feeds, last_check: Mutex::default() };
+        let (aside, last_check) = (Aside::default(), Mutex::default());
+        let shared = Shared { roster: roster.clone(), aside, settings, operations, feeds, backlog, last_check };
         Ok(Self { shared: Arc::new(shared), background, threads })
     }
 
@@ -155,6 +160,19 @@ impl Handles {
     #[must_use]
     pub fn handle(&self) -> Handle {
         Handle { shared: Arc::clone(&self.0), operations: self.0.operations.local() }
+    }
+
+    /// What has been counted of each operation.
+    #[must_use]
+    pub fn figures(&self) -> Vec<Figures> {
+        self.0.operations.figures()
+    }
+
+    /// What is not delivered to webhook endpoints: some seconds old. `None` if it is not known, as at the first call, from which on
+    /// a background job looks it up.
+    #[must_use]
+    pub fn event_backlog(&self) -> Option<EventBacklog> {
+        self.0.backlog.read()
     }
 }
 
@@ -285,7 +303,7 @@ where
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use std::sync::mpsc;
     use std::thread;

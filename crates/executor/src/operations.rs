@@ -11,6 +11,7 @@ use roster_application::{Answer, AuthenticateError, Presented, Principal, Roster
 use roster_domain::{Customer, CustomerId, Subscription, Tenant};
 
 use crate::batched::{Batched, Limits, Local, Operation, Workers};
+use crate::figures::Figures;
 use crate::threads::Worker;
 use crate::{ExecuteError, Handle, Reads, Settings};
 
@@ -77,6 +78,11 @@ macro_rules! operations {
                 let mut workers = Vec::new();
                 $(workers.extend(self.$name.workers());)+
                 workers
+            }
+
+            /// What has been counted of each operation.
+            pub(crate) fn figures(&self) -> Vec<Figures> {
+                vec![$(self.$name.figures(),)+]
             }
 
             /// The operations for the calling thread.

@@ -73,6 +73,11 @@ impl<T> Queue<T> {
         Some(state.items.drain(..count).collect())
     }
 
+    /// How many items wait.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().items.len()
+    }
+
     /// Refuses further items; workers end once it is empty.
     pub(crate) fn close(&self) {
         self.lock().is_closed = true;

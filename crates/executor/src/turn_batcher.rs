@@ -8,26 +8,30 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use crate::ExecuteError;
 use crate::batched::{Operation, Pending, run_batch, run_one};
+use crate::figures::Meter;
 
 /// The requests of one thread that wait to be served together.
 pub(crate) struct TurnBatcher<O: Operation> {
     service: O::Service,
     pending: RefCell<VecDeque<Pending<O>>>,
     bound: usize,
+    meter: Arc<Meter>,
     /// Whether a task is scheduled that serves what is pending.
     has_task: Cell<bool>,
 }
 
 impl<O: Operation> TurnBatcher<O> {
     /// A batcher in which at most `bound` requests wait for `service`.
-    pub(crate) fn new(service: O::Service, bound: usize) -> Rc<Self> {
-        Rc::new(Self { service, pending: RefCell::default(), bound, has_task: Cell::new(false) })
+    pub(crate) fn new(service: O::Service, bound: usize, meter: &Arc<Meter>) -> Rc<Self> {
+        let meter = Arc::clone(meter);
+        Rc::new(Self { service, pending: RefCell::default(), bound, meter, has_task: Cell::new(false) })
     }
 
     /// Serves `input` at once if it is the first of its turn, otherwise together with the others of the turn.
@@ -36,8 +40,8 @@ impl<O: Operation> TurnBatcher<O> {
     /// deadline is not served.
     pub(crate) async fn call(self: &Rc<Self>, deadline: Duration, input: O::Input) -> Result<O::Output, ExecuteError> {
         if !self.has_task.replace(true) {
-            tokio::task::spawn_local(Rc::clone(self).serve());
-            return run_one::<O>(&self.service, input);
+            tokio::task::spawn_local(Rc::clone(self).serve(deadline));
+            return run_one::<O>(&self.service, input, &self.meter);
         }
         let (answer, answered) = oneshot::channel();
         self.push(Pending { input, until: Instant::now() + deadline, answer })?;
@@ -47,6 +51,7 @@ impl<O: Operation> TurnBatcher<O> {
     fn push(&self, request: Pending<O>) -> Result<(), ExecuteError> {
         let mut pending = self.pending.borrow_mut();
         if pending.len() >= self.bound {
+            self.meter.refused();
             return Err(ExecuteError::QueueFull);
         }
         pending.push_back(request);
@@ -54,10 +59,10 @@ impl<O: Operation> TurnBatcher<O> {
     }
 
     /// What the task does.
-    async fn serve(self: Rc<Self>) {
+    async fn serve(self: Rc<Self>, deadline: Duration) {
         loop {
             let batch = self.pop_batch();
-            run_batch(&self.service, batch);
+            run_batch(&self.service, batch, deadline, &self.meter);
             if self.pending.borrow().is_empty() {
                 self.has_task.set(false);
                 return;
@@ -76,7 +81,7 @@ impl<O: Operation> TurnBatcher<O> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use futures_util::future::join_all;
 
@@ -87,7 +92,7 @@ mod tests {
     /// The answers to `values` if all are requested in one turn, and how many were doubled by each call.
     fn in_one_turn(values: &[u32], goes_away: impl Fn(u32) -> bool) -> (Vec<Result<u32, ExecuteError>>, Vec<usize>) {
         let calls = Arc::<Mutex<Vec<usize>>>::default();
-        let batcher = TurnBatcher::<Double>::new((), values.len());
+        let batcher = TurnBatcher::<Double>::new((), values.len(), &Arc::new(Meter::new()));
         let answers = block_on(async {
             let number = |value| Number { value, calls: Arc::clone(&calls), gate: None };
             let requests = values.iter().map(|&value| (batcher.call(DEADLINE, number(value)), goes_away(value)));
@@ -126,7 +131,7 @@ mod tests {
     #[test]
     fn late_requests_and_those_beyond_the_bound_are_not_served_and_the_next_turn_starts_anew() {
         let calls = Arc::<Mutex<Vec<usize>>>::default();
-        let batcher = TurnBatcher::<Double>::new((), 2);
+        let batcher = TurnBatcher::<Double>::new((), 2, &Arc::new(Meter::new()));
         let call = |value, deadline| batcher.call(deadline, Number { value, calls: Arc::clone(&calls), gate: None });
         block_on(async {
             assert_eq!(call(1, DEADLINE).await, Ok(2));
@@ -144,7 +149,7 @@ mod tests {
     #[test]
     fn other_tasks_have_their_turn_before_the_rest_of_many_requests() {
         let calls = Arc::<Mutex<Vec<usize>>>::default();
-        let batcher = TurnBatcher::<Double>::new((), 2 * Double::MAX_BATCH);
+        let batcher = TurnBatcher::<Double>::new((), 2 * Double::MAX_BATCH, &Arc::new(Meter::new()));
         let call = async || {
             batcher.call(DEADLINE, Number { value: 1, calls: Arc::clone(&calls), gate: None }).await.expect("two");
             calls.lock().expect("no panic before").len()

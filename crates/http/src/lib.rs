@@ -10,6 +10,7 @@
 //! - [`problems`]: the codes of the native surface and their pages
 //! - [`openapi`]: the documents, made from the routes and the types of requests and responses
 //! - [`memory`]: the memory that many requests share
+//! - [`observer`]: what is told of each answered request
 //! - [`webhooks`] and [`imports`]: what the surfaces of both need from outside
 //! - [`pages`]: pages for people, which another crate adds, and the surfaces as they call them
 //!
@@ -21,6 +22,7 @@ pub(crate) mod given;
 pub(crate) mod imports;
 pub(crate) mod memory;
 pub(crate) mod middleware;
+pub(crate) mod observer;
 pub(crate) mod openapi;
 pub(crate) mod pages;
 pub(crate) mod problems;
@@ -63,6 +65,7 @@ use crate::transport::stop::Stop;
 pub use imports::ImportSettings;
 pub use middleware::browsers::{Origin, OriginError};
 pub use middleware::limits::Quotas;
+pub use observer::{Answered, ObserveRequests, Observer};
 pub use pages::{InProcess, Pages};
 pub use routing::Route;
 pub use surfaces::{Api, ExportFormat, ExportWriter, event_body, routes, subject_document, test_body};
@@ -124,6 +127,8 @@ pub struct Settings {
     pub webhooks: WebhookSettings,
     /// How files are imported.
     pub imports: ImportSettings,
+    /// Who counts requests.
+    pub observer: Observer,
     /// The pages for people. `None`: there are none.
     pub pages: Option<Pages>,
 }
@@ -172,6 +177,7 @@ fn app(
         .app_data(ExportTimeout(settings.export_timeout))
         .app_data(web::Data::new(settings.webhooks))
         .app_data(web::Data::new(settings.imports))
+        .app_data(settings.observer)
         .configure(surfaces::configure)
         .configure(|app| {
             if let Some((pages, surfaces)) = pages {
@@ -312,6 +318,7 @@ mod tests {
             deadline: 60 * second,
             webhooks: WebhookSettings { allow_private: false, timeout: 25 * second, tests: Arc::new(Unused) },
             imports: ImportSettings { max_bytes: 1, timeout: second, begun: Arc::new(|_, _| ()) },
+            observer: Observer::default(),
             pages: None,
         };
         // The issuer's keys, the credential, the customer and its subscription, each just before its deadline.

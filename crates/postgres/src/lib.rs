@@ -20,6 +20,7 @@ mod customers;
 mod error;
 mod events;
 mod imports;
+mod inspection;
 mod loans;
 mod merchants;
 mod migrations;

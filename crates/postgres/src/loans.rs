@@ -67,6 +67,11 @@ impl Loans {
         }
     }
 
+    /// How many connections are held, overdue ones among them, and how many may be.
+    pub fn held(&self) -> (usize, usize) {
+        (self.lock().held.len(), self.limit)
+    }
+
     /// Ignores lock poisoning: nothing that can panic is done under the lock.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use diesel::pg::PgConnection;
 use diesel::r2d2::{NopErrorHandler, PooledConnection};
-use roster_application::ports::StoreError;
+use roster_application::ports::{Connections, StoreError};
 
 use crate::error::Fault;
 use crate::loans::{Loan, Loans};
@@ -70,6 +70,13 @@ impl Pool {
             .error_handler(Box::new(NopErrorHandler))
             .build_unchecked(connector);
         Ok(Self { connections, generations, loans, wait })
+    }
+
+    /// The connections that callers hold.
+    pub fn usage(&self) -> Connections {
+        let (held, most) = self.loans.held();
+        let number = |number| u64::try_from(number).unwrap_or(u64::MAX);
+        Connections { in_use: number(held), most: number(most) }
     }
 
     /// Takes a connection that was tested or used a moment ago.

@@ -43,15 +43,13 @@ pub fn push_is_unindexed(out: &mut AstPass<'_, '_, Pg>) {
 
 /// The hash of the texts that are searched, exactly as in the condition of `customers_unsearched`.
 fn push_hash_of_texts(row: &str, out: &mut AstPass<'_, '_, Pg>) {
-    out.push_sql("hashtextextended((");
-    for (place, name) in ["email", "name", "business_name", "external_id"].into_iter().enumerate() {
-        out.push_sql(if place > 0 { " || chr(31) || coalesce(" } else { "coalesce(" });
-        out.push_sql(row);
-        out.push_sql(".");
-        out.push_sql(name);
-        out.push_sql(", '')");
-    }
-    out.push_sql(") COLLATE \"C\", 1)");
+    out.push_sql(&hash_of_texts(row));
+}
+
+/// See [`push_hash_of_texts`].
+pub fn hash_of_texts(row: &str) -> String {
+    let texts = ["email", "name", "business_name", "external_id"].map(|name| format!("coalesce({row}.{name}, '')"));
+    format!("hashtextextended(({}) COLLATE \"C\", 1)", texts.join(" || chr(31) || "))
 }
 
 /// Runs a statement that may combine rows of an index in a bitmap: an index over arrays can be read in no other way. All other

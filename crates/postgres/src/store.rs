@@ -5,9 +5,11 @@ use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, Transact
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
-use roster_application::ports::{MAX_SNAPSHOT_AGE, Store, StoreError, Verdict, Work, rerun_lost_races};
+use roster_application::ports::{Fact, MAX_SNAPSHOT_AGE, Store, StoreError, Usage, Verdict, Work, rerun_lost_races};
 
 use crate::conninfo::Conninfo;
+use crate::error::{Fault, store_error};
+use crate::inspection;
 use crate::migrations;
 use crate::pool::Pool;
 use crate::search_index;
@@ -128,6 +130,20 @@ impl Store for PostgresStore {
         let is_read_only =
             self.check.get()?.run(|connection| Ok(diesel::select(is_read_only).get_result(connection)?))?;
         if is_read_only { Err(StoreError::ReadOnly) } else { Ok(()) }
+    }
+
+    fn inspect(&self, visit: &mut dyn FnMut(Fact)) -> Result<(), StoreError> {
+        // Outside the pool, whose connections have a deadline. The end of the connection ends the transaction.
+        let mut connection = self.connector.connect().map_err(StoreError::unavailable)?;
+        connection.batch_execute(inspection::BEGIN).map_err(|error| store_error(&error))?;
+        inspection::inspect(&mut connection, visit).map_err(|fault| match fault {
+            Fault::Query(error) => store_error(&error),
+            Fault::Store(error) => error,
+        })
+    }
+
+    fn usage(&self) -> Usage {
+        Usage { connections: Some(self.pool.usage()), wal: None }
     }
 
     fn migrate(&self) -> Result<Vec<String>, StoreError> {

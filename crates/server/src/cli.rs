@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use roster_application::ports::{CustomerRef, MAX_SNAPSHOT_AGE};
 use roster_application::{MAX_OVERLAP, OnConflict, Scope};
 use roster_domain::{
@@ -123,6 +124,65 @@ Examples:
     /// Make, list, change, try and delete webhook endpoints
     #[command(subcommand)]
     Webhooks(Webhooks),
+
+    /// Copy a SQLite database into a new file, as it is at one moment, also while the service runs
+    ///
+    /// Only the owner may read the file. It is complete and on the disk when the command ends with 0, and is not there otherwise.
+    #[command(after_help = "\
+PostgreSQL has pg_dump for it.
+
+Example:
+  roster backup /var/backups/roster-$(date +%F).db")]
+    Backup {
+        /// The new file; its folder must be there
+        file: PathBuf,
+    },
+
+    /// Put a backup into the place of the SQLite database, which no program may have open
+    ///
+    /// The backup is checked before anything is replaced.
+    #[command(after_help = "\
+Example:
+  roster restore /var/backups/roster-2026-11-23.db")]
+    Restore {
+        /// The file that `roster backup` has made
+        file: PathBuf,
+
+        /// Replace a database that has merchants, or that cannot be read
+        #[arg(long)]
+        force: bool,
+    },
+
+    /// Compare all that is stored with the rules that every writer keeps; ends with 1 if something breaks one
+    ///
+    /// It writes nothing, and needs a schema that is up to date. It may run beside a service, which it makes slower.
+    #[command(after_help = "\
+Example:
+  roster check --json | jq .counts")]
+    Check {
+        #[command(flatten)]
+        form: Form,
+    },
+
+    /// Print a script that completes the command line in a shell
+    #[command(after_help = "\
+Examples:
+  roster completions bash > /usr/share/bash-completion/completions/roster
+  roster completions zsh > /usr/local/share/zsh/site-functions/_roster")]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+
+    /// Write man pages into a folder, one for each command
+    #[command(after_help = "\
+Example:
+  roster man /usr/local/share/man/man1")]
+    Man {
+        /// The folder, which is made if it is missing
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
 
     /// Print the OpenAPI 3.1 document of an API
     #[command(after_help = "\

@@ -1,6 +1,7 @@
 //! The only place where adapters meet ports.
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,10 +90,49 @@ impl Database {
         }
     }
 
+    /// Refuses a database whose schema is behind.
+    pub fn require_up_to_date(&self) -> anyhow::Result<()> {
+        let pending = self.store.pending_migrations().context("the state of the schema cannot be read")?;
+        if !pending.is_empty() {
+            bail!("the schema is behind: run `roster migrate` (it lacks {})", pending.join(", "));
+        }
+        Ok(())
+    }
+
     /// The service over this store, with the system's clock and randomness, as the command line uses it.
     pub fn roster(&self) -> Roster {
         let store = Arc::clone(&self.store);
         Roster::new(store, Arc::new(SystemClock), Arc::new(UuidV7::default()), Arc::new(SystemEntropy))
+    }
+}
+
+/// Copies the database into a new file. Returns the size of the file in bytes.
+#[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "only files are copied"))]
+pub fn back_up(config: &Config, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> anyhow::Result<u64> {
+    match &config.database.url {
+        #[cfg(feature = "sqlite")]
+        DatabaseUrl::Sqlite(path) => Ok(roster_sqlite::back_up(path, to, progress)?),
+        url => bail!("{url}: `roster backup` copies SQLite files; PostgreSQL has pg_dump (docs/operations.md)"),
+    }
+}
+
+/// Replaces the database with a backup. Returns the names of the migrations that the backup lacks.
+#[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "only files are copied"))]
+pub fn restore(
+    config: &Config,
+    from: &Path,
+    force: bool,
+    progress: &mut dyn FnMut(u64, u64),
+) -> anyhow::Result<Vec<String>> {
+    match &config.database.url {
+        #[cfg(feature = "sqlite")]
+        DatabaseUrl::Sqlite(path) => roster_sqlite::restore(path, from, force, progress).map_err(|error| match error {
+            roster_sqlite::BackupError::NotEmpty(_) => {
+                anyhow::Error::from(error).context("--force replaces a database")
+            }
+            other => other.into(),
+        }),
+        url => bail!("{url}: `roster restore` replaces SQLite files; PostgreSQL has pg_restore (docs/operations.md)"),
     }
 }
 
@@ -179,9 +219,6 @@ pub fn open_up_to_date(config: &Config, workers: usize, missing: Missing) -> any
         database.store.migrate().context("the schema cannot be brought up to date")?;
         return Ok(database);
     }
-    let pending = database.store.pending_migrations().context("the state of the schema cannot be read")?;
-    if !pending.is_empty() {
-        bail!("the schema is behind: run `roster migrate` (it lacks {})", pending.join(", "));
-    }
+    database.require_up_to_date()?;
     Ok(database)
 }

@@ -52,6 +52,8 @@ pub struct Config {
     pub console: Console,
     /// What is logged, and how.
     pub log: Log,
+    /// What is told of the process.
+    pub telemetry: Telemetry,
 }
 
 /// `http.*`
@@ -193,6 +195,13 @@ pub struct Log {
     pub format: LogFormat,
 }
 
+/// `telemetry.*`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Where metrics are served, if they are.
+    pub metrics_bind: Option<SocketAddr>,
+}
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -301,6 +310,7 @@ impl Config {
                 session: layers.read("console.session_seconds", seconds(1..=LONGEST_SESSION.as_secs())),
             },
             log: Log { level: layers.read("log.level", level), format: layers.read("log.format", format) },
+            telemetry: Telemetry { metrics_bind: layers.read("telemetry.metrics_bind", optional_address) },
         }
     }
 }
@@ -315,6 +325,11 @@ fn text(value: &Value) -> Result<&str, String> {
 fn address(value: &Value) -> Result<SocketAddr, String> {
     let rule = "must be an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080";
     text(value).ok().and_then(|text| text.parse().ok()).ok_or_else(|| rule.to_owned())
+}
+
+/// An address, or an empty text for none.
+fn optional_address(value: &Value) -> Result<Option<SocketAddr>, String> {
+    if text(value).is_ok_and(str::is_empty) { Ok(None) } else { address(value).map(Some) }
 }
 
 fn path(value: &Value) -> Result<Option<PathBuf>, String> {
@@ -520,6 +535,9 @@ mod tests {
         ("console.session_seconds", "60", "61", |c| c.console.session.as_secs().to_string()),
         ("log.level", "\"debug\"", "warn", |c| c.log.level.clone()),
         ("log.format", "\"json\"", "pretty", |c| format!("{:?}", c.log.format).to_lowercase()),
+        ("telemetry.metrics_bind", "\"127.0.0.1:9\"", "[::1]:10", |c| {
+            c.telemetry.metrics_bind.map_or_else(String::new, |address| address.to_string())
+        }),
     ];
 
     /// The 32 bytes 0, and 1.
@@ -597,6 +615,7 @@ mod tests {
                 },
                 console: Console { enabled: None, secure_cookies: None, session: Duration::from_hours(12) },
                 log: Log { level: "info".to_owned(), format: LogFormat::Auto },
+                telemetry: Telemetry { metrics_bind: None },
             }
         );
     }

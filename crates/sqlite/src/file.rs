@@ -1,7 +1,7 @@
 //! The database file: how it is created, and the settings of every connection to it.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use diesel::prelude::*;
 use diesel::r2d2::CustomizeConnection;
 use diesel::result::Error;
 use diesel::sql_types::Text;
-use roster_application::ports::StoreError;
+use roster_application::ports::{StoreError, Wal};
 
 use crate::error::{connection_error, is_locked, store_error};
 use crate::identity::OpenFile;
@@ -62,6 +62,11 @@ impl DatabaseFile {
         Ok(file)
     }
 
+    /// A file at an absolute path, of which nothing is checked.
+    pub fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
     /// Restricts the file, its WAL and its shared memory to their owner if others can access them.
     fn withdraw_from_others(&self) -> Result<(), StoreError> {
         for suffix in ["", "-wal", "-shm"] {
@@ -88,6 +93,24 @@ impl DatabaseFile {
         OpenFile::remember(&self.path)
     }
 
+    /// The size of the WAL, and how often it was begun anew. `None` if there is none, or none that can be read.
+    ///
+    /// It reads the header (<https://www.sqlite.org/fileformat2.html#walformat>). SQLite holds no lock on this file, which closing it
+    /// would release: its locks are on the database and on the shared memory.
+    pub fn wal(&self) -> Option<Wal> {
+        let mut path = fs::canonicalize(&self.path).ok()?.into_os_string();
+        path.push("-wal");
+        let mut file = fs::File::open(path).ok()?;
+        let bytes = file.metadata().ok()?.len();
+        let mut header = [0; 16];
+        // An empty one has no header yet.
+        let restarts = match file.read_exact(&mut header) {
+            Ok(()) => u32::from_be_bytes([header[12], header[13], header[14], header[15]]),
+            Err(_) => 0,
+        };
+        Some(Wal { bytes, restarts: restarts.into() })
+    }
+
     /// The URL for opening the file. It does not create the file again if that was deleted.
     pub fn url(&self) -> String {
         self.uri("rw")
@@ -101,6 +124,16 @@ impl DatabaseFile {
         };
         let path: String = self.path.as_os_str().as_encoded_bytes().iter().map(encode).collect();
         format!("file:{path}?mode={mode}")
+    }
+
+    /// Opens a connection that reads, and waits at most `wait` for a lock.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it is no database.
+    pub fn connect_to_read(&self, wait: Duration) -> Result<SqliteConnection, StoreError> {
+        let mut connection = SqliteConnection::establish(&self.url()).map_err(|error| connection_error(&error))?;
+        Settings::reading(wait).apply(&mut connection).map_err(|error| store_error(&error))?;
+        Ok(connection)
     }
 
     /// Opens a connection and checks that the file is a database that can be written.
@@ -178,9 +211,10 @@ impl Settings {
         Self { wait, cache: 1024, query_only: true }
     }
 
-    /// For a connection that writes. Its cache is larger, as it stays valid: no other connection of the process writes.
+    /// For a connection that writes. Its cache is larger, as it stays valid: no other connection of the process writes. Each new
+    /// customer is in pages of six indexes that may be anywhere.
     pub fn writing(wait: Duration) -> Self {
-        Self { wait, cache: 4 * 1024, query_only: false }
+        Self { wait, cache: 16 * 1024, query_only: false }
     }
 
     fn apply(self, connection: &mut SqliteConnection) -> QueryResult<()> {

@@ -16,6 +16,7 @@
 //! decide races; the schema is in `migrations/sqlite`.
 
 mod api_keys;
+mod backup;
 mod customer_lists;
 mod customers;
 mod error;
@@ -23,6 +24,7 @@ mod events;
 mod file;
 mod identity;
 mod imports;
+mod inspection;
 mod merchants;
 mod migrations;
 mod pool;
@@ -42,4 +44,5 @@ mod webhooks;
 mod writer;
 mod writes;
 
+pub use backup::{BackupError, ShowProgress, back_up, restore};
 pub use store::{Options, SqliteStore};

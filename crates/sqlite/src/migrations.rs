@@ -36,6 +36,11 @@ pub fn pending(connection: &mut SqliteConnection) -> Result<Vec<String>, StoreEr
     MigrationState { known, applied, harmless }.missing()
 }
 
+/// Whether any migration was applied.
+pub fn is_migrated(connection: &mut SqliteConnection) -> QueryResult<bool> {
+    Ok(!versions(connection, "__diesel_schema_migrations")?.is_empty())
+}
+
 /// The versions that a table lists. None if there is no such table.
 fn versions(connection: &mut SqliteConnection, table: &'static str) -> QueryResult<Vec<String>> {
     let exists =

@@ -6,7 +6,7 @@ use std::time::Duration;
 use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, NopErrorHandler, PooledConnection};
-use roster_application::ports::StoreError;
+use roster_application::ports::{Connections, StoreError};
 
 use crate::error::store_error;
 use crate::file::{DatabaseFile, Settings};
@@ -72,6 +72,13 @@ impl Pool {
     /// [`StoreError::Unavailable`] if none is free in time.
     pub fn reader(&self) -> Result<Reader, StoreError> {
         self.readers.get_timeout(self.wait).map_err(|error| StoreError::unavailable(format!("to read: {error}")))
+    }
+
+    /// The connections that read.
+    pub fn usage(&self) -> Connections {
+        let state = self.readers.state();
+        let in_use = state.connections.saturating_sub(state.idle_connections);
+        Connections { in_use: in_use.into(), most: self.readers.max_size().into() }
     }
 
     /// Checks that the file that is open is still at its path.

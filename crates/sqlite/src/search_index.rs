@@ -4,6 +4,8 @@
 //! the customer. A row whose document is of another version is in `customers_unsearched`: it was written before there was an
 //! index, without it, or by a program that does not know it. So a search can tell which rows the index has, and no row is missed.
 
+use std::fmt::Write as _;
+
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
@@ -16,15 +18,23 @@ use crate::schema::{CustomerRow, customers, push_customer_columns};
 
 /// Words, as they are indexed and as they are searched for: a document has all of them.
 pub fn words(hashes: &[i32]) -> String {
-    let words: Vec<String> = hashes.iter().map(|hash| format!("{hash:08x}")).collect();
-    words.join(" ")
+    let mut words = String::with_capacity(9 * hashes.len());
+    for (place, hash) in hashes.iter().enumerate() {
+        // Writing to a text cannot fail.
+        let _ = write!(words, "{}{hash:08x}", if place > 0 { " " } else { "" });
+    }
+    words
 }
 
-/// Adds a customer that has just been stored.
-pub fn add(connection: &mut SqliteConnection, customer: &Customer) -> QueryResult<()> {
+/// The place of the next document.
+pub fn next_document(connection: &mut SqliteConnection) -> QueryResult<i64> {
+    RunQueryDsl::get_result(NextDocument, connection)
+}
+
+/// Adds the document of a customer at a place that is free.
+pub fn add(connection: &mut SqliteConnection, document: i64, customer: &Customer) -> QueryResult<()> {
     let words = words(&search_hashes(customer));
-    run(connection, Statement::AddDocument { words })?;
-    mark(connection, customer, Document::Last)
+    run(connection, Statement::AddDocument { id: document, words })
 }
 
 /// Brings the index up to date after `after` has been stored in the place of `before`.
@@ -76,7 +86,12 @@ fn replace(connection: &mut SqliteConnection, id: Option<i64>, customer: &Custom
     if let Some(id) = id {
         run(connection, Statement::RemoveDocument { id })?;
     }
-    if customer.is_live() { add(connection, customer) } else { mark(connection, customer, Document::None) }
+    if !customer.is_live() {
+        return mark(connection, customer, Document::None);
+    }
+    let document = next_document(connection)?;
+    add(connection, document, customer)?;
+    mark(connection, customer, Document::New(document))
 }
 
 fn mark(connection: &mut SqliteConnection, customer: &Customer, document: Document) -> QueryResult<()> {
@@ -108,15 +123,14 @@ fn push_key<'b>((merchant_id, environment, id): &'b Key, out: &mut AstPass<'_, '
 /// Which document a customer has from now on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Document {
-    /// The one that was added just now.
-    Last,
+    New(i64),
     /// The one that it had.
     Same,
     None,
 }
 
 enum Statement {
-    AddDocument { words: String },
+    AddDocument { id: i64, words: String },
     RemoveDocument { id: i64 },
     Mark { document: Document, version: Option<i64>, key: Key },
 }
@@ -124,8 +138,10 @@ enum Statement {
 impl QueryFragment<Sqlite> for Statement {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         match self {
-            Self::AddDocument { words } => {
-                out.push_sql("INSERT INTO customers_search (hashes) VALUES (");
+            Self::AddDocument { id, words } => {
+                out.push_sql("INSERT INTO customers_search (rowid, hashes) VALUES (");
+                out.push_bind_param::<BigInt, _>(id)?;
+                out.push_sql(", ");
                 out.push_bind_param::<Text, _>(words)?;
                 out.push_sql(")");
                 Ok(())
@@ -136,16 +152,30 @@ impl QueryFragment<Sqlite> for Statement {
             }
             Self::Mark { document, version, key } => {
                 out.push_sql("UPDATE customers SET ");
-                out.push_sql(match document {
-                    Document::Last => "search_id = last_insert_rowid(), ",
-                    Document::Same => "",
-                    Document::None => "search_id = NULL, ",
-                });
+                match document {
+                    Document::New(id) => {
+                        out.push_sql("search_id = ");
+                        out.push_bind_param::<BigInt, _>(id)?;
+                        out.push_sql(", ");
+                    }
+                    Document::Same => {}
+                    Document::None => out.push_sql("search_id = NULL, "),
+                }
                 out.push_sql("search_version = ");
                 out.push_bind_param::<Nullable<BigInt>, _>(version)?;
                 push_key(key, &mut out)
             }
         }
+    }
+}
+
+/// The place behind the last document. The full-text table itself could only be scanned for it.
+struct NextDocument;
+
+impl QueryFragment<Sqlite> for NextDocument {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("SELECT coalesce(max(id), 0) + 1 FROM customers_search_docsize");
+        Ok(())
     }
 }
 
@@ -183,5 +213,6 @@ impl QueryFragment<Sqlite> for FindMissing {
 }
 
 kept_by_text!(Statement, ());
+kept_by_text!(NextDocument, BigInt);
 kept_by_text!(FindDocument, (Nullable<BigInt>, Nullable<BigInt>));
 kept_by_text!(FindMissing, customers::SqlType);

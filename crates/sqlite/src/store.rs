@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::SqliteConnection;
-use roster_application::ports::{Store, StoreError, Work, rerun_lost_races};
+use roster_application::ports::{Fact, Store, StoreError, Usage, Work, rerun_lost_races};
 
 use crate::file::{DatabaseFile, Settings};
+use crate::inspection::inspect;
 use crate::migrations;
 use crate::pool::{Pool, READ, WRITE, in_transaction, read};
 use crate::unit_of_work::SqliteUnitOfWork;
@@ -101,6 +102,14 @@ impl Store for SqliteStore {
     fn ping(&self) -> Result<(), StoreError> {
         self.pool.check_file()?;
         read(&mut *self.pool.reader()?)
+    }
+
+    fn inspect(&self, visit: &mut dyn FnMut(Fact)) -> Result<(), StoreError> {
+        in_transaction(READ, &mut *self.pool.reader()?, |connection| Ok(inspect(connection, visit)?))
+    }
+
+    fn usage(&self) -> Usage {
+        Usage { connections: Some(self.pool.usage()), wal: self.file.wal() }
     }
 
     fn migrate(&self) -> Result<Vec<String>, StoreError> {

@@ -218,7 +218,7 @@ mod tests {
     fn the_connection_has_the_settings() {
         let numbers = Numbers::new(LONG);
         let check = |connection: &mut SqliteConnection| {
-            assert_settings(connection, -4096, false);
+            assert_settings(connection, -16384, false);
             Ok((Verdict::Commit, ()))
         };
         numbers.writer.run(check).expect("no other writer");
@@ -320,7 +320,7 @@ mod tests {
             let check = |connection: &mut SqliteConnection| {
                 let marks = sql::<BigInt>("SELECT count(*) FROM sqlite_temp_schema").get_result::<i64>(connection);
                 assert_eq!(marks, Ok(0), "the broken connection was used again");
-                assert_settings(connection, -4096, false);
+                assert_settings(connection, -16384, false);
                 Ok((Verdict::Commit, ()))
             };
             numbers.writer.run(check).expect("another connection");

@@ -31,12 +31,10 @@ pub fn write(connection: &mut SqliteConnection, writes: &[Write], indexes_texts:
     let origins = Origins::of(writes);
     for (place, write) in writes.iter().enumerate() {
         let is_possible = origins.are_made(place, &results);
-        let written = if is_possible { write_one(connection, write)? } else { Written::Stale };
-        if indexes_texts && written == Written::Done && write.changes_customer() {
-            match write.before() {
-                None => search_index::add(connection, write.after())?,
-                Some(before) => search_index::update(connection, before, write.after())?,
-            }
+        let written = if is_possible { write_one(connection, write, indexes_texts)? } else { Written::Stale };
+        let before = write.before().filter(|_| indexes_texts && write.changes_customer() && written == Written::Done);
+        if let Some(before) = before {
+            search_index::update(connection, before, write.after())?;
         }
         results.push(written);
     }
@@ -66,12 +64,12 @@ fn log<'a>(connection: &mut SqliteConnection, writes: impl Iterator<Item = &'a W
     Ok(())
 }
 
-fn write_one(connection: &mut SqliteConnection, write: &Write) -> Result<Written, Fault> {
-    let Some(reply) = write.reply() else { return write_rows(connection, write) };
+fn write_one(connection: &mut SqliteConnection, write: &Write, indexes_texts: bool) -> Result<Written, Fault> {
+    let Some(reply) = write.reply() else { return write_rows(connection, write, indexes_texts) };
     if replies::find_one(connection, &reply.key, reply.created_at)?.is_some() {
         return Ok(Written::Stale);
     }
-    let written = write_rows(connection, write)?;
+    let written = write_rows(connection, write, indexes_texts)?;
     if written == Written::Done {
         save(connection, reply)?;
     }
@@ -84,8 +82,8 @@ pub fn save(connection: &mut SqliteConnection, reply: &SavedReply) -> QueryResul
     Ok(RunQueryDsl::execute(&Save { row }, connection)? == 1)
 }
 
-fn write_rows(connection: &mut SqliteConnection, write: &Write) -> Result<Written, Fault> {
-    let Some(before) = write.before() else { return create(connection, write) };
+fn write_rows(connection: &mut SqliteConnection, write: &Write, indexes_texts: bool) -> Result<Written, Fault> {
+    let Some(before) = write.before() else { return create(connection, write, indexes_texts) };
     let claims = write.claims();
     if !claims.is_empty() {
         // Looked at first, as a version that has changed is reported before a claim that is taken.
@@ -105,10 +103,14 @@ fn write_rows(connection: &mut SqliteConnection, write: &Write) -> Result<Writte
     Ok(if stored == 1 { Written::Done } else { Written::Stale })
 }
 
-fn create(connection: &mut SqliteConnection, write: &Write) -> Result<Written, Fault> {
+fn create(connection: &mut SqliteConnection, write: &Write, indexes_texts: bool) -> Result<Written, Fault> {
     let customer = write.after();
+    let document = indexes_texts.then(|| search_index::next_document(connection)).transpose()?;
     let row = CustomerRow::from(CustomerRecord::from(customer));
-    if (&Insert { row }).execute(connection)? == 1 {
+    if (&Insert { row, document, document_version: document.map(|_| customer.version()) }).execute(connection)? == 1 {
+        if let Some(document) = document {
+            search_index::add(connection, document, customer)?;
+        }
         return Ok(Written::Done);
     }
     if stored_version(connection, customer)?.is_some() {
@@ -169,14 +171,22 @@ macro_rules! kept_prepared {
 /// `NOT EXISTS` sees customers that share an address, which no unique index covers; the conflict clause covers all others.
 struct Insert {
     row: CustomerRow,
+    /// Its document in the index for searches, and the version that the document is made from. Inserted with the row: an update
+    /// of them would cost as much as the insert.
+    document: Option<i64>,
+    document_version: Option<i64>,
 }
 
 impl QueryFragment<Sqlite> for Insert {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         out.push_sql("INSERT INTO customers (");
         out.push_sql(CustomerRow::COLUMNS);
-        out.push_sql(") SELECT ");
+        out.push_sql(", search_id, search_version) SELECT ");
         self.row.push_values(CustomerRow::NAMES.iter().copied(), &mut out)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<BigInt>, _>(&self.document)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<BigInt>, _>(&self.document_version)?;
         out.push_sql(" WHERE NOT EXISTS (SELECT 1 FROM customers AS o WHERE o.merchant_id = ");
         out.push_bind_param::<Binary, _>(&self.row.merchant_id)?;
         out.push_sql(" AND o.environment = ");

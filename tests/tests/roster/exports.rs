@@ -213,6 +213,23 @@ fn an_export_ends_when_its_key_is_revoked(database: Database) {
     assert!(error.is_some(), "the export went on to its end");
 }
 
+/// A file that ends too early must not look complete.
+#[test]
+fn an_export_is_broken_off_when_postgresql_is_killed() {
+    let Some((database, cluster)) = Database::on_own_server() else { return };
+    roster_tests::bulk::load_customers(&database, 60_000);
+    let app = App::start_with(database, &[LONG_WRITE_TIMEOUT]);
+    let mut export = open_export(&app, &app.tenants().ours.live);
+    export.chunk().expect("the export begins").expect("a first chunk");
+    cluster.crash();
+    let error = std::iter::from_fn(|| export.chunk().transpose()).find_map(Result::err);
+    assert!(error.is_some(), "the export went on to its end");
+    cluster.start();
+    until("an export can begin", TIMEOUT, || {
+        (app.native().get("/customers/export?external_id=bulk-1").status == 200).then_some(())
+    });
+}
+
 /// An export keeps a moment for as long as `http.export_timeout_s` says, and there are four at a time.
 fn a_client_that_does_not_read_loses_its_export_and_the_next_can_begin(database: Database) {
     roster_tests::bulk::load_customers(&database, 60_000);

@@ -1,6 +1,7 @@
 //! The promises of the program, tested from outside.
 
 mod browsers;
+mod checks;
 mod console;
 mod contract;
 mod durability;
@@ -12,6 +13,7 @@ mod imports;
 mod isolation;
 mod keys;
 mod mass_assignment;
+mod metrics;
 mod outage;
 mod process;
 mod protocol;

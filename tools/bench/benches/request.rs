@@ -23,8 +23,9 @@ use roster_domain::{
     Metadata, Name, Phone, PostalCode, Profile, Tenant,
 };
 use roster_executor::{Executor, Reads};
-use roster_http::{ImportSettings, Quotas, SendTests, Settings, WebhookSettings};
+use roster_http::{Answered, ImportSettings, Observer, Quotas, SendTests, Settings, WebhookSettings};
 use roster_memory::{CountingEntropy, CountingIds, FixedClock, MemoryStore};
+use roster_metrics::Metrics;
 use uuid::Uuid;
 
 const BODY: &str = r#"{"email":"ada.lovelace@example.com","external_id":"usr_12345","name":"Ada Lovelace",
@@ -63,6 +64,20 @@ fn bodies(criterion: &mut Criterion) {
     group.throughput(Throughput::Bytes(BODY.len() as u64));
     group.bench_function("read strictly", |bencher| bencher.iter(|| json::read(black_box(BODY.as_bytes()))));
     group.bench_function("written", |bencher| bencher.iter(|| black_box(&read).to_string()));
+    group.finish();
+}
+
+fn metrics(criterion: &mut Criterion) {
+    let requests = Metrics::new("0", "SQLite").requests();
+    let request = Answered {
+        surface: "native",
+        route: "/v1/customers/external/{external_id}",
+        method: "GET",
+        status: 200,
+        duration: Duration::from_millis(1),
+    };
+    let mut group = criterion.benchmark_group("metrics");
+    group.bench_function("a request counted", |bencher| bencher.iter(|| requests.answered(black_box(&request))));
     group.finish();
 }
 
@@ -148,6 +163,8 @@ fn serve() -> (SocketAddr, String, Customer) {
         deadline: DEADLINE,
         webhooks: WebhookSettings { allow_private: false, timeout: DEADLINE, tests: Arc::new(NoTests) },
         imports: ImportSettings { max_bytes: 1 << 20, timeout: Duration::from_secs(1), begun: Arc::new(|_, _| ()) },
+        observer: Observer::default(),
+        pages: None,
     };
     let executor =
         roster_executor::Settings { threads: 5, writers: 1, queue: 1024, deadline: DEADLINE, reads: Reads::ByCallers };
@@ -220,5 +237,5 @@ fn is_complete(response: &[u8]) -> bool {
     length.map_or_else(|| response.ends_with(b"0\r\n\r\n"), |length| response.len() == end + 4 + length)
 }
 
-criterion_group!(benches, emails, ids, api_keys, bodies, surfaces);
+criterion_group!(benches, emails, ids, api_keys, bodies, metrics, surfaces);
 criterion_main!(benches);

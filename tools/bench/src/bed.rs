@@ -53,6 +53,11 @@ impl Bed {
         Task { key, service: Some(&self.service), run: Box::new(run) }
     }
 
+    /// The p99 of gets of customers of all merchants, in microseconds.
+    pub fn p99_of_gets(&self, connections: u32, seconds: u32, number: u32) -> anyhow::Result<f64> {
+        Ok(self.workload.run(Operation::Get, self.service.address, connections, seconds, number)?.p99)
+    }
+
     /// Starts a second process of the service on the same database, and sends half of the requests to it.
     fn run_on_two(
         &self,

@@ -1,7 +1,9 @@
 //! HTTP/1.1 for requests that `wrk` cannot send: one at a time, over one connection.
 
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::time::Duration;
 
 /// The timeout of each read and write.
@@ -24,6 +26,19 @@ impl Client {
         Ok(Self { stream: BufReader::new(stream), service, key: key.to_owned() })
     }
 
+    /// Sends a file as CSV, and returns the body of the response, as [`Client::send`] does.
+    pub fn send_file(&mut self, path: &str, file: &Path) -> io::Result<Vec<u8>> {
+        let mut file = File::open(file)?;
+        let (service, key, length) = (self.service, &self.key, file.metadata()?.len());
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {service}\r\nAuthorization: Bearer {key}\r\n\
+             Content-Type: text/csv\r\nContent-Length: {length}\r\n\r\n"
+        );
+        self.stream.get_mut().write_all(head.as_bytes())?;
+        io::copy(&mut file, self.stream.get_mut())?;
+        self.receive()
+    }
+
     /// Sends a request, with `body` as JSON, and returns the body of the response.
     ///
     /// # Errors
@@ -35,6 +50,10 @@ impl Client {
              Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
         );
         self.stream.get_mut().write_all(request.as_bytes())?;
+        self.receive()
+    }
+
+    fn receive(&mut self) -> io::Result<Vec<u8>> {
         let (status, body) = read(&mut self.stream)?.ok_or_else(|| broken("a response"))?;
         if status.starts_with("HTTP/1.1 2") { Ok(body) } else { Err(broken(&format!("a success, but {status}"))) }
     }

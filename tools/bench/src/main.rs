@@ -2,7 +2,7 @@
 //!
 //! It measures the program as it is deployed and PostgreSQL with its own defaults; `pgbench`, `psql` and `wrk` generate
 //! the load, all on this machine. [`plan`] lists the measurements, [`meter`] executes them, [`goals`] compares the
-//! results with the goals, and [`report`] and [`plot`] write the report. [`growth`] measures how the cost of a request
+//! results with the goals, and [`report`] and [`plot`] write the report. [`transfer`] measures import and export, and [`growth`] measures how the cost of a request
 //! grows with the number of customers.
 //!
 //! It must not know the crates of the service, except the domain. It does know the tables that it fills ([`dataset`])
@@ -30,6 +30,7 @@ mod service;
 mod stream;
 mod text;
 mod throughput;
+mod transfer;
 mod whole_list;
 mod workload;
 
@@ -64,6 +65,8 @@ struct Cli {
 enum Command {
     /// Requests per second, latency and CPU time, compared with pgbench
     Throughput,
+    /// Import and export, compared with COPY
+    Transfer,
     /// Cost and size by number of customers
     Growth,
 }
@@ -82,6 +85,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     let interrupt = Interrupt::catch()?;
     match cli.command {
         Command::Throughput => throughput::run(&cli.roster, &cli.output, cli.quick, &interrupt),
+        Command::Transfer => transfer::run(&cli.roster, &cli.output, cli.quick, &interrupt),
         Command::Growth => growth::run(&cli.roster, &cli.output, cli.quick, &interrupt),
     }
 }

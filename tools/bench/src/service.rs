@@ -34,6 +34,11 @@ impl Program {
         Ok(Self { path })
     }
 
+    /// Its file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The version that it prints.
     pub fn version(&self) -> anyhow::Result<String> {
         crate::machine::version_of(&self.path)

@@ -6,6 +6,7 @@ mod customer_lists;
 mod customers;
 mod entropy;
 mod events;
+mod facts;
 mod ids;
 mod imports;
 mod merchants;
@@ -16,6 +17,7 @@ mod store;
 mod subscriptions;
 mod tokens;
 mod uploads;
+mod usage;
 mod webhooks;
 
 pub use api_keys::{ApiKeyRepository, ApiKeyUse, USE_INTERVAL};
@@ -27,6 +29,7 @@ pub use customers::{
 };
 pub use entropy::{Entropy, EntropyError};
 pub use events::{EventQuery, EventRepository, Extent, MAX_EVENTS};
+pub use facts::{CustomerFact, Fact, Fault, Indexed, LogFact};
 pub use ids::Ids;
 pub use imports::ImportRepository;
 pub use merchants::MerchantRepository;
@@ -39,6 +42,7 @@ pub use store::{
 pub use subscriptions::{CustomerSubscription, SubscriptionCursor, SubscriptionKey, SubscriptionRepository};
 pub use tokens::{TokenClaims, TokenError, TokenFault, TokenHolder, TokenRefusal, TokenVerifier};
 pub use uploads::UploadRepository;
+pub use usage::{Connections, Usage, Wal};
 pub use webhooks::{
     Attempt, AttemptKey, AttemptOutcome, DeliveryRecord, Lane, LaneKey, Lease, StoredEndpoint, WebhookRepository,
 };

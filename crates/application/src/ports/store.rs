@@ -7,8 +7,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{
-    ApiKeyRepository, CustomerRepository, EventRepository, ImportRepository, MerchantRepository, ReplyRepository,
-    SecretRepository, SubscriptionRepository, UploadRepository, WebhookRepository,
+    ApiKeyRepository, CustomerRepository, EventRepository, Fact, ImportRepository, MerchantRepository, ReplyRepository,
+    SecretRepository, SubscriptionRepository, UploadRepository, Usage, WebhookRepository,
 };
 
 /// The database, or its replacement in tests.
@@ -61,6 +61,20 @@ pub trait Store: Send + Sync {
     /// [`StoreError`]
     fn flush_search_index(&self) -> Result<bool, StoreError> {
         Ok(false)
+    }
+
+    /// Calls `visit` with all that a check compares, as it is at one moment. It writes nothing, reads without a deadline, and needs a
+    /// schema that is up to date. A store whose data only this process has reached has nothing to be checked.
+    ///
+    /// # Errors
+    /// [`StoreError`] if not all could be read. A row that does not decode is a [`Fact`], and no error.
+    fn inspect(&self, _visit: &mut dyn FnMut(Fact)) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// How much of the database this process uses now. It waits for nothing.
+    fn usage(&self) -> Usage {
+        Usage::default()
     }
 
     /// Applies the missing migrations in order, and returns their names.

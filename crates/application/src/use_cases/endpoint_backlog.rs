@@ -35,7 +35,12 @@ impl Roster {
 }
 
 /// When the first event at `first` or behind it happened.
-fn time_of(uow: &mut dyn UnitOfWork, tenant: Tenant, first: i64, last: i64) -> Result<Option<Timestamp>, StoreError> {
+pub(super) fn time_of(
+    uow: &mut dyn UnitOfWork,
+    tenant: Tenant,
+    first: i64,
+    last: i64,
+) -> Result<Option<Timestamp>, StoreError> {
     if first > last {
         return Ok(None);
     }

@@ -4,6 +4,7 @@
 mod authenticate;
 mod change_customer;
 mod change_endpoint;
+mod check_data;
 mod check_store;
 mod console_secret;
 mod create_api_key;
@@ -14,6 +15,7 @@ mod cursor_key;
 mod delete_customer;
 mod delete_endpoint;
 mod endpoint_backlog;
+mod event_backlog;
 mod export_customers;
 mod export_subject;
 mod find_customers;
@@ -54,10 +56,12 @@ mod write_endpoint;
 
 pub use authenticate::{AuthenticateError, Presented, Recognition};
 pub use change_customer::CustomerChange;
+pub use check_data::{Checked, Finding, Invariant};
 pub use create_api_key::{ApiKeyOrder, CreateApiKeyError, CreatedApiKey};
 pub use create_endpoint::{CreateEndpointError, MAX_ENDPOINTS};
 pub use delete_customer::CustomerDeletion;
 pub use endpoint_backlog::EndpointBacklog;
+pub use event_backlog::EventBacklog;
 pub use export_customers::{Export, ExportError, ExportPart};
 pub use export_subject::Subject;
 pub use idempotency::{Answer, DEFAULT_REPLY_LIFETIME, Idempotency, View, WriteRequest};

@@ -16,6 +16,7 @@ use roster_application::Principal;
 use tracing::Instrument as _;
 
 use crate::middleware::limits;
+use crate::observer::Observer;
 use crate::request::attribution::RequestId;
 use crate::routing;
 
@@ -24,7 +25,7 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The most bytes of a request identifier that a caller sends.
 pub(crate) const MAX_REQUEST_ID_BYTES: usize = 128;
 
-/// Adds `X-Request-Id` to the response and logs the request.
+/// Adds `X-Request-Id` to the response, and logs and counts the request.
 ///
 /// The line has the pattern of the route, never the path, the query or the body, which hold personal data.
 pub(crate) async fn record<B: MessageBody>(
@@ -38,17 +39,23 @@ pub(crate) async fn record<B: MessageBody>(
     request.extensions_mut().insert(RequestId(request_id.clone()));
     let mut response = next.call(request).instrument(span).await?;
     let principal = response.request().extensions().get::<Principal>().cloned();
-    let route = routing::pattern(response.request());
-    // Pages for people are resources of actix-web, and not in the table of the surfaces.
-    let page = if route.is_none() { response.request().match_pattern() } else { None };
     let tenant = principal.as_ref().map(|who| who.tenant);
     let token = principal.as_ref().and_then(|who| who.token.as_deref());
+    // Pages for people are resources of actix-web, and not in the table of the surfaces.
+    let pattern = routing::pattern(response.request());
+    let page = if pattern.is_none() { response.request().match_pattern() } else { None };
+    let route = pattern.as_deref().or(page.as_deref()).unwrap_or("unmatched");
+    let (status, duration) = (response.status().as_u16(), started.elapsed());
+    if let Some(observer) = response.request().app_data::<Observer>() {
+        let request = response.request();
+        observer.answered(request.path(), route, request.method(), status, duration);
+    }
     tracing::info!(
         target: "roster::request",
         method = response.request().method().as_str(),
-        route = route.as_deref().or(page.as_deref()).unwrap_or("unmatched"),
-        status = response.status().as_u16(),
-        duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        route,
+        status,
+        duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
         request_id = printed,
         merchant = tenant.map(|tenant| tracing::field::display(tenant.merchant)),
         environment = tenant.map(|tenant| tenant.environment.as_str()),

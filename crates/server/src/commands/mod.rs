@@ -1,5 +1,8 @@
 //! The commands, one per file.
 
+mod backup;
+mod check;
+mod documents;
 mod errors_file;
 mod events;
 mod export;
@@ -35,6 +38,11 @@ pub fn run(command: Command, config: &Config) -> anyhow::Result<()> {
         Command::Subjects(command) => subjects::run(command, config),
         Command::Events(command) => events::run(&command, config),
         Command::Webhooks(command) => webhooks::run(command, config),
+        Command::Backup { file } => backup::back_up(config, &file),
+        Command::Restore { file, force } => backup::restore(config, &file, force),
+        Command::Check { form } => check::run(config, form),
+        Command::Completions { shell } => documents::completions(shell),
+        Command::Man { folder } => documents::man(&folder),
         Command::Openapi { api } => output::print(&api.document()),
     }
 }

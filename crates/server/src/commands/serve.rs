@@ -1,12 +1,13 @@
 //! `roster serve`
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use roster_executor::{Executor, Reads};
-use roster_http::{Tls, TlsError};
+use roster_http::{Observer, Tls, TlsError};
+use roster_metrics::{Exporter, Metrics};
 
 use crate::compose::{self, Database, Missing};
 use crate::config::{self, Config};
@@ -30,7 +31,11 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     );
     let tls = tls(&config.http)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let database = compose::open_up_to_date(config, config.http.workers(), Missing::Create)?;
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), config.database.url.kind()));
+    let mut database = compose::open_up_to_date(config, config.http.workers(), Missing::Create)?;
+    if config.telemetry.metrics_bind.is_some() {
+        database.store = metrics.observe_store(database.store);
+    }
     let roster = compose::with_tokens(database.roster(), &config.auth)?
         .with_key_lifetime(config.auth.key_cache, config.auth.key_grace)
         .with_reply_lifetime(config.idempotency.keep)
@@ -43,13 +48,23 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     let imports = ImportWorker::start(roster.clone())?;
     let surfaces = (compose::webhooks(&config.webhooks, &deliveries), compose::imports(&config.imports, &imports));
     let console = compose::console(config, &roster, tls.is_some())?;
-    let pages = console.clone().map(compose::pages);
-    let settings = roster_http::Settings { pages, ..settings(config, tls, surfaces) };
+    let mut settings = settings(config, tls, surfaces);
+    settings.pages = console.clone().map(compose::pages);
+    let exporter = config.telemetry.metrics_bind.map(|bind| {
+        settings.observer = Observer::new(metrics.requests());
+        metrics.begin_figures(executor.handles(), Arc::clone(&database.store));
+        Exporter::start(bind, Arc::clone(&metrics))
+            .with_context(|| format!("metrics cannot be served on {bind} (telemetry.metrics_bind)"))
+    });
+    let exporter = exporter.transpose()?;
     let demo = demo.then(|| Demo::prepare(&roster, config.http.bind, console));
     let demo = demo.transpose().context("the demo cannot be made")?;
     let stop = signals.stop().context("signals cannot be caught")?;
     let ready = |address| {
         tracing::info!(%address, scheme, "listening");
+        if let Some(exporter) = &exporter {
+            tracing::info!(address = %exporter.address(), "serving metrics");
+        }
         let greeting = demo.map(|demo| demo.greeting(&format!("{scheme}://{address}")));
         if let Some(Err(error)) = greeting.map(|greeting| output::print(&greeting)) {
             tracing::warn!("{error:#}");
@@ -59,7 +74,8 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     imports.stop(config.database.deadline);
     deliveries.stop(config.database.deadline);
     executor.stop(config.database.deadline);
-    drop(roster);
+    drop((roster, exporter));
+    metrics.end_figures();
     close(database);
     served.with_context(|| format!("{} cannot be served", config.http.bind))?;
     tracing::info!("stopped");
@@ -123,6 +139,7 @@ fn settings(
         webhooks,
         imports,
         pages: None,
+        observer: Observer::default(),
     }
 }
 

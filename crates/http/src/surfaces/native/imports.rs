@@ -1,7 +1,5 @@
 //! Imports: files of customers that the service reads beside its requests.
 
-use std::fmt::Write as _;
-
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
@@ -83,7 +81,7 @@ impl ImportView {
             id: Shown(upload.id),
             state: upload.state.as_str(),
             import_id: upload.import.map(Shown),
-            sha256: upload.digest.map(|digest| hexadecimal(&digest.0)),
+            sha256: upload.digest.map(|digest| format!("{digest:x}")),
             bytes: upload.size,
             rows,
             created,
@@ -98,14 +96,6 @@ impl ImportView {
             ended_at: upload.ended_at.map(Shown),
         }
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut digits, byte| {
-        // Writing to a text cannot fail.
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    })
 }
 
 pub(super) async fn create(request: HttpRequest) -> Result<HttpResponse, Error> {
