@@ -16,6 +16,11 @@ impl Form {
         self.0.iter().find(|(of, _)| of == name).map(|(_, value)| value.as_str()).unwrap_or_default()
     }
 
+    /// All values of that name, in their order.
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        self.0.iter().filter(|(of, _)| of == name).map(|(_, value)| value.as_str()).collect()
+    }
+
     /// Whether there is a value of that name that is not empty.
     pub(crate) fn has(&self, name: &str) -> bool {
         !self.get(name).is_empty()

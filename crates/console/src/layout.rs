@@ -7,7 +7,7 @@ use crate::visit::{Place, TOKEN};
 use crate::{BASE, assets, texts};
 
 /// The pages that are reached from every other: the path below the environment, the name.
-const SECTIONS: [(&str, &str); 1] = [("/customers", texts::CUSTOMERS)];
+const SECTIONS: [(&str, &str); 2] = [("/customers", texts::CUSTOMERS), ("/developers", texts::DEVELOPERS)];
 
 /// A whole page.
 pub(crate) fn page(place: &Place, title: &str, body: &Markup) -> Markup {

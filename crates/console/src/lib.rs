@@ -11,6 +11,7 @@ mod api;
 mod assets;
 mod cookies;
 mod customers;
+mod developers;
 mod forgery;
 mod form;
 mod home;

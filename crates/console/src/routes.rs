@@ -11,7 +11,7 @@ use crate::api::Api;
 use crate::refusal::Refusal;
 use crate::session::Environment;
 use crate::visit::{self, Place, Visit, Worker};
-use crate::{BASE, Console, assets, customers, home, sign_in, updates};
+use crate::{BASE, Console, assets, customers, developers, home, sign_in, updates};
 
 /// Registers all pages.
 pub(crate) fn register(app: &mut ServiceConfig, console: Console, api: Rc<Api>) {
@@ -37,6 +37,42 @@ pub(crate) fn register(app: &mut ServiceConfig, console: Console, api: Rc<Api>) 
                 .route(get.of(customers::delete::show))
                 .route(post.of(customers::delete::submit)),
         )
+        .service(page("/developers").route(get.of(developers::start::show)))
+        .service(page("/developers/events").route(get.of(developers::events::show)))
+        .service(page("/developers/exports/{id}").route(get.of(developers::exports::download)))
+        .service(page("/developers/imports").route(get.of(developers::imports::show)))
+        .service(page("/developers/imports/{id}").route(get.of(developers::imports::one)))
+        .service(page("/developers/imports/{id}/cancel").route(post.of(developers::imports::cancel)))
+        .service(page("/developers/imports/{id}/errors").route(get.of(developers::imports::list_errors)))
+        .service(page("/developers/keys").route(get.of(developers::keys::show)))
+        .service(
+            page("/developers/keys/new")
+                .route(get.of(developers::new_key::show))
+                .route(post.of(developers::new_key::submit)),
+        )
+        .service(page("/developers/keys/{id}").route(get.of(developers::key::show)))
+        .service(page("/developers/keys/{id}/revoke").route(post.of(developers::key::revoke)))
+        .service(page("/developers/keys/{id}/rotate").route(post.of(developers::key::rotate)))
+        .service(page("/developers/webhooks").route(get.of(developers::webhooks::show)))
+        .service(
+            page("/developers/webhooks/new")
+                .route(get.of(developers::webhook_form::show_new))
+                .route(post.of(developers::webhook_form::create)),
+        )
+        .service(page("/developers/webhooks/{id}").route(get.of(developers::webhook::show)))
+        .service(
+            page("/developers/webhooks/{id}/delete")
+                .route(get.of(developers::webhook_actions::show_delete))
+                .route(post.of(developers::webhook_actions::delete)),
+        )
+        .service(
+            page("/developers/webhooks/{id}/edit")
+                .route(get.of(developers::webhook_form::show_edit))
+                .route(post.of(developers::webhook_form::change)),
+        )
+        .service(page("/developers/webhooks/{id}/replay").route(post.of(developers::webhook_actions::replay)))
+        .service(page("/developers/webhooks/{id}/rotate").route(post.of(developers::webhook_actions::rotate)))
+        .service(page("/developers/webhooks/{id}/test").route(post.of(developers::webhook_actions::test)))
         .default_service(Pages { worker: &worker, method: Method::GET }.any(not_found));
     app.service(scope);
 }

@@ -28,18 +28,18 @@ on_both_databases! {
 }
 
 /// A browser without scripts: it keeps cookies and reads the tokens of forms.
-struct Visitor {
-    caller: Caller,
+pub(crate) struct Visitor {
+    pub(crate) caller: Caller,
     cookies: Vec<(String, String)>,
 }
 
 impl Visitor {
-    fn new(app: &App) -> Self {
+    pub(crate) fn new(app: &App) -> Self {
         Self { caller: app.root(), cookies: Vec::new() }
     }
 
     /// A visitor who has signed in with this key.
-    fn signed_in(app: &App, key: &str) -> Self {
+    pub(crate) fn signed_in(app: &App, key: &str) -> Self {
         let mut visitor = Self::new(app);
         let environment = if key.starts_with("sk_live_") { "live" } else { "sandbox" };
         let answer = visitor.sign_in(&format!("environment={environment}"), key).expect(303);
@@ -47,7 +47,7 @@ impl Visitor {
         visitor
     }
 
-    fn send(&mut self, request: Request) -> Response {
+    pub(crate) fn send(&mut self, request: Request) -> Response {
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let response = request.header("cookie", &cookies.join("; ")).send();
         for (_, cookie) in response.headers.iter().filter(|(name, _)| name == "set-cookie") {
@@ -60,12 +60,12 @@ impl Visitor {
         response
     }
 
-    fn get(&mut self, path: &str) -> Response {
+    pub(crate) fn get(&mut self, path: &str) -> Response {
         let caller = self.caller.clone();
         self.send(caller.request("GET", &format!("/console{path}")))
     }
 
-    fn post(&mut self, path: &str, form: &str) -> Response {
+    pub(crate) fn post(&mut self, path: &str, form: &str) -> Response {
         let caller = self.caller.clone();
         let request = caller.request("POST", &format!("/console{path}")).bytes(form.as_bytes().to_vec());
         self.send(request.header("content-type", "application/x-www-form-urlencoded"))
@@ -86,10 +86,10 @@ impl Visitor {
 }
 
 /// The fields of the main form of a page.
-struct Form(Vec<(String, String)>);
+pub(crate) struct Form(Vec<(String, String)>);
 
 impl Form {
-    fn of(page: &Response) -> Self {
+    pub(crate) fn of(page: &Response) -> Self {
         let text = page.text();
         let main = text.split_once("<main").expect("a page").1;
         let form = main.split_once("<form").expect("a form").1;
@@ -121,7 +121,7 @@ impl Form {
         Self(fields)
     }
 
-    fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.0.retain(|(of, _)| of != name);
         self.0.push((name.to_owned(), value.to_owned()));
         self
@@ -131,18 +131,18 @@ impl Form {
         self.0.iter().find(|(of, _)| of == name).map(|(_, value)| value.as_str()).expect("a field")
     }
 
-    fn encoded(&self) -> String {
+    pub(crate) fn encoded(&self) -> String {
         let pair = |(name, value): &(String, String)| format!("{}={}", encode(name), encode(value));
         self.0.iter().map(pair).collect::<Vec<_>>().join("&")
     }
 }
 
-fn unescaped(text: &str) -> String {
+pub(crate) fn unescaped(text: &str) -> String {
     text.replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }
 
 /// Where a response leads.
-fn location(response: &Response) -> String {
+pub(crate) fn location(response: &Response) -> String {
     response.header("location").unwrap_or_else(|| panic!("no location: {response:?}")).to_owned()
 }
 
@@ -180,7 +180,7 @@ fn a_visitor_signs_in_with_a_key_sees_its_customers_and_signs_out(database: Data
 
 impl Form {
     /// The token of a page, as a form.
-    fn of_header(page: &str) -> String {
+    pub(crate) fn of_header(page: &str) -> String {
         let token = page.split_once("name=\"form_token\" value=\"").expect("a token").1;
         format!("form_token={}", token.split_once('"').expect("its end").0)
     }
@@ -367,7 +367,7 @@ fn a_sign_in_leads_to_no_other_site(database: Database) {
 }
 
 /// Texts that a page which does not escape them would run.
-const ATTACKS: [&str; 5] = [
+pub(crate) const ATTACKS: [&str; 5] = [
     "<script>alert(1)</script>",
     "\"><img src=x onerror=alert(1)>",
     "'-alert(1)-'",
@@ -413,7 +413,7 @@ fn texts_of_customers_are_shown_as_texts(database: Database) {
     }
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

@@ -3,6 +3,7 @@
 mod browsers;
 mod checks;
 mod console;
+mod console_developers;
 mod contract;
 mod durability;
 mod events;
