@@ -1,13 +1,12 @@
-//! The paths without a page of their own.
+//! The path without a page of its own.
 
 use std::rc::Rc;
 
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 
-use crate::refusal::Refusal;
 use crate::session::Environment;
-use crate::visit::{Visit, Worker};
+use crate::visit::Worker;
 use crate::{BASE, cookies, respond};
 
 /// `/console`: an environment with a session, or the sign-in page.
@@ -17,9 +16,4 @@ pub(crate) async fn home(_: Rc<Worker>, request: HttpRequest, _: Bytes) -> HttpR
         Some(environment) => respond::see_other(&format!("{BASE}/{}/customers", environment.as_str())),
         None => respond::see_other(&format!("{BASE}/sign-in")),
     }
-}
-
-/// `/console/live` and `/console/sandbox`: their first page.
-pub(crate) async fn of_environment(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
-    Ok(respond::see_other(&visit.path("/customers")))
 }

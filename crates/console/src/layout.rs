@@ -7,7 +7,8 @@ use crate::visit::{Place, TOKEN};
 use crate::{BASE, assets, texts};
 
 /// The pages that are reached from every other: the path below the environment, the name.
-const SECTIONS: [(&str, &str); 2] = [("/customers", texts::CUSTOMERS), ("/developers", texts::DEVELOPERS)];
+const SECTIONS: [(&str, &str); 3] =
+    [("", texts::OVERVIEW), ("/customers", texts::CUSTOMERS), ("/developers", texts::DEVELOPERS)];
 
 /// A whole page.
 pub(crate) fn page(place: &Place, title: &str, body: &Markup) -> Markup {
@@ -53,9 +54,12 @@ fn sections(place: &Place, token: &str) -> Markup {
     let current = |is_current: bool| is_current.then_some("page");
     html! {
         nav aria-label=(texts::SECTIONS) {
-            @for (path, name) in SECTIONS {
-                @let path = place.path(path);
-                a href=(path) aria-current=[current(place.request.path().starts_with(&path))] { (name) }
+            @for (below, name) in SECTIONS {
+                @let path = place.path(below);
+                @let here = place.request.path();
+                // The overview is above all other pages.
+                @let is_current = if below.is_empty() { here == path } else { here.starts_with(&path) };
+                a href=(path) aria-current=[current(is_current)] { (name) }
             }
         }
         nav.environments aria-label=(texts::ENVIRONMENT) {

@@ -11,7 +11,7 @@ use crate::api::Api;
 use crate::refusal::Refusal;
 use crate::session::Environment;
 use crate::visit::{self, Place, Visit, Worker};
-use crate::{BASE, Console, assets, customers, developers, home, sign_in, updates};
+use crate::{BASE, Console, assets, customers, developers, home, overview, sign_in, updates};
 
 /// Registers all pages.
 pub(crate) fn register(app: &mut ServiceConfig, console: Console, api: Rc<Api>) {
@@ -22,9 +22,11 @@ pub(crate) fn register(app: &mut ServiceConfig, console: Console, api: Rc<Api>) 
         .service(web::resource("").route(get.open(home::home)))
         .service(web::resource("/sign-in").route(get.open(sign_in::show)).route(post.open(sign_in::submit)))
         .service(web::resource("/assets/{version}/{file}").route(get.open(assets::show)))
-        .service(page("").route(get.of(home::of_environment)))
+        .service(page("").route(get.of(overview::show)))
         .service(page("/sign-out").route(post.of(sign_in::sign_out)))
         .service(page("/updates").route(get.of(updates::stream)))
+        .service(page("/charts/{id}.svg").route(get.of(overview::chart::image)))
+        .service(page("/charts/{id}").route(get.of(overview::chart::table)))
         .service(page("/customers").route(get.of(customers::list::show)))
         .service(page("/customers/new").route(get.of(customers::new::show)).route(post.of(customers::new::submit)))
         .service(page("/customers/{id}").route(get.of(customers::one::show)))

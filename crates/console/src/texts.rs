@@ -193,6 +193,7 @@ pub(crate) fn status(status: &str) -> &str {
         "active" => "Active",
         "archived" => "Archived",
         "disabled" => "Disabled",
+        "failing" => "Failing",
         "cancelled" => "Cancelled",
         "trialing" => "Trialing",
         "past_due" => "Past due",
@@ -445,4 +446,37 @@ pub(crate) fn shown_events(count: usize) -> String {
         1 => "1 event on this page".to_owned(),
         count => format!("{count} events on this page"),
     }
+}
+
+pub(crate) const OVERVIEW: &str = "Overview";
+pub(crate) const REQUESTS: &str = "Requests of this instance in the last hour";
+pub(crate) const NEW_CUSTOMERS_PER_DAY: &str = "New customers per day, for 30 days";
+pub(crate) const REQUESTS_PER_SECOND: &str = "Requests per second, minute by minute";
+pub(crate) const DURATION_OF_REQUESTS: &str =
+    "Time within which 99 of 100 requests were answered, the longest of each minute";
+pub(crate) const VALUE: &str = "Value";
+pub(crate) const ALL_WEBHOOKS: &str = "All webhooks";
+
+/// How many customers there are.
+pub(crate) fn total_customers(count: u64, is_exact: bool) -> String {
+    match (count, is_exact) {
+        (1, true) => "1 customer".to_owned(),
+        (count, true) => format!("{count} customers"),
+        (count, false) => format!("{count}+ customers"),
+    }
+}
+
+/// What the image of a chart is, for people who cannot see it: its link leads to the figures.
+pub(crate) fn figures_of(title: &str) -> String {
+    format!("{title}: show the figures as a table")
+}
+
+/// The highest bar of a chart.
+pub(crate) fn highest(value: &str, label: &str) -> String {
+    format!("Highest: {value} ({label})")
+}
+
+/// How webhooks are doing.
+pub(crate) fn webhook_health(all: usize, failing: usize, disabled: usize) -> String {
+    format!("Endpoints: {all}, failing: {failing}, disabled: {disabled}")
 }

@@ -27,13 +27,13 @@ on_both_databases! {
 }
 
 /// A width that pages must be usable at, and one of a laptop.
-const NARROW: u32 = 360;
-const WIDE: u32 = 1280;
+pub(crate) const NARROW: u32 = 360;
+pub(crate) const WIDE: u32 = 1280;
 
 /// A browser on a running console, and the URL of the service.
-struct Visit {
-    browser: Browser,
-    app: App,
+pub(crate) struct Visit {
+    pub(crate) browser: Browser,
+    pub(crate) app: App,
 }
 
 impl Visit {
@@ -42,13 +42,13 @@ impl Visit {
     }
 
     /// A browser whose visitor has signed in to the live environment.
-    fn signed_in(database: Database) -> Self {
+    pub(crate) fn signed_in(database: Database) -> Self {
         let visit = Self::start(database);
         visit.sign_in();
         visit
     }
 
-    fn sign_in(&self) {
+    pub(crate) fn sign_in(&self) {
         self.open("");
         self.browser.wait_for_path("/console/sign-in");
         self.browser.type_into("#key", &self.app.tenants().ours.live);
@@ -56,7 +56,7 @@ impl Visit {
         self.browser.wait_for_path("/console/live/customers");
     }
 
-    fn open(&self, path: &str) {
+    pub(crate) fn open(&self, path: &str) {
         self.browser.open(&format!("http://{}/console{path}", self.app.address()));
     }
 
@@ -77,7 +77,7 @@ impl Visit {
 
     /// Asserts that every request stayed on this machine, and that the console of the browser has no error but answers with one of
     /// these statuses, which a page was meant to have.
-    fn assert_quiet(&self, statuses: &[u16]) {
+    pub(crate) fn assert_quiet(&self, statuses: &[u16]) {
         let origin = format!("http://{}/", self.app.address());
         let requests = self.browser.requests();
         assert!(!requests.is_empty());
@@ -348,7 +348,7 @@ fn each_page_is_accessible_and_fits_a_narrow_screen() {
 }
 
 /// Asserts that axe-core finds nothing against the rules of WCAG 2.2 AA on the page.
-fn assert_accessible(visit: &Visit) {
+pub(crate) fn assert_accessible(visit: &Visit) {
     let file = env::var_os("ROSTER_AXE").expect("ROSTER_AXE names axe.min.js: make test-browser");
     let axe = fs::read_to_string(file).expect("axe-core is installed: make test-browser");
     visit.browser.run(&axe, &json!([]));

@@ -4,6 +4,7 @@ mod browsers;
 mod checks;
 mod console;
 mod console_developers;
+mod console_overview;
 mod contract;
 mod durability;
 mod events;
