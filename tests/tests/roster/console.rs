@@ -637,6 +637,10 @@ fn changes_are_told_while_they_happen(database: Database) {
     let mut lines = BufReader::new(stream).lines().map(|line| line.expect("a line"));
     assert_eq!(lines.next().as_deref(), Some("HTTP/1.1 200 OK"));
     lines.by_ref().find(String::is_empty).expect("the end of the head");
+    // Without a session there is no stream, and no page either.
+    let stranger = app.root();
+    let stranger = stranger.request("GET", "/console/live/updates").header("accept", "text/event-stream");
+    stranger.send().is(204);
     let id = create(&app, json!({ "email": "ada@example.com" }));
     let told = lines.find(|line| line.starts_with("data:")).expect("an event");
     assert_eq!(told, format!("data: {}", json!({ "customer_id": id })));
