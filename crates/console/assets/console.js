@@ -12,7 +12,7 @@
     try {
       const response = await fetch(url, { signal: loading.signal, credentials: "same-origin" });
       // The session has ended: the browser is to show the page that says so.
-      if (response.redirected) { location.reload(); return null; }
+      if (response.redirected) { location.assign(response.url); return null; }
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
       const [from, to] = [find(selector, page), find(selector)];
       if (!from || !to) return null;
@@ -59,6 +59,7 @@
     let source = null;
     let timer = 0;
     const refresh = async () => {
+      timer = 0;
       const shown = await load(location.href, "#" + live.id);
       if (shown) announce(shown.dataset.summary);
     };
@@ -67,8 +68,8 @@
       source.onmessage = (event) => {
         const customer = live.dataset.customer;
         if (customer && JSON.parse(event.data).customer_id !== customer) return;
-        clearTimeout(timer);
-        timer = setTimeout(refresh, 300);
+        // Not put off by what happens meanwhile: where something always happens, the page would never be shown anew.
+        timer ||= setTimeout(refresh, 300);
       };
     };
     const follow = () => {

@@ -6,6 +6,8 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use crate::BASE;
 use crate::visit::Worker;
@@ -34,7 +36,7 @@ pub(crate) struct Assets {
 impl Assets {
     pub(crate) fn new() -> Self {
         let bytes = FILES.map(|(_, _, bytes)| bytes).concat();
-        let version = digest(&SHA256, &bytes).as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let version = BASE64_URL_SAFE_NO_PAD.encode(&digest(&SHA256, &bytes).as_ref()[..9]);
         Self { version }
     }
 

@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn links_are_bounded_and_those_that_have_ended_make_room() {
         let links = Links::default();
-        let made = (0..MAX_LINKS + 1).map(|_| links.add("key", 0)).filter(|token| !token.is_empty()).count();
+        let made = (0..=MAX_LINKS).map(|_| links.add("key", 0)).filter(|token| !token.is_empty()).count();
         assert_eq!(made, MAX_LINKS);
         assert!(!links.add("key", LIFETIME).is_empty());
     }

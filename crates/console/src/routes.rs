@@ -4,7 +4,7 @@ use std::future::Future;
 use std::rc::Rc;
 
 use actix_web::http::Method;
-use actix_web::web::{self, Bytes, ServiceConfig};
+use actix_web::web::{self, Bytes, PayloadConfig, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Route};
 
 use crate::api::Api;
@@ -19,6 +19,8 @@ pub(crate) fn register(app: &mut ServiceConfig, console: Console, api: Rc<Api>) 
     let (get, post) = (Pages { worker: &worker, method: Method::GET }, Pages { worker: &worker, method: Method::POST });
     let page = |path: &str| web::resource(format!("/{{environment}}{path}"));
     let scope = web::scope(BASE)
+        // The HTTP server has read the form within its limits: one that is larger comes as an empty one, and is refused with a page.
+        .app_data(PayloadConfig::new(usize::MAX))
         .service(web::resource("").route(get.open(home::home)))
         .service(web::resource("/sign-in").route(get.open(sign_in::show)).route(post.open(sign_in::submit)))
         .service(web::resource("/assets/{version}/{file}").route(get.open(assets::show)))

@@ -238,6 +238,11 @@ pub(crate) fn actor(kind: &str, id: &str) -> String {
     if id.is_empty() { kind.to_owned() } else { format!("{kind} {id}") }
 }
 
+/// How many fields of an event are not shown.
+pub(crate) fn more_differences(more: usize) -> String {
+    format!("and {more} more, which the API shows")
+}
+
 pub(crate) const DEVELOPERS: &str = "Developers";
 pub(crate) const API: &str = "API and exports";
 pub(crate) const API_KEYS: &str = "API keys";

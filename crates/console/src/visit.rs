@@ -39,7 +39,8 @@ impl Place {
 
     /// The path and the query of the page, if it is one that a browser can open again.
     pub(crate) fn here(&self) -> Option<&str> {
-        (*self.request.method() == Method::GET).then(|| self.request.uri().path_and_query())?.map(|here| here.as_str())
+        let here = self.request.uri().path_and_query()?.as_str();
+        (*self.request.method() == Method::GET).then_some(here)
     }
 
     pub(crate) fn now(&self) -> i64 {

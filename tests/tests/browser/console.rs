@@ -104,7 +104,8 @@ fn a_visitor_signs_in_finds_creates_changes_and_deletes_customers(database: Data
     browser.wait_until(rows, &json!([1]));
     // The page was not loaded again, and can be kept as a bookmark all the same.
     assert_eq!(browser.run("return window.sameDocument && location.search", &json!([])), "?search=customer+07");
-    assert_eq!(browser.text("#status"), "1 customer on this page");
+    let told = browser.run("return document.querySelector('#status').textContent", &json!([]));
+    assert_eq!(told, "1 customer on this page");
     browser.click("main a[data-key=n]");
     browser.wait_for_path("/console/live/customers/new");
     browser.type_into("[name=email]", "ada@example.com");
@@ -245,7 +246,7 @@ fn changes_of_others_appear_by_themselves(database: Database) {
     let shown = (0..100).any(|number| {
         visit.create(json!({ "email": format!("c{number}@example.com") }));
         std::thread::sleep(std::time::Duration::from_millis(100));
-        visit.browser.run(text, &json!(["c0@example.com"])) == json!(true)
+        visit.browser.run(text, &json!(["@example.com"])) == json!(true)
     });
     assert!(shown, "{:?}", visit.browser.complaints());
     let id = visit.create(json!({ "email": "ada@example.com", "name": "Before" }));
@@ -264,11 +265,12 @@ fn a_session_that_has_ended_leads_to_the_sign_in_page(database: Database) {
         browser: Browser::start(),
         app: App::start_with(database, &[("ROSTER__CONSOLE__SESSION_SECONDS", "3")]),
     };
-    visit.sign_in();
+    visit.open("/sign-in");
+    visit.browser.type_into("#key", &visit.app.tenants().ours.live);
+    visit.browser.click("main button[type=submit]");
     // What the visitor types is looked for until the session is over.
-    let text = "return document.querySelector('main').textContent.includes('The session has') || \
-                document.querySelector('h1')?.textContent === 'Sign in'";
-    let ended = (0..600).any(|number| {
+    let text = "return document.querySelector('main')?.textContent.includes('The session has lasted') === true";
+    let ended = (0..100).any(|number| {
         let is_over = visit.browser.run(text, &json!([])) == json!(true);
         if !is_over {
             visit.browser.run(
@@ -276,7 +278,8 @@ fn a_session_that_has_ended_leads_to_the_sign_in_page(database: Database) {
                  search.dispatchEvent(new Event('input', { bubbles: true })); }",
                 &json!([number.to_string()]),
             );
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            // Longer than the pause after which the page searches.
+            std::thread::sleep(std::time::Duration::from_millis(400));
         }
         is_over
     });

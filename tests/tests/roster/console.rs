@@ -21,6 +21,7 @@ on_both_databases! {
     a_key_without_a_scope_sees_which_one_it_lacks,
     a_customer_is_created_changed_archived_and_deleted,
     a_change_of_a_customer_that_has_changed_shows_three_versions,
+    a_form_of_the_largest_customer_is_read_and_a_larger_one_refused,
     what_the_api_refuses_is_shown_at_its_field,
     the_list_is_searched_filtered_and_read_page_by_page,
     a_sign_in_is_limited,
@@ -172,10 +173,11 @@ fn a_visitor_signs_in_with_a_key_sees_its_customers_and_signs_out(database: Data
         visitor.get("/live/customers").expect(303).header("location"),
         Some("/console/sign-in?environment=live&next=%2Fconsole%2Flive%2Fcustomers")
     );
+    let is_logged = |line: &str| line.contains("/console/{environment}/sign-out").then_some(());
+    app.find_in_logs(TIMEOUT, is_logged).expect("a line of the access log");
     let log = app.logs().concat();
-    assert!(
-        log.contains("/console/{environment}/customers") && !log.contains("ada@example.com") && !log.contains(&key)
-    );
+    assert!(log.contains("/console/{environment}/customers"), "{log}");
+    assert!(!log.contains("ada@example.com") && !log.contains(&key), "{log}");
 }
 
 impl Form {
@@ -535,6 +537,19 @@ fn a_change_of_a_customer_that_has_changed_shows_three_versions(database: Databa
     );
 }
 
+fn a_form_of_the_largest_customer_is_read_and_a_larger_one_refused(database: Database) {
+    let app = App::start(database);
+    let id = create(&app, json!({ "email": "ada@example.com", "metadata": { "text": "\u{e9}".repeat(8_000) } }));
+    let mut visitor = Visitor::signed_in(&app, &app.tenants().ours.live.clone());
+    let edit = format!("/live/customers/{id}/edit");
+    let form = Form::of(&visitor.get(&edit).expect(200)).with("name", "Ada");
+    assert!(form.encoded().len() > 65_536, "more than a body of the API");
+    assert!(location(&visitor.post(&edit, &form.encoded()).expect(303)).ends_with("notice=saved"));
+    let form = Form::of(&visitor.get(&edit).expect(200)).with("name", &"x".repeat(300_000));
+    assert!(visitor.post(&edit, &form.encoded()).expect(403).text().contains("is not complete"));
+    assert_eq!(app.native().get(&format!("/customers/{id}")).json()["name"], "Ada");
+}
+
 fn what_the_api_refuses_is_shown_at_its_field(database: Database) {
     let app = App::start(database);
     let first = create(&app, json!({ "email": "ada@example.com", "external_id": "a" }));
@@ -623,6 +638,10 @@ fn changes_are_told_while_they_happen(database: Database) {
     let mut lines = BufReader::new(stream).lines().map(|line| line.expect("a line"));
     assert_eq!(lines.next().as_deref(), Some("HTTP/1.1 200 OK"));
     lines.by_ref().find(String::is_empty).expect("the end of the head");
+    // Without a session there is no stream, and no page either.
+    let stranger = app.root();
+    let stranger = stranger.request("GET", "/console/live/updates").header("accept", "text/event-stream");
+    stranger.send().is(204);
     let id = create(&app, json!({ "email": "ada@example.com" }));
     let told = lines.find(|line| line.starts_with("data:")).expect("an event");
     assert_eq!(told, format!("data: {}", json!({ "customer_id": id })));

@@ -16,8 +16,8 @@ use crate::texts;
 
 /// What a customer is called: its name, otherwise its address, otherwise its identifiers.
 fn title(customer: &Value) -> &str {
-    let names = ["name", "business_name", "email", "external_id", "id"].into_iter();
-    names.filter_map(|name| customer[name].as_str()).next().unwrap_or(texts::WITHOUT_NAME)
+    let mut names = ["name", "business_name", "email", "external_id", "id"].into_iter();
+    names.find_map(|name| customer[name].as_str()).unwrap_or(texts::WITHOUT_NAME)
 }
 
 /// A text of a customer; empty if it has none.

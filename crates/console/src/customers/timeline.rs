@@ -1,15 +1,19 @@
 //! What happened to a customer, the newest first.
 
 use maud::{Markup, html};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::text;
+use super::{fields, text};
 use crate::api::Problem;
 use crate::visit::Visit;
 use crate::{form, layout, texts};
 
 /// How many events a page has.
 const EVENTS: &str = "20";
+
+/// The most fields that are shown of an event, and the most characters of a value: a page must not grow with what customers have.
+const MAX_DIFFERENCES: usize = 40;
+const MAX_VALUE: usize = 300;
 
 /// The path of the API for a page of the events of a customer.
 pub(super) fn uri(id: &str, cursor: &str) -> String {
@@ -66,12 +70,16 @@ fn event(event: &Value) -> Markup {
                         }
                     }
                     tbody {
-                        @for (field, change) in changes {
+                        @let differences = differences(changes);
+                        @for (field, from, to) in differences.iter().take(MAX_DIFFERENCES) {
                             tr {
-                                th scope="row" { (field) }
-                                td data-label=(texts::BEFORE) { (value(&change["from"])) }
-                                td data-label=(texts::AFTER) { (value(&change["to"])) }
+                                th scope="row" { (label(field)) }
+                                td data-label=(texts::BEFORE) { (value(from)) }
+                                td data-label=(texts::AFTER) { (value(to)) }
                             }
+                        }
+                        @if let Some(more) = differences.len().checked_sub(MAX_DIFFERENCES).filter(|more| *more > 0) {
+                            tr { td.hint colspan="3" { (texts::more_differences(more)) } }
                         }
                     }
                 }
@@ -80,12 +88,90 @@ fn event(event: &Value) -> Markup {
     }
 }
 
+/// Each field that changed, with its values before and after; of objects, the parts that changed.
+fn differences(changes: &Map<String, Value>) -> Vec<(String, &Value, &Value)> {
+    let mut found = Vec::new();
+    for (field, change) in changes {
+        add_differences(&mut found, field.clone(), &change["from"], &change["to"], DEPTH);
+    }
+    found
+}
+
+/// How deep the parts of objects are compared one by one.
+const DEPTH: u32 = 3;
+
+fn add_differences<'a>(
+    found: &mut Vec<(String, &'a Value, &'a Value)>,
+    field: String,
+    from: &'a Value,
+    to: &'a Value,
+    depth: u32,
+) {
+    let parts = |value: &'a Value| value.as_object().into_iter().flatten().map(|(part, _)| part.as_str());
+    let is_object = |value: &Value| value.is_object() || value.is_null();
+    if from == to {
+        return;
+    }
+    if depth == 0 || !is_object(from) || !is_object(to) {
+        found.push((field, from, to));
+        return;
+    }
+    let before: Vec<_> = parts(from).collect();
+    let added = parts(to).filter(|part| !before.contains(part));
+    for part in before.iter().copied().chain(added) {
+        add_differences(found, format!("{field}/{part}"), &from[part], &to[part], depth - 1);
+    }
+}
+
+/// What a field is called.
+fn label(name: &str) -> &str {
+    fields::all().find(|field| field.name == name).map_or(name, |field| field.label)
+}
+
 fn value(value: &Value) -> Markup {
     html! {
         @match value {
             Value::Null => span.hint { (texts::NONE) },
-            Value::String(text) => (text),
-            other => code { (other.to_string()) },
+            Value::String(text) => (start(text)),
+            other => code { (start(&other.to_string())) },
         }
+    }
+}
+
+/// The start of a text that is long.
+fn start(text: &str) -> String {
+    match text.char_indices().nth(MAX_VALUE) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_parts_of_an_object_that_changed_are_shown_one_by_one() {
+        let changes = json!({
+            "name": { "from": "Ada", "to": "Ada Lovelace" },
+            "billing_address": { "to": { "line1": "1 Road", "line2": null } },
+            "metadata": { "from": { "a": 1, "b": { "c": [1] } }, "to": { "a": 1, "b": { "c": [2] }, "d": true } },
+        });
+        let found = differences(changes.as_object().expect("an object"));
+        let found: Vec<_> = found.iter().map(|(field, from, to)| format!("{field}: {from} {to}")).collect();
+        assert_eq!(
+            found,
+            [
+                "name: \"Ada\" \"Ada Lovelace\"",
+                "billing_address/line1: null \"1 Road\"",
+                "metadata/b/c: [1] [2]",
+                "metadata/d: null true",
+            ]
+        );
+        assert_eq!(start(&"é".repeat(300)), "é".repeat(300));
+        assert_eq!(start(&"é".repeat(301)), format!("{}…", "é".repeat(300)));
+        assert_eq!((label("billing_address/line1"), label("metadata/d")), ("Line 1", "metadata/d"));
     }
 }
