@@ -22,7 +22,7 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
             h2 { (texts::DOCUMENTATION) }
             p { a href="/docs" { (texts::READ_AND_TRY) } }
             p { (texts::OPENAPI) }
-            ul.plain-list { @for (name, path) in DOCUMENTS { li { a href=(path) { (name) } } } }
+            div.actions { @for (name, path) in DOCUMENTS { a.button href=(path) { (name) } } }
         }
         section {
             h2 { (texts::EXPORT_TITLE) }
