@@ -74,7 +74,8 @@ mod tests {
 
     #[test]
     fn any_path_and_any_method_have_one_of_a_few_names() {
-        let surfaces = ["/v1/customers/x", "/api", "/lava/v1/customers", "/admin/v1/log", "/livez", "", "/v1x/y"].map(surface_of);
+        let surfaces =
+            ["/v1/customers/x", "/api", "/lava/v1/customers", "/admin/v1/log", "/livez", "", "/v1x/y"].map(surface_of);
         assert_eq!(surfaces, ["native", "lumen", "lava", "admin", "none", "none", "none"]);
         let other = Method::from_bytes(b"BREW").expect("a method");
         assert_eq!([&Method::GET, &Method::TRACE, &other].map(name_of), ["GET", "other", "other"]);
