@@ -84,7 +84,7 @@ faults: tools ## Run the tests of faults that are too slow for `make test`; inst
 
 openapi: tools ## Write the OpenAPI documents that are committed, from the code
 	cargo build --package roster-server $(QUICK)
-	for api in native lumen lava; do \
+	for api in native lumen lava admin; do \
 		'$(TARGET)/debug/roster' openapi $$api > '$(TARGET)/openapi.json' && \
 		mv '$(TARGET)/openapi.json' crates/http/src/surfaces/$$api/openapi.json || exit 1; done
 

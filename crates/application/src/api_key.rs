@@ -45,30 +45,14 @@ impl ApiKeySecret {
     /// # Errors
     /// [`EntropyError`] if the system has no random bytes.
     pub fn generate(environment: Environment, entropy: &dyn Entropy) -> Result<Self, EntropyError> {
-        let mut key = String::from(prefix(environment));
-        let end = key.len() + RANDOM_LENGTH;
-        while key.len() < end {
-            let mut byte = [0];
-            entropy.fill(&mut byte)?;
-            // 248 is the largest multiple of 62 in a byte: higher bytes would make some characters likelier.
-            if byte[0] < 248 {
-                key.push(char::from(BASE62[usize::from(byte[0] % 62)]));
-            }
-        }
-        let checksum = checksum(&key);
-        key.extend(checksum.map(char::from));
-        Ok(Self(key))
+        random(prefix(environment), entropy).map(Self)
     }
 
     /// Parses a key and verifies its checksum. `None` for anything else, which needs no look-up in the store.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let random = Environment::ALL.into_iter().find_map(|environment| text.strip_prefix(prefix(environment)))?;
-        if random.len() != RANDOM_LENGTH + CHECKSUM_LENGTH || !random.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return None;
-        }
-        let (checked, given) = text.split_at(text.len() - CHECKSUM_LENGTH);
-        (checksum(checked) == given.as_bytes()).then(|| Self(text.to_owned()))
+        let mut environments = Environment::ALL.into_iter();
+        environments.any(|environment| is_well_formed(prefix(environment), text)).then(|| Self(text.to_owned()))
     }
 
     /// The digest under which the key is stored and looked up.
@@ -90,6 +74,45 @@ impl fmt::Debug for ApiKeySecret {
     }
 }
 
+/// An operator's key in the clear: as an API key, with the prefix `sk_admin_`. A type of its own, so that neither is taken for
+/// the other.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OperatorSecret(String);
+
+impl OperatorSecret {
+    /// Creates a key.
+    ///
+    /// # Errors
+    /// [`EntropyError`] if the system has no random bytes.
+    pub fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
+        random(OPERATOR_PREFIX, entropy).map(Self)
+    }
+
+    /// Parses a key and verifies its checksum. `None` for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        is_well_formed(OPERATOR_PREFIX, text).then(|| Self(text.to_owned()))
+    }
+
+    /// The digest under which the key is stored and looked up.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.0.as_bytes())
+    }
+
+    /// The key in the clear, to show it to its owner.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for OperatorSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OperatorSecret(…)")
+    }
+}
+
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Digest(…)")
@@ -102,6 +125,36 @@ fn prefix(environment: Environment) -> &'static str {
         Environment::Live => "sk_live_",
         Environment::Sandbox => "sk_test_",
     }
+}
+
+/// The prefix of the keys of operators.
+const OPERATOR_PREFIX: &str = "sk_admin_";
+
+/// A key with `prefix`, random characters and their checksum.
+fn random(prefix: &str, entropy: &dyn Entropy) -> Result<String, EntropyError> {
+    let mut key = String::from(prefix);
+    let end = key.len() + RANDOM_LENGTH;
+    while key.len() < end {
+        let mut byte = [0];
+        entropy.fill(&mut byte)?;
+        // 248 is the largest multiple of 62 in a byte: higher bytes would make some characters likelier.
+        if byte[0] < 248 {
+            key.push(char::from(BASE62[usize::from(byte[0] % 62)]));
+        }
+    }
+    let checksum = checksum(&key);
+    key.extend(checksum.map(char::from));
+    Ok(key)
+}
+
+/// Whether `text` is a key with `prefix` whose checksum is right.
+fn is_well_formed(prefix: &str, text: &str) -> bool {
+    let Some(random) = text.strip_prefix(prefix) else { return false };
+    if random.len() != RANDOM_LENGTH + CHECKSUM_LENGTH || !random.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return false;
+    }
+    let (checked, given) = text.split_at(text.len() - CHECKSUM_LENGTH);
+    checksum(checked) == given.as_bytes()
 }
 
 fn checksum(text: &str) -> [u8; CHECKSUM_LENGTH] {

@@ -75,6 +75,12 @@ impl CursorScope {
         scope.with("merchant", &tenant.merchant.to_string()).with("environment", tenant.environment.as_str())
     }
 
+    /// The list called `name` of operators, which belongs to no tenant.
+    #[must_use]
+    pub fn of_operators(name: &str) -> Self {
+        Self(Vec::new()).with("operators", name)
+    }
+
     /// The list with a condition more.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {

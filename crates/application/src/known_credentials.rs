@@ -137,7 +137,7 @@ impl KnownCredentials {
         self.evictions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a merchant is cached, which means that it exists.
+    /// Whether a merchant is cached, which means that it exists and is not disabled.
     pub(crate) fn has_merchant(&self, merchant: MerchantId) -> bool {
         self.merchants.get(&merchant).is_some_and(|looked_up| self.is_fresh(looked_up))
     }

@@ -11,7 +11,9 @@ mod event;
 mod import;
 pub mod json;
 mod known_credentials;
+mod known_operators;
 pub mod listing;
+pub mod operator;
 mod outcome;
 pub mod page;
 pub mod ports;
@@ -26,10 +28,11 @@ mod use_cases;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-pub use api_key::{ApiKey, ApiKeySecret, Digest};
+pub use api_key::{ApiKey, ApiKeySecret, Digest, OperatorSecret};
 pub use cursor::{CursorKey, CursorScope};
 pub use event::{Actor, Attribution, Event, changes_of};
 pub use import::{Import, ImportCounts, ImportedCustomer, ImportedMetadata, OnConflict};
+pub use operator::{Action, LogEntry, Operation, Operator, OperatorPrincipal, Role, Target};
 pub use page::{Page, PageSize};
 pub use precondition::{Precondition, Revision, Revisions};
 pub use principal::{Grant, Principal};
@@ -39,6 +42,7 @@ pub use upload::{PartKind, Upload, UploadState};
 pub use use_cases::*;
 
 use known_credentials::KnownCredentials;
+use known_operators::KnownOperators;
 use ports::{Clock, Entropy, Ids, Store, TokenVerifier};
 use roster_domain::Timestamp;
 
@@ -53,6 +57,7 @@ pub struct Roster {
     entropy: Arc<dyn Entropy>,
     tokens: Option<Arc<dyn TokenVerifier>>,
     known: Arc<KnownCredentials>,
+    operators: Arc<KnownOperators>,
     cursor_key: Arc<OnceLock<CursorKey>>,
     reply_lifetime: Duration,
     event_retention: Option<Duration>,
@@ -74,6 +79,7 @@ impl Roster {
             entropy,
             tokens: None,
             known,
+            operators: Arc::new(KnownOperators::new(DEFAULT_KEY_LIFETIME, Duration::ZERO)),
             cursor_key: Arc::default(),
             reply_lifetime: DEFAULT_REPLY_LIFETIME,
             event_retention: None,
@@ -92,12 +98,13 @@ impl Roster {
         Self { tokens: Some(tokens), ..self }
     }
 
-    /// Caches a key, or the merchant of a token, for `lifetime` after its look-up. Zero: no cache. While the store does not
+    /// Caches a key, an operator, or the merchant of a token, for `lifetime` after its look-up. Zero: no cache. While the store does not
     /// answer, a key is accepted for `grace` longer. Zero: it is not.
     ///
     /// For that long this process still accepts a key that another process has revoked.
     #[must_use]
     pub fn with_key_lifetime(self, lifetime: Duration, grace: Duration) -> Self {
-        Self { known: Arc::new(KnownCredentials::new(lifetime, grace)), ..self }
+        let known = Arc::new(KnownCredentials::new(lifetime, grace));
+        Self { known, operators: Arc::new(KnownOperators::new(lifetime, grace)), ..self }
     }
 }

@@ -132,6 +132,14 @@ id!(
     ApiKeyId, "key_"
 );
 id!(
+    /// Identifies one operator; it is not secret. A version 7 UUID.
+    OperatorId, "op_"
+);
+id!(
+    /// Identifies one entry of the operator log. A version 7 UUID, so that sorting by id sorts by time.
+    LogEntryId, "log_"
+);
+id!(
     /// Identifies one webhook endpoint. A version 7 UUID.
     EndpointId, "we_"
 );

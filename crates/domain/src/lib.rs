@@ -39,7 +39,9 @@ pub use edit::Edit;
 pub use email::Email;
 pub use event::{ChangeReason, EventType};
 pub use external_id::ExternalId;
-pub use ids::{ApiKeyId, AttemptId, CustomerId, EndpointId, EventId, ImportId, MerchantId, UploadId};
+pub use ids::{
+    ApiKeyId, AttemptId, CustomerId, EndpointId, EventId, ImportId, LogEntryId, MerchantId, OperatorId, UploadId,
+};
 pub use json::{Json, Number, Object};
 pub use merchant::{Merchant, MerchantName};
 pub use metadata::{Metadata, MetadataEdit, MetadataPatch};

@@ -16,4 +16,6 @@ pub struct Merchant {
     pub name: MerchantName,
     /// When it was created.
     pub created_at: Timestamp,
+    /// Since when its credentials are refused; `None`: they are accepted.
+    pub disabled_at: Option<Timestamp>,
 }

@@ -113,6 +113,7 @@ as_ref!(
     Excerpt,
     ExternalId,
     Locale,
+    MerchantName,
     Name,
     Phone,
     PlanId,

@@ -44,6 +44,7 @@ impl Background {
         jobs.sweep("reply-sweeps", Roster::sweep_replies, "replies that have expired are not deleted");
         jobs.sweep("event-sweeps", Roster::prune_events, "events that are too old are not deleted");
         jobs.sweep("attempt-sweeps", Roster::sweep_attempts, "old attempts of deliveries are not deleted");
+        jobs.sweep("operator-log", Roster::sweep_operator_log, "old entries of the operator log are not deleted");
         jobs.sweep("search-index", Roster::index_customers, "customers are not added to the index for searches");
         jobs.repeat("search-flushes", |roster| {
             move || {

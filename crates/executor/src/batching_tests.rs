@@ -10,7 +10,7 @@ use futures_util::future::{join, join_all, select_all};
 use proptest::prelude::*;
 use roster_application::ports::{CustomerKey, CustomerRef, CustomerRepository, StoreError, Taken, Write};
 use roster_application::{
-    CustomerChange, CustomerCommand, CustomerDeletion, Precondition, Registration, Roster, WriteError,
+    CustomerChange, CustomerCommand, CustomerDeletion, Operation as By, Precondition, Registration, Roster, WriteError,
 };
 use roster_domain::{
     Customer, CustomerEdit, Edit, Email, EmailUse, Environment, ExternalId, MerchantName, Name, Profile, Tenant,
@@ -166,7 +166,9 @@ fn tenants(roster: &Roster) -> Vec<Tenant> {
 }
 
 fn new_tenant(roster: &Roster) -> Tenant {
-    let merchant = roster.create_merchant(MerchantName::parse("Ada & Co").expect("a name")).expect("a merchant");
+    let merchant = roster
+        .create_merchant(MerchantName::parse("Ada & Co").expect("a name"), &By::COMMAND_LINE)
+        .expect("a merchant");
     Tenant { merchant: merchant.id, environment: Environment::Live }
 }
 

@@ -58,6 +58,7 @@ impl Feeds {
 
 #[cfg(test)]
 mod tests {
+    use roster_application::Operation;
     use roster_application::ports::StoreError;
     use roster_domain::{Environment, MerchantName, Tenant};
 
@@ -68,7 +69,10 @@ mod tests {
     fn only_logs_that_are_waited_for_are_looked_at() -> Result<(), StoreError> {
         let (roster, feeds) = (roster(), Feeds::default());
         let name = MerchantName::parse("Ada").expect("a name");
-        let tenant = Tenant { merchant: roster.create_merchant(name)?.id, environment: Environment::Live };
+        let tenant = Tenant {
+            merchant: roster.create_merchant(name, &Operation::COMMAND_LINE)?.id,
+            environment: Environment::Live,
+        };
         let head = feeds.watch(tenant);
         assert_eq!(feeds.look(&roster), INTERVAL);
         assert!(!head.has_changed().expect("a sender"), "a log without events has not grown");

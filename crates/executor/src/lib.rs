@@ -29,7 +29,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use roster_application::ports::StoreError;
-use roster_application::{CursorKey, EventBacklog, Recognition, Roster, SecretError};
+use roster_application::{
+    CursorKey, EventBacklog, OperatorError, OperatorPrincipal, OperatorRecognition, Recognition, Roster, SecretError,
+};
 use roster_domain::{Tenant, Timestamp};
 use tokio::sync::{Mutex, oneshot, watch};
 
@@ -207,6 +209,42 @@ impl Handle {
         self.operations.token_keys.call(Box::new(move |roster| roster.fetch_token_keys(&token))).await
     }
 
+    /// Whether an operator was ever created.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]
+    pub async fn has_operators(&self) -> Result<Result<bool, StoreError>, ExecuteError> {
+        match self.shared.roster.knows_of_operators() {
+            Some(known) => Ok(Ok(known)),
+            None => run_as(&self.operations.operators, Roster::has_operators).await,
+        }
+    }
+
+    /// The operator whose key `credential` is. A key that was valid a while ago may be accepted although the store does not answer.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]
+    pub async fn authenticate_operator(
+        &self,
+        credential: &str,
+    ) -> Result<Result<OperatorPrincipal, OperatorError>, ExecuteError> {
+        let roster = &self.shared.roster;
+        let digest = match roster.recognise_operator(credential) {
+            OperatorRecognition::Operator(operator) => return Ok(Ok(operator)),
+            OperatorRecognition::LookUp(digest) => digest,
+            OperatorRecognition::Refused => return Ok(Err(OperatorError::Refused)),
+        };
+        let look_up = move |roster: &Roster| roster.authenticate_operator(&digest);
+        let authenticated = run_as(&self.operations.operators, look_up).await;
+        let is_outage = match &authenticated {
+            Err(ExecuteError::QueueFull | ExecuteError::DeadlineExceeded) => true,
+            Ok(Err(OperatorError::Store(error))) => error.is_outage(),
+            Err(ExecuteError::Panicked) | Ok(_) => false,
+        };
+        let in_grace = is_outage.then(|| roster.operator_in_grace(&digest)).flatten();
+        in_grace.map_or(authenticated, |operator| Ok(Ok(operator)))
+    }
+
     /// Checks that the store answers and takes writes. All that ask at the same time, or within [`CHECK_INTERVAL`], share
     /// one look.
     ///
@@ -310,7 +348,7 @@ pub(crate) mod tests {
 
     use futures_util::FutureExt as _;
     use futures_util::future::{join, join_all};
-    use roster_application::{ApiKeyOrder, PageSize, Scopes};
+    use roster_application::{ApiKeyOrder, Operation, PageSize, Scopes};
     use roster_domain::{Environment, MerchantName, Tenant};
     use roster_memory::{CountingEntropy, CountingIds, FixedClock, MemoryStore};
 
@@ -436,10 +474,12 @@ pub(crate) mod tests {
     #[test]
     fn uses_of_keys_are_written_before_the_executor_stops() {
         let roster = roster();
-        let merchant = roster.create_merchant(MerchantName::parse("Ada & Co").expect("a name")).expect("a merchant");
+        let merchant = roster
+            .create_merchant(MerchantName::parse("Ada & Co").expect("a name"), &Operation::COMMAND_LINE)
+            .expect("a merchant");
         let tenant = Tenant { merchant: merchant.id, environment: Environment::Live };
         let order = ApiKeyOrder { tenant, name: None, scopes: Scopes::DEFAULT, expires_at: None };
-        let key = roster.create_api_key(order, Scopes::ALL).expect("a key");
+        let key = roster.create_api_key(order, &Operation::COMMAND_LINE).expect("a key");
         let settings = Settings { threads: 1, writers: 1, queue: 1, deadline: PATIENCE, reads: Reads::ByWorkers };
         let executor = Executor::start(&roster, settings).expect("threads");
         let handle = executor.handles().handle();

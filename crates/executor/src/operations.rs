@@ -126,6 +126,9 @@ operations! {
     check_store: CheckStore(Job) -> (), at most 1, by one_thread, run_jobs;
     /// Requests to issuers of tokens, which may be slow and must not keep others waiting.
     token_keys: FetchTokenKeys(Job) -> (), at most 1, by one_patient_thread, run_jobs;
+    /// [`Roster::authenticate_operator`] and [`Roster::has_operators`]. On a thread of its own: keys of operators that anyone can
+    /// make up, however many, must not keep other requests waiting.
+    operators: LookUpOperator(Job) -> (), at most 1, by one_thread, run_jobs;
 }
 
 fn run_jobs(roster: &Roster, jobs: Vec<Job>) -> Vec<()> {
@@ -281,7 +284,13 @@ mod tests {
         let (queue, deadline) = (1, Duration::from_secs(1));
         let settings = Settings { threads: 9, writers: 2, queue, deadline, reads: Reads::ByWorkers };
         let workers = Operations::new(&roster(), Limits { queue, deadline }, settings).workers();
-        let beside = [FetchTokenKeys::NAME, CheckStore::NAME, AuthenticateAgain::NAME, WorkOnDeliveries::NAME];
+        let beside = [
+            FetchTokenKeys::NAME,
+            CheckStore::NAME,
+            AuthenticateAgain::NAME,
+            WorkOnDeliveries::NAME,
+            LookUpOperator::NAME,
+        ];
         let is_beside = |name: &String| beside.iter().any(|of| name.starts_with(of));
         let names: Vec<String> =
             workers.into_iter().map(|worker| worker.name).filter(|name| !is_beside(name)).collect();

@@ -9,8 +9,8 @@ use roster_application::json::{JsonError, Pointer};
 use roster_application::ports::{MAX_ROWS, Retry, StoreError, Taken};
 use roster_application::{
     AuthenticateError, BeginUploadError, CreateApiKeyError, CreateEndpointError, EndpointError, ExportError, ListError,
-    ListEventsError, ListSubscriptionsError, RepeatError, ReplayError, Revision, RevokeApiKeyError, RotateApiKeyError,
-    Scope, SecretError, TestEventError, UploadError, WriteError,
+    ListEventsError, ListSubscriptionsError, RepeatError, ReplayError, Revision, RevokeApiKeyError, Role,
+    RotateApiKeyError, Scope, SecretError, TestEventError, UploadError, WriteError,
 };
 use roster_domain::{ApiKeyId, CustomerId, Rule, Timestamp, UploadId};
 use roster_executor::ExecuteError;
@@ -27,6 +27,12 @@ pub(crate) enum Failure {
     TooManyRequests(Limit),
     /// The credential is valid, but lacks this scope.
     MissingScope(Scope),
+    /// The credential is valid, but its merchant is disabled.
+    MerchantDisabled,
+    /// The operator's key is valid, but the operator lacks this role.
+    MissingRole(Role),
+    /// There is no merchant with that identifier.
+    MerchantNotFound,
     /// The head has more bytes than allowed.
     HeadTooLarge,
     /// What requests send takes all the memory that it may take.
@@ -303,6 +309,7 @@ impl From<AuthenticateError> for Failure {
     fn from(error: AuthenticateError) -> Self {
         match error {
             AuthenticateError::Refused(_) => Self::Unauthorized,
+            AuthenticateError::MerchantDisabled => Self::MerchantDisabled,
             AuthenticateError::Store(error) => error.into(),
         }
     }

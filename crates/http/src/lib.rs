@@ -1,4 +1,4 @@
-//! The three HTTP surfaces over one service.
+//! The HTTP surfaces over one service: three for callers of merchants, and one for operators.
 //!
 //! Start with [`surfaces`]: one folder per contract, each with the same files. All surfaces share these modules:
 //!
@@ -7,7 +7,8 @@
 //! - [`middleware`]: access log, rate limits and headers for browsers, for every request
 //! - [`transport`]: sockets, connections and TLS
 //! - [`failure`]: all reasons why a request fails, and [`given`]: what it gave where it broke a rule
-//! - [`problems`]: the codes of the native surface and their pages
+//! - [`problems`]: the codes of problems, their responses and their pages
+//! - [`api_keys`] and [`paging`]: API keys and pages of lists, as several surfaces show them
 //! - [`openapi`]: the documents, made from the routes and the types of requests and responses
 //! - [`memory`]: the memory that many requests share
 //! - [`observer`]: what is told of each answered request
@@ -17,6 +18,7 @@
 //! This crate depends on actix-web. It must not know diesel or which store is used. It calls use cases through
 //! `roster-executor`.
 
+pub(crate) mod api_keys;
 pub(crate) mod failure;
 pub(crate) mod given;
 pub(crate) mod imports;
@@ -25,6 +27,7 @@ pub(crate) mod middleware;
 pub(crate) mod observer;
 pub(crate) mod openapi;
 pub(crate) mod pages;
+pub(crate) mod paging;
 pub(crate) mod problems;
 pub(crate) mod request;
 pub(crate) mod respond;
@@ -36,7 +39,7 @@ pub(crate) mod webhooks;
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +60,7 @@ use crate::middleware::{access_log, browsers, exchange, limits};
 use crate::request::body;
 use crate::request::caller::ExportTimeout;
 use crate::stream::StreamBudget;
+use crate::surfaces::Offer;
 use crate::surfaces::api_page::ApiPage;
 use crate::transport::connection::{Connection, LINGER, Rules};
 use crate::transport::listener;
@@ -68,7 +72,9 @@ pub use middleware::limits::Quotas;
 pub use observer::{Answered, ObserveRequests, Observer};
 pub use pages::{InProcess, Pages};
 pub use routing::Route;
-pub use surfaces::{Api, ExportFormat, ExportWriter, event_body, routes, subject_document, test_body};
+pub use surfaces::{
+    Api, ExportFormat, ExportWriter, ServiceInformation, event_body, routes, subject_document, test_body,
+};
 pub use transport::tls::{Tls, TlsError};
 pub use webhooks::{SendTests, WebhookSettings};
 
@@ -88,6 +94,8 @@ const PAGE_CALLS: u32 = 2;
 pub struct Settings {
     /// Where to listen. Port 0 takes any free port.
     pub bind: SocketAddr,
+    /// Where to listen for operators. `None`: on the same address as for all others.
+    pub admin_bind: Option<SocketAddr>,
     /// The certificate and key for TLS. `None`: connections are not encrypted.
     pub tls: Option<Tls>,
     /// How many threads answer requests.
@@ -129,6 +137,8 @@ pub struct Settings {
     pub imports: ImportSettings,
     /// Who counts requests.
     pub observer: Observer,
+    /// What operators may know of this instance.
+    pub service: ServiceInformation,
     /// The pages for people. `None`: there are none.
     pub pages: Option<Pages>,
 }
@@ -152,9 +162,10 @@ struct Shared {
     stopping: Arc<Stop>,
 }
 
-/// An app with all surfaces, and with the pages, if there are any. `handle` is that of the calling thread.
+/// An app with the surfaces of an offer, and with the pages, if there are any. `handle` is that of the calling thread.
 fn app(
     shared: Shared,
+    offer: Offer,
     handle: web::Data<Handle>,
     pages: Option<(Pages, InProcess)>,
 ) -> App<
@@ -168,7 +179,7 @@ fn app(
 > {
     let Shared { settings, limits, streams, rates, stopping } = shared;
     App::new()
-        .app_data(ApiPage { is_served: settings.api_page })
+        .app_data(ApiPage { is_served: settings.api_page, offers_operators: offer == Offer::All })
         .app_data(handle)
         .app_data(web::Data::new(limits))
         .app_data(web::Data::from(stopping))
@@ -177,8 +188,9 @@ fn app(
         .app_data(ExportTimeout(settings.export_timeout))
         .app_data(web::Data::new(settings.webhooks))
         .app_data(web::Data::new(settings.imports))
+        .app_data(web::Data::new(settings.service))
         .app_data(settings.observer)
-        .configure(surfaces::configure)
+        .configure(|app| surfaces::configure(offer, app))
         .configure(|app| {
             if let Some((pages, surfaces)) = pages {
                 (pages.register)(app, surfaces);
@@ -193,17 +205,23 @@ fn app(
 
 /// Serves requests, which are executed through `handles`, until `stop` is ready, then stops without losing one, and returns.
 ///
-/// It blocks the calling thread. It calls `ready` once, with the address on which it listens.
+/// It blocks the calling thread. It calls `ready` once, with the address on which it listens, and that for operators if it has one
+/// of its own.
 ///
 /// # Errors
-/// If it cannot listen on the address, or cannot start a thread.
+/// If it cannot listen on an address, or cannot start a thread.
 pub fn serve(
     handles: Handles,
     settings: &Settings,
-    ready: impl FnOnce(SocketAddr),
+    ready: impl FnOnce(SocketAddr, Option<SocketAddr>),
     stop: impl Future<Output = ()> + 'static,
 ) -> io::Result<()> {
-    let listener = listener::listen(settings.bind, settings.write_timeout)?;
+    let listen = |address| {
+        listener::listen(address, settings.write_timeout)
+            .map_err(|error| io::Error::new(error.kind(), format!("{address} cannot be served: {error}")))
+    };
+    let listener = listen(settings.bind)?;
+    let of_operators = settings.admin_bind.map(listen).transpose()?;
     let requests = Budget::new(settings.request_memory);
     let mut limits = body::Limits::new(settings.body_timeout, requests.clone(), settings.request_memory);
     limits.pages = settings.pages.as_ref().map(|pages| pages.base);
@@ -218,7 +236,10 @@ pub fn serve(
     };
     actix_web::rt::System::new().block_on(async move {
         let (address, drain) = (listener.local_addr()?, settings.drain);
-        let (waiting, stopped) = (listener.try_clone()?, Arc::clone(&stopping));
+        let address_of_operators = of_operators.as_ref().map(TcpListener::local_addr).transpose()?;
+        let waiting = [&listener].into_iter().chain(&of_operators).map(TcpListener::try_clone);
+        let waiting = waiting.collect::<io::Result<Vec<_>>>()?;
+        let stopped = Arc::clone(&stopping);
         // Built from the parts of actix's HttpServer, which does not allow our own connection type:
         // docs/adr/0009-connections-of-our-own.md.
         let server = Server::build()
@@ -226,44 +247,54 @@ pub fn serve(
             .max_concurrent_connections((settings.max_connections / settings.workers).max(1))
             .shutdown_timeout(settings.shutdown_timeout.as_secs())
             .disable_signals();
-        let server = server.listen("roster", listener, move || {
-            let handle = web::Data::new(handles.handle());
-            let pages = settings.pages.clone().map(|pages| {
-                let surfaces = InProcess::new(app(shared.clone(), handle.clone(), None));
-                (pages, surfaces)
-            });
-            let app = app(shared.clone(), handle, pages);
-            let app = app.into_factory().map_err(|error: Error| error.error_response());
-            let http = HttpService::build()
-                .keep_alive(KEEP_ALIVE)
-                .client_request_timeout(settings.head_timeout)
-                .client_disconnect_timeout(LINGER)
-                .on_connect_ext(|connection: &Connection, data| {
-                    data.insert(Rc::clone(connection.exchange()));
-                })
-                .finish(map_config(app, |()| AppConfig::default()));
-            let rules = Rules {
-                answer_timeout: settings.answer_timeout(),
-                max_head: settings.max_head,
-                memory: requests.clone(),
-                refusals: Rc::new(surfaces::refusals()),
-                stop: Arc::clone(&stopping),
-            };
-            let (tls, head_timeout) = (settings.tls.clone(), settings.head_timeout);
-            let accept = fn_service(move |stream: TcpStream| {
-                let (tls, rules) = (tls.clone(), rules.clone());
-                async move {
-                    let client = stream.peer_addr().ok();
-                    let connection = match tls {
-                        Some(tls) => Connection::new(timeout(head_timeout, tls.accept(stream)).await??, rules),
-                        None => Connection::new(stream, rules),
-                    };
-                    Ok::<_, io::Error>((connection, Protocol::Http1, client))
-                }
-            });
-            accept.map_err(drop).and_then(http.map_err(drop))
-        })?;
-        ready(address);
+        let service_of = |offer: Offer| {
+            let (handles, settings) = (handles.clone(), settings.clone());
+            let (shared, requests, stopping) = (shared.clone(), requests.clone(), Arc::clone(&stopping));
+            move || {
+                let handle = web::Data::new(handles.handle());
+                // Pages reach what their own address offers: no page of operators where only merchants are served.
+                let pages = settings.pages.clone().map(|pages| {
+                    let surfaces = InProcess::new(app(shared.clone(), offer, handle.clone(), None));
+                    (pages, surfaces)
+                });
+                let app = app(shared.clone(), offer, handle, pages);
+                let app = app.into_factory().map_err(|error: Error| error.error_response());
+                let http = HttpService::build()
+                    .keep_alive(KEEP_ALIVE)
+                    .client_request_timeout(settings.head_timeout)
+                    .client_disconnect_timeout(LINGER)
+                    .on_connect_ext(|connection: &Connection, data| {
+                        data.insert(Rc::clone(connection.exchange()));
+                    })
+                    .finish(map_config(app, |()| AppConfig::default()));
+                let rules = Rules {
+                    answer_timeout: settings.answer_timeout(),
+                    max_head: settings.max_head,
+                    memory: requests.clone(),
+                    refusals: Rc::new(surfaces::refusals(offer)),
+                    stop: Arc::clone(&stopping),
+                };
+                let (tls, head_timeout) = (settings.tls.clone(), settings.head_timeout);
+                let accept = fn_service(move |stream: TcpStream| {
+                    let (tls, rules) = (tls.clone(), rules.clone());
+                    async move {
+                        let client = stream.peer_addr().ok();
+                        let connection = match tls {
+                            Some(tls) => Connection::new(timeout(head_timeout, tls.accept(stream)).await??, rules),
+                            None => Connection::new(stream, rules),
+                        };
+                        Ok::<_, io::Error>((connection, Protocol::Http1, client))
+                    }
+                });
+                accept.map_err(drop).and_then(http.map_err(drop))
+            }
+        };
+        let offer = if of_operators.is_some() { Offer::WithoutAdmin } else { Offer::All };
+        let mut server = server.listen("roster", listener, service_of(offer))?;
+        if let Some(listener) = of_operators {
+            server = server.listen("operators", listener, service_of(Offer::AdminAlone))?;
+        }
+        ready(address, address_of_operators);
         let server = server.run();
         let handle = server.handle();
         actix_web::rt::spawn(async move {
@@ -282,6 +313,7 @@ mod tests {
 
     use roster_application::ports::AttemptOutcome;
     use roster_application::{Sent, TestEvent};
+    use roster_domain::Timestamp;
 
     use super::*;
 
@@ -299,6 +331,7 @@ mod tests {
         let quotas = Quotas { key: NonZeroU32::MIN, merchant: NonZeroU32::MIN };
         let settings = Settings {
             bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+            admin_bind: None,
             tls: None,
             workers: 1,
             max_connections: 1,
@@ -319,6 +352,11 @@ mod tests {
             webhooks: WebhookSettings { allow_private: false, timeout: 25 * second, tests: Arc::new(Unused) },
             imports: ImportSettings { max_bytes: 1, timeout: second, begun: Arc::new(|_, _| ()) },
             observer: Observer::default(),
+            service: ServiceInformation {
+                database: "SQLite",
+                started_at: Timestamp::from_millis(0).expect("a time"),
+                settings: serde_json::Map::new(),
+            },
             pages: None,
         };
         // The issuer's keys, the credential, the customer and its subscription, each just before its deadline.

@@ -9,7 +9,7 @@ use actix_web::http::Method;
 /// A request that was answered. None of its values grows with customers or merchants.
 #[derive(Debug, Clone, Copy)]
 pub struct Answered<'a> {
-    /// The surface of its path: `native`, `lumen`, `lava`, `console`, or `none`.
+    /// The surface of its path: `native`, `lumen`, `lava`, `admin` or `console`, or `none`.
     pub surface: &'static str,
     /// The pattern of its route, such as `/v1/customers/{id}`; `unmatched` if there is none.
     pub route: &'a str,
@@ -57,6 +57,7 @@ fn surface_of(path: &str) -> &'static str {
         Some("v1") => "native",
         Some("api") => "lumen",
         Some("lava") => "lava",
+        Some("admin") => "admin",
         Some("console") => "console",
         _ => "none",
     }
@@ -75,9 +76,9 @@ mod tests {
     #[test]
     fn any_path_and_any_method_have_one_of_a_few_names() {
         let surfaces =
-            ["/v1/customers/x", "/api", "/lava/v1/customers", "/console/live/customers", "/livez", "", "/v1x/y"]
+            ["/v1/customers/x", "/api", "/lava/v1/customers", "/admin/v1/log", "/console/live", "/livez", "", "/v1x/y"]
                 .map(surface_of);
-        assert_eq!(surfaces, ["native", "lumen", "lava", "console", "none", "none", "none"]);
+        assert_eq!(surfaces, ["native", "lumen", "lava", "admin", "console", "none", "none", "none"]);
         let other = Method::from_bytes(b"BREW").expect("a method");
         assert_eq!([&Method::GET, &Method::TRACE, &other].map(name_of), ["GET", "other", "other"]);
     }

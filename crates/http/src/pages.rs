@@ -106,7 +106,9 @@ mod tests {
     #[test]
     fn a_page_calls_the_surfaces_under_the_identifier_of_its_own_request() {
         rt::System::new().block_on(async {
-            let app = App::new().configure(surfaces::configure).wrap(from_fn(access_log::record));
+            let app = App::new()
+                .configure(|app| surfaces::configure(surfaces::Offer::All, app))
+                .wrap(from_fn(access_log::record));
             let surfaces = InProcess::new(app);
             let page = TestRequest::get().to_http_request();
             page.extensions_mut().insert(RequestId(HeaderValue::from_static("of-the-page")));

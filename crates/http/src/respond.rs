@@ -78,7 +78,7 @@ pub(crate) fn add_headers(failure: &Failure, response: &mut HttpResponse) {
             }
         }
         // No scope would help (RFC 6750 §3.1).
-        Failure::OutlivesCaller(_) => {
+        Failure::OutlivesCaller(_) | Failure::MissingRole(_) => {
             let lacking = HeaderValue::from_static("Bearer error=\"insufficient_scope\"");
             headers.insert(header::WWW_AUTHENTICATE, lacking);
         }
@@ -101,7 +101,9 @@ pub(crate) fn add_headers(failure: &Failure, response: &mut HttpResponse) {
         | Failure::ReadOnly => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        Failure::HeadTooLarge
+        Failure::MerchantDisabled
+        | Failure::MerchantNotFound
+        | Failure::HeadTooLarge
         | Failure::OtherProtocol
         | Failure::UnknownPath
         | Failure::IdempotencyKey(_)

@@ -57,6 +57,7 @@ pub(crate) struct Surface {
     bases: Vec<&'static str>,
     answer: Answer,
     shows_limits: bool,
+    gate: Option<Gate>,
     batches: Vec<&'static str>,
     files: Vec<&'static str>,
     /// The endpoints of each pattern, without a base.
@@ -71,6 +72,9 @@ pub(crate) struct Endpoint {
     describe: Option<fn() -> Operation>,
 }
 
+/// Fails for requests that the surface does not answer, whatever their method.
+type Gate = fn(HttpRequest) -> LocalBoxFuture<'static, Result<(), Failure>>;
+
 type Handler = Box<dyn Fn(HttpRequest) -> LocalBoxFuture<'static, HttpResponse>>;
 
 impl Surface {
@@ -80,6 +84,7 @@ impl Surface {
             bases: vec![base],
             answer,
             shows_limits: false,
+            gate: None,
             batches: Vec::new(),
             files: Vec::new(),
             resources: Vec::new(),
@@ -95,6 +100,11 @@ impl Surface {
     /// The same surface with rate limit headers on every response to an authenticated caller.
     pub(crate) fn showing_limits(self) -> Self {
         Self { shows_limits: true, ..self }
+    }
+
+    /// The same surface, which answers only requests that pass `gate`.
+    pub(crate) fn behind(self, gate: Gate) -> Self {
+        Self { gate: Some(gate), ..self }
     }
 
     /// Adds a path below the base. `{name}` matches any segment; a pattern with the literal text of the segment wins.
@@ -169,6 +179,7 @@ struct Resource {
     pattern: Rc<str>,
     answer: Answer,
     shows_limits: bool,
+    gate: Option<Gate>,
     endpoints: Rc<[Endpoint]>,
 }
 
@@ -176,10 +187,10 @@ impl Table {
     fn new(surfaces: Vec<Surface>) -> Self {
         let mut table = Self { resources: matchit::Router::new(), answers: Vec::new() };
         for surface in surfaces {
-            let Surface { answer, shows_limits, .. } = surface;
+            let Surface { answer, shows_limits, gate, .. } = surface;
             table.answers.extend(surface.bases.iter().map(|&base| (base, answer)));
             for (pattern, endpoints) in surface.mounted() {
-                let resource = Resource { pattern: pattern.as_str().into(), answer, shows_limits, endpoints };
+                let resource = Resource { pattern: pattern.as_str().into(), answer, shows_limits, gate, endpoints };
                 table.resources.insert(pattern, Rc::new(resource)).expect("the table has every pattern once");
             }
         }
@@ -213,6 +224,11 @@ impl Table {
 
 impl Resource {
     async fn answer(&self, request: &HttpRequest) -> HttpResponse {
+        if let Some(gate) = self.gate
+            && let Err(failure) = gate(request.clone()).await
+        {
+            return (self.answer)(&failure);
+        }
         match self.endpoints.iter().find(|endpoint| endpoint.method == *request.method()) {
             Some(endpoint) => {
                 let mut response = (endpoint.handler)(request.clone()).await;

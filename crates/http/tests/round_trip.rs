@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use roster_application::ports::CustomerFilter;
 use roster_application::ports::{CustomerKey, CustomerRef};
 use roster_application::{
-    BegunImport, CustomerChange, CustomerCommand, Digest, Export, ImportBatch, ImportRules, Precondition, Registration,
-    Roster,
+    BegunImport, CustomerChange, CustomerCommand, Digest, Export, ImportBatch, ImportRules, Operation, Precondition,
+    Registration, Roster,
 };
 use roster_domain::{
     Address, AddressPart, BusinessName, Country, Currency, Customer, CustomerEdit, CustomerStatus, Details, Email,
@@ -28,7 +28,8 @@ fn roster() -> (Roster, [Tenant; 2]) {
         Arc::new(CountingIds::default()),
         Arc::new(CountingEntropy::default()),
     );
-    let merchant = roster.create_merchant(MerchantName::parse("Acme").expect("a name")).expect("a merchant").id;
+    let name = MerchantName::parse("Acme").expect("a name");
+    let merchant = roster.create_merchant(name, &Operation::COMMAND_LINE).expect("a merchant").id;
     let tenants = [Environment::Live, Environment::Sandbox].map(|environment| Tenant { merchant, environment });
     (roster, tenants)
 }

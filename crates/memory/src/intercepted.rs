@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use roster_application::ports::{
     ApiKeyRepository, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRepository, CustomerState,
-    EventRepository, ImportRepository, Listed, MerchantRepository, ReplyRepository, SecretRepository, Store,
-    StoreError, SubscriptionRepository, UnitOfWork, UploadRepository, WebhookRepository, Work, Write, Written,
+    EventRepository, ImportRepository, Listed, MerchantRepository, OperatorRepository, ReplyRepository,
+    SecretRepository, Store, StoreError, SubscriptionRepository, UnitOfWork, UploadRepository, WebhookRepository, Work,
+    Write, Written,
 };
 use roster_domain::{Customer, Tenant};
 
@@ -103,6 +104,10 @@ impl UnitOfWork for Intercepted<'_> {
 
     fn api_keys(&mut self) -> &mut dyn ApiKeyRepository {
         self.uow.api_keys()
+    }
+
+    fn operators(&mut self) -> &mut dyn OperatorRepository {
+        self.uow.operators()
     }
 
     fn replies(&mut self) -> &mut dyn ReplyRepository {

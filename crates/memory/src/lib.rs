@@ -15,6 +15,7 @@ mod ids;
 mod imports;
 mod intercepted;
 mod merchants;
+mod operators;
 mod replies;
 mod secrets;
 mod store;

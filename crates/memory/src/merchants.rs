@@ -29,6 +29,36 @@ impl MerchantRepository for MemoryUnitOfWork<'_> {
             Ok(rows.merchants.range((start, Bound::Unbounded)).take(limit).map(|(_, m)| m.clone()).collect())
         })
     }
+
+    fn search(&mut self, text: &str, after: Option<MerchantId>, limit: usize) -> Result<Vec<Merchant>, StoreError> {
+        let (start, text) = (after.map_or(Bound::Unbounded, Bound::Excluded), text.to_ascii_lowercase());
+        self.call(|rows| {
+            let merchants = rows.merchants.range((start, Bound::Unbounded)).map(|(_, merchant)| merchant);
+            let found = merchants.filter(|merchant| merchant.name.as_str().to_ascii_lowercase().contains(&text));
+            Ok(found.take(limit).cloned().collect())
+        })
+    }
+
+    fn disabled(&mut self, ids: &[MerchantId]) -> Result<Vec<MerchantId>, StoreError> {
+        self.call(|rows| {
+            let is_disabled =
+                |id: &MerchantId| rows.merchants.get(id).is_some_and(|merchant| merchant.disabled_at.is_some());
+            Ok(ids.iter().copied().filter(is_disabled).collect())
+        })
+    }
+
+    fn lock(&mut self, id: MerchantId) -> Result<Option<Merchant>, StoreError> {
+        self.call(|rows| Ok(rows.merchants.get(&id).cloned()))
+    }
+
+    fn update(&mut self, merchant: &Merchant) -> Result<(), StoreError> {
+        self.call(|rows| {
+            if let Some(stored) = rows.merchants.get_mut(&merchant.id) {
+                (stored.name, stored.disabled_at) = (merchant.name.clone(), merchant.disabled_at);
+            }
+            Ok(())
+        })
+    }
 }
 
 impl Rows {

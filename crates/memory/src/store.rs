@@ -5,10 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use roster_application::ports::{ReplyKey, SavedReply, Store, StoreError, Verdict, Work, rerun_lost_races};
-use roster_application::{ApiKey, Digest, Event, Import, PartKind, Upload};
+use roster_application::{ApiKey, Digest, Event, Import, LogEntry, Operator, PartKind, Upload};
 use roster_domain::{
-    ApiKeyId, Customer, CustomerId, EndpointId, ExternalId, ImportId, Merchant, MerchantId, Subscription,
-    SubscriptionId, Tenant, UploadId,
+    ApiKeyId, Customer, CustomerId, EndpointId, ExternalId, ImportId, LogEntryId, Merchant, MerchantId, OperatorId,
+    Subscription, SubscriptionId, Tenant, UploadId,
 };
 
 use crate::unit_of_work::{Access, MemoryUnitOfWork};
@@ -27,6 +27,8 @@ pub struct MemoryStore {
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Rows {
     pub(crate) merchants: BTreeMap<MerchantId, Merchant>,
+    pub(crate) operators: BTreeMap<OperatorId, Operator>,
+    pub(crate) operator_log: BTreeMap<LogEntryId, LogEntry>,
     pub(crate) api_keys: BTreeMap<ApiKeyId, ApiKey>,
     /// The key with each digest.
     pub(crate) digests: BTreeMap<Digest, ApiKeyId>,

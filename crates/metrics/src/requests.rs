@@ -10,7 +10,7 @@ pub const DURATIONS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.0
 
 const TOO_MANY_REQUESTS: u16 = 429;
 
-const SURFACES: [&str; 3] = ["native", "lumen", "lava"];
+const SURFACES: [&str; 4] = ["native", "lumen", "lava", "admin"];
 
 /// Counts requests.
 pub struct Requests {

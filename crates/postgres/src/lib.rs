@@ -24,6 +24,7 @@ mod inspection;
 mod loans;
 mod merchants;
 mod migrations;
+mod operators;
 mod pool;
 mod replies;
 mod rows;

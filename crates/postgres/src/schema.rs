@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 pub use tables::{
     ApiKeyRow, AttemptRow, AttemptRows, CustomerRow, CustomerRows, EndpointRow, EventRow, EventRows, ImportRow,
-    LaneRow, LaneRows, MerchantRow, ReplyRow, ReplyRows, SubscriptionRow, SubscriptionRows, UploadRow, merchants,
-    secrets,
+    LaneRow, LaneRows, LogEntryRow, MerchantRow, OperatorRow, ReplyRow, ReplyRows, SubscriptionRow, SubscriptionRows,
+    UploadRow, merchants, operator_log, operators, secrets,
 };
 
 mod tables {
@@ -25,9 +25,9 @@ mod tables {
     use roster_application::ports::{Attempt, Lane, SavedReply, StoreError, StoredEndpoint};
     use roster_application::records::{
         ApiKeyRecord, AttemptRecord, CustomerRecord, EndpointRecord, EventRecord, ImportRecord, LaneRecord,
-        MerchantRecord, ReplyRecord, SubscriptionRecord, UploadRecord,
+        LogEntryRecord, MerchantRecord, OperatorRecord, ReplyRecord, SubscriptionRecord, UploadRecord,
     };
-    use roster_application::{ApiKey, Event, Import, Upload};
+    use roster_application::{ApiKey, Event, Import, LogEntry, Operator, Upload};
     use roster_domain::{Customer, Merchant, Subscription};
 
     use super::{DateTime, Insertable, QueryResult, Queryable, Utc, Uuid};
@@ -37,6 +37,31 @@ mod tables {
         merchants (id) as MerchantRow, MerchantRows from MerchantRecord to Merchant {
             id: Uuid => diesel::sql_types::Uuid,
             name: String => Text,
+            created_at: DateTime<Utc> => Timestamptz,
+            disabled_at: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+        }
+    }
+
+    table! {
+        operators (id) as OperatorRow, OperatorRows from OperatorRecord to Operator {
+            id: Uuid => diesel::sql_types::Uuid,
+            name: String => Text,
+            role: String => Text,
+            digest: Vec<u8> => Bytea,
+            created_at: DateTime<Utc> => Timestamptz,
+            expires_at: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+            last_used_at: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+            revoked_at: Option<DateTime<Utc>> => Nullable<Timestamptz>,
+        }
+    }
+
+    table! {
+        operator_log (id) as LogEntryRow, LogEntryRows from LogEntryRecord to LogEntry {
+            id: Uuid => diesel::sql_types::Uuid,
+            operator_id: Option<Uuid> => Nullable<diesel::sql_types::Uuid>,
+            action: String => Text,
+            target: String => Text,
+            request_id: Option<String> => Nullable<Text>,
             created_at: DateTime<Utc> => Timestamptz,
         }
     }

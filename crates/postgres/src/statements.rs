@@ -482,7 +482,12 @@ fn store(url: &str) -> PostgresStore {
     store.migrate().expect("the migrations apply");
     let name = MerchantName::parse("Ada").expect("a name");
     direct(&store, |uow| {
-        uow.merchants().insert(&Merchant { id: TENANT.merchant, name: name.clone(), created_at: now() })
+        uow.merchants().insert(&Merchant {
+            id: TENANT.merchant,
+            name: name.clone(),
+            created_at: now(),
+            disabled_at: None,
+        })
     });
     store
 }

@@ -7,10 +7,10 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use roster_application::ports::{CustomerRef, MAX_SNAPSHOT_AGE};
-use roster_application::{MAX_OVERLAP, OnConflict, Scope};
+use roster_application::{MAX_OVERLAP, OnConflict, Role, Scope};
 use roster_domain::{
     ApiKeyId, CustomerId, CustomerStatus, Endpoint, EndpointDescription, EndpointId, Environment, EventId, EventType,
-    ExternalId, MerchantId, MerchantName, Name, Tenant,
+    ExternalId, MerchantId, MerchantName, Name, OperatorId, Tenant,
 };
 use roster_http::{Api, ExportFormat};
 use roster_transfer::{Format, Unknown};
@@ -20,7 +20,7 @@ const LONGEST_VALIDITY: Duration = Duration::from_hours(100 * 366 * 24);
 
 /// Roster keeps the customers of a billing platform's merchants.
 ///
-/// One store, three HTTP surfaces: native under /v1, Lumen under /api, Lava under /lava/v1.
+/// One store, three HTTP surfaces: native under /v1, Lumen under /api, Lava under /lava/v1; and /admin/v1 for operators.
 #[derive(Debug, Parser)]
 #[command(
     name = "roster",
@@ -85,13 +85,17 @@ Example:
   DATABASE_URL=postgres://roster:password@db/roster roster migrate")]
     Migrate,
 
-    /// Make and list merchants, who own customers
+    /// Make, list, rename, disable and enable merchants, who own customers
     #[command(subcommand)]
     Merchants(Merchants),
 
     /// Make, list, rotate and revoke API keys
     #[command(subcommand)]
     Keys(Keys),
+
+    /// Make, list and revoke operators, who manage merchants over HTTP, and read the log of what they did
+    #[command(subcommand)]
+    Operators(Operators),
 
     /// Make customers of the rows of a CSV or NDJSON file
     ///
@@ -313,6 +317,108 @@ Examples:
 
     /// List all merchants, the oldest first
     List {
+        /// Only merchants with this text in their names; ASCII letters in any case
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
+
+        #[command(flatten)]
+        form: Form,
+    },
+
+    /// Give a merchant another name
+    Rename {
+        /// The id that `roster merchants create` or `list` shows: org_…
+        #[arg(value_parser = MerchantId::parse)]
+        id: MerchantId,
+
+        /// The new name, 1 to 256 characters
+        #[arg(value_parser = |text: &str| MerchantName::parse(text))]
+        name: MerchantName,
+
+        #[command(flatten)]
+        form: Form,
+    },
+
+    /// Refuse the keys and tokens of a merchant with 403 until it is enabled; its data stays
+    ///
+    /// A running service may accept them for a few more seconds, at most `auth.key_cache_ms` of its configuration. Disabling a
+    /// merchant again changes nothing. Events are still delivered to its webhook endpoints.
+    Disable {
+        /// The id that `roster merchants create` or `list` shows: org_…
+        #[arg(value_parser = MerchantId::parse)]
+        id: MerchantId,
+
+        #[command(flatten)]
+        form: Form,
+    },
+
+    /// Accept the keys and tokens of a disabled merchant again
+    Enable {
+        /// The id that `roster merchants create` or `list` shows: org_…
+        #[arg(value_parser = MerchantId::parse)]
+        id: MerchantId,
+
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+/// The commands for operators.
+#[derive(Debug, Subcommand)]
+pub enum Operators {
+    /// Make an operator, and show its key this once
+    ///
+    /// With the key an operator manages merchants and their API keys under /admin/v1, which answers 404 until there is an operator.
+    /// It opens no customer data.
+    #[command(after_help = "\
+Examples:
+  roster operators create 'Ada Lovelace'
+  roster operators create dashboard --role read --expires-in 90d --json")]
+    Create {
+        /// The operator's name, 1 to 256 characters
+        #[arg(value_parser = operator_name)]
+        name: Name,
+
+        /// What it may do: read looks at merchants, keys and the log; admin changes them, too
+        #[arg(long, default_value = "admin", value_parser = named(Role::ALL, Role::as_str))]
+        role: Role,
+
+        /// How long the key is valid, such as 90d, 12h or 1year [default: for ever]
+        #[arg(long, value_name = "DURATION", value_parser = validity)]
+        expires_in: Option<Duration>,
+
+        #[command(flatten)]
+        form: Form,
+    },
+
+    /// List all operators, the oldest first; never their keys
+    List {
+        #[command(flatten)]
+        form: Form,
+    },
+
+    /// Revoke an operator: from now on its key is refused
+    ///
+    /// A running service may accept it for a few more seconds, at most `auth.key_cache_ms` of its configuration. A revocation
+    /// cannot be undone. Revoking an operator again changes nothing.
+    Revoke {
+        /// The id that `roster operators create` or `list` shows: op_…
+        #[arg(value_parser = OperatorId::parse)]
+        id: OperatorId,
+
+        #[command(flatten)]
+        form: Form,
+    },
+
+    /// List the last entries of the operator log, the newest first
+    ///
+    /// Every command or request of an operator that makes or changes a merchant, a key or an operator is logged. Entries are kept for
+    /// 400 days.
+    Log {
+        /// How many entries, 1 to 100
+        #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=100))]
+        last: u16,
+
         #[command(flatten)]
         form: Form,
     },
@@ -618,6 +724,12 @@ fn age(text: &str) -> Result<Duration, String> {
         return Err("must be from 1s to 1h".to_owned());
     }
     Ok(duration)
+}
+
+fn operator_name(text: &str) -> Result<Name, String> {
+    let name = Name::parse(text).map_err(|rule| rule.to_string())?;
+    // A customer's name may be empty.
+    if name.as_str().is_empty() { Err("must not be empty".to_owned()) } else { Ok(name) }
 }
 
 fn event_type() -> impl TypedValueParser<Value = EventType> {

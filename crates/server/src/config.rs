@@ -32,6 +32,8 @@ pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
 pub struct Config {
     /// How the service is reached.
     pub http: Http,
+    /// How operators reach it.
+    pub admin: Admin,
     /// Where everything is kept.
     pub database: Database,
     /// Which credentials are accepted.
@@ -54,6 +56,8 @@ pub struct Config {
     pub log: Log,
     /// What is told of the process.
     pub telemetry: Telemetry,
+    /// All of it by keys, without what may be secret, to be shown to operators.
+    pub shown: serde_json::Map<String, serde_json::Value>,
 }
 
 /// `http.*`
@@ -91,6 +95,13 @@ pub struct Http {
     pub stream_memory_mib: usize,
     /// How long an export may take.
     pub export_timeout: Duration,
+}
+
+/// `admin.*`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admin {
+    /// Where to listen for operators; none: on the address of all others.
+    pub bind: Option<SocketAddr>,
 }
 
 /// `database.*`
@@ -267,6 +278,7 @@ impl Config {
                 stream_memory_mib: layers.read("http.stream_memory_mib", number(0..=65_536)),
                 export_timeout: layers.read("http.export_timeout_s", seconds(1..=3600)),
             },
+            admin: Admin { bind: layers.read("admin.bind", optional_address) },
             database: Database {
                 url: layers.read("database.url", |value| DatabaseUrl::parse(text(value)?)),
                 connections: layers.read("database.connections", number(1..=256)),
@@ -311,6 +323,7 @@ impl Config {
             },
             log: Log { level: layers.read("log.level", level), format: layers.read("log.format", format) },
             telemetry: Telemetry { metrics_bind: layers.read("telemetry.metrics_bind", optional_address) },
+            shown: layers.settings(),
         }
     }
 }
@@ -329,7 +342,10 @@ fn address(value: &Value) -> Result<SocketAddr, String> {
 
 /// An address, or an empty text for none.
 fn optional_address(value: &Value) -> Result<Option<SocketAddr>, String> {
-    if text(value).is_ok_and(str::is_empty) { Ok(None) } else { address(value).map(Some) }
+    if text(value).is_ok_and(str::is_empty) {
+        return Ok(None);
+    }
+    address(value).map(Some).map_err(|rule| format!("{rule}, or empty"))
 }
 
 fn path(value: &Value) -> Result<Option<PathBuf>, String> {
@@ -505,6 +521,7 @@ mod tests {
             [issuer] if issuer.name() == "https://other.example" => OTHER_ISSUER.to_owned(),
             issuers => format!("{issuers:?}"),
         }),
+        ("admin.bind", "\"127.0.0.1:3\"", "[::1]:4", |c| c.admin.bind.expect("an address").to_string()),
         ("limits.live_key_per_second", "11", "12", |c| c.limits.live.key.to_string()),
         ("limits.live_merchant_per_second", "13", "14", |c| c.limits.live.merchant.to_string()),
         ("limits.sandbox_key_per_second", "15", "16", |c| c.limits.sandbox.key.to_string()),
@@ -592,6 +609,7 @@ mod tests {
                     stream_memory_mib: 16,
                     export_timeout: Duration::from_mins(10),
                 },
+                admin: Admin { bind: None },
                 database: Database {
                     url: DatabaseUrl::Sqlite("data/roster.db".into()),
                     connections: 8,
@@ -616,6 +634,7 @@ mod tests {
                 console: Console { enabled: None, secure_cookies: None, session: Duration::from_hours(12) },
                 log: Log { level: "info".to_owned(), format: LogFormat::Auto },
                 telemetry: Telemetry { metrics_bind: None },
+                shown: config.shown.clone(),
             }
         );
     }
@@ -644,6 +663,32 @@ mod tests {
     }
 
     #[test]
+    fn settings_are_shown_as_what_they_say_and_without_secrets() {
+        let file = format!("[webhooks]\nsigning_key = {ONE_KEY}\n[http]\nworkers = 3\n");
+        let variables = [
+            ("DATABASE_URL", "sqlite://secret.db"),
+            ("ROSTER__DATABASE__QUEUE", "7"),
+            ("ROSTER__HTTP__API_PAGE", "false"),
+            ("ROSTER__HTTP__CORS_ORIGINS", "https://a.example, https://b.example"),
+        ];
+        let shown = load(&file, &variables).expect("a configuration").shown;
+        let origins = serde_json::json!(["https://a.example", "https://b.example"]);
+        for (key, value) in [
+            ("http.workers", 3.into()),
+            ("http.bind", "127.0.0.1:8080".into()),
+            ("database.queue", 7.into()),
+            ("http.api_page", false.into()),
+            ("http.cors_origins", origins),
+        ] {
+            assert_eq!(shown[key], value, "{key}");
+        }
+        for secret in ["database.url", "auth.issuers", "webhooks.signing_key"] {
+            assert!(!shown.contains_key(secret), "{secret}");
+        }
+        assert_eq!(shown.len(), SAMPLES.len() - 3);
+    }
+
+    #[test]
     fn the_console_is_served_where_only_this_machine_can_connect_unless_a_key_says_otherwise() {
         let is_served = |bind: &str, enabled: &str| {
             let variables = [("ROSTER__HTTP__BIND", bind), ("ROSTER__CONSOLE__ENABLED", enabled)];
@@ -666,6 +711,7 @@ mod tests {
     fn a_wrong_value_names_its_key_where_it_came_from_and_what_is_allowed() {
         for (key, value, rule) in [
             ("http.bind", "localhost", "must be an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080"),
+            ("admin.bind", "8081", "must be an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080, or empty"),
             ("http.workers", "257", "must be a whole number from 0 to 256"),
             ("http.max_connections", "99", "must be a whole number from 100 to 1000000"),
             ("http.head_timeout_ms", "99", "must be a whole number from 100 to 300000 (milliseconds)"),

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use roster_application::{ApiKeyOrder, ApiKeySecret, PageSize, Roster, Scopes};
+use roster_application::{ApiKeyOrder, ApiKeySecret, Operation, PageSize, Roster, Scopes};
 use roster_console::{Console, LONGEST_SESSION};
 use roster_domain::{Environment, MerchantId, MerchantName, Name, Tenant, Timestamp};
 
@@ -41,7 +41,7 @@ impl Demo {
             Some(merchant) if merchant.name.as_str() == MERCHANT => (Access::MadeBefore(merchant.id), merchant.id),
             Some(merchant) => return Ok(Self { access: Access::MadeBefore(merchant.id), console: None }),
             None => {
-                let merchant = roster.create_merchant(MerchantName::parse(MERCHANT)?)?.id;
+                let merchant = roster.create_merchant(MerchantName::parse(MERCHANT)?, &Operation::COMMAND_LINE)?.id;
                 (Access::Made(create_key(roster, merchant, "demo", Scopes::DEFAULT, None)?), merchant)
             }
         };
@@ -115,7 +115,7 @@ fn create_key(
 ) -> anyhow::Result<ApiKeySecret> {
     let tenant = Tenant { merchant, environment: Environment::Sandbox };
     let order = ApiKeyOrder { tenant, name: Some(Name::parse(name)?), scopes, expires_at };
-    Ok(roster.create_api_key(order, Scopes::ALL)?.secret)
+    Ok(roster.create_api_key(order, &Operation::COMMAND_LINE)?.secret)
 }
 
 /// The key, and one request for each surface, from that surface's documentation.

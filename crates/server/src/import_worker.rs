@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -16,16 +17,20 @@ use anyhow::Context as _;
 use roster_application::ports::StoreError;
 use roster_application::{ImportError, LeasedUpload, PartKind, Roster, RowRefusal, Sweep, UnendedUploads};
 use roster_domain::{Tenant, UploadId};
+use roster_executor::Handles;
 use roster_transfer::{BatchReader, FileError, ImportOptions, Mapping, Reader, RowError};
 
 /// The rows of a batch: few, so that it holds up no other writer for long.
 const BATCH_ROWS: usize = 100;
 
-/// How long a rest is, as a multiple of the time that the batch before it took.
-const RESTS: u32 = 2;
+/// How long a rest is, as a multiple of the time that the batch before it took: at least, and at most.
+const RESTS: RangeInclusive<f64> = 2.0..=30.0;
 
-/// The shortest rest.
-const SHORTEST_REST: Duration = Duration::from_millis(2);
+/// For each so many requests a second that the process serves meanwhile, a rest is longer by the time of one batch.
+const REQUESTS_PER_REST: f64 = 200.0;
+
+/// The shortest rest, and the longest.
+const REST: RangeInclusive<Duration> = Duration::from_millis(2)..=Duration::from_secs(1);
 
 /// How long an upload is imported while others wait: the next turn reads its file again up to there.
 const TURN: Duration = Duration::from_secs(2);
@@ -53,12 +58,13 @@ pub struct ImportWorker {
 }
 
 impl ImportWorker {
-    /// Starts to import what is sent.
-    pub fn start(roster: Roster) -> anyhow::Result<Self> {
+    /// Starts to import what is sent. The more requests `handles` serves meanwhile, the slower.
+    pub fn start(roster: Roster, handles: Handles) -> anyhow::Result<Self> {
         let (tell, told) = sync_channel(TOLD);
         let (end, ended) = mpsc::channel();
         let stop = Arc::new(AtomicBool::new(false));
-        let importer = Importer { roster, stop: Arc::clone(&stop), told, waiting: VecDeque::new() };
+        let served = served(&handles);
+        let importer = Importer { roster, handles, served, stop: Arc::clone(&stop), told, waiting: VecDeque::new() };
         let work = move || {
             importer.run();
             // An error means that `stop` has not waited so long.
@@ -89,6 +95,9 @@ impl ImportWorker {
 
 struct Importer {
     roster: Roster,
+    handles: Handles,
+    /// How many requests were served up to which time.
+    served: (f64, Instant),
     stop: Arc<AtomicBool>,
     told: Receiver<(Tenant, UploadId)>,
     /// Uploads that had their turn.
@@ -191,9 +200,27 @@ impl Importer {
             if self.is_stopped() || self.is_turn_over(begun) {
                 return Ok(Turn::Over);
             }
-            thread::sleep((RESTS * start.elapsed()).max(SHORTEST_REST));
+            thread::sleep(self.rest(start.elapsed()));
         }
     }
+
+    /// How long to rest after a batch that took so long. It is the requests of others that an import must not slow down: where
+    /// there are few, it need not rest for long.
+    fn rest(&mut self, took: Duration) -> Duration {
+        let (requests, now) = served(&self.handles);
+        let (before, since) = std::mem::replace(&mut self.served, (requests, now));
+        rest(took, (requests - before) / now.duration_since(since).as_secs_f64().max(1e-3))
+    }
+}
+
+/// How many requests of all operations have been served up to now.
+fn served(handles: &Handles) -> (f64, Instant) {
+    (handles.figures().iter().map(|figures| figures.sizes.sum).sum(), Instant::now())
+}
+
+fn rest(took: Duration, requests_per_second: f64) -> Duration {
+    let times = (RESTS.start() + requests_per_second / REQUESTS_PER_REST).min(*RESTS.end());
+    took.mul_f64(times).clamp(*REST.start(), *REST.end())
 }
 
 /// How a turn ends.
@@ -264,5 +291,17 @@ impl Read for Parts {
             self.part = io::Cursor::new(part.ok_or_else(|| io::Error::other("a part of the file is missing"))?);
             self.next += 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rests_grow_with_the_requests_that_are_served() {
+        let rest = |millis, requests| rest(Duration::from_millis(millis), requests).as_millis();
+        assert_eq!([rest(10, 0.0), rest(10, 1000.0), rest(10, 1e6)], [20, 70, 300]);
+        assert_eq!([rest(0, 0.0), rest(100, 1e6)], [2, 1000]);
     }
 }

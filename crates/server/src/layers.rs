@@ -15,6 +15,9 @@ const PREFIX: &str = "ROSTER__";
 /// The conventional name of `database.url`.
 const DATABASE_URL: &str = "DATABASE_URL";
 
+/// Keys whose values may contain a password or a secret.
+const SECRET: [&str; 3] = ["auth.issuers", "database.url", "webhooks.signing_key"];
+
 /// The largest edit distance at which an unknown key counts as a misspelling of a known one.
 const MAX_TYPO_DISTANCE: usize = 3;
 
@@ -98,6 +101,17 @@ impl Layers {
             None => {}
         }
         parse(&self.defaults[key]).expect("the built-in defaults keep every rule")
+    }
+
+    /// The values that count, by their keys, without those that may contain a secret. A text of the environment is shown as what it
+    /// says where the default is no text.
+    pub fn settings(&self) -> serde_json::Map<String, serde_json::Value> {
+        let keys = self.defaults.iter().filter(|(key, _)| !SECRET.contains(&key.as_str()));
+        let setting = |(key, default): (&String, &Value)| {
+            let value = self.given.get(key).map_or(default, |given| &given.value);
+            (key.clone(), as_json(value, default))
+        };
+        keys.map(setting).collect()
     }
 
     /// Notes as a fault that the value of a known key breaks `rule`.
@@ -197,9 +211,31 @@ pub fn value(toml: &str) -> Option<Value> {
 fn shown(key: &str, value: &Value) -> String {
     match &value.kind {
         ValueKind::String(text) if key == "database.url" => DatabaseUrl::shown(text),
-        _ if matches!(key, "database.url" | "auth.issuers" | "webhooks.signing_key") => "(not shown)".to_owned(),
+        _ if SECRET.contains(&key) => "(not shown)".to_owned(),
         ValueKind::String(text) => format!("{text:?}"),
         other => other.to_string(),
+    }
+}
+
+/// A value as JSON; a text as what it says if `default` is no text.
+fn as_json(value: &Value, default: &Value) -> serde_json::Value {
+    let read = |text: &str| match &default.kind {
+        ValueKind::Boolean(_) => text.parse().ok().map(serde_json::Value::Bool),
+        ValueKind::I64(_) => text.parse::<i64>().ok().map(Into::into),
+        ValueKind::Array(_) => {
+            Some(text.split(',').map(str::trim).filter(|one| !one.is_empty()).collect::<Vec<_>>().into())
+        }
+        _ => None,
+    };
+    match &value.kind {
+        ValueKind::Boolean(flag) => (*flag).into(),
+        ValueKind::I64(number) => (*number).into(),
+        ValueKind::Array(elements) => {
+            let element = |element: &Value| as_json(element, element);
+            elements.iter().map(element).collect::<Vec<_>>().into()
+        }
+        ValueKind::String(text) => read(text).unwrap_or_else(|| text.as_str().into()),
+        other => other.to_string().into(),
     }
 }
 

@@ -189,6 +189,36 @@ fn an_unknown_merchant_or_key_is_an_error_that_names_it() {
 }
 
 #[test]
+fn an_operator_is_created_listed_and_revoked() {
+    let program = Program::migrated();
+    let none = program.run(&["operators", "list"]).expect_success();
+    assert!(none.contains("roster operators create NAME"), "{none}");
+    let shown = program.run(&["operators", "create", "Ada Lovelace"]).expect_success();
+    let secret = shown.lines().map(str::trim).find(|line| line.starts_with("sk_admin_")).expect("a key").to_owned();
+    assert!(shown.contains("shown only this once") && shown.contains("the role admin"), "{shown}");
+    let create = ["operators", "create", "dashboard", "--role", "read", "--expires-in", "90d", "--json"];
+    let reader = program.run(&create).expect_json();
+    assert_eq!((text(&reader, "role"), text(&reader, "name")), ("read", "dashboard"));
+    assert!(reader["expires_at"].is_string() && text(&reader, "key").starts_with("sk_admin_"), "{reader}");
+    let revoke = ["operators", "revoke", text(&reader, "id"), "--json"];
+    let revoked = program.run(&revoke).expect_json();
+    assert!(revoked["revoked_at"].is_string() && revoked.get("key").is_none(), "{revoked}");
+    assert_eq!(program.run(&revoke).expect_json(), revoked);
+    for arguments in [&["operators", "list"][..], &["operators", "list", "--json"]] {
+        let listed = program.run(arguments).expect_success();
+        assert!(listed.contains("Ada Lovelace") && listed.contains("dashboard"), "{listed}");
+        assert!(!listed.contains(&secret) && !listed.contains(text(&reader, "key")), "{listed}");
+    }
+    let table = program.run(&["operators", "list"]).expect_success();
+    assert!(table.contains(&format!("revoked {}", text(&revoked, "revoked_at"))), "{table}");
+    let log = program.run(&["operators", "log", "--json"]).expect_json();
+    let actions: Vec<_> = log["data"].as_array().expect("a list").iter().map(|entry| text(entry, "action")).collect();
+    assert_eq!(actions, ["operator.revoked", "operator.revoked", "operator.created", "operator.created"]);
+    let message = program.run(&["operators", "revoke", "op_01kasf9sgre5psvqpgk4v6y7z0"]).expect_failure(1);
+    assert_eq!(message, "roster: there is no operator op_01kasf9sgre5psvqpgk4v6y7z0\n");
+}
+
+#[test]
 fn a_wrong_command_line_exits_with_2_and_touches_nothing() {
     let program = Program::new();
     let id = "org_01kasf9sgre5psvqpgk4v6y7z0";
@@ -204,6 +234,11 @@ fn a_wrong_command_line_exits_with_2_and_touches_nothing() {
         &["keys", "rotate", "key_01kasf9sgre5psvqpgk4v6y7z0", "--overlap", "31d"],
         &["keys", "rotate", id],
         &["keys", "revoke", id],
+        &["operators", "create"],
+        &["operators", "create", ""],
+        &["operators", "create", "Ada", "--role", "owner"],
+        &["operators", "revoke", id],
+        &["operators", "log", "--last", "101"],
     ] {
         program.run(arguments).expect_failure(2);
     }
@@ -282,6 +317,11 @@ fn every_command_has_help() {
         &["keys", "list"],
         &["keys", "rotate"],
         &["keys", "revoke"],
+        &["operators"],
+        &["operators", "create"],
+        &["operators", "list"],
+        &["operators", "revoke"],
+        &["operators", "log"],
     ] {
         let help = program.run(&[command, &["--help"]].concat()).expect_success();
         assert!(help.contains("Usage: roster") && help.contains("--config <FILE>"), "{help}");
@@ -292,7 +332,7 @@ fn every_command_has_help() {
 #[test]
 fn the_document_of_each_api_is_printed_without_a_database() {
     let program = Program::new();
-    for (api, base) in [("native", "/v1"), ("lumen", "/api"), ("lava", "/lava/v1")] {
+    for (api, base) in [("native", "/v1"), ("lumen", "/api"), ("lava", "/lava/v1"), ("admin", "/admin/v1")] {
         let document: Value = serde_json::from_str(&program.run(&["openapi", api]).expect_success()).expect("JSON");
         assert_eq!(document["openapi"], "3.1.0");
         assert_eq!(document["servers"][0]["url"], base);

@@ -27,6 +27,7 @@ mod imports;
 mod inspection;
 mod merchants;
 mod migrations;
+mod operators;
 mod pool;
 mod replies;
 mod rows;

@@ -15,8 +15,8 @@ use roster_domain::{ApiKeyId, EndpointId, Tenant, UploadId};
 use crate::rows::Id;
 
 pub use tables::{
-    ApiKeyRow, AttemptRow, CustomerRow, EndpointRow, EventRow, ImportRow, LaneRow, MerchantRow, ReplyRow,
-    SubscriptionRow, UploadRow, merchants, secrets,
+    ApiKeyRow, AttemptRow, CustomerRow, EndpointRow, EventRow, ImportRow, LaneRow, LogEntryRow, MerchantRow,
+    OperatorRow, ReplyRow, SubscriptionRow, UploadRow, merchants, operator_log, operators, secrets,
 };
 
 mod tables {
@@ -26,9 +26,9 @@ mod tables {
     use roster_application::ports::{Attempt, Lane, SavedReply, StoreError, StoredEndpoint};
     use roster_application::records::{
         ApiKeyRecord, AttemptRecord, CustomerRecord, EndpointRecord, EventRecord, ImportRecord, LaneRecord,
-        MerchantRecord, ReplyRecord, SubscriptionRecord, UploadRecord,
+        LogEntryRecord, MerchantRecord, OperatorRecord, ReplyRecord, SubscriptionRecord, UploadRecord,
     };
-    use roster_application::{ApiKey, Event, Import, Upload};
+    use roster_application::{ApiKey, Event, Import, LogEntry, Operator, Upload};
     use roster_domain::{Customer, Merchant, Subscription};
 
     use super::{Id, Insertable, QueryResult, Queryable};
@@ -38,6 +38,31 @@ mod tables {
         merchants (id) as MerchantRow from MerchantRecord to Merchant {
             id: Id => Binary,
             name: String => Text,
+            created_at: Time => BigInt,
+            disabled_at: Option<Time> => Nullable<BigInt>,
+        }
+    }
+
+    table! {
+        operators (id) as OperatorRow from OperatorRecord to Operator {
+            id: Id => Binary,
+            name: String => Text,
+            role: String => Text,
+            digest: Vec<u8> => Binary,
+            created_at: Time => BigInt,
+            expires_at: Option<Time> => Nullable<BigInt>,
+            last_used_at: Option<Time> => Nullable<BigInt>,
+            revoked_at: Option<Time> => Nullable<BigInt>,
+        }
+    }
+
+    table! {
+        operator_log (id) as LogEntryRow from LogEntryRecord to LogEntry {
+            id: Id => Binary,
+            operator_id: Option<Id> => Nullable<Binary>,
+            action: String => Text,
+            target: String => Text,
+            request_id: Option<String> => Nullable<Text>,
             created_at: Time => BigInt,
         }
     }

@@ -11,12 +11,15 @@ use roster_application::ports::{
     DeliveryRecord, EventQuery, Lane, LaneKey, ListOrder, MetadataCondition, Place, ReplyKey, SavedReply, StoreError,
     SubscriptionCursor, SubscriptionKey, SubscriptionWrite, UnitOfWork, Verdict, Write, Written,
 };
-use roster_application::{Actor, ApiKey, Digest, Import, ImportCounts, PartKind, Scopes, Upload, UploadState};
+use roster_application::{
+    Action, Actor, ApiKey, Digest, Import, ImportCounts, LogEntry, Operation, Operator, PartKind, Role, Scopes, Target,
+    Upload, UploadState,
+};
 use roster_domain::{
     ApiKeyId, AttemptId, Customer, CustomerEdit, CustomerId, DisabledReason, Edit, Email, EmailUse, Endpoint,
     EndpointId, EndpointSecret, EndpointSettings, EndpointUrl, Environment, EventId, EventType, EventTypes, ExternalId,
-    ImportId, Merchant, MerchantId, MerchantName, Name, PayloadForm, Profile, SearchTerm, Subscription, SubscriptionId,
-    SubscriptionStatus, Tenant, Timestamp, UploadId,
+    ImportId, LogEntryId, Merchant, MerchantId, MerchantName, Name, OperatorId, PayloadForm, Profile, SearchTerm,
+    Subscription, SubscriptionId, SubscriptionStatus, Tenant, Timestamp, UploadId,
 };
 use uuid::Uuid;
 
@@ -101,6 +104,7 @@ fn customer() -> Customer {
 fn call_everything(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
     call_merchants(unit_of_work)?;
     call_api_keys(unit_of_work)?;
+    call_operators(unit_of_work)?;
     call_hot_customers(unit_of_work)?;
     call_other_customers(unit_of_work)?;
     call_subscriptions(unit_of_work)?;
@@ -264,12 +268,50 @@ fn reply() -> SavedReply {
 }
 
 fn call_merchants(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
-    let merchant =
-        Merchant { id: tenant().merchant, name: MerchantName::parse("M").expect("a name"), created_at: now() };
+    let merchant = Merchant {
+        id: tenant().merchant,
+        name: MerchantName::parse("M").expect("a name"),
+        created_at: now(),
+        disabled_at: None,
+    };
     unit_of_work.merchants().insert(&merchant)?;
     unit_of_work.merchants().find(merchant.id)?;
     // The first page of merchants is left out: it has no condition, so its plan is a scan.
     unit_of_work.merchants().list(Some(merchant.id), 10)?;
+    unit_of_work.merchants().search("m", Some(merchant.id), 10)?;
+    unit_of_work.merchants().disabled(&[merchant.id, merchant.id])?;
+    unit_of_work.merchants().lock(merchant.id)?;
+    unit_of_work.merchants().update(&merchant)?;
+    Ok(())
+}
+
+/// The first pages are left out here, too.
+fn call_operators(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
+    let operator = Operator {
+        id: OperatorId::new(Uuid::nil()),
+        name: Name::parse("Ada").expect("a name"),
+        role: Role::Admin,
+        digest: Digest([7; 32]),
+        created_at: now(),
+        expires_at: None,
+        last_used_at: None,
+        revoked_at: None,
+    };
+    unit_of_work.operators().insert(&operator)?;
+    unit_of_work.operators().find(&operator.digest)?;
+    unit_of_work.operators().list(Some(operator.id), 10)?;
+    unit_of_work.operators().revoke(operator.id, now())?;
+    unit_of_work.operators().record_use(operator.id, now())?;
+    let entry = LogEntry {
+        id: LogEntryId::new(Uuid::nil()),
+        operation: Operation::COMMAND_LINE,
+        action: Action::OperatorCreated,
+        target: Target::Operator(operator.id),
+        created_at: now(),
+    };
+    unit_of_work.operators().log(&entry)?;
+    unit_of_work.operators().entries(Some(LogEntryId::new(Uuid::max())), 10)?;
+    unit_of_work.operators().delete_entries(LogEntryId::new(Uuid::max()), 10)?;
     Ok(())
 }
 
@@ -420,11 +462,18 @@ const WITHOUT_A_TENANT: [&str; 5] = [
 ];
 
 /// The statements about a document alone.
-const DOCUMENT_STATEMENTS: [&str; 2] =
-    ["INSERT INTO customers_search (hashes) VALUES (?)", "DELETE FROM customers_search WHERE rowid = ?"];
+const DOCUMENT_STATEMENTS: [&str; 3] = [
+    "SELECT coalesce(max(id), 0) + 1 FROM customers_search_docsize",
+    "INSERT INTO customers_search (rowid, hashes) VALUES (?, ?)",
+    "DELETE FROM customers_search WHERE rowid = ?",
+];
 
-/// How SQLite says that it asks the full-text table.
-const DOCUMENTS: &str = "SCAN customers_search VIRTUAL TABLE INDEX ";
+/// How SQLite says that it asks the full-text table, and that it looks for the end of its documents.
+const DOCUMENTS: [&str; 2] = ["SCAN customers_search VIRTUAL TABLE INDEX ", "SEARCH customers_search_docsize"];
+
+fn is_of_documents(step: &str) -> bool {
+    DOCUMENTS.iter().any(|beginning| step.starts_with(beginning))
+}
 
 #[test]
 fn every_statement_names_the_tenant_of_each_table_that_it_mentions() {
@@ -469,7 +518,7 @@ fn no_statement_reads_a_whole_table_or_index() {
     for sql in &statements {
         let plan = plan(&mut connection, sql);
         assert!(
-            !plan.iter().filter(|step| step.starts_with("SCAN") && !step.starts_with(DOCUMENTS)).any(|step| ![
+            !plan.iter().filter(|step| step.starts_with("SCAN") && !is_of_documents(step)).any(|step| ![
                 "SCAN CONSTANT ROW",
                 "SCAN found"
             ]
@@ -483,8 +532,7 @@ fn no_statement_reads_a_whole_table_or_index() {
 fn customers_are_looked_up_by_all_columns_of_an_index() {
     let (mut connection, statements) = all_statements();
     let plans: Vec<Vec<String>> = statements.iter().map(|sql| plan(&mut connection, sql)).collect();
-    let of_customers =
-        |step: &&String| !step.starts_with(DOCUMENTS) && step.contains("customers") || step.contains(" o ");
+    let of_customers = |step: &&String| !is_of_documents(step) && step.contains("customers") || step.contains(" o ");
     for step in plans.concat().iter().filter(of_customers) {
         let ends = ["email_key=?", "external_id=?", "id=?", "id<?", "id>?", "created_at<?", "created_at>?"];
         let periods = ["created_at>? AND created_at<?", "(created_at,id)<(?,?)", "(created_at,id)>(?,?)"];
@@ -544,9 +592,9 @@ fn the_hot_statements_are_prepared_once_and_kept() {
     distinct.dedup();
     assert_eq!(first.kept.len(), distinct.len(), "{first:#?}");
     // The customer is stored now, so the same statements run, and one more for the creation that is refused; and without those
-    // for its event, of which there are three, and the two that have added it to the index for searches.
+    // for its event, of which there are three, and the one that has added it to the index for searches.
     let second = trace(&mut connection, call_hot_customers);
-    assert_eq!((second.run.len(), second.kept.len()), (first.run.len() - 4, 0), "{second:#?}");
+    assert_eq!((second.run.len(), second.kept.len()), (first.run.len() - 3, 0), "{second:#?}");
 }
 
 /// If a plan depends on a bound value, SQLite prepares the statement again for each value, which takes longer than

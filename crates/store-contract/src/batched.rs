@@ -8,14 +8,14 @@ use roster_application::batch::serve_together;
 use roster_application::ports::{
     ApiKeyRepository, ApiKeyUse, Attempt, AttemptKey, Count, CustomerFilter, CustomerKey, CustomerQuery,
     CustomerRepository, CustomerState, DeliveryRecord, EventQuery, EventRepository, Extent, FirstError,
-    ImportRepository, Lane, Lease, Listed, MerchantRepository, ReplyKey, ReplyRepository, SavedReply, SecretRepository,
-    Store, StoreError, StoredEndpoint, SubscriptionCursor, SubscriptionKey, SubscriptionRepository, UnitOfWork,
-    UploadRepository, WebhookRepository, Work, Write, Written,
+    ImportRepository, Lane, Lease, Listed, MerchantRepository, OperatorRepository, ReplyKey, ReplyRepository,
+    SavedReply, SecretRepository, Store, StoreError, StoredEndpoint, SubscriptionCursor, SubscriptionKey,
+    SubscriptionRepository, UnitOfWork, UploadRepository, WebhookRepository, Work, Write, Written,
 };
-use roster_application::{ApiKey, Digest, Event, Import, PartKind, Upload};
+use roster_application::{ApiKey, Digest, Event, Import, LogEntry, Operator, PartKind, Upload};
 use roster_domain::{
-    ApiKeyId, AttemptId, Customer, CustomerId, Endpoint, EndpointId, ImportId, Merchant, MerchantId, Subscription,
-    Tenant, Timestamp, UploadId,
+    ApiKeyId, AttemptId, Customer, CustomerId, Endpoint, EndpointId, ImportId, LogEntryId, Merchant, MerchantId,
+    OperatorId, Subscription, Tenant, Timestamp, UploadId,
 };
 use roster_executor::Reads;
 use roster_executor::batched::{Batched, Limits, Operation, Workers};
@@ -217,6 +217,24 @@ impl MerchantRepository for BatchedUnitOfWork<'_> {
         fn insert(merchant: &Merchant) -> ();
         fn find(id: MerchantId) -> Option<Merchant>;
         fn list(after: Option<MerchantId>, limit: usize) -> Vec<Merchant>;
+        fn search(text: &str, after: Option<MerchantId>, limit: usize) -> Vec<Merchant>;
+        fn disabled(ids: &[MerchantId]) -> Vec<MerchantId>;
+        fn lock(id: MerchantId) -> Option<Merchant>;
+        fn update(merchant: &Merchant) -> ();
+    }
+}
+
+impl OperatorRepository for BatchedUnitOfWork<'_> {
+    unbatched! {
+        operators:
+        fn insert(operator: &Operator) -> ();
+        fn find(digest: &Digest) -> Option<Operator>;
+        fn list(after: Option<OperatorId>, limit: usize) -> Vec<Operator>;
+        fn revoke(id: OperatorId, at: Timestamp) -> Option<Operator>;
+        fn record_use(id: OperatorId, at: Timestamp) -> ();
+        fn log(entry: &LogEntry) -> ();
+        fn entries(before: Option<LogEntryId>, limit: usize) -> Vec<LogEntry>;
+        fn delete_entries(oldest: LogEntryId, limit: usize) -> usize;
     }
 }
 

@@ -61,6 +61,7 @@ mod fidelity;
 mod filters;
 mod imports;
 mod merchants;
+mod operators;
 mod pages;
 mod race;
 mod races;

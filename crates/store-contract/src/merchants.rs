@@ -58,6 +58,61 @@ pub fn pages_of_merchants_are_oldest_first_and_make_up_the_whole_list(store: &Ar
     }
 }
 
+pub fn merchants_are_found_by_part_of_their_names(store: &Arc<dyn Store>) {
+    let samples = Samples::default();
+    let names = ["ACME", "Acme (old)", "Société Acmé", "100%_sure\\", "SOCIÉTÉ"];
+    let merchants =
+        names.map(|name| Merchant { name: MerchantName::parse(name).expect("a name"), ..samples.merchant() });
+    for merchant in &merchants {
+        insert_merchant(store, merchant).expect("a new merchant");
+    }
+    let search = |text: &str, after: Option<&Merchant>, limit| -> Vec<String> {
+        let after = after.map(|merchant| merchant.id);
+        let found = store.direct(|uow| uow.merchants().search(text, after, limit)).expect("a page");
+        found.into_iter().map(|merchant| merchant.name.as_str().to_owned()).collect()
+    };
+    assert_eq!(search("acme", None, 10), ["ACME", "Acme (old)"]);
+    assert_eq!(search("CME", None, 1), ["ACME"]);
+    assert_eq!(search("acme", Some(&merchants[0]), 10), ["Acme (old)"]);
+    // Only ASCII letters are compared in any case, and no character is a wildcard.
+    assert_eq!(search("ÉTÉ", None, 10), ["SOCIÉTÉ"]);
+    assert_eq!(search("%_S", None, 10), ["100%_sure\\"]);
+    assert_eq!(search("a%e", None, 10), [""; 0]);
+    assert_eq!(search("\\", None, 10), ["100%_sure\\"]);
+}
+
+pub fn an_update_writes_name_and_disabling_of_one_merchant_only(store: &Arc<dyn Store>) {
+    let samples = Samples::default();
+    let (one, other) = (samples.merchant(), samples.merchant());
+    for merchant in [&one, &other] {
+        insert_merchant(store, merchant).expect("a new merchant");
+    }
+    let disabled = Merchant {
+        name: MerchantName::parse("Another name").expect("a name"),
+        disabled_at: Some(at(7)),
+        ..one.clone()
+    };
+    let update = |merchant: &Merchant| {
+        let found = store.transaction(|uow| {
+            let found = uow.merchants().lock(merchant.id)?;
+            uow.merchants().update(merchant)?;
+            Ok::<_, StoreError>(found)
+        });
+        found.expect("a merchant")
+    };
+    assert_eq!(update(&disabled), Some(one.clone()));
+    assert_eq!(list(store, None, 10), [disabled.clone(), other.clone()]);
+    let ids = [other.id, one.id, samples.merchant().id];
+    let those_disabled = || store.direct(|uow| uow.merchants().disabled(&ids)).expect("an answer");
+    assert_eq!(those_disabled(), [one.id]);
+    let enabled = Merchant { disabled_at: None, ..disabled };
+    update(&enabled);
+    assert_eq!((find(store, one.id), those_disabled()), (Some(enabled), Vec::new()));
+    // A merchant that does not exist is not made.
+    let unknown = samples.merchant();
+    assert_eq!((update(&unknown), find(store, unknown.id)), (None, None));
+}
+
 fn find(store: &Arc<dyn Store>, id: MerchantId) -> Option<Merchant> {
     store.direct(|uow| uow.merchants().find(id)).expect("an answer")
 }

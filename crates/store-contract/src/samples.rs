@@ -38,7 +38,12 @@ impl Samples {
     /// A merchant that no store has yet.
     pub fn merchant(&self) -> Merchant {
         let id = MerchantId::new(self.uuid());
-        Merchant { id, name: MerchantName::parse(format!("Merchant {id}")).expect("a name"), created_at: at(0) }
+        Merchant {
+            id,
+            name: MerchantName::parse(format!("Merchant {id}")).expect("a name"),
+            created_at: at(0),
+            disabled_at: None,
+        }
     }
 
     /// A customer with no profile yet.

@@ -249,6 +249,17 @@ macro_rules! __contract_table {
                 merchants_may_have_the_same_name
                 the_id_of_a_merchant_is_unique
                 pages_of_merchants_are_oldest_first_and_make_up_the_whole_list
+                merchants_are_found_by_part_of_their_names
+                an_update_writes_name_and_disabling_of_one_merchant_only
+            }
+            operators {
+                an_operator_comes_back_as_it_was_made
+                the_id_and_the_digest_of_an_operator_are_unique
+                pages_of_operators_are_oldest_first_and_make_up_the_whole_list
+                an_operator_is_revoked_once
+                an_entry_of_the_log_comes_back_as_it_was_made
+                pages_of_the_log_are_newest_first_and_make_up_the_whole_log
+                old_entries_are_deleted_oldest_first_and_at_most_so_many
             }
             api_keys {
                 a_key_comes_back_as_it_was_made

@@ -6,6 +6,7 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use roster_tests::App;
+use roster_tests::program::roster_json;
 use serde_json::{Value, json};
 
 /// The issuer that the service trusts.
@@ -35,4 +36,10 @@ pub fn token(app: &App) -> String {
     let signed = format!("{}.{}", encode(json!({ "alg": "HS256", "typ": "JWT" })), encode(claims));
     let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET), signed.as_bytes());
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+/// The key of an operator, which no request can revoke, either.
+pub fn operator(app: &App) -> String {
+    let made = roster_json(app.database().url(), &["operators", "create", "Ada", "--json"]);
+    made["key"].as_str().expect("a key").to_owned()
 }

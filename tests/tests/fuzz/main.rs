@@ -23,18 +23,24 @@ on_both_databases! {
     lumen,
     #[ignore = "needs Schemathesis: make fuzz"]
     lava,
+    #[ignore = "needs Schemathesis: make fuzz"]
+    admin,
 }
 
 fn native(database: Database) {
-    every_answer_is_documented("/v1", database);
+    every_answer_is_documented("/v1", database, credential::token);
 }
 
 fn lumen(database: Database) {
-    every_answer_is_documented("/api", database);
+    every_answer_is_documented("/api", database, credential::token);
 }
 
 fn lava(database: Database) {
-    every_answer_is_documented("/lava/v1", database);
+    every_answer_is_documented("/lava/v1", database, credential::token);
+}
+
+fn admin(database: Database) {
+    every_answer_is_documented("/admin/v1", database, credential::operator);
 }
 
 /// How long a run may take, far more than it needs.
@@ -45,19 +51,21 @@ const TIMEOUT: Duration = Duration::from_mins(30);
 /// and is refused with reason.
 const LEFT_OUT: &str = "positive_data_acceptance";
 
-fn every_answer_is_documented(base: &str, database: Database) {
+fn every_answer_is_documented(base: &str, database: Database, credential: fn(&App) -> String) {
     let kind = database.kind();
     let app = App::start_with(
         database,
         &[
             ("ROSTER__AUTH__ISSUERS", credential::ISSUERS),
+            // That of operators, too.
+            ("ROSTER__LIMITS__LIVE_KEY_PER_SECOND", "1000000"),
             ("ROSTER__LIMITS__SANDBOX_KEY_PER_SECOND", "1000000"),
             ("ROSTER__LIMITS__SANDBOX_MERCHANT_PER_SECOND", "1000000"),
             // Test events go to generated addresses.
             ("ROSTER__WEBHOOKS__TIMEOUT_MS", "1000"),
         ],
     );
-    let token = credential::token(&app);
+    let credential = credential(&app);
     // It keeps what it has found beside where it runs.
     let folder = TempDir::new().expect("a temporary folder");
     let mut process = Process::spawn(
@@ -65,7 +73,7 @@ fn every_answer_is_documented(base: &str, database: Database) {
             .current_dir(folder.path())
             .args(["--config-file", concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/schemathesis.toml")])
             .args(["run", &format!("http://{}{base}/openapi.json", app.address())])
-            .args(["--header", &format!("Authorization: Bearer {token}")])
+            .args(["--header", &format!("Authorization: Bearer {credential}")])
             .args(["--max-examples", &env::var("ROSTER_FUZZ_EXAMPLES").unwrap_or_else(|_| "100".to_owned())])
             .args(["--generation-deterministic", "--exclude-checks", LEFT_OUT, "--no-color"]),
     );

@@ -24,6 +24,7 @@ on_both_databases! {
     a_stream_has_the_events_that_are_there_and_then_those_that_happen,
     a_stream_goes_on_behind_the_last_event_of_the_client,
     a_stream_ends_when_its_key_is_revoked_and_when_the_service_stops,
+    a_stream_ends_when_its_merchant_is_disabled,
     a_cursor_from_before_the_events_that_are_kept_is_gone,
     parameters_that_do_not_fit_are_refused,
     the_log_agrees_with_the_customers_after_kills_of_two_processes,
@@ -365,6 +366,20 @@ fn a_stream_ends_when_its_key_is_revoked_and_when_the_service_stops(database: Da
     app.signal(Signal::Terminate);
     assert!(of_ours.next().is_none(), "an event of a service that has stopped");
     assert!(app.wait(TIMEOUT).success());
+}
+
+fn a_stream_ends_when_its_merchant_is_disabled(database: Database) {
+    let app = App::start_with(database, &[("ROSTER__AUTH__KEY_CACHE_MS", "0")]);
+    let ours = &app.tenants().ours;
+    // It still accepts the key after the merchant was disabled, so that there is an event.
+    let other = Program::serve(app.database().url(), &[("ROSTER__AUTH__KEY_CACHE_MS", "60000")]);
+    let there = Caller::new(agent(), other.address(), "/v1").with_key(&ours.live);
+    let mut listener = Listener::open(app.address(), &ours.live, "", &[]);
+    create_named(&there, "ada");
+    assert_eq!(listener.seq(), 1);
+    assert!(roster(app.database().url(), &[], &["merchants", "disable", &ours.id]).status.success());
+    create_named(&there, "eda");
+    assert!(listener.next().is_none(), "an event for a merchant that is disabled");
 }
 
 fn a_cursor_from_before_the_events_that_are_kept_is_gone(database: Database) {

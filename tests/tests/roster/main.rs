@@ -1,5 +1,6 @@
 //! The promises of the program, tested from outside.
 
+mod admin;
 mod browsers;
 mod checks;
 mod console;
@@ -16,6 +17,7 @@ mod isolation;
 mod keys;
 mod mass_assignment;
 mod metrics;
+mod operators;
 mod outage;
 mod process;
 mod protocol;

@@ -156,7 +156,7 @@ fn a_service_that_stops_leaves_the_wal_of_a_file_that_another_service_writes() {
     // Holds the new file open, as another service does.
     let mut other = connect(&file);
     sql::<Text>("PRAGMA journal_mode = WAL").get_result::<String>(&mut other).expect("a mode");
-    let insert = "INSERT INTO merchants VALUES (zeroblob(16), 'written by the other', 0)";
+    let insert = "INSERT INTO merchants (id, name, created_at) VALUES (zeroblob(16), 'written by the other', 0)";
     diesel::sql_query(insert).execute(&mut other).expect("a row");
     app.signal(Signal::Terminate);
     assert!(app.wait(TIMEOUT).success());

@@ -1,4 +1,4 @@
-//! A table of all routes, for the tests that call all of them.
+//! A table of all routes of merchants, for the tests that call all of them. Those of operators are in `admin.rs`.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -297,7 +297,7 @@ on_both_databases! {
 }
 
 /// Compares the table with the OpenAPI documents of the program. A test in `crates/http` compares the documents with
-/// the router: they contain all routes except [`HEALTH`].
+/// the router: with that of operators they contain all routes except [`HEALTH`].
 fn the_table_has_exactly_the_routes_of_the_program(database: Database) {
     let app = App::start(database);
     let mut served = BTreeSet::new();

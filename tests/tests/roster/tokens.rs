@@ -16,9 +16,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use roster_tests::client::Surface;
 use roster_tests::deadline::{TIMEOUT, until};
+use roster_tests::program::roster_json;
 use roster_tests::{App, Database, Response, on_both_databases};
 use serde_json::{Value, json};
 
+use crate::operators::assert_disabled;
 use crate::routes::assert_error;
 use crate::scopes::assert_lacks;
 
@@ -27,6 +29,7 @@ on_both_databases! {
     an_invalid_token_is_refused_in_the_format_of_the_surface,
     a_token_permits_what_its_scopes_name,
     a_token_of_a_merchant_that_does_not_exist_is_refused,
+    a_token_of_a_disabled_merchant_is_refused,
     a_log_line_says_why_a_token_was_refused_and_has_nothing_of_it,
     the_log_line_of_a_request_names_the_issuer_and_the_subject_of_its_token,
     without_an_issuer_every_token_is_refused,
@@ -216,6 +219,21 @@ fn a_token_of_a_merchant_that_does_not_exist_is_refused(database: Database) {
         for _ in 0..2 {
             assert_unauthorized(surface, &app.surface(surface).with_key(&token).get("/customers"));
         }
+    }
+}
+
+fn a_token_of_a_disabled_merchant_is_refused(database: Database) {
+    let app = start(database);
+    let token = sign(&RSA, &header(), &claims(&app));
+    let merchant = &app.tenants().ours.id;
+    app.native().with_key(&token).get("/customers").is(200);
+    drop(roster_json(app.database().url(), &["merchants", "disable", merchant, "--json"]));
+    for surface in Surface::ALL {
+        let caller = app.surface(surface).with_key(&token);
+        let refused = until("the token is refused", TIMEOUT, || {
+            Some(caller.get("/customers")).filter(|response| response.status != 200)
+        });
+        assert_disabled(surface, &refused);
     }
 }
 

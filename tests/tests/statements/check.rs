@@ -31,7 +31,8 @@ pub(crate) const OF_TENANTS: [&str; 13] = [
 ];
 
 /// The tables whose rows belong to no tenant.
-const WITHOUT_TENANT: [&str; 4] = ["merchants", "secrets", "__diesel_schema_migrations", "harmless_migrations"];
+const WITHOUT_TENANT: [&str; 6] =
+    ["merchants", "operators", "operator_log", "secrets", "__diesel_schema_migrations", "harmless_migrations"];
 
 /// The columns that name the tenant.
 const TENANT: [&str; 2] = ["merchant_id", "environment"];

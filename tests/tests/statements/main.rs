@@ -35,7 +35,7 @@ const EXCEPTIONS: [Exception; 3] = [
         table: "api_keys",
         by: "id",
         columns: &["merchant_id", "environment"],
-        reason: "an operator names only the key on the command line; all further statements name its tenant",
+        reason: "an operator names only the key, by command or over HTTP; all further statements name its tenant",
     },
     Exception {
         table: "webhook_endpoints",

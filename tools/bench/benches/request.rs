@@ -16,14 +16,16 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use roster_application::ports::AttemptOutcome;
 use roster_application::{
-    ApiKeyOrder, ApiKeySecret, CustomerCommand, Registration, Roster, Scopes, Sent, TestEvent, json,
+    ApiKeyOrder, ApiKeySecret, CustomerCommand, Operation, Registration, Roster, Scopes, Sent, TestEvent, json,
 };
 use roster_domain::{
     Address, AddressPart, Country, Customer, CustomerId, Email, EmailUse, Environment, ExternalId, Json, MerchantName,
     Metadata, Name, Phone, PostalCode, Profile, Tenant,
 };
 use roster_executor::{Executor, Reads};
-use roster_http::{Answered, ImportSettings, Observer, Quotas, SendTests, Settings, WebhookSettings};
+use roster_http::{
+    Answered, ImportSettings, Observer, Quotas, SendTests, ServiceInformation, Settings, WebhookSettings,
+};
 use roster_memory::{CountingEntropy, CountingIds, FixedClock, MemoryStore};
 use roster_metrics::Metrics;
 use uuid::Uuid;
@@ -133,10 +135,11 @@ fn serve() -> (SocketAddr, String, Customer) {
         Arc::new(CountingEntropy::default()),
     )
     .with_key_lifetime(Duration::from_mins(10), Duration::ZERO);
-    let merchant = roster.create_merchant(MerchantName::parse("Ada").expect("a name")).expect("memory");
+    let merchant =
+        roster.create_merchant(MerchantName::parse("Ada").expect("a name"), &Operation::COMMAND_LINE).expect("memory");
     let tenant = Tenant { merchant: merchant.id, environment: Environment::Live };
     let order = ApiKeyOrder { tenant, name: None, scopes: Scopes::DEFAULT, expires_at: None };
-    let key = roster.create_api_key(order, Scopes::ALL).expect("memory").secret.reveal().to_owned();
+    let key = roster.create_api_key(order, &Operation::COMMAND_LINE).expect("memory").secret.reveal().to_owned();
     let registrations: Vec<_> = (0..25).map(|number| CustomerCommand::Register(registration(tenant, number))).collect();
     let registered = roster.write_customers(registrations).into_iter().next().expect("25 of them");
     let customer = registered.result.expect("no other customer").into_customer();
@@ -152,6 +155,7 @@ fn serve() -> (SocketAddr, String, Customer) {
         max_head: 16 << 10,
         request_memory: 64 << 20,
         write_timeout: Duration::from_secs(30),
+        admin_bind: None,
         cors_origins: Vec::new(),
         api_page: true,
         drain: Duration::ZERO,
@@ -165,13 +169,14 @@ fn serve() -> (SocketAddr, String, Customer) {
         imports: ImportSettings { max_bytes: 1 << 20, timeout: Duration::from_secs(1), begun: Arc::new(|_, _| ()) },
         observer: Observer::default(),
         pages: None,
+        service: ServiceInformation { database: "memory", started_at: roster.now(), settings: serde_json::Map::new() },
     };
     let executor =
         roster_executor::Settings { threads: 5, writers: 1, queue: 1024, deadline: DEADLINE, reads: Reads::ByCallers };
     let executor = Executor::start(&roster, executor).expect("threads");
     let (ready, listens) = mpsc::channel();
     thread::spawn(move || {
-        let ready = move |address| ready.send(address).expect("the channel is open");
+        let ready = move |address, _| ready.send(address).expect("the channel is open");
         roster_http::serve(executor.handles(), &settings, ready, pending()).expect("a free port");
     });
     (listens.recv().expect("it listens"), key, customer)

@@ -248,6 +248,7 @@ mod tests {
             id: MerchantId::new(Uuid::from_u128(1)),
             name: MerchantName::parse("Ada").expect("a name"),
             created_at: now,
+            disabled_at: None,
         };
         let tenant = Tenant { merchant: merchant.id, environment: Environment::Live };
         let profile = Profile {

@@ -358,11 +358,13 @@ fn beside_import(
     for round in 0..plan.rounds {
         interrupt.check()?;
         alone.push(bed.p99_of_gets(GETS, plan.seconds, 2 * round)?);
-        let mut client = http::Client::connect(bed.service.address, key)?;
-        let import = client.send_file("/v1/imports?from=roster&on_conflict=skip", &file)?;
+        let client = || http::Client::connect(bed.service.address, key);
+        let import = client()?.send_file("/v1/imports?from=roster&on_conflict=skip", &file)?;
         let import: serde_json::Value = serde_json::from_slice(&import)?;
         let path = format!("/v1/imports/{}", import["id"].as_str().context("an import")?);
         beside.push(bed.p99_of_gets(GETS, plan.seconds, 2 * round + 1)?);
+        // Meanwhile the service has closed a connection that was idle.
+        let mut client = client()?;
         let shown: serde_json::Value = serde_json::from_slice(&client.send("GET", &path, "")?)?;
         ensure!(
             shown["ended_at"].is_null() && shown["rows"].as_u64() > Some(0),

@@ -11,6 +11,7 @@ mod ids;
 mod imports;
 mod merchants;
 mod migrations;
+mod operators;
 mod replies;
 mod secrets;
 mod store;
@@ -34,6 +35,7 @@ pub use ids::Ids;
 pub use imports::ImportRepository;
 pub use merchants::MerchantRepository;
 pub use migrations::MigrationState;
+pub use operators::OperatorRepository;
 pub use replies::{ReplyKey, ReplyRepository, SavedReply};
 pub use secrets::SecretRepository;
 pub use store::{

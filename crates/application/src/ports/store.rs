@@ -7,8 +7,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{
-    ApiKeyRepository, CustomerRepository, EventRepository, Fact, ImportRepository, MerchantRepository, ReplyRepository,
-    SecretRepository, SubscriptionRepository, UploadRepository, Usage, WebhookRepository,
+    ApiKeyRepository, CustomerRepository, EventRepository, Fact, ImportRepository, MerchantRepository,
+    OperatorRepository, ReplyRepository, SecretRepository, SubscriptionRepository, UploadRepository, Usage,
+    WebhookRepository,
 };
 
 /// The database, or its replacement in tests.
@@ -121,6 +122,8 @@ pub trait UnitOfWork {
     fn merchants(&mut self) -> &mut dyn MerchantRepository;
     /// The API keys.
     fn api_keys(&mut self) -> &mut dyn ApiKeyRepository;
+    /// The operators, and the log of what they did.
+    fn operators(&mut self) -> &mut dyn OperatorRepository;
     /// The replies to requests with idempotency keys.
     fn replies(&mut self) -> &mut dyn ReplyRepository;
     /// The logs of what happened.
@@ -142,6 +145,7 @@ where
         + SubscriptionRepository
         + MerchantRepository
         + ApiKeyRepository
+        + OperatorRepository
         + ReplyRepository
         + EventRepository
         + SecretRepository
@@ -162,6 +166,10 @@ where
     }
 
     fn api_keys(&mut self) -> &mut dyn ApiKeyRepository {
+        self
+    }
+
+    fn operators(&mut self) -> &mut dyn OperatorRepository {
         self
     }
 

@@ -11,6 +11,8 @@ pub struct MerchantRecord {
     pub name: String,
     /// Milliseconds since 1970.
     pub created_at: i64,
+    /// Milliseconds since 1970.
+    pub disabled_at: Option<i64>,
 }
 
 impl From<&Merchant> for MerchantRecord {
@@ -19,6 +21,7 @@ impl From<&Merchant> for MerchantRecord {
             id: merchant.id.uuid(),
             name: merchant.name.as_str().to_owned(),
             created_at: merchant.created_at.as_millis(),
+            disabled_at: merchant.disabled_at.map(Timestamp::as_millis),
         }
     }
 }
@@ -29,11 +32,15 @@ impl TryFrom<MerchantRecord> for Merchant {
     /// # Errors
     /// [`StoreError::Corrupt`], naming the column, if a value does not decode.
     fn try_from(record: MerchantRecord) -> Result<Self, StoreError> {
-        let corrupt = |_| StoreError::Corrupt { table: "merchants", column: "created_at", id: record.id };
+        let time = |millis, column| {
+            let corrupt = |_| StoreError::Corrupt { table: "merchants", column, id: record.id };
+            Timestamp::from_millis(millis).map_err(corrupt)
+        };
         Ok(Self {
             id: MerchantId::new(record.id),
             name: MerchantName::restore(record.name),
-            created_at: Timestamp::from_millis(record.created_at).map_err(corrupt)?,
+            created_at: time(record.created_at, "created_at")?,
+            disabled_at: record.disabled_at.map(|millis| time(millis, "disabled_at")).transpose()?,
         })
     }
 }

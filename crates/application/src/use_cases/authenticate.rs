@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use roster_domain::{MerchantId, Timestamp};
+use roster_domain::{Merchant, MerchantId, Timestamp};
 
 use crate::batch::serve_together;
 use crate::known_credentials::LookUp;
@@ -37,10 +37,16 @@ pub enum AuthenticateError {
     /// It is unknown, revoked or expired; which of these is kept from the caller. For a token, why.
     #[error("the credential is not valid")]
     Refused(Option<TokenRefusal>),
+    /// Its merchant is disabled.
+    #[error("the merchant is disabled")]
+    MerchantDisabled,
     /// The store failed.
     #[error("the credential could not be looked up")]
     Store(#[from] StoreError),
 }
+
+/// A key, and whether its merchant is disabled.
+type FoundKey = (bool, ApiKey);
 
 impl Roster {
     /// Checks an API key or a token without a look-up in the store.
@@ -102,64 +108,78 @@ impl Roster {
         let authenticate = |presented: &Presented| match presented {
             Presented::ApiKey(digest) => {
                 let principal = self.principal_of_key(keys.next(), look_up, now);
-                if matches!(principal, Err(AuthenticateError::Refused(_))) {
+                if matches!(principal, Err(AuthenticateError::Refused(_) | AuthenticateError::MerchantDisabled)) {
                     self.known.forget(digest);
                 }
                 principal
             }
             Presented::Token(claims) => match merchants.get(&claims.tenant.merchant).cloned() {
-                Some(Ok(true)) => Ok(principal_of(claims)),
-                Some(Ok(false)) | None => Err(unknown_merchant(claims)),
+                Some(Ok(Some(merchant))) if merchant.disabled_at.is_some() => Err(AuthenticateError::MerchantDisabled),
+                Some(Ok(Some(_))) => Ok(principal_of(claims)),
+                Some(Ok(None)) | None => Err(unknown_merchant(claims)),
                 Some(Err(error)) => Err(error.into()),
             },
         };
         presented.iter().map(authenticate).collect()
     }
 
-    /// Looks up the keys among `presented`, in their order.
-    fn find_keys(&self, presented: &[Presented]) -> impl Iterator<Item = Result<Option<ApiKey>, StoreError>> {
+    /// Looks up the keys among `presented`, in their order, and whether the merchant of each is disabled.
+    fn find_keys(&self, presented: &[Presented]) -> impl Iterator<Item = Result<Option<FoundKey>, StoreError>> {
         let digest = |presented: &Presented| match presented {
             Presented::ApiKey(digest) => Some(*digest),
             Presented::Token(_) => None,
         };
         let digests: Vec<Digest> = presented.iter().filter_map(digest).collect();
-        let find = |digests: &[Digest]| self.store.direct(|uow| uow.api_keys().find(digests));
+        let find = |digests: &[Digest]| {
+            self.store.direct(|uow| {
+                let keys = uow.api_keys().find(digests)?;
+                let mut merchants: Vec<MerchantId> = keys.iter().flatten().map(|key| key.tenant.merchant).collect();
+                merchants.sort_unstable();
+                merchants.dedup();
+                let disabled = if merchants.is_empty() { merchants } else { uow.merchants().disabled(&merchants)? };
+                let found = |key: ApiKey| (disabled.contains(&key.tenant.merchant), key);
+                Ok::<_, StoreError>(keys.into_iter().map(|key| key.map(found)).collect())
+            })
+        };
         serve_together(&digests, find).into_iter()
     }
 
     fn principal_of_key(
         &self,
-        found: Option<Result<Option<ApiKey>, StoreError>>,
+        found: Option<Result<Option<FoundKey>, StoreError>>,
         look_up: LookUp,
         now: Timestamp,
     ) -> Result<Principal, AuthenticateError> {
-        let usable = found.transpose()?.flatten().filter(|key| key.is_usable(now));
-        let key = usable.ok_or(AuthenticateError::Refused(None))?;
+        let usable = found.transpose()?.flatten().filter(|(_, key)| key.is_usable(now));
+        let (is_disabled, key) = usable.ok_or(AuthenticateError::Refused(None))?;
+        if is_disabled {
+            return Err(AuthenticateError::MerchantDisabled);
+        }
         Ok(self.known.cache_key(&key, look_up, now))
     }
 
-    /// Looks up which of the merchants that tokens name exist.
+    /// Looks up the merchants that tokens name.
     fn find_merchants(
         &self,
         presented: &[Presented],
         look_up: LookUp,
-    ) -> HashMap<MerchantId, Result<bool, StoreError>> {
+    ) -> HashMap<MerchantId, Result<Option<Merchant>, StoreError>> {
         let mut found = HashMap::new();
         for presented in presented {
             if let Presented::Token(claims) = presented {
                 let merchant = claims.tenant.merchant;
-                found.entry(merchant).or_insert_with(|| self.find_merchant(merchant, look_up));
+                found.entry(merchant).or_insert_with(|| self.find_merchant_of_token(merchant, look_up));
             }
         }
         found
     }
 
-    fn find_merchant(&self, merchant: MerchantId, look_up: LookUp) -> Result<bool, StoreError> {
-        let found = self.store.direct(|uow| uow.merchants().find(merchant))?;
-        if found.is_some() {
-            self.known.cache_merchant(merchant, look_up);
+    fn find_merchant_of_token(&self, id: MerchantId, look_up: LookUp) -> Result<Option<Merchant>, StoreError> {
+        let found = self.find_merchant(id)?;
+        if found.as_ref().is_some_and(|merchant| merchant.disabled_at.is_none()) {
+            self.known.cache_merchant(id, look_up);
         }
-        Ok(found.is_some())
+        Ok(found)
     }
 }
 

@@ -6,7 +6,7 @@ use super::once::{Once, RepeatError, Repeatable};
 use crate::outcome::Outcome;
 use crate::ports::{EntropyError, StoreError};
 use crate::records::ApiKeyRecord;
-use crate::{ApiKey, ApiKeySecret, Grant, Roster, Scope, Scopes};
+use crate::{Action, ApiKey, ApiKeySecret, Grant, Operation, Roster, Scope, Scopes, Target};
 
 /// A key to create.
 #[derive(Debug, Clone)]
@@ -57,22 +57,16 @@ pub enum CreateApiKeyError {
 }
 
 impl Roster {
-    /// Creates an API key. Its secret is returned here and stored nowhere.
-    ///
-    /// `granted` is what the creator may give to it.
+    /// Creates an API key for an operator, who may give every scope for ever. Its secret is returned here and stored nowhere.
     ///
     /// # Errors
     /// [`CreateApiKeyError`]
-    pub fn create_api_key(
-        &self,
-        order: ApiKeyOrder,
-        granted: impl Into<Grant>,
-    ) -> Result<CreatedApiKey, CreateApiKeyError> {
-        self.create_api_key_once(order, granted.into(), None).result
+    pub fn create_api_key(&self, order: ApiKeyOrder, by: &Operation) -> Result<CreatedApiKey, CreateApiKeyError> {
+        self.create_key(order, Scopes::ALL.into(), None, Some(by)).result
     }
 
-    /// The same, once for the idempotency key of a request. A repeat with the same credential gets the same key in the
-    /// clear.
+    /// Creates an API key for a caller, who may give it what is `granted`, once for the idempotency key of a request. A repeat
+    /// with the same credential gets the same key in the clear.
     #[must_use]
     pub fn create_api_key_once(
         &self,
@@ -80,11 +74,23 @@ impl Roster {
         granted: Grant,
         once: Option<&Once>,
     ) -> Repeatable<Result<CreatedApiKey, CreateApiKeyError>> {
+        self.create_key(order, granted, once, None)
+    }
+
+    fn create_key(
+        &self,
+        order: ApiKeyOrder,
+        granted: Grant,
+        once: Option<&Once>,
+        by: Option<&Operation>,
+    ) -> Repeatable<Result<CreatedApiKey, CreateApiKeyError>> {
         let (tenant, scopes, expires_at) = (order.tenant, order.scopes, order.expires_at);
         let NewApiKey { created, salt } = match self.new_api_key(order, once) {
             Ok(new) => new,
             Err(error) => return Repeatable { result: Err(error), is_replayed: false },
         };
+        let target = Target::ApiKey(created.key.id);
+        let entry = by.map(|by| self.log_entry(by, Action::ApiKeyCreated, target));
         self.do_once(
             tenant,
             once,
@@ -100,6 +106,7 @@ impl Roster {
                 }
                 uow.merchants().find(tenant.merchant)?.ok_or(CreateApiKeyError::UnknownMerchant)?;
                 uow.api_keys().insert(&created.key)?;
+                entry.iter().try_for_each(|entry| uow.operators().log(entry))?;
                 Ok(created.clone())
             },
             |result| result.as_ref().ok().map(|created| created.outcome(salt)),

@@ -8,7 +8,7 @@ impl Roster {
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn merchant(&self, id: MerchantId) -> Result<Option<Merchant>, StoreError> {
+    pub fn find_merchant(&self, id: MerchantId) -> Result<Option<Merchant>, StoreError> {
         self.store.direct(|uow| uow.merchants().find(id))
     }
 }

@@ -3,23 +3,30 @@ use roster_domain::{ApiKeyId, Tenant, Timestamp};
 use super::once::{Once, RepeatError, Repeatable};
 use crate::outcome::Outcome;
 use crate::ports::{StoreError, UnitOfWork};
-use crate::{ApiKey, Roster};
+use crate::{Action, ApiKey, Operation, Roster, Target};
 
 impl Roster {
-    /// Revokes a key: this process refuses it at once, every other process when its cached entry expires.
+    /// Revokes a key for an operator: this process refuses it at once, every other process when its cached entry expires.
     ///
     /// Revoking it again changes nothing. `None` if the tenant has no such key.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn revoke_api_key(&self, tenant: Tenant, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+    pub fn revoke_api_key(&self, tenant: Tenant, id: ApiKeyId, by: &Operation) -> Result<Option<ApiKey>, StoreError> {
         let now = self.clock.now();
-        let revoked = self.store.transaction(|uow| revoke(uow, tenant, id, now))?;
+        let entry = self.log_entry(by, Action::ApiKeyRevoked, Target::ApiKey(id));
+        let revoked = self.store.transaction(|uow| {
+            let revoked = revoke(uow, tenant, id, now)?;
+            if revoked.is_some() {
+                uow.operators().log(&entry)?;
+            }
+            Ok::<_, StoreError>(revoked)
+        })?;
         self.forget(revoked.as_ref());
         Ok(revoked)
     }
 
-    /// The same, once for the idempotency key of a request.
+    /// The same for a caller, once for the idempotency key of a request.
     #[must_use]
     pub fn revoke_api_key_once(
         &self,

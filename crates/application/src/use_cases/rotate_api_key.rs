@@ -6,7 +6,7 @@ use super::create_api_key::{ApiKeyOrder, CreateApiKeyError, NewApiKey};
 use super::once::{Once, RepeatError, Repeatable};
 use crate::outcome::Outcome;
 use crate::ports::StoreError;
-use crate::{ApiKey, CreatedApiKey, Grant, Roster, Scope, Scopes};
+use crate::{Action, ApiKey, CreatedApiKey, Grant, Operation, Roster, Scope, Scopes, Target};
 
 /// The longest time that a rotated key may stay valid beside the new one: 30 days.
 pub const MAX_OVERLAP: Duration = Duration::from_hours(30 * 24);
@@ -48,7 +48,9 @@ impl Roster {
     ///
     /// The old key stays valid for `overlap`, at most [`MAX_OVERLAP`], or until it expires. With no overlap it is revoked,
     /// so that no clock decides whether it is still valid. A key has one successor: of several callers that rotate it,
-    /// one creates a key, and the others learn which. `granted` is what the caller may give to the new key.
+    /// one creates a key, and the others learn which.
+    ///
+    /// This is for an operator, who may give every scope for ever.
     ///
     /// # Errors
     /// [`RotateApiKeyError`]; nothing has changed then.
@@ -57,13 +59,13 @@ impl Roster {
         tenant: Tenant,
         id: ApiKeyId,
         overlap: Duration,
-        granted: impl Into<Grant>,
+        by: &Operation,
     ) -> Result<CreatedApiKey, RotateApiKeyError> {
-        self.rotate_api_key_once(tenant, id, overlap, granted.into(), None).result
+        self.rotate_key(tenant, id, overlap, Scopes::ALL.into(), None, Some(by)).result
     }
 
-    /// The same, once for the idempotency key of a request. A repeat with the same credential gets the same key in the
-    /// clear.
+    /// The same for a caller, who may give the new key what is `granted`, once for the idempotency key of a request. A repeat with
+    /// the same credential gets the same key in the clear.
     #[must_use]
     pub fn rotate_api_key_once(
         &self,
@@ -73,6 +75,18 @@ impl Roster {
         granted: Grant,
         once: Option<&Once>,
     ) -> Repeatable<Result<CreatedApiKey, RotateApiKeyError>> {
+        self.rotate_key(tenant, id, overlap, granted, once, None)
+    }
+
+    fn rotate_key(
+        &self,
+        tenant: Tenant,
+        id: ApiKeyId,
+        overlap: Duration,
+        granted: Grant,
+        once: Option<&Once>,
+        by: Option<&Operation>,
+    ) -> Repeatable<Result<CreatedApiKey, RotateApiKeyError>> {
         let now = self.clock.now();
         // Created outside the transaction, whose closure may run again. The old key's name, scopes and end replace these
         // below.
@@ -81,19 +95,20 @@ impl Roster {
             Ok(new) => new,
             Err(error) => return Repeatable { result: Err(RotateApiKeyError::Create(error)), is_replayed: false },
         };
+        let entry = by.map(|by| self.log_entry(by, Action::ApiKeyRotated, Target::ApiKey(fresh.key.id)));
         let mut rotated = None;
         let answer = self.do_once(
             tenant,
             once,
             |uow| {
-                let keys = uow.api_keys();
-                let old = keys.lock(tenant, id)?.ok_or(RotateApiKeyError::NotFound)?;
+                let old = uow.api_keys().lock(tenant, id)?.ok_or(RotateApiKeyError::NotFound)?;
                 check_rotation(&old, now, granted)?;
                 let (name, scopes, expires_at) = (old.name.clone(), old.scopes, old.expires_at);
                 let new = ApiKey { name, scopes, expires_at, ..fresh.key.clone() };
                 let old = ApiKey { successor: Some(new.id), ..ended(old, now, overlap) };
-                keys.insert(&new)?;
-                keys.update(&old)?;
+                uow.api_keys().insert(&new)?;
+                uow.api_keys().update(&old)?;
+                entry.iter().try_for_each(|entry| uow.operators().log(entry))?;
                 rotated = Some(old.digest);
                 Ok(CreatedApiKey { key: new, secret: fresh.secret.clone() })
             },

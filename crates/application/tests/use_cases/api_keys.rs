@@ -10,7 +10,7 @@ use roster_domain::{Environment, MerchantId, Tenant};
 use roster_memory::{CountingEntropy, CountingIds, FixedClock};
 use uuid::Uuid;
 
-use crate::service::{Service, name, sandbox, time};
+use crate::service::{BY, Service, name, sandbox, time};
 
 /// The scopes of the command line.
 const ALL: Scopes = Scopes::ALL;
@@ -26,7 +26,7 @@ fn a_key_is_stored_without_its_secret() {
     let service = Service::start();
     let end = time("2025-02-01T00:00:00Z");
     let order = ApiKeyOrder { name: Some(name("ci")), expires_at: Some(end), ..order(service.tenant) };
-    let made = service.roster.create_api_key(order, ALL).expect("a new key");
+    let made = service.roster.create_api_key(order, BY).expect("a new key");
     assert_eq!(made.key.digest, made.secret.digest());
     assert_eq!((made.key.tenant, made.key.name.clone()), (service.tenant, Some(name("ci"))));
     assert_eq!((made.key.expires_at, made.key.revoked_at), (Some(end), None));
@@ -39,7 +39,7 @@ fn a_key_is_stored_without_its_secret() {
 fn a_key_starts_with_the_prefix_of_its_environment() {
     let service = Service::start();
     for (tenant, start) in [(service.tenant, "sk_live_"), (sandbox(service.tenant), "sk_test_")] {
-        let made = service.roster.create_api_key(order(tenant), ALL).expect("a new key");
+        let made = service.roster.create_api_key(order(tenant), BY).expect("a new key");
         assert!(made.secret.reveal().starts_with(start));
     }
 }
@@ -48,7 +48,7 @@ fn a_key_starts_with_the_prefix_of_its_environment() {
 fn no_key_is_created_for_an_unknown_merchant() {
     let service = Service::start();
     let merchant = MerchantId::new(Uuid::from_u128(1));
-    let refused = service.roster.create_api_key(order(Tenant { merchant, ..service.tenant }), ALL);
+    let refused = service.roster.create_api_key(order(Tenant { merchant, ..service.tenant }), BY);
     assert!(matches!(refused, Err(CreateApiKeyError::UnknownMerchant)), "{refused:?}");
     let listed =
         service.roster.list_api_keys(Tenant { merchant, ..service.tenant }, None, PageSize::DEFAULT).expect("a page");
@@ -60,7 +60,7 @@ fn a_key_that_would_have_expired_is_not_created() {
     let service = Service::start();
     for past in ["2025-01-15T12:00:00Z", "2025-01-15T11:59:59.999Z"] {
         let order = ApiKeyOrder { expires_at: Some(time(past)), ..order(service.tenant) };
-        let refused = service.roster.create_api_key(order, ALL);
+        let refused = service.roster.create_api_key(order, BY);
         assert!(matches!(refused, Err(CreateApiKeyError::Expired)), "{refused:?}");
     }
 }
@@ -79,7 +79,7 @@ fn without_random_bytes_no_key_is_created() {
     let Service { store, tenant, .. } = Service::start();
     let clock = Arc::new(FixedClock::default());
     let roster = Roster::new(store, clock, Arc::new(CountingIds::default()), Arc::new(NoEntropy));
-    let refused = roster.create_api_key(order(tenant), ALL);
+    let refused = roster.create_api_key(order(tenant), BY);
     assert!(matches!(refused, Err(CreateApiKeyError::Entropy(EntropyError))), "{refused:?}");
     assert_eq!(roster.list_api_keys(tenant, None, PageSize::DEFAULT).expect("a page").items, []);
 }
@@ -88,7 +88,7 @@ fn without_random_bytes_no_key_is_created() {
 fn a_broken_store_is_reported_when_a_key_is_created() {
     let service = Service::start();
     service.store.interceptor.break_down();
-    let refused = service.roster.create_api_key(order(service.tenant), ALL);
+    let refused = service.roster.create_api_key(order(service.tenant), BY);
     assert!(matches!(refused, Err(CreateApiKeyError::Store(_))), "{refused:?}");
 }
 
@@ -96,7 +96,7 @@ fn a_broken_store_is_reported_when_a_key_is_created() {
 fn pages_list_keys_oldest_first() {
     let service = Service::start();
     let [a, _, b, c] = [service.tenant, sandbox(service.tenant), service.tenant, service.tenant]
-        .map(|tenant| service.roster.create_api_key(order(tenant), ALL).expect("a new key").key);
+        .map(|tenant| service.roster.create_api_key(order(tenant), BY).expect("a new key").key);
     let list = |after| {
         let two = PageSize::new(2).expect("1 to 100");
         service.roster.list_api_keys(service.tenant, after, two).expect("a page")
@@ -109,29 +109,32 @@ fn pages_list_keys_oldest_first() {
 #[test]
 fn revoking_a_key_again_changes_nothing() {
     let service = Service::start();
-    let made = service.roster.create_api_key(order(service.tenant), ALL).expect("a new key");
+    let made = service.roster.create_api_key(order(service.tenant), BY).expect("a new key");
     service.clock.set(time("2025-01-16T00:00:00Z"));
-    let first =
-        service.roster.revoke_api_key(service.tenant, made.key.id).expect("an answer").expect("a key that is there");
+    let first = service
+        .roster
+        .revoke_api_key(service.tenant, made.key.id, BY)
+        .expect("an answer")
+        .expect("a key that is there");
     assert_eq!(first.revoked_at, Some(time("2025-01-16T00:00:00Z")));
     service.clock.set(time("2025-01-17T00:00:00Z"));
-    assert_eq!(service.roster.revoke_api_key(service.tenant, made.key.id).expect("an answer"), Some(first));
+    assert_eq!(service.roster.revoke_api_key(service.tenant, made.key.id, BY).expect("an answer"), Some(first));
 }
 
 #[test]
 fn an_unknown_key_is_not_revoked() {
     let service = Service::start();
     let unknown = roster_domain::ApiKeyId::new(Uuid::from_u128(1));
-    assert_eq!(service.roster.revoke_api_key(service.tenant, unknown).expect("an answer"), None);
+    assert_eq!(service.roster.revoke_api_key(service.tenant, unknown, BY).expect("an answer"), None);
 }
 
 #[test]
 fn a_key_of_another_tenant_cannot_be_revoked_or_rotated() {
     let service = Service::start();
-    let made = service.roster.create_api_key(order(service.tenant), ALL).expect("a new key");
+    let made = service.roster.create_api_key(order(service.tenant), BY).expect("a new key");
     for stranger in [sandbox(service.tenant), service.another_tenant()] {
-        assert_eq!(service.roster.revoke_api_key(stranger, made.key.id).expect("an answer"), None);
-        let refused = service.roster.rotate_api_key(stranger, made.key.id, HOUR, ALL);
+        assert_eq!(service.roster.revoke_api_key(stranger, made.key.id, BY).expect("an answer"), None);
+        let refused = service.roster.rotate_api_key(stranger, made.key.id, HOUR, BY);
         assert!(matches!(refused, Err(RotateApiKeyError::NotFound)), "{refused:?}");
     }
     let listed = service.roster.list_api_keys(service.tenant, None, PageSize::DEFAULT).expect("a page");
@@ -144,14 +147,14 @@ fn a_key_of_another_tenant_cannot_be_revoked_or_rotated() {
 fn a_caller_cannot_grant_a_scope_that_it_lacks() {
     let service = Service::start();
     let granted: Scopes = [Scope::ReadCustomers, Scope::ManageKeys].into_iter().collect();
-    let refused = service.roster.create_api_key(order(service.tenant), granted);
+    let refused = service.roster.create_api_key_once(order(service.tenant), granted.into(), None).result;
     assert!(matches!(refused, Err(CreateApiKeyError::BeyondScope(Scope::WriteCustomers))), "{refused:?}");
-    let stronger = service.roster.create_api_key(order(service.tenant), ALL).expect("a new key").key;
-    let refused = service.roster.rotate_api_key(service.tenant, stronger.id, HOUR, granted);
+    let stronger = service.roster.create_api_key(order(service.tenant), BY).expect("a new key").key;
+    let refused = service.roster.rotate_api_key_once(service.tenant, stronger.id, HOUR, granted.into(), None).result;
     assert!(matches!(refused, Err(RotateApiKeyError::BeyondScope(Scope::WriteCustomers))), "{refused:?}");
     let weaker = ApiKeyOrder { scopes: granted, ..order(service.tenant) };
-    let weaker = service.roster.create_api_key(weaker, granted).expect("a new key").key;
-    assert!(service.roster.rotate_api_key(service.tenant, weaker.id, HOUR, granted).is_ok());
+    let weaker = service.roster.create_api_key_once(weaker, granted.into(), None).result.expect("a new key").key;
+    assert!(service.roster.rotate_api_key_once(service.tenant, weaker.id, HOUR, granted.into(), None).result.is_ok());
     let listed = service.roster.list_api_keys(service.tenant, None, PageSize::DEFAULT).expect("a page");
     assert_eq!((listed.items.len(), &listed.items[0]), (3, &stronger));
 }
@@ -162,9 +165,9 @@ fn a_rotated_key_ends_after_the_overlap_and_the_new_one_inherits_its_end() {
     let ends = Some(time("2025-01-25T12:00:00Z"));
     let scopes: Scopes = [Scope::ReadCustomers].into_iter().collect();
     let lasting = ApiKeyOrder { name: Some(name("ci")), scopes, expires_at: ends, ..order(service.tenant) };
-    let old = service.roster.create_api_key(lasting, ALL).expect("a new key").key;
+    let old = service.roster.create_api_key(lasting, BY).expect("a new key").key;
     service.clock.set(time("2025-01-16T00:00:00Z"));
-    let new = service.roster.rotate_api_key(service.tenant, old.id, 24 * HOUR, ALL).expect("a new key");
+    let new = service.roster.rotate_api_key(service.tenant, old.id, 24 * HOUR, BY).expect("a new key");
     assert_ne!((new.key.id, new.key.digest), (old.id, old.digest));
     assert_eq!((new.key.name.clone(), new.key.scopes, new.key.tenant), (Some(name("ci")), scopes, service.tenant));
     assert_eq!(new.key.created_at, time("2025-01-16T00:00:00Z"));
@@ -181,8 +184,8 @@ fn an_overlap_ends_with_the_old_key_or_after_30_days() {
     let service = Service::start();
     let rotated = |expires_at, overlap| {
         let old = ApiKeyOrder { expires_at, ..order(service.tenant) };
-        let old = service.roster.create_api_key(old, ALL).expect("a new key").key;
-        service.roster.rotate_api_key(service.tenant, old.id, overlap, ALL).expect("a new key");
+        let old = service.roster.create_api_key(old, BY).expect("a new key").key;
+        service.roster.rotate_api_key(service.tenant, old.id, overlap, BY).expect("a new key");
         let listed = service.roster.list_api_keys(service.tenant, None, PageSize::DEFAULT).expect("a page").items;
         listed.into_iter().find(|key| key.id == old.id).and_then(|key| key.expires_at)
     };
@@ -196,9 +199,9 @@ fn a_key_that_is_rotated_without_overlap_is_revoked_whatever_the_clocks_say() {
     let service = Service::start();
     let end = Some(time("2025-02-01T00:00:00Z"));
     let old = ApiKeyOrder { expires_at: end, ..order(service.tenant) };
-    let old = service.roster.create_api_key(old, ALL).expect("a new key").key;
+    let old = service.roster.create_api_key(old, BY).expect("a new key").key;
     service.clock.set(time("2025-01-15T12:02:00Z"));
-    let new = service.roster.rotate_api_key(service.tenant, old.id, Duration::ZERO, ALL).expect("a new key").key;
+    let new = service.roster.rotate_api_key(service.tenant, old.id, Duration::ZERO, BY).expect("a new key").key;
     assert_eq!(new.expires_at, end);
     let listed = service.roster.list_api_keys(service.tenant, None, PageSize::DEFAULT).expect("a page").items;
     assert_eq!((listed[0].expires_at, listed[0].revoked_at), (end, Some(time("2025-01-15T12:02:00Z"))));
@@ -210,14 +213,14 @@ fn a_key_that_is_rotated_without_overlap_is_revoked_whatever_the_clocks_say() {
 fn a_key_is_rotated_once_and_a_repetition_learns_its_successor() {
     let service = Service::start();
     for overlap in [Duration::ZERO, HOUR] {
-        let old = service.roster.create_api_key(order(service.tenant), ALL).expect("a new key").key;
-        let new = service.roster.rotate_api_key(service.tenant, old.id, overlap, ALL).expect("a new key").key;
+        let old = service.roster.create_api_key(order(service.tenant), BY).expect("a new key").key;
+        let new = service.roster.rotate_api_key(service.tenant, old.id, overlap, BY).expect("a new key").key;
         for again in [overlap, Duration::ZERO, HOUR] {
-            let refused = service.roster.rotate_api_key(service.tenant, old.id, again, ALL);
+            let refused = service.roster.rotate_api_key(service.tenant, old.id, again, BY);
             assert!(matches!(refused, Err(RotateApiKeyError::HasSuccessor(id)) if id == new.id), "{refused:?}");
         }
         // What a caller does whose answer was lost, and the secret with it.
-        let newer = service.roster.rotate_api_key(service.tenant, new.id, Duration::ZERO, ALL).expect("a new key").key;
+        let newer = service.roster.rotate_api_key(service.tenant, new.id, Duration::ZERO, BY).expect("a new key").key;
         assert_eq!((newer.expires_at, newer.scopes), (old.expires_at, old.scopes));
     }
 }
@@ -230,27 +233,27 @@ fn a_key_that_expires_makes_no_key_that_outlives_it() {
     let later = time("2025-02-01T00:00:00.001Z");
     for expires_at in [None, Some(later)] {
         let order = ApiKeyOrder { expires_at, ..order(service.tenant) };
-        let refused = service.roster.create_api_key(order.clone(), granted);
+        let refused = service.roster.create_api_key_once(order.clone(), granted, None).result;
         assert!(matches!(refused, Err(CreateApiKeyError::Outlives(time)) if time == end), "{refused:?}");
-        let lasting = service.roster.create_api_key(order, ALL).expect("a new key").key;
-        let refused = service.roster.rotate_api_key(service.tenant, lasting.id, HOUR, granted);
+        let lasting = service.roster.create_api_key(order, BY).expect("a new key").key;
+        let refused = service.roster.rotate_api_key_once(service.tenant, lasting.id, HOUR, granted, None).result;
         assert!(matches!(refused, Err(RotateApiKeyError::Outlives(time)) if time == end), "{refused:?}");
     }
     let short = ApiKeyOrder { expires_at: Some(end), ..order(service.tenant) };
-    let short = service.roster.create_api_key(short, granted).expect("a new key").key;
-    assert!(service.roster.rotate_api_key(service.tenant, short.id, HOUR, granted).is_ok());
+    let short = service.roster.create_api_key_once(short, granted, None).result.expect("a new key").key;
+    assert!(service.roster.rotate_api_key_once(service.tenant, short.id, HOUR, granted, None).result.is_ok());
 }
 
 #[test]
 fn a_revoked_or_expired_key_cannot_be_rotated() {
     let service = Service::start();
     let expired = ApiKeyOrder { expires_at: Some(time("2025-01-15T12:00:01Z")), ..order(service.tenant) };
-    let expired = service.roster.create_api_key(expired, ALL).expect("a new key").key;
-    let revoked = service.roster.create_api_key(order(service.tenant), ALL).expect("a new key").key;
-    service.roster.revoke_api_key(service.tenant, revoked.id).expect("an answer").expect("a key that is there");
+    let expired = service.roster.create_api_key(expired, BY).expect("a new key").key;
+    let revoked = service.roster.create_api_key(order(service.tenant), BY).expect("a new key").key;
+    service.roster.revoke_api_key(service.tenant, revoked.id, BY).expect("an answer").expect("a key that is there");
     service.clock.set(time("2025-01-15T12:00:01Z"));
     for ended in [expired.id, revoked.id] {
-        let refused = service.roster.rotate_api_key(service.tenant, ended, HOUR, ALL);
+        let refused = service.roster.rotate_api_key(service.tenant, ended, HOUR, BY);
         assert!(matches!(refused, Err(RotateApiKeyError::Ended)), "{refused:?}");
     }
 }

@@ -3,18 +3,18 @@ use std::time::Duration;
 
 use roster_application::ports::{TokenClaims, TokenError, TokenFault, TokenHolder, TokenRefusal, TokenVerifier};
 use roster_application::{
-    ApiKeyOrder, ApiKeySecret, AuthenticateError, CreatedApiKey, PageSize, Presented, Principal, Recognition, Roster,
-    Scope, Scopes,
+    ApiKeyOrder, ApiKeySecret, AuthenticateError, CreatedApiKey, MerchantChange, PageSize, Presented, Principal,
+    Recognition, Roster, Scope, Scopes,
 };
 use roster_domain::{ApiKeyId, Environment, MerchantId, Tenant, Timestamp};
 use roster_memory::CountingEntropy;
 use uuid::Uuid;
 
-use crate::service::{Service, sandbox, time};
+use crate::service::{BY, Service, sandbox, time};
 
 fn key(service: &Service, tenant: Tenant, expires_at: Option<Timestamp>) -> CreatedApiKey {
     let order = ApiKeyOrder { tenant, name: None, scopes: Scopes::DEFAULT, expires_at };
-    service.roster.create_api_key(order, Scopes::ALL).expect("a new key")
+    service.roster.create_api_key(order, BY).expect("a new key")
 }
 
 /// Authenticates a credential the way a surface does.
@@ -93,7 +93,7 @@ fn a_key_that_another_process_revoked_is_refused_after_its_cache_lifetime() {
     let lifetime = Duration::from_millis(50);
     let here = service.roster.clone().with_key_lifetime(lifetime, Duration::ZERO);
     assert!(authenticate(&here, made.secret.reveal()).is_ok());
-    service.roster.revoke_api_key(service.tenant, made.key.id).expect("an answer").expect("a key that is there");
+    service.roster.revoke_api_key(service.tenant, made.key.id, BY).expect("an answer").expect("a key that is there");
     let revoked = std::time::Instant::now();
     while authenticate(&here, made.secret.reveal()).is_ok() {
         assert!(revoked.elapsed() < lifetime + Duration::from_secs(20), "it is known for ever");
@@ -108,7 +108,7 @@ fn a_key_that_was_valid_a_while_ago_is_told_from_one_that_never_was() {
     let [used, unused, revoked] = [(); 3].map(|()| key(&service, service.tenant, None));
     assert!(authenticate(&roster, used.secret.reveal()).is_ok());
     assert!(authenticate(&roster, revoked.secret.reveal()).is_ok());
-    service.roster.revoke_api_key(service.tenant, revoked.key.id).expect("an answer").expect("a key that is there");
+    service.roster.revoke_api_key(service.tenant, revoked.key.id, BY).expect("an answer").expect("a key that is there");
     assert!(authenticate(&roster, revoked.secret.reveal()).is_err());
     let is_likely = |created: &CreatedApiKey| roster.is_likely_valid(&Presented::ApiKey(created.key.digest));
     assert_eq!([&used, &unused, &revoked].map(is_likely), [true, false, false]);
@@ -154,7 +154,7 @@ fn a_revoked_key_is_refused_at_once() {
     let service = Service::start();
     let [revoked, other] = [(); 2].map(|()| key(&service, service.tenant, None));
     assert!(!is_refused(&service, revoked.secret.reveal()));
-    service.roster.revoke_api_key(service.tenant, revoked.key.id).expect("an answer").expect("a key that is there");
+    service.roster.revoke_api_key(service.tenant, revoked.key.id, BY).expect("an answer").expect("a key that is there");
     assert!(is_refused(&service, revoked.secret.reveal()));
     assert!(!is_refused(&service, other.secret.reveal()));
 }
@@ -177,11 +177,11 @@ fn a_look_up_that_read_a_key_before_its_revocation_is_not_remembered_after_it() 
 }
 
 fn revoke(roster: &Roster, tenant: Tenant, id: ApiKeyId) {
-    roster.revoke_api_key(tenant, id).expect("an answer").expect("a key that is there");
+    roster.revoke_api_key(tenant, id, BY).expect("an answer").expect("a key that is there");
 }
 
 fn rotate_at_once(roster: &Roster, tenant: Tenant, id: ApiKeyId) {
-    roster.rotate_api_key(tenant, id, Duration::ZERO, Scopes::ALL).expect("a new key");
+    roster.rotate_api_key(tenant, id, Duration::ZERO, BY).expect("a new key");
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn a_key_that_was_rotated_without_overlap_is_refused_at_once() {
     let service = Service::start();
     let old = key(&service, service.tenant, None);
     assert!(!is_refused(&service, old.secret.reveal()));
-    let rotated = service.roster.rotate_api_key(service.tenant, old.key.id, Duration::ZERO, Scopes::ALL);
+    let rotated = service.roster.rotate_api_key(service.tenant, old.key.id, Duration::ZERO, BY);
     assert!(is_refused(&service, old.secret.reveal()));
     assert!(!is_refused(&service, rotated.expect("a new key").secret.reveal()));
 }
@@ -310,4 +310,52 @@ fn without_an_issuer_a_token_is_refused_without_a_look_up() {
     let before = service.store.interceptor.runs();
     assert_eq!(service.roster.recognise(&service.tenant.merchant.to_string()), Recognition::Refused(None));
     assert_eq!(service.store.interceptor.runs(), before);
+}
+
+#[test]
+fn keys_and_tokens_of_a_disabled_merchant_are_refused_until_it_is_enabled() {
+    let service = Service::start();
+    let roster =
+        service.roster.clone().with_tokens(Arc::new(NamedMerchant)).with_key_lifetime(Duration::ZERO, Duration::ZERO);
+    let made = key(&service, service.tenant, None);
+    let other = service.another_tenant();
+    let of_other = key(&service, other, None);
+    let credentials = [made.secret.reveal().to_owned(), service.tenant.merchant.to_string()];
+    let others = [of_other.secret.reveal().to_owned(), other.merchant.to_string()];
+    let change = |change| {
+        let changed = roster.change_merchant(service.tenant.merchant, &change, BY);
+        changed.expect("an answer").expect("a merchant");
+    };
+    let accepted = |credential: &String| authenticate(&roster, credential).is_ok();
+    assert!(credentials.iter().chain(&others).all(accepted));
+    change(MerchantChange::Disable);
+    for credential in &credentials {
+        let refused = authenticate(&roster, credential);
+        assert!(matches!(refused, Err(AuthenticateError::MerchantDisabled)), "{refused:?}");
+    }
+    assert!(others.iter().all(accepted));
+    // A key that is refused anyway does not tell whether its merchant is disabled.
+    service.roster.revoke_api_key(service.tenant, made.key.id, BY).expect("an answer").expect("a key that is there");
+    assert!(matches!(authenticate(&roster, &credentials[0]), Err(AuthenticateError::Refused(None))));
+    change(MerchantChange::Enable);
+    assert!(accepted(&credentials[1]));
+}
+
+#[test]
+fn a_key_of_a_merchant_that_was_disabled_is_accepted_for_its_time_in_the_cache_at_most() {
+    let service = Service::start();
+    let grace = Duration::from_hours(1);
+    let roster = service.roster.clone().with_key_lifetime(Duration::from_millis(50), grace);
+    let made = key(&service, service.tenant, None);
+    let credential = made.secret.reveal();
+    assert!(authenticate(&roster, credential).is_ok());
+    let disabled = roster.change_merchant(service.tenant.merchant, &MerchantChange::Disable, BY);
+    disabled.expect("an answer").expect("a merchant");
+    let begun = std::time::Instant::now();
+    while authenticate(&roster, credential).is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it is still accepted");
+        std::thread::yield_now();
+    }
+    // Nor is it while the store does not answer.
+    assert_eq!(roster.principal_in_grace(&Presented::ApiKey(made.key.digest)), None);
 }

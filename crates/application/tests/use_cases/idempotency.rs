@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::changing::to_name;
 use crate::service::{
-    Service, anonymous, by_external_id, by_id, change, delete, sandbox, with_email, with_external_id,
+    BY, Service, anonymous, by_external_id, by_id, change, delete, sandbox, with_email, with_external_id,
 };
 use crate::subscriptions::report;
 
@@ -492,7 +492,7 @@ fn a_secret_depends_on_the_credential_on_the_key_and_on_the_salt() {
 fn a_rotation_and_a_revocation_are_done_once() {
     let service = Service::start();
     let roster = &service.roster;
-    let old = roster.create_api_key(order(service.tenant), Scopes::ALL).expect("a key").key;
+    let old = roster.create_api_key(order(service.tenant), BY).expect("a key").key;
     let rotate = |name: &str| {
         let once = once(name, "sk_live_a");
         roster.rotate_api_key_once(service.tenant, old.id, Duration::ZERO, Scopes::ALL.into(), Some(&once))

@@ -9,6 +9,7 @@ mod idempotency;
 mod importing;
 mod merchants;
 mod model;
+mod operators;
 mod preconditions;
 mod registering;
 mod service;

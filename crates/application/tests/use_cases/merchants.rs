@@ -1,4 +1,4 @@
-use roster_application::PageSize;
+use roster_application::{Operation, PageSize};
 use roster_domain::MerchantName;
 
 use crate::service::{Service, time};
@@ -7,8 +7,10 @@ use crate::service::{Service, time};
 fn a_merchant_is_listed_as_it_was_answered() {
     let service = Service::start();
     service.clock.advance(1000);
-    let merchant =
-        service.roster.create_merchant(MerchantName::parse("Eda & Co").expect("a name")).expect("a merchant");
+    let merchant = service
+        .roster
+        .create_merchant(MerchantName::parse("Eda & Co").expect("a name"), &Operation::COMMAND_LINE)
+        .expect("a merchant");
     assert_eq!((merchant.name.as_str(), merchant.created_at), ("Eda & Co", time("2025-01-15T12:00:01Z")));
     let listed = service.roster.list_merchants(Some(service.tenant.merchant), PageSize::DEFAULT).expect("a page");
     assert_eq!((listed.items, listed.has_more), (vec![merchant], false));

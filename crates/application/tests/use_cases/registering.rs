@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use roster_application::ports::{Ids, StoreError, Taken, Write};
-use roster_application::{CustomerCommand, Registration, Roster, WriteError};
+use roster_application::{CustomerCommand, Operation, Registration, Roster, WriteError};
 use roster_domain::{Environment, MerchantName, Profile, Tenant, Timestamp};
 use roster_memory::{CountingEntropy, FixedClock, MemoryStore};
 use uuid::Uuid;
@@ -138,7 +138,9 @@ fn a_registration_whose_id_exists_already_may_be_tried_again() {
     let entropy = Arc::new(CountingEntropy::default());
     let clock = Arc::new(FixedClock::default());
     let roster = Roster::new(Arc::new(MemoryStore::default()), clock, Arc::new(SameIds), entropy);
-    let merchant = roster.create_merchant(MerchantName::parse("Ada & Co").expect("a name")).expect("a new merchant");
+    let merchant = roster
+        .create_merchant(MerchantName::parse("Ada & Co").expect("a name"), &Operation::COMMAND_LINE)
+        .expect("a new merchant");
     let tenant = Tenant { merchant: merchant.id, environment: Environment::Live };
     let register = || CustomerCommand::Register(anonymous(tenant));
     let mut results = roster.write_customers(vec![register(), register()]);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use roster_application::ports::{CustomerKey, CustomerQuery, CustomerRef, Place, SubscriptionWrite, Write};
 use roster_application::{
-    CustomerChange, CustomerCommand, CustomerDeletion, CustomerPage, Precondition, Registration, Roster,
+    CustomerChange, CustomerCommand, CustomerDeletion, CustomerPage, Operation, Precondition, Registration, Roster,
     SubscriptionReport, WriteError,
 };
 use roster_domain::{
@@ -13,6 +13,9 @@ use roster_domain::{
 use roster_memory::{CountingEntropy, CountingIds, FixedClock};
 
 use crate::watched_store::WatchedStore;
+
+/// Who makes keys where that makes no difference.
+pub const BY: &Operation = &Operation::COMMAND_LINE;
 
 pub struct Service {
     pub roster: Roster,
@@ -93,7 +96,7 @@ impl Service {
 
 fn new_tenant(roster: &Roster) -> Tenant {
     let name = MerchantName::parse("Ada & Co").expect("a name");
-    let merchant = roster.create_merchant(name).expect("a new merchant");
+    let merchant = roster.create_merchant(name, &Operation::COMMAND_LINE).expect("a new merchant");
     Tenant { merchant: merchant.id, environment: Environment::Live }
 }
 

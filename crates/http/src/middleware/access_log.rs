@@ -12,7 +12,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _};
-use roster_application::Principal;
+use roster_application::{OperatorPrincipal, Principal};
 use tracing::Instrument as _;
 
 use crate::middleware::limits;
@@ -39,6 +39,7 @@ pub(crate) async fn record<B: MessageBody>(
     request.extensions_mut().insert(RequestId(request_id.clone()));
     let mut response = next.call(request).instrument(span).await?;
     let principal = response.request().extensions().get::<Principal>().cloned();
+    let operator = response.request().extensions().get::<OperatorPrincipal>().map(|who| who.id);
     let tenant = principal.as_ref().map(|who| who.tenant);
     let token = principal.as_ref().and_then(|who| who.token.as_deref());
     // Pages for people are resources of actix-web, and not in the table of the surfaces.
@@ -60,6 +61,7 @@ pub(crate) async fn record<B: MessageBody>(
         merchant = tenant.map(|tenant| tracing::field::display(tenant.merchant)),
         environment = tenant.map(|tenant| tenant.environment.as_str()),
         api_key = principal.as_ref().and_then(|who| who.api_key).map(tracing::field::display),
+        operator = operator.map(tracing::field::display),
         issuer = token.map(|holder| &*holder.issuer),
         subject = token.and_then(|holder| holder.subject.as_deref()),
     );

@@ -1,4 +1,4 @@
-//! Rate limits: how many requests a second a key and a merchant may send.
+//! Rate limits: how many requests a second a key, a merchant and an operator may send.
 //!
 //! A caller that sends more gets 429 until a part of the second has passed. Only requests with a valid credential are
 //! counted: the others are cheap, and counting them would need memory without a bound.
@@ -16,7 +16,7 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 use roster_application::Principal;
-use roster_domain::{ApiKeyId, Environment, MerchantId};
+use roster_domain::{ApiKeyId, Environment, MerchantId, OperatorId};
 use roster_executor::Handle;
 
 use crate::routing;
@@ -43,6 +43,8 @@ pub struct Quotas {
 pub(crate) struct RateLimits {
     live: Limits,
     sandbox: Limits,
+    /// Operators have the limit of a live key.
+    operators: Limiter<OperatorId>,
     since_sweep: AtomicU32,
 }
 
@@ -70,7 +72,7 @@ pub(crate) enum Limit {
 pub(crate) struct Allowance {
     policy: HeaderValue,
     key: Option<u32>,
-    merchant: u32,
+    merchant: Option<u32>,
     /// The requests a second that the limit which refused this one allows.
     refused_beyond: Option<NonZeroU32>,
 }
@@ -88,7 +90,12 @@ impl Limit {
 impl RateLimits {
     /// Starts with no requests counted.
     pub(crate) fn new(live: Quotas, sandbox: Quotas) -> Self {
-        Self { live: Limits::new(live), sandbox: Limits::new(sandbox), since_sweep: AtomicU32::new(0) }
+        Self {
+            live: Limits::new(live),
+            sandbox: Limits::new(sandbox),
+            operators: limiter(live.key),
+            since_sweep: AtomicU32::new(0),
+        }
     }
 
     /// Counts a request; returns the remaining requests, and the limit that refuses this one, if one does.
@@ -107,6 +114,16 @@ impl RateLimits {
     /// Counts a request that has been counted once as so many more. If that is more than ever fits, as all that does.
     pub(crate) fn count_more(&self, principal: &Principal, requests: NonZeroU32) -> (Allowance, Result<(), Limit>) {
         self.of(principal).count(principal, requests)
+    }
+
+    /// Counts a request of an operator. Operators are few and never evicted.
+    pub(crate) fn count_operator(&self, operator: OperatorId) -> (Allowance, Result<(), Limit>) {
+        let quota = self.live.quotas.key;
+        let left = remaining(&self.operators, &operator, NonZeroU32::MIN, quota);
+        let policy = HeaderValue::try_from(format!(r#""key";q={quota};w=1"#)).unwrap_or(HeaderValue::from_static(""));
+        let refused_beyond = left.is_none().then_some(quota);
+        let allowance = Allowance { policy, key: Some(left.unwrap_or(0)), merchant: None, refused_beyond };
+        (allowance, left.map(drop).ok_or(Limit::Key))
     }
 
     fn of(&self, principal: &Principal) -> &Limits {
@@ -129,7 +146,8 @@ impl Limits {
     }
 
     fn count(&self, principal: &Principal, requests: NonZeroU32) -> (Allowance, Result<(), Limit>) {
-        let mut allowance = Allowance { policy: self.policy.clone(), key: None, merchant: 0, refused_beyond: None };
+        let mut allowance =
+            Allowance { policy: self.policy.clone(), key: None, merchant: Some(0), refused_beyond: None };
         if let Some(key) = principal.api_key {
             let left = remaining(&self.keys, &key, requests, self.quotas.key);
             allowance.key = Some(left.unwrap_or(0));
@@ -139,7 +157,7 @@ impl Limits {
             }
         }
         let left = remaining(&self.merchants, &principal.tenant.merchant, requests, self.quotas.merchant);
-        allowance.merchant = left.unwrap_or(0);
+        allowance.merchant = Some(left.unwrap_or(0));
         if left.is_none() {
             allowance.refused_beyond = Some(self.quotas.merchant);
         }
@@ -185,11 +203,9 @@ pub(crate) fn show<B: MessageBody>(response: &mut ServiceResponse<B>) {
     if let Some(limit) = refused_beyond {
         show_refusal(response, limit);
     }
-    let left = match key {
-        Some(key) => format!(r#""key";r={key};t=1, "merchant";r={merchant};t=1"#),
-        None => format!(r#""merchant";r={merchant};t=1"#),
-    };
-    if let Ok(left) = HeaderValue::try_from(left) {
+    let left = [("key", key), ("merchant", merchant)];
+    let left = left.into_iter().filter_map(|(name, left)| Some(format!(r#""{name}";r={};t=1"#, left?)));
+    if let Ok(left) = HeaderValue::try_from(left.collect::<Vec<_>>().join(", ")) {
         response.headers_mut().insert(RATE_LIMIT.clone(), left);
     }
     response.headers_mut().insert(RATE_LIMIT_POLICY.clone(), policy);
@@ -265,10 +281,14 @@ mod tests {
     fn the_remaining_requests_are_returned() {
         let limits = RateLimits::new(QUOTAS, QUOTAS);
         let (allowance, verdict) = limits.count(&principal(1, Environment::Live, Some(1)));
-        assert_eq!((allowance.key, allowance.merchant, verdict), (Some(1), 2, Ok(())));
+        assert_eq!((allowance.key, allowance.merchant, verdict), (Some(1), Some(2), Ok(())));
         assert_eq!(allowance.policy, r#""key";q=2;w=1, "merchant";q=3;w=1"#);
         let (allowance, _) = limits.count(&principal(2, Environment::Live, None));
-        assert_eq!((allowance.key, allowance.merchant), (None, 2));
+        assert_eq!((allowance.key, allowance.merchant), (None, Some(2)));
+        let operator = OperatorId::new(Uuid::from_u128(1));
+        let (allowance, verdict) = limits.count_operator(operator);
+        assert_eq!((allowance.key, allowance.merchant, verdict), (Some(1), None, Ok(())));
+        assert!((0..1000).any(|_| limits.count_operator(operator).1 == Err(Limit::Key)), "there is a limit");
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(crate) struct Contract {
     /// The refusals of every operation that needs a credential.
     pub(crate) of_callers: &'static [&'static str],
     /// The refusals of every operation that changes something, unless others take the places of their statuses. All that do
-    /// say the same of idempotency keys.
+    /// say the same of idempotency keys; where there are none, requests have no such key, and their changes no reason.
     pub(crate) of_writes: &'static [&'static str],
     /// The refusals of every operation that reads a body.
     pub(crate) of_bodies: &'static [&'static str],
@@ -104,7 +104,14 @@ pub(crate) fn document(surface: &Surface, contract: Contract) -> String {
         assert!(schemas.get(name).is_some(), "{title} has no schema {name}");
     }
     merge(&mut schemas, &words);
-    let headers = headers::components(&json!([paths, responses]).to_string());
+    let text = json!([paths, responses]).to_string();
+    let headers = headers::components(&text);
+    let parameters =
+        [("ChangeReason", change_reason()), ("IdempotencyKey", idempotency_key()), ("RequestId", request_id())];
+    let parameters =
+        parameters.into_iter().filter(|(name, _)| text.contains(&format!("#/components/parameters/{name}")));
+    let parameters: Map<_, _> =
+        parameters.map(|(name, one)| (name.to_owned(), one.to_json(&mut self::generator()))).collect();
     let document = json!({
         "openapi": "3.1.0",
         "info": { "title": title, "version": env!("CARGO_PKG_VERSION"), "description": description },
@@ -114,11 +121,7 @@ pub(crate) fn document(surface: &Surface, contract: Contract) -> String {
         "paths": paths,
         "components": {
             "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer", "description": bearer } },
-            "parameters": {
-                "ChangeReason": change_reason().to_json(&mut self::generator()),
-                "IdempotencyKey": idempotency_key().to_json(&mut self::generator()),
-                "RequestId": request_id().to_json(&mut self::generator()),
-            },
+            "parameters": parameters,
             "headers": headers,
             "responses": responses,
             "schemas": schemas,
@@ -163,12 +166,13 @@ fn describe(
 ) -> Value {
     let mut described = operation.head(generator);
     let parameters = operation.parameters.iter().map(|parameter| parameter.to_json(generator));
-    let common = if method.is_safe() { &["RequestId"][..] } else { &["ChangeReason", "IdempotencyKey", "RequestId"] };
+    let is_done_once = !method.is_safe() && !contract.of_writes.is_empty();
+    let common = if is_done_once { &["ChangeReason", "IdempotencyKey", "RequestId"][..] } else { &["RequestId"] };
     let common = common.iter().map(|name| json!({ "$ref": format!("#/components/parameters/{name}") }));
     described.insert("parameters".to_owned(), parameters.chain(common).collect::<Vec<_>>().into());
     let mut responses = operation.responses(generator);
     let of_writes = if method.is_safe() { &[] } else { contract.of_writes };
-    if !method.is_safe() {
+    if is_done_once {
         for (_, response) in &mut responses {
             response["headers"][REPLAYED] = headers::reference(REPLAYED);
         }
@@ -185,7 +189,7 @@ fn describe(
 /// The refusals of an operation's kind, and then its own.
 fn refusals<'a>(operation: &'a Operation, contract: &'a Contract) -> impl Iterator<Item = &'static str> + 'a {
     let if_so = |is_so: bool, names: &'static [&'static str]| names.iter().copied().filter(move |_| is_so);
-    if_so(operation.scope.is_some(), contract.of_callers)
+    if_so(operation.needed.is_some(), contract.of_callers)
         .chain(if_so(operation.parameters.iter().any(|one| one.place == "query"), contract.of_queries))
         .chain(if_so(operation.request.is_some(), contract.of_bodies))
         .chain(operation.refusals.iter().copied())

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::body::MessageBody as _;
 use actix_web::http::StatusCode;
-use roster_application::{PageSize, Scope};
+use roster_application::PageSize;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
@@ -12,6 +12,7 @@ use super::schema::schema_of;
 use super::sketch::{MakeSchema, Sketch};
 use crate::request::caller::Permission;
 use crate::request::fields::Fields;
+use crate::request::operator_caller::AdminPermission;
 
 /// The description of one endpoint. What its kind has in common is not said here: its method and path come from the
 /// table of routes, and the refusals that every authenticated request and every body can get from the [surface's
@@ -21,7 +22,8 @@ pub(crate) struct Operation {
     summary: &'static str,
     pub(super) tag: &'static str,
     description: Option<String>,
-    pub(super) scope: Option<Scope>,
+    /// The scope or the role that its caller needs; `None`: it needs no credential.
+    pub(super) needed: Option<&'static str>,
     pub(super) parameters: Vec<Parameter>,
     pub(super) request: Option<Request>,
     /// The media types of a file that it takes instead.
@@ -39,7 +41,7 @@ impl Operation {
             summary,
             tag,
             description: None,
-            scope: None,
+            needed: None,
             parameters: Vec::new(),
             request: None,
             file: &[],
@@ -50,7 +52,12 @@ impl Operation {
 
     /// The same for callers with the scope of `P`.
     pub(crate) fn needs<P: Permission>(self) -> Self {
-        Self { scope: Some(P::SCOPE), ..self }
+        Self { needed: Some(P::SCOPE.as_str()), ..self }
+    }
+
+    /// The same for operators with the role of `P`.
+    pub(crate) fn needs_role<P: AdminPermission>(self) -> Self {
+        Self { needed: Some(P::ROLE.as_str()), ..self }
     }
 
     /// What a summary is too short for.
@@ -98,7 +105,7 @@ impl Operation {
 
     /// All of it but its parameters and responses.
     pub(super) fn head(&self, generator: &mut SchemaGenerator) -> Map<String, Value> {
-        let security = self.scope.map_or(json!([]), |scope| json!([{ "bearer": [scope.as_str()] }]));
+        let security = self.needed.map_or(json!([]), |needed| json!([{ "bearer": [needed] }]));
         let mut head = Map::from_iter([
             ("operationId".to_owned(), json!(self.id)),
             ("tags".to_owned(), json!([self.tag])),

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use roster_application::Scope;
+use roster_application::{Action, Scope};
 use roster_domain::{
     AddressPart, ApiKeyId, AttemptId, BusinessName, Country, Currency, CustomerId, CustomerStatus, Email,
     EndpointDescription, EndpointId, EndpointUrl, Environment, EventId, EventType, ExternalId, ImportId, Locale,
-    MerchantId, Metadata, MetadataEdit, Name, PayloadForm, Phone, PlanId, PostalCode, SearchTerm, SubscriptionId,
-    SubscriptionStatus, TaxExemption, TaxId, TimeZone, Timestamp, UploadId,
+    LogEntryId, MerchantId, MerchantName, Metadata, MetadataEdit, Name, OperatorId, PayloadForm, Phone, PlanId,
+    PostalCode, SearchTerm, SubscriptionId, SubscriptionStatus, TaxExemption, TaxId, TimeZone, Timestamp, UploadId,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
@@ -140,6 +140,10 @@ described! {
         "Unique identifier: `cus_` and 26 characters of lower-case Crockford base32, which are the same on every surface.",
         "01h2xcejqtf2nbrexx3vqjhp41",
     );
+    OperatorId as "OperatorId": id(Self::PREFIX, "Names the operator; it is no secret.", "01h2xcejqtf2nbrexx3vqjhp49");
+    LogEntryId as "LogEntryId": id(Self::PREFIX, "Names the entry.", "01h2xcejqtf2nbrexx3vqjhp4a");
+    Action as "OperatorAction": names(&Self::ALL, "What was done.");
+    MerchantName as "MerchantName": text(Self::MIN, Self::MAX, "The merchant's display name.", "Acme Ltd.");
     MerchantId as "MerchantId": id(Self::PREFIX, "Organization identifier.", "01h2xcejqtf2nbrexx3vqjhp42");
     ApiKeyId as "ApiKeyId": id(Self::PREFIX, "Names the key; it is no secret.", "01h2xcejqtf2nbrexx3vqjhp43");
     EndpointId as "WebhookId": id(Self::PREFIX, "Names the webhook endpoint.", "01h2xcejqtf2nbrexx3vqjhp45");
@@ -307,6 +311,19 @@ impl Described for MetadataValue {
             "additionalProperties": inner,
         })
     }
+}
+
+/// A time as it is read: in any offset and of any precision.
+pub(crate) fn time(about: &str, example: &Value) -> Value {
+    // Removes the reference to the form in which times are written.
+    let any_of = Value::Null;
+    json!({
+        "anyOf": any_of,
+        "description": about,
+        "type": ["string", "null"],
+        "format": "date-time",
+        "examples": [example],
+    })
 }
 
 /// A number with a comma in front of its thousands, as texts write it.

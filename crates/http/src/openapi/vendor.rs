@@ -15,8 +15,12 @@ pub(crate) fn refusals(refusal: fn(&'static str, &str) -> Refusal, answer: Answe
         refusal("IdempotencyKeyReused", "Another request has had this `Idempotency-Key`.").of_reused_key(answer),
         refusal("Unauthorized", "The credential is absent, malformed, unknown, revoked or expired.")
             .example("unauthorized", answer(&Failure::Unauthorized)),
-        refusal("MissingScope", "The credential is valid, but lacks the scope that this needs.")
-            .example("missing_scope", answer(&Failure::MissingScope(Scope::WriteCustomers))),
+        refusal(
+            "MissingScope",
+            "The credential is valid, but lacks the scope that this needs, or its merchant is disabled.",
+        )
+        .example("missing_scope", answer(&Failure::MissingScope(Scope::WriteCustomers)))
+        .example("merchant_disabled", answer(&Failure::MerchantDisabled)),
         refusal(
             "MethodNotAllowed",
             "The path has other methods. No operation answers this: it is what the other methods of each path answer.",

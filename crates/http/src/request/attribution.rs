@@ -26,8 +26,12 @@ pub(crate) fn of(request: &HttpRequest, principal: &Principal) -> Result<Option<
         (None, Some(holder)) => Actor::Token(holder.clone()),
         (None, None) => Actor::System,
     };
-    let request_id = request.extensions().get().and_then(|RequestId(id)| id.to_str().ok().map(str::to_owned));
-    Ok(Some(Attribution { actor, request_id, reason: reason(request)? }))
+    Ok(Some(Attribution { actor, request_id: request_id(request), reason: reason(request)? }))
+}
+
+/// The identifier of a request.
+pub(crate) fn request_id(request: &HttpRequest) -> Option<String> {
+    request.extensions().get().and_then(|RequestId(id)| id.to_str().ok().map(str::to_owned))
 }
 
 fn reason(request: &HttpRequest) -> Result<Option<ChangeReason>, Failure> {

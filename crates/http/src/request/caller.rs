@@ -183,13 +183,17 @@ impl<P: Permission> Caller<P> {
 }
 
 /// The cursors of one list.
-struct Cursors {
-    key: CursorKey,
-    scope: CursorScope,
+pub(super) struct Cursors {
+    pub(super) key: CursorKey,
+    pub(super) scope: CursorScope,
 }
 
 impl Cursors {
-    fn open<T>(&self, cursor: Option<&str>, read: impl FnOnce(&[u8]) -> Option<T>) -> Result<Option<T>, Failure> {
+    pub(super) fn open<T>(
+        &self,
+        cursor: Option<&str>,
+        read: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<Option<T>, Failure> {
         let place = |cursor| self.key.open(&self.scope, cursor).and_then(|bytes| read(&bytes));
         cursor.map(|cursor| place(cursor).ok_or(Failure::InvalidCursor)).transpose()
     }
@@ -199,7 +203,7 @@ impl Cursors {
     }
 
     /// The page, with the cursor for the place of its last item if more items follow.
-    fn page<T>(&self, page: Page<T>, place: impl FnOnce(&T) -> Vec<u8>) -> ListPage<T> {
+    pub(super) fn page<T>(&self, page: Page<T>, place: impl FnOnce(&T) -> Vec<u8>) -> ListPage<T> {
         let last = page.items.last().filter(|_| page.has_more);
         let next = last.map(|last| self.seal(&place(last)));
         ListPage { items: page.items, next, total: None }

@@ -7,5 +7,6 @@ pub(crate) mod caller;
 pub(crate) mod conditions;
 pub(crate) mod fields;
 pub(crate) mod idempotency;
+pub(crate) mod operator_caller;
 pub(crate) mod path;
 pub(crate) mod query;

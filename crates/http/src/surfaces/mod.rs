@@ -1,8 +1,10 @@
 //! The HTTP contracts, one folder each, with the same file names: `routes` (paths and handlers), `dto` (requests and
-//! responses), `error` (one total `match` from [`Failure`](crate::failure::Failure) to responses), `describe` (what the
+//! responses), `error` (one total `match` from [`Failure`](crate::failure::Failure) to responses;
+//! `native` and `admin` share it), `describe` (what the
 //! OpenAPI document says) and `openapi.json`, the document. The native surface has `batch` besides. No surface imports
 //! another.
 
+pub(crate) mod admin;
 pub(crate) mod api_page;
 pub(crate) mod lava;
 pub(crate) mod lumen;
@@ -13,6 +15,7 @@ mod operations;
 
 use actix_web::web::ServiceConfig;
 
+pub use admin::ServiceInformation;
 pub use native::{ExportFormat, ExportWriter, subject_document};
 
 use crate::routing::{self, Route, Surface};
@@ -29,11 +32,13 @@ pub enum Api {
     Lumen,
     /// The Lava surface, under `/lava/v1`.
     Lava,
+    /// The surface of operators, under `/admin/v1`.
+    Admin,
 }
 
 impl Api {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Native, Self::Lumen, Self::Lava];
+    pub const ALL: [Self; 4] = [Self::Native, Self::Lumen, Self::Lava, Self::Admin];
 
     /// Its name, which is that of its folder.
     #[must_use]
@@ -42,6 +47,7 @@ impl Api {
             Self::Native => "native",
             Self::Lumen => "lumen",
             Self::Lava => "lava",
+            Self::Admin => "admin",
         }
     }
 
@@ -52,39 +58,56 @@ impl Api {
             Self::Native => native::openapi(),
             Self::Lumen => lumen::openapi(),
             Self::Lava => lava::openapi(),
+            Self::Admin => admin::openapi(),
         }
     }
+}
+
+/// What is served at one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// Every surface.
+    All,
+    /// Every surface but that of operators, which has an address of its own.
+    WithoutAdmin,
+    /// The surface of operators, `/livez` and `/readyz`.
+    AdminAlone,
 }
 
 /// Every path and method that the service serves.
 #[must_use]
 pub fn routes() -> Vec<Route> {
-    all().iter().flat_map(Surface::routes).collect()
+    offered(Offer::All).iter().flat_map(Surface::routes).collect()
 }
 
 /// The paths whose bodies may be as large as those of batches.
 pub(crate) fn batch_paths() -> Vec<String> {
-    all().iter().flat_map(Surface::batch_paths).collect()
+    offered(Offer::All).iter().flat_map(Surface::batch_paths).collect()
 }
 
 /// The paths to which files are sent.
 pub(crate) fn file_paths() -> Vec<String> {
-    all().iter().flat_map(Surface::file_paths).collect()
+    offered(Offer::All).iter().flat_map(Surface::file_paths).collect()
 }
 
-/// Registers every surface in an app.
-pub(crate) fn configure(app: &mut ServiceConfig) {
-    routing::serve(all(), app);
+/// Registers the surfaces of an address in an app.
+pub(crate) fn configure(offer: Offer, app: &mut ServiceConfig) {
+    routing::serve(offered(offer), app);
 }
 
 /// How surfaces answer heads that are not read to their end.
-pub(crate) fn refusals() -> Refusals {
-    routing::refusals(&all())
+pub(crate) fn refusals(offer: Offer) -> Refusals {
+    routing::refusals(&offered(offer))
 }
 
-/// All surfaces; one whose base starts with another surface's base comes before it.
-fn all() -> Vec<Surface> {
-    vec![native::surface(), lumen::surface(), lava::surface(), operations::surface()]
+/// The surfaces of an address; one whose base starts with another surface's base comes before it.
+fn offered(offer: Offer) -> Vec<Surface> {
+    let of_merchants = || [native::surface(), lumen::surface(), lava::surface()].into_iter();
+    match offer {
+        Offer::All => of_merchants().chain([admin::surface(), api_page::below(operations::surface())]).collect(),
+        Offer::WithoutAdmin => of_merchants().chain([api_page::below(operations::surface())]).collect(),
+        Offer::AdminAlone => vec![admin::surface(), operations::surface()],
+    }
 }
 
 #[cfg(test)]
@@ -97,7 +120,7 @@ mod tests {
     /// The status, the content type, `Allow` and the body of the response to `method` on `path`.
     fn call(method: Method, path: &str) -> (StatusCode, String, Option<String>, String) {
         rt::System::new().block_on(async {
-            let app = init_service(App::new().configure(configure)).await;
+            let app = init_service(App::new().configure(|app| configure(Offer::All, app))).await;
             let response = call_service(&app, TestRequest::with_uri(path).method(method).to_request()).await;
             let header = |name| {
                 let value = response.headers().get(name)?;

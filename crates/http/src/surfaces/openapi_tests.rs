@@ -17,9 +17,11 @@ use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App, rt, web};
 use roster_application::json::{JsonError, Pointer};
 use roster_application::ports::{AttemptOutcome, Taken};
-use roster_application::{ApiKeyOrder, Revision, Roster, Scope, Scopes, Sent, TestEvent};
+use roster_application::{
+    ApiKeyOrder, Operation as By, OperatorOrder, Revision, Role, Roster, Scope, Scopes, Sent, TestEvent,
+};
 use roster_domain::{
-    ApiKeyId, Customer, CustomerId, EmailUse, Environment, Excerpt, MerchantId, MerchantName, Profile, Tenant,
+    ApiKeyId, Customer, CustomerId, EmailUse, Environment, Excerpt, MerchantId, MerchantName, Name, Profile, Tenant,
     Timestamp, UploadId,
 };
 use roster_executor::{Executor, Reads};
@@ -34,7 +36,7 @@ use crate::problems;
 use crate::request::body::{self, MAX_BYTES};
 use crate::request::idempotency;
 use crate::stream::StreamBudget;
-use crate::surfaces::{self, Api, lava, lumen, native};
+use crate::surfaces::{self, Api, Offer, ServiceInformation, admin, lava, lumen, native};
 use crate::webhooks::{SendTests, WebhookSettings};
 
 /// A document, and the base path of its surface.
@@ -43,6 +45,9 @@ struct Document {
     json: Value,
 }
 
+/// The base of the surface of operators, whose credentials are others.
+const ADMIN: &str = "/admin/v1";
+
 /// One method of one path of a document.
 struct Operation<'a> {
     method: &'a str,
@@ -50,8 +55,8 @@ struct Operation<'a> {
     json: &'a Value,
 }
 
-fn documents() -> [Document; 3] {
-    [("/v1", native::OPENAPI), ("/api", lumen::OPENAPI), ("/lava/v1", lava::OPENAPI)]
+fn documents() -> [Document; 4] {
+    [("/v1", native::OPENAPI), ("/api", lumen::OPENAPI), ("/lava/v1", lava::OPENAPI), (ADMIN, admin::OPENAPI)]
         .map(|(base, text)| Document { base, json: serde_json::from_str(text).expect("JSON") })
 }
 
@@ -117,7 +122,7 @@ impl Document {
 
 #[test]
 fn the_committed_documents_are_those_of_the_code() {
-    for (api, committed) in Api::ALL.into_iter().zip([native::OPENAPI, lumen::OPENAPI, lava::OPENAPI]) {
+    for (api, committed) in Api::ALL.into_iter().zip([native::OPENAPI, lumen::OPENAPI, lava::OPENAPI, admin::OPENAPI]) {
         let (written, committed) = (api.document(), committed.to_owned());
         let difference = written.lines().zip(committed.lines()).find(|(written, committed)| written != committed);
         let api = api.as_str();
@@ -173,8 +178,9 @@ fn every_operation_that_writes_takes_an_idempotency_key() {
         for Operation { method, path, json } in document.operations() {
             let parameters = json["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
             let is_key = |parameter: &Value| document.resolve(parameter)["name"] == idempotency::HEADER;
-            assert_eq!(parameters.iter().any(is_key), method != "get", "{method} {}{path}", document.base);
-            if method == "get" {
+            let takes_keys = method != "get" && document.base != ADMIN;
+            assert_eq!(parameters.iter().any(is_key), takes_keys, "{method} {}{path}", document.base);
+            if !takes_keys {
                 continue;
             }
             let responses = object(&json["responses"]);
@@ -201,6 +207,9 @@ fn every_problem_has_the_documented_fields_and_code() {
         Failure::Unauthorized,
         Failure::TooManyRequests(Limit::Key),
         Failure::MissingScope(Scope::ReadCustomers),
+        Failure::MerchantDisabled,
+        Failure::MissingRole(Role::Admin),
+        Failure::MerchantNotFound,
         Failure::HeadTooLarge,
         Failure::NoMemory,
         Failure::OtherProtocol,
@@ -262,7 +271,8 @@ fn every_problem_has_the_documented_fields_and_code() {
 /// The status, the content type and the body of the response to a `GET` without a credential.
 fn shown(path: &str) -> (StatusCode, String, String) {
     rt::System::new().block_on(async {
-        let app = init_service(App::new().configure(surfaces::configure)).await;
+        let app = App::new().configure(|app| surfaces::configure(Offer::All, app));
+        let app = init_service(app).await;
         let response = call_service(&app, TestRequest::with_uri(path).to_request()).await;
         let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let (status, kind) = (response.status(), kind.unwrap_or_default().to_owned());
@@ -287,7 +297,7 @@ fn every_problem_has_a_page_with_its_code_meaning_and_remedy() {
 
 #[test]
 fn every_surface_lists_at_most_50_faults_and_says_how_many_there_are() {
-    let [native, lumen, _] = documents();
+    let [native, lumen, ..] = documents();
     let mut faults = Faults::default();
     for _ in 0..60 {
         faults.add(|| Fault { place: Place::Parameter("limit"), code: "x", detail: "must be a number".to_owned() });
@@ -316,17 +326,27 @@ fn call(requests: Vec<(Method, String, Value)>) -> Vec<(StatusCode, Value)> {
 
 /// The same with a credential that has these scopes.
 fn call_with(scopes: Scopes, requests: Vec<(Method, String, Value)>) -> Vec<(StatusCode, Value)> {
+    call_as(scopes, Role::Admin, requests)
+}
+
+/// The same; on the surface of operators with the key of one that has this role.
+fn call_as(scopes: Scopes, role: Role, requests: Vec<(Method, String, Value)>) -> Vec<(StatusCode, Value)> {
     let roster = Roster::new(
         Arc::new(MemoryStore::default()),
         Arc::new(FixedClock::default()),
         Arc::new(CountingIds::default()),
         Arc::new(CountingEntropy::default()),
     );
-    let merchant = roster.create_merchant(MerchantName::parse("A merchant").expect("a name")).expect("a merchant");
+    let merchant = roster
+        .create_merchant(MerchantName::parse("A merchant").expect("a name"), &By::COMMAND_LINE)
+        .expect("a merchant");
     let tenant = Tenant { merchant: merchant.id, environment: Environment::Sandbox };
     let order = ApiKeyOrder { tenant, name: None, scopes, expires_at: None };
-    let key = roster.create_api_key(order, Scopes::ALL).expect("a key");
+    let key = roster.create_api_key(order, &By::COMMAND_LINE).expect("a key");
     let credential = format!("Bearer {}", key.secret.reveal());
+    let order = OperatorOrder { name: Name::parse("Ada").expect("a name"), role, expires_at: None };
+    let operator = roster.create_operator(order, &By::COMMAND_LINE).expect("an operator");
+    let credential_of_operator = format!("Bearer {}", operator.secret.reveal());
     let deadline = Duration::from_secs(10);
     let settings = roster_executor::Settings { threads: 1, writers: 1, queue: 16, deadline, reads: Reads::ByWorkers };
     let executor = Executor::start(&roster, settings).expect("threads");
@@ -343,15 +363,24 @@ fn call_with(scopes: Scopes, requests: Vec<(Method, String, Value)>) -> Vec<(Sta
                 timeout: deadline,
                 tests: Arc::new(TakeTests),
             }))
+            .app_data(web::Data::new(ServiceInformation {
+                database: "SQLite",
+                started_at: roster.now(),
+                settings: Map::from_iter([("http.bind".to_owned(), json!("127.0.0.1:8080"))]),
+            }))
             .app_data(rates);
-        let app = init_service(app.configure(surfaces::configure).wrap(from_fn(body::receive))).await;
+        let app = app.configure(|app| surfaces::configure(Offer::All, app));
+        let app = init_service(app.wrap(from_fn(body::receive))).await;
         let mut answers = Vec::new();
         for (method, path, body) in requests {
             let request = TestRequest::with_uri(&path).method(method);
+            let credential = if path.starts_with(ADMIN) { &credential_of_operator } else { &credential };
             let request = request.insert_header((header::AUTHORIZATION, credential.as_str())).set_json(body);
             let response = call_service(&app, request.to_request()).await;
             let status = response.status();
-            answers.push((status, serde_json::from_slice(&read_body(response).await).expect("JSON")));
+            let body = read_body(response).await;
+            let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).expect("JSON") };
+            answers.push((status, body));
         }
         answers
     });
@@ -361,7 +390,7 @@ fn call_with(scopes: Scopes, requests: Vec<(Method, String, Value)>) -> Vec<(Sta
 
 #[test]
 fn every_example_creates_a_customer_with_the_documented_fields() {
-    for document in documents() {
+    for document in documents().into_iter().filter(|document| document.base != ADMIN) {
         let create = &document.json["paths"]["/customers"]["post"];
         let content = |place: &'static str| create.pointer(place).expect("JSON is taken and answered");
         let examples = object(content("/requestBody/content/application~1json/examples"));
@@ -393,7 +422,7 @@ fn a_batch_has_the_documented_fields() {
 
 #[test]
 fn a_list_and_a_subscription_have_the_documented_fields() {
-    let [native, lumen, lava] = documents();
+    let [native, lumen, lava, _] = documents();
     let customer = json!({ "email": "ada@example.com", "external_id": "ada" });
     let (_, created) = call(vec![(Method::POST, "/v1/customers".to_owned(), customer.clone())]).remove(0);
     let subscriptions = format!("/v1/customers/{}/subscriptions", created["id"].as_str().expect("an id"));
@@ -496,13 +525,84 @@ fn webhooks_have_the_documented_fields() {
 
 /// A path with something in the place of each of its parameters.
 fn filled(base: &str, path: &str) -> String {
-    let fill = |part: &str| if part.starts_with('{') { "cus_01h2xcejqtf2nbrexx3vqjhp41" } else { part }.to_owned();
+    let id = if base == ADMIN { "org_01h2xcejqtf2nbrexx3vqjhp41" } else { "cus_01h2xcejqtf2nbrexx3vqjhp41" };
+    let fill = |part: &str| if part.starts_with('{') { id } else { part }.to_owned();
     format!("{base}{}", path.split('/').map(fill).collect::<Vec<_>>().join("/"))
 }
 
 #[test]
+fn what_operators_are_shown_has_the_documented_fields() {
+    let [.., admin] = documents();
+    let merchants = || format!("{ADMIN}/merchants");
+    let named = || json!({ "name": "Acme" });
+    let (_, made) = call(vec![(Method::POST, merchants(), named())]).remove(0);
+    let one = format!("{}/{}", merchants(), made["id"].as_str().expect("an id"));
+    let keys = format!("{one}/api_keys");
+    let order = || json!({ "environment": "live" });
+    let made = call(vec![(Method::POST, merchants(), named()), (Method::POST, keys.clone(), order())]).remove(1).1;
+    let key = format!("{keys}/{}", made["id"].as_str().expect("an id"));
+    let answers = call(vec![
+        (Method::POST, merchants(), named()),
+        (Method::POST, keys.clone(), order()),
+        (Method::POST, format!("{key}/rotate"), json!({ "overlap_seconds": 60 })),
+        (Method::PATCH, one.clone(), json!({ "name": "Acme Ltd." })),
+        (Method::POST, format!("{one}/disable"), json!({})),
+        (Method::POST, format!("{one}/enable"), json!({})),
+        (Method::GET, one.clone(), json!({})),
+        (Method::GET, merchants(), json!({})),
+        (Method::GET, keys, json!({})),
+        (Method::GET, format!("{ADMIN}/log"), json!({})),
+        (Method::GET, format!("{ADMIN}/service"), json!({})),
+        (Method::DELETE, key, json!({})),
+    ]);
+    let schemas = [
+        "Merchant",
+        "NewApiKey",
+        "NewApiKey",
+        "Merchant",
+        "Merchant",
+        "Merchant",
+        "Merchant",
+        "MerchantPage",
+        "ApiKeyPage",
+        "LogEntryPage",
+        "Service",
+    ];
+    for ((status, answer), schema) in answers.iter().zip(schemas) {
+        assert!(status.is_success(), "{schema}: {status} {answer}");
+        admin.check_fields(&admin.json["components"]["schemas"][schema], answer, &Pointer::default());
+    }
+    assert_eq!(answers[11].0, StatusCode::NO_CONTENT);
+    assert!(answers[1..3].iter().all(|(_, made)| made["key"].is_string()));
+    assert!(answers[3..].iter().all(|(_, shown)| !shown.to_string().contains("sk_")), "{answers:?}");
+}
+
+#[test]
+fn every_operation_of_operators_needs_the_documented_role() {
+    let [.., admin] = documents();
+    let mut of_readers = 0;
+    for Operation { method, path, json } in admin.operations() {
+        let Some(needed) = json["security"][0]["bearer"][0].as_str().and_then(Role::named) else {
+            assert_eq!(path, "/openapi.json", "{path} needs no credential");
+            continue;
+        };
+        let call = |role| {
+            let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).expect("a method");
+            call_as(Scopes::ALL, role, vec![(method, filled(ADMIN, path), json!([]))]).remove(0)
+        };
+        let (status, answer) = call(Role::Read);
+        let is_refused = status == StatusCode::FORBIDDEN && answer["code"] == "missing_role";
+        assert_eq!(is_refused, needed == Role::Admin, "{method} {path}: {answer}");
+        assert_eq!(needed == Role::Read, method == "get", "{method} {path}");
+        assert_ne!(call(Role::Admin).0, StatusCode::FORBIDDEN, "{method} {path}");
+        of_readers += usize::from(needed == Role::Read);
+    }
+    assert!(of_readers > 3, "{of_readers}");
+}
+
+#[test]
 fn every_operation_needs_the_documented_scope_and_no_other() {
-    for document in documents() {
+    for document in documents().into_iter().filter(|document| document.base != ADMIN) {
         for Operation { method, path, json } in document.operations() {
             let Some(needed) = json["security"][0]["bearer"][0].as_str() else {
                 assert!(
@@ -559,6 +659,12 @@ fn every_documented_parameter_of_a_query_is_read_and_others_are_refused() {
 #[test]
 fn each_document_is_served_without_a_credential() {
     for Document { base, json } in documents() {
+        if base == ADMIN {
+            // Whether there are operators is looked up.
+            let answer = call(vec![(Method::GET, format!("{base}/openapi.json"), json!({}))]).remove(0);
+            assert_eq!(answer, (StatusCode::OK, json));
+            continue;
+        }
         let (status, kind, text) = shown(&format!("{base}/openapi.json"));
         assert_eq!((status, kind.as_str()), (StatusCode::OK, "application/json"), "{base}");
         assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON"), json);

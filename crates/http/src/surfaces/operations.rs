@@ -1,4 +1,4 @@
-//! What belongs to no API: whether the process lives, whether it can do its work, and the page about all APIs.
+//! What belongs to no API: whether the process lives, and whether it can do its work.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -8,14 +8,12 @@ use crate::failure::Failure;
 use crate::request::auth;
 use crate::respond::json;
 use crate::routing::{Surface, get};
-use crate::surfaces::{api_page, native};
+use crate::surfaces::native;
 use crate::transport::stop::Stop;
 
-/// `/livez`, `/readyz` and the page of `/docs`. What no other surface answers is refused here, in the native surface's format.
+/// `/livez` and `/readyz`. What no other surface answers is refused here, in the native surface's format.
 pub(crate) fn surface() -> Surface {
-    let surface =
-        Surface::new("", native::answer).resource("/livez", vec![get(live)]).resource("/readyz", vec![get(ready)]);
-    api_page::below(surface)
+    Surface::new("", native::answer).resource("/livez", vec![get(live)]).resource("/readyz", vec![get(ready)])
 }
 
 #[derive(Serialize)]

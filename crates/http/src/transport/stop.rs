@@ -63,25 +63,27 @@ impl Stop {
         self.closing.notify_waiters();
     }
 
-    /// Stops taking connections. Returns when the listening socket may be closed and no request will be lost by that.
-    pub(crate) async fn drain(&self, listener: TcpListener, normal_service: Duration) {
+    /// Stops taking connections. Returns when the listening sockets may be closed and no request will be lost by that.
+    pub(crate) async fn drain(&self, listeners: Vec<TcpListener>, normal_service: Duration) {
         self.is_draining.store(true, Ordering::SeqCst);
         sleep(normal_service).await;
         self.close();
-        if let Err(error) = listener::refuse_connections(&listener) {
-            tracing::debug!(%error, "connections that arrive while the service stops cannot be kept away");
+        for listener in &listeners {
+            if let Err(error) = listener::refuse_connections(listener) {
+                tracing::debug!(%error, "connections that arrive while the service stops cannot be kept away");
+            }
         }
-        until_quiet(&listener).await;
+        until_quiet(&listeners).await;
     }
 }
 
 /// Waits until no connection has waited to be accepted for a while.
-async fn until_quiet(listener: &TcpListener) {
+async fn until_quiet(listeners: &[TcpListener]) {
     let started = Instant::now();
     let mut last_seen = started;
     // A client whose handshake is half done connects within this time, if it does at all.
     while started.elapsed() < IDLE_GRACE || last_seen.elapsed() < QUIET {
-        if listener::has_waiting(listener) {
+        if listeners.iter().any(listener::has_waiting) {
             last_seen = Instant::now();
         }
         if started.elapsed() > MAX_QUEUE_WAIT {

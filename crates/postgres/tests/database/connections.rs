@@ -192,6 +192,7 @@ fn a_transaction_on_a_terminated_connection_writes_nothing() {
         id: MerchantId::new(Uuid::from_u128(1)),
         name: MerchantName::parse("Ada").expect("a name"),
         created_at: Timestamp::from_millis(0).expect("a time"),
+        disabled_at: None,
     };
     let mut runs = 0;
     let mut work = |uow: &mut dyn UnitOfWork| {

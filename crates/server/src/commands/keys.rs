@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use roster_application::ports::Clock as _;
-use roster_application::{ApiKey, ApiKeyOrder, CreatedApiKey, PageSize, Roster, Scope, Scopes};
-use roster_domain::{ApiKeyId, Environment, MerchantId, Name, Tenant, Timestamp};
+use roster_application::{ApiKey, ApiKeyOrder, CreatedApiKey, Operation, PageSize, Roster, Scope, Scopes};
+use roster_domain::{ApiKeyId, MerchantId, Name, Tenant};
 use serde::Serialize;
 
+use super::end_of;
 use crate::cli::{Form, Keys};
 use crate::clock::SystemClock;
 use crate::compose::{self, Missing};
@@ -30,24 +31,18 @@ pub fn run(command: Keys, config: &Config) -> anyhow::Result<()> {
     }
 }
 
-fn end_of(validity: Duration) -> anyhow::Result<Timestamp> {
-    let end =
-        i64::try_from(validity.as_millis()).ok().and_then(|millis| SystemClock.now().as_millis().checked_add(millis));
-    Timestamp::from_millis(end.unwrap_or(i64::MAX)).context("--expires-in ends after the year 9999")
-}
-
 fn create(roster: &Roster, order: ApiKeyOrder, form: Form) -> anyhow::Result<()> {
     let merchant = order.tenant.merchant;
-    // A user of this command has access to the database, so no scope is withheld.
-    let created =
-        roster.create_api_key(order, Scopes::ALL).with_context(|| format!("no key was made for {merchant}"))?;
+    let created = roster
+        .create_api_key(order, &Operation::COMMAND_LINE)
+        .with_context(|| format!("no key was made for {merchant}"))?;
     print_created(&created, form)
 }
 
 fn rotate(roster: &Roster, id: ApiKeyId, overlap: Duration, form: Form) -> anyhow::Result<()> {
     let tenant = tenant_of(roster, id)?;
     let created = roster
-        .rotate_api_key(tenant, id, overlap, Scopes::ALL)
+        .rotate_api_key(tenant, id, overlap, &Operation::COMMAND_LINE)
         .with_context(|| format!("no key was made in the place of {id}"))?;
     print_created(&created, form)
 }
@@ -82,7 +77,7 @@ fn list(roster: &Roster, merchant: MerchantId, form: Form) -> anyhow::Result<()>
             key.id.to_string(),
             key.tenant.environment.as_str().to_owned(),
             key.created_at.to_string(),
-            state(key, now),
+            super::state(key.revoked_at, key.expires_at, now),
             key.last_used_at.map_or("never".to_owned(), |time| time.to_string()),
             key.scopes.to_string(),
             key.name.as_ref().map_or(String::new(), |name| name.as_str().to_owned()),
@@ -93,7 +88,9 @@ fn list(roster: &Roster, merchant: MerchantId, form: Form) -> anyhow::Result<()>
 }
 
 fn revoke(roster: &Roster, id: ApiKeyId, form: Form) -> anyhow::Result<()> {
-    let key = roster.revoke_api_key(tenant_of(roster, id)?, id)?.ok_or_else(|| unknown(id))?;
+    let tenant = tenant_of(roster, id)?;
+    let revoked = roster.revoke_api_key(tenant, id, &Operation::COMMAND_LINE)?;
+    let key = revoked.ok_or_else(|| unknown(id))?;
     if form.json {
         return output::print_json(&KeyView::from(&key));
     }
@@ -111,31 +108,14 @@ fn unknown(id: ApiKeyId) -> anyhow::Error {
 
 /// The keys of both environments, the oldest first.
 fn all(roster: &Roster, merchant: MerchantId) -> anyhow::Result<Vec<ApiKey>> {
-    let mut all = Vec::new();
-    for environment in Environment::ALL {
-        all.append(&mut all_of(roster, Tenant { merchant, environment })?);
-    }
-    all.sort_by_key(|key| key.id);
-    Ok(all)
-}
-
-fn all_of(roster: &Roster, tenant: Tenant) -> anyhow::Result<Vec<ApiKey>> {
     let mut all: Vec<ApiKey> = Vec::new();
     loop {
-        let page = roster.list_api_keys(tenant, all.last().map(|key| key.id), PageSize::BULK)?;
+        let after = all.last().map(|key| key.id);
+        let Some(page) = roster.list_merchant_api_keys(merchant, None, after, PageSize::BULK)? else { return Ok(all) };
         all.extend(page.items);
         if !page.has_more {
             return Ok(all);
         }
-    }
-}
-
-fn state(key: &ApiKey, now: Timestamp) -> String {
-    match (key.revoked_at, key.expires_at) {
-        (Some(time), _) => format!("revoked {time}"),
-        (None, Some(end)) if end <= now => format!("expired {end}"),
-        (None, Some(end)) => format!("valid until {end}"),
-        (None, None) => "valid".to_owned(),
     }
 }
 

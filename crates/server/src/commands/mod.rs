@@ -10,16 +10,21 @@ mod import;
 mod keys;
 mod merchants;
 mod migrate;
+mod operators;
 mod progress;
 mod serve;
 mod subjects;
 mod webhooks;
 
-use anyhow::anyhow;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
 use roster_application::Roster;
-use roster_domain::Tenant;
+use roster_application::ports::Clock as _;
+use roster_domain::{Tenant, Timestamp};
 
 use crate::cli::Command;
+use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::output;
 
@@ -33,6 +38,7 @@ pub fn run(command: Command, config: &Config) -> anyhow::Result<()> {
         Command::Migrate => migrate::run(config),
         Command::Merchants(command) => merchants::run(command, config),
         Command::Keys(command) => keys::run(command, config),
+        Command::Operators(command) => operators::run(command, config),
         Command::Import(arguments) => import::run(&arguments, config),
         Command::Export(arguments) => export::run(&arguments, config),
         Command::Subjects(command) => subjects::run(command, config),
@@ -49,5 +55,22 @@ pub fn run(command: Command, config: &Config) -> anyhow::Result<()> {
 
 /// Refuses a tenant whose merchant does not exist.
 fn require_merchant(roster: &Roster, tenant: Tenant) -> anyhow::Result<()> {
-    roster.merchant(tenant.merchant)?.map(drop).ok_or_else(|| anyhow!("there is no merchant {}", tenant.merchant))
+    roster.find_merchant(tenant.merchant)?.map(drop).ok_or_else(|| anyhow!("there is no merchant {}", tenant.merchant))
+}
+
+/// The end of a credential that is valid for so long from now on.
+fn end_of(validity: Duration) -> anyhow::Result<Timestamp> {
+    let end =
+        i64::try_from(validity.as_millis()).ok().and_then(|millis| SystemClock.now().as_millis().checked_add(millis));
+    Timestamp::from_millis(end.unwrap_or(i64::MAX)).context("--expires-in ends after the year 9999")
+}
+
+/// The state of a credential in words.
+fn state(revoked_at: Option<Timestamp>, expires_at: Option<Timestamp>, now: Timestamp) -> String {
+    match (revoked_at, expires_at) {
+        (Some(time), _) => format!("revoked {time}"),
+        (None, Some(end)) if end <= now => format!("expired {end}"),
+        (None, Some(end)) => format!("valid until {end}"),
+        (None, None) => "valid".to_owned(),
+    }
 }

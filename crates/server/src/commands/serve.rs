@@ -1,12 +1,14 @@
 //! `roster serve`
 
+use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use roster_domain::Timestamp;
 use roster_executor::{Executor, Reads};
-use roster_http::{Observer, Tls, TlsError};
+use roster_http::{Observer, ServiceInformation, Tls, TlsError};
 use roster_metrics::{Exporter, Metrics};
 
 use crate::compose::{self, Database, Missing};
@@ -45,10 +47,10 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     let executor = Executor::start(&roster, executor_settings(&config.database, database.reads));
     let executor = executor.context("threads cannot be started")?;
     let deliveries = compose::deliver(&config.webhooks, executor.handles())?;
-    let imports = ImportWorker::start(roster.clone())?;
+    let imports = ImportWorker::start(roster.clone(), executor.handles())?;
     let surfaces = (compose::webhooks(&config.webhooks, &deliveries), compose::imports(&config.imports, &imports));
     let console = compose::console(config, &roster, Arc::clone(&metrics), tls.is_some())?;
-    let mut settings = settings(config, tls, surfaces);
+    let mut settings = settings(config, tls, surfaces, roster.now());
     if console.is_some() || config.telemetry.metrics_bind.is_some() {
         settings.observer = Observer::new(metrics.requests());
     }
@@ -62,10 +64,13 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     let demo = demo.then(|| Demo::prepare(&roster, config.http.bind, console));
     let demo = demo.transpose().context("the demo cannot be made")?;
     let stop = signals.stop().context("signals cannot be caught")?;
-    let ready = |address| {
+    let ready = |address: SocketAddr, of_operators: Option<SocketAddr>| {
         tracing::info!(%address, scheme, "listening");
         if let Some(exporter) = &exporter {
             tracing::info!(address = %exporter.address(), "serving metrics");
+        }
+        if let Some(address) = of_operators {
+            tracing::info!(%address, scheme, "listening for operators");
         }
         let greeting = demo.map(|demo| demo.greeting(&format!("{scheme}://{address}")));
         if let Some(Err(error)) = greeting.map(|greeting| output::print(&greeting)) {
@@ -79,7 +84,7 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     drop((roster, exporter));
     metrics.end_figures();
     close(database);
-    served.with_context(|| format!("{} cannot be served", config.http.bind))?;
+    served?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -117,10 +122,12 @@ fn settings(
     config: &Config,
     tls: Option<Tls>,
     (webhooks, imports): (roster_http::WebhookSettings, roster_http::ImportSettings),
+    started_at: Timestamp,
 ) -> roster_http::Settings {
     let http = &config.http;
     roster_http::Settings {
         bind: http.bind,
+        admin_bind: config.admin.bind,
         tls,
         workers: http.workers(),
         max_connections: open_files::for_connections(config),
@@ -142,6 +149,11 @@ fn settings(
         imports,
         pages: None,
         observer: Observer::default(),
+        service: ServiceInformation {
+            database: config.database.url.kind(),
+            started_at,
+            settings: config.shown.clone(),
+        },
     }
 }
 

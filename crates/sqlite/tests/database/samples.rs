@@ -51,8 +51,12 @@ fn uuid() -> Uuid {
 
 /// The live tenant of a new merchant, which is stored.
 pub fn new_tenant(store: &Arc<dyn Store>) -> Tenant {
-    let merchant =
-        Merchant { id: MerchantId::new(uuid()), name: MerchantName::parse("M").expect("a name"), created_at: at(0) };
+    let merchant = Merchant {
+        id: MerchantId::new(uuid()),
+        name: MerchantName::parse("M").expect("a name"),
+        created_at: at(0),
+        disabled_at: None,
+    };
     store.direct(|uow| uow.merchants().insert(&merchant)).expect("a new merchant");
     Tenant { merchant: merchant.id, environment: Environment::Live }
 }

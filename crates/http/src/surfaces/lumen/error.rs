@@ -92,10 +92,12 @@ pub(super) fn answer_to(operation: Operation, failure: &Failure) -> HttpResponse
         Failure::MissingScope(scope) => {
             error(StatusCode::FORBIDDEN, &format!("Forbidden: the credential lacks the scope {scope}"))
         }
+        Failure::MerchantDisabled => error(StatusCode::FORBIDDEN, "Forbidden: the merchant is disabled"),
         Failure::HeadTooLarge => error(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request headers are too large"),
         Failure::OtherProtocol => error(StatusCode::BAD_REQUEST, "CONNECT and WebSocket are not supported"),
         // Events are read, and keys and webhooks are managed, only on the native surface.
         Failure::UnknownPath
+        | Failure::MerchantNotFound
         | Failure::EventNotFound
         | Failure::EventsPruned(_)
         | Failure::WebhookNotFound
@@ -131,7 +133,7 @@ pub(super) fn answer_to(operation: Operation, failure: &Failure) -> HttpResponse
         Failure::KeyEnded | Failure::KeyHasSuccessor(_) | Failure::OtherCredential => {
             error(StatusCode::CONFLICT, "Conflict")
         }
-        Failure::OutlivesCaller(_) => error(StatusCode::FORBIDDEN, "Forbidden"),
+        Failure::OutlivesCaller(_) | Failure::MissingRole(_) => error(StatusCode::FORBIDDEN, "Forbidden"),
         Failure::NoMemory | Failure::Overloaded | Failure::Unavailable | Failure::ReadOnly => {
             error(StatusCode::SERVICE_UNAVAILABLE, "Service temporarily unavailable")
         }

@@ -15,8 +15,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::dto::{self, CustomerView, OnConflict, OnMetadata};
-use super::error::{Error, Problem, answer};
+use super::error::{Error, answer};
 use crate::failure::{Failure, Fault, Faults, Place};
+use crate::problems::answer::Problem;
 use crate::request::body;
 use crate::request::caller::{BatchFailure, Caller, WriteCustomers};
 use crate::request::fields::Fields;

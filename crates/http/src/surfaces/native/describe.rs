@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use actix_web::body::MessageBody as _;
 use actix_web::http::StatusCode;
 use roster_application::json::{JsonError, Pointer};
 use roster_application::ports::{MAX_EVENTS, MetadataCondition};
@@ -11,23 +10,23 @@ use roster_domain::{
     ApiKeyId, CustomerId, CustomerStatus, Email, EventId, EventType, ExternalId, SearchTerm, SubscriptionId, Timestamp,
     UploadId,
 };
-use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::batch;
-use super::dto::{self, ApiKeyView, CustomerView, HealthView, NewApiKeyView, OnMetadata, PageView, SubscriptionView};
-use super::error::{Problem, answer};
+use super::dto::{self, CustomerView, HealthView, OnMetadata, SubscriptionView};
+use super::error::answer;
 use super::event_stream::{HEARTBEAT, LAST_EVENT_ID};
 use super::events::{DEFAULT_LIMIT, EventPageView, EventView, MAX_LIMIT, MAX_WAIT};
 use super::export::{ExportFormat, FEED_CURSOR};
+use crate::api_keys::{self, ApiKeyView, NewApiKeyView};
 use crate::failure::{BodyFailure, Failure};
-use crate::middleware::limits::Limit;
 use crate::openapi::operation::{Answer, Operation, Parameter, Refusal, Request};
-use crate::openapi::schema::{Of, schema_of, thousands};
+use crate::openapi::schema::{Of, thousands, time};
 use crate::openapi::{Contract, about_bodies, samples};
-use crate::problems::{self, Kind};
+use crate::paging::{cursor, page_of};
+use crate::problems::{self, refusals};
 use crate::request::attribution;
-use crate::request::body::{MAX_BATCH_BYTES, MAX_BYTES};
+use crate::request::body::MAX_BATCH_BYTES;
 use crate::request::caller::{ManageKeys, ReadCustomers, ReadEvents, WriteCustomers, WriteSubscriptions};
 use crate::request::query::MAX_OFFSET;
 
@@ -402,9 +401,6 @@ pub(super) fn list_api_keys() -> Operation {
 }
 
 pub(super) fn create_api_key() -> Operation {
-    let expires = "From when on it is refused, in any offset and in the future. Left out or `null`: never, which a \
-                   credential that expires itself may not ask for.";
-    let scopes = "What it allows its holder to do. Left out or `null`: everything but `keys:manage`.";
     Operation::new("createApiKey", API_KEYS, "Create an API key")
         .needs::<ManageKeys>()
         .about(
@@ -413,14 +409,10 @@ pub(super) fn create_api_key() -> Operation {
              it or before: 403.",
         )
         .reads(
-            Request::json("CreateApiKey", dto::api_key_order)
-                .optional()
-                .field("scopes", json!({ "description": scopes }))
-                .field("expires_at", time(expires, &json!("2099-01-01T00:00:00Z")))
-                .example(
-                    "reader",
-                    json!({ "name": "reports", "scopes": ["customers:read"], "expires_at": "2099-01-01T00:00:00Z" }),
-                ),
+            api_keys::creation(api_keys::order).optional().example(
+                "reader",
+                json!({ "name": "reports", "scopes": ["customers:read"], "expires_at": "2099-01-01T00:00:00Z" }),
+            ),
         )
         .answers::<NewApiKeyView<'_>>(StatusCode::CREATED, "Key created.")
         .refuses("CredentialChanged")
@@ -434,14 +426,12 @@ pub(super) fn revoke_api_key() -> Operation {
             "From now on it opens nothing; other instances of the service refuse it within seconds. It cannot be taken \
              back. Revoking it again changes nothing.",
         )
-        .parameter(api_key_id())
+        .parameter(api_keys::id_parameter("id"))
         .answers_with(Answer::new(StatusCode::NO_CONTENT, "Key revoked."))
         .refuses("KeyNotFound")
 }
 
 pub(super) fn rotate_api_key() -> Operation {
-    let seconds = "For how many seconds the old key stays valid; 0 revokes it. Left out or `null`: a day. Written in digits \
-                   alone: `3600`, not `3600.0` or `3.6e3`, which JSON Schema counts as integers too.";
     Operation::new("rotateApiKey", API_KEYS, "Rotate an API key")
         .needs::<ManageKeys>()
         .about(format!(
@@ -452,13 +442,8 @@ pub(super) fn rotate_api_key() -> Operation {
              to rotate: 403.",
             MAX_OVERLAP.as_secs() / 86_400
         ))
-        .parameter(api_key_id())
-        .reads(
-            Request::json("RotateApiKey", dto::overlap)
-                .optional()
-                .field("overlap_seconds", json!({ "description": seconds, "examples": [86_400] }))
-                .example("an_hour", json!({ "overlap_seconds": 3600 })),
-        )
+        .parameter(api_keys::id_parameter("id"))
+        .reads(api_keys::rotation())
         .answers::<NewApiKeyView<'_>>(StatusCode::CREATED, "The new key.")
         .refuses("NotGranted")
         .refuses("KeyNotFound")
@@ -586,10 +571,6 @@ fn subscription(status: StatusCode, description: &'static str) -> Answer {
     Answer::new(status, description).json::<SubscriptionView<'_>>().header("ETag")
 }
 
-pub(super) fn page_of<T: JsonSchema + 'static>(description: &'static str) -> Answer {
-    Answer::new(StatusCode::OK, description).json::<PageView<'static, T>>().header("Link")
-}
-
 /// The filter of a list by a time, which is read in any offset.
 fn since(name: &'static str, about: &str) -> Parameter {
     let schema = json!({ "type": "string", "format": "date-time", "examples": ["2025-01-15T12:00:00Z"] });
@@ -618,16 +599,6 @@ fn customer_id() -> Parameter {
     Parameter::path::<Of<CustomerId>>("id", about)
 }
 
-fn api_key_id() -> Parameter {
-    let about = "The key's identifier. What can never be one is answered as one that no key has.";
-    Parameter::path::<Of<ApiKeyId>>("id", about)
-}
-
-pub(super) fn cursor() -> Parameter {
-    let about = "The `next_cursor` of the page before, percent-encoded. Take it as it is. Left out: the first page.";
-    Parameter::query_of("cursor", about, json!({ "type": "string" }))
-}
-
 /// A new customer has an e-mail address, unless the request says that it may have none.
 fn with_or_without_email(request: Request) -> Request {
     let without =
@@ -642,19 +613,6 @@ fn customer_fields(request: Request) -> Request {
     let allow = "Whether the e-mail address may be another live customer's too. It takes the scope \
                  `customers:allow_duplicate_email`.";
     request.field("allow_duplicate_email", json!({ "description": allow }))
-}
-
-/// A time as it is read: in any offset and of any precision.
-fn time(about: &str, example: &Value) -> Value {
-    // Removes the reference to the form in which times are written.
-    let any_of = Value::Null;
-    json!({
-        "anyOf": any_of,
-        "description": about,
-        "type": ["string", "null"],
-        "format": "date-time",
-        "examples": [example],
-    })
 }
 
 fn everything() -> Value {
@@ -686,8 +644,9 @@ fn refusals() -> Vec<Refusal> {
     let end = Timestamp::parse("2099-01-01T00:00:00Z").expect("a time");
     let key = ApiKeyId::from_suffix("01h2xcejqtf2nbrexx3vqjhp43").expect("26 characters");
     let upload = UploadId::from_suffix("01h2xcejqtf2nbrexx3vqjhp47").expect("26 characters");
+    let refusal = |name, members, failures: &[Failure]| refusals::refusal(answer, name, members, failures);
     let country = Pointer::default().key("billing_address").key("country");
-    vec![
+    let own = vec![
         refusal(
             "InvalidJson",
             &[],
@@ -698,15 +657,17 @@ fn refusals() -> Vec<Refusal> {
                 key_twice(),
             ],
         ),
-        refusal("InvalidCursor", &["errors"], &[Failure::InvalidCursor]),
         refusal("MalformedHeader", &[], &[Failure::MalformedHeader("If-Match"), key_twice()]),
         refusal("InvalidIdempotencyKey", &[], &[key_twice(), Failure::MalformedHeader(attribution::REASON)]),
         refusal("IdempotencyKeyReused", &[], &[Failure::IdempotencyKeyReused]),
         refusal("CredentialChanged", &[], &[Failure::IdempotencyKeyReused, Failure::OtherCredential]),
         refusal("PreconditionFailed", &[], &[stale(), Failure::PreconditionFailed(None)]),
-        refusal("Unauthorized", &[], &[Failure::Unauthorized]),
-        refusal("MissingScope", &["scope"], &[Failure::MissingScope(Scope::WriteCustomers)]),
-        refusal("NotGranted", &[], &[Failure::MissingScope(Scope::WriteCustomers), Failure::OutlivesCaller(end)]),
+        refusal("MissingScope", &[], &[Failure::MissingScope(Scope::WriteCustomers), Failure::MerchantDisabled]),
+        refusal(
+            "NotGranted",
+            &[],
+            &[Failure::MissingScope(Scope::WriteCustomers), Failure::OutlivesCaller(end), Failure::MerchantDisabled],
+        ),
         refusal("NotFound", &[], &[Failure::NotFound]),
         refusal("EventNotFound", &[], &[Failure::EventNotFound]),
         refusal("EventsPruned", &["floor"], &[Failure::EventsPruned(1024)]),
@@ -725,9 +686,6 @@ fn refusals() -> Vec<Refusal> {
         refusal("FileTooLarge", &[], &[Failure::FileTooLarge(256 << 20)]),
         refusal("TooManyReplays", &[], &[Failure::TooManyReplays, Failure::IdempotencyKeyReused]),
         refusal("KeyNotFound", &[], &[Failure::KeyNotFound]),
-        refusal("UnknownPath", &[], &[Failure::UnknownPath]),
-        refusal("MethodNotAllowed", &[], &[Failure::MethodNotAllowed("GET, POST".to_owned())]),
-        refusal("BodyIncomplete", &[], &[BodyFailure::Incomplete.into()]),
         refusal(
             "FileIncomplete",
             &[],
@@ -744,21 +702,9 @@ fn refusals() -> Vec<Refusal> {
                 Failure::OtherCredential,
             ],
         ),
-        refusal("BodyTooLarge", &[], &[BodyFailure::TooLarge(MAX_BYTES).into()]),
-        refusal("UnsupportedMediaType", &[], &[BodyFailure::MediaType.into()]),
         refusal("Invalid", &["errors"], &[samples::invalid_country(country)]),
-        refusal("TooManyRequests", &[], &[Failure::TooManyRequests(Limit::Key)])
-            .header("RateLimit")
-            .header("RateLimit-Policy")
-            .header("X-RateLimit-Limit")
-            .header("X-RateLimit-Remaining")
-            .header("X-RateLimit-Reset"),
-        // It is answered before the path is known, so that it is in no operation.
-        refusal("HeadTooLarge", &[], &[Failure::HeadTooLarge]).without_id(),
-        refusal("OtherProtocol", &[], &[Failure::OtherProtocol]),
-        refusal("Internal", &[], &[Failure::Internal]),
-        refusal("Unavailable", &[], &[Failure::Unavailable, Failure::Overloaded, Failure::ReadOnly, Failure::NoMemory]),
-    ]
+    ];
+    own.into_iter().chain(refusals::shared(answer)).collect()
 }
 
 fn key_twice() -> Failure {
@@ -768,25 +714,4 @@ fn key_twice() -> Failure {
 fn stale() -> Failure {
     let customer = CustomerId::from_suffix("01h2xcejqtf2nbrexx3vqjhp41").expect("26 characters");
     Failure::PreconditionFailed(Some(Revision { customer, version: 4 }))
-}
-
-/// A refusal with these members in its problem, as the code answers these failures.
-fn refusal(name: &'static str, members: &'static [&'static str], failures: &[Failure]) -> Refusal {
-    let answers: Vec<_> = failures.iter().map(|failure| (kind_of(failure), answer(failure))).collect();
-    let codes: Vec<_> = answers.iter().map(|(kind, _)| kind.code).collect();
-    let sentences: Vec<_> = answers.iter().map(|(kind, _)| format!("`{}`: {}", kind.code, kind.meaning)).collect();
-    let schema = move |generator: &mut SchemaGenerator| {
-        let problem = generator.subschema_for::<Problem>();
-        let here = json!({ "type": "object", "required": members, "properties": { "code": { "enum": codes } } });
-        schema_of(json!({ "allOf": [problem, here] }))
-    };
-    let refusal = Refusal::of(name, sentences.join("\n\n"), Box::new(schema));
-    answers.into_iter().fold(refusal, |refusal, (kind, response)| refusal.example(kind.code, response))
-}
-
-/// The kind of problem that the code answers a failure with.
-fn kind_of(failure: &Failure) -> &'static Kind {
-    let body = answer(failure).into_body().try_into_bytes().expect("a body at hand");
-    let problem: Value = serde_json::from_slice(&body).expect("JSON");
-    problem["code"].as_str().and_then(Kind::find).expect("a code of the list")
 }

@@ -5,10 +5,11 @@ use roster_application::{ATTEMPT_LIFETIME, MAX_ATTEMPTS, MAX_ENDPOINTS, MAX_REPL
 use roster_domain::{Endpoint, EndpointId};
 use serde_json::json;
 
-use super::describe::{WEBHOOKS, cursor, page_of};
+use super::describe::WEBHOOKS;
 use super::webhooks::{self, AttemptView, NewWebhookView, WebhookView, WebhookWithBacklogView};
 use crate::openapi::operation::{Answer, Operation, Parameter, Request};
 use crate::openapi::schema::{Of, thousands};
+use crate::paging::{cursor, page_of};
 use crate::request::caller::ManageWebhooks;
 
 pub(super) fn list_webhooks() -> Operation {

@@ -4,13 +4,10 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use roster_application::json::metadata_patch;
-use roster_application::ports::{Count, CustomerFilter, CustomerState, ListOrder, MetadataCondition, SubscriptionKey};
-use roster_application::{
-    ApiKey, ApiKeyOrder, CreatedApiKey, DEFAULT_OVERLAP, MAX_OVERLAP, PageSize, Precondition, Registration, Scope,
-    Scopes, SubscriptionReport, Upsert,
-};
+use roster_application::ports::{CustomerFilter, CustomerState, ListOrder, MetadataCondition, SubscriptionKey};
+use roster_application::{ApiKeyOrder, Precondition, Registration, SubscriptionReport, Upsert};
 use roster_domain::{
-    Address, AddressEdit, AddressPart, ApiKeyId, BusinessName, Country, Currency, Customer, CustomerEdit, CustomerId,
+    Address, AddressEdit, AddressPart, BusinessName, Country, Currency, Customer, CustomerEdit, CustomerId,
     CustomerStatus, DetailsEdit, Edit, Email, EmailUse, Environment, ExternalId, Json, Locale, MerchantId, Metadata,
     MetadataEdit, Name, Phone, PlanId, PostalCode, Rule, SearchTerm, Subscription, SubscriptionId, SubscriptionStatus,
     TaxExemption, TaxId, Tenant, TimeZone, Timestamp,
@@ -20,6 +17,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::export::ExportFormat;
+use crate::api_keys;
 use crate::failure::{Failure, Fault};
 use crate::openapi::schema::{Described, MetadataView, Shown, Text};
 use crate::request::caller::CustomerList;
@@ -148,64 +146,6 @@ impl<'a> SubscriptionView<'a> {
     }
 }
 
-/// An API key.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "ApiKey")]
-pub(super) struct ApiKeyView<'a> {
-    id: Shown<ApiKeyId>,
-    org_id: Shown<MerchantId>,
-    environment: Text<Environment>,
-    name: Option<Text<&'a Name>>,
-    /// What it allows its holder to do.
-    #[schemars(extend("uniqueItems" = true))]
-    scopes: Vec<Text<Scope>>,
-    created_at: Shown<Timestamp>,
-    /// From when on it is refused; `null`: never.
-    expires_at: Option<Shown<Timestamp>>,
-    /// When it was last used, to about a minute.
-    last_used_at: Option<Shown<Timestamp>>,
-    /// When it was revoked.
-    revoked_at: Option<Shown<Timestamp>>,
-    /// Whether it is the key that this request was sent with.
-    is_current: bool,
-}
-
-/// An API key, and its secret: only the response that creates it has it.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "NewApiKey")]
-pub(super) struct NewApiKeyView<'a> {
-    #[serde(flatten)]
-    about: ApiKeyView<'a>,
-    /// The secret: what `Authorization: Bearer` takes. It is shown here and never again.
-    #[schemars(regex(pattern = r"^sk_(live|test)_[0-9A-Za-z]{36}$"))]
-    key: &'a str,
-}
-
-impl<'a> ApiKeyView<'a> {
-    /// The view of a key for a caller with the key `current`, if it has one.
-    pub(super) fn of(key: &'a ApiKey, current: Option<ApiKeyId>) -> Self {
-        Self {
-            id: Shown(key.id),
-            org_id: Shown(key.tenant.merchant),
-            environment: Text(key.tenant.environment),
-            name: key.name.as_ref().map(Text),
-            scopes: key.scopes.iter().map(Text).collect(),
-            created_at: Shown(key.created_at),
-            expires_at: key.expires_at.map(Shown),
-            last_used_at: key.last_used_at.map(Shown),
-            revoked_at: key.revoked_at.map(Shown),
-            is_current: current == Some(key.id),
-        }
-    }
-}
-
-impl<'a> From<&'a CreatedApiKey> for NewApiKeyView<'a> {
-    fn from(created: &'a CreatedApiKey) -> Self {
-        // A key that was just made has sent nothing.
-        Self { about: ApiKeyView::of(&created.key, None), key: created.secret.reveal() }
-    }
-}
-
 /// The answer of `GET /v1/health`.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Health")]
@@ -214,38 +154,6 @@ pub(super) struct HealthView {
     pub(super) status: &'static str,
     /// The version of the service.
     pub(super) version: &'static str,
-}
-
-/// A page of a list.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "{T}Page")]
-pub(super) struct PageView<'a, T> {
-    #[schemars(length(max = PageSize::MAX.get()))]
-    data: Vec<T>,
-    /// Whether the list goes on behind this page.
-    has_more: bool,
-    /// Where it goes on, to be sent as `cursor`; `null` if it does not.
-    next_cursor: Option<&'a str>,
-    /// How many items the whole list has, whatever the cursor; only with `include=total`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "usize")]
-    total_count: Option<usize>,
-    /// False: the list has more items than were counted, and `total_count` is the least that it has.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "bool")]
-    total_is_exact: Option<bool>,
-}
-
-impl<'a, T> PageView<'a, T> {
-    pub(super) fn new(data: Vec<T>, next: Option<&'a str>, total: Option<Count>) -> Self {
-        Self {
-            data,
-            has_more: next.is_some(),
-            next_cursor: next,
-            total_count: total.map(|total| total.number),
-            total_is_exact: total.map(|total| total.is_exact),
-        }
-    }
 }
 
 /// What a creation does if a customer has its identifiers already, other than to fail.
@@ -577,27 +485,10 @@ pub(super) fn reported(
 
 /// Reads the body of `POST /v1/api_keys`.
 pub(super) fn read_api_key_order(tenant: Tenant, body: Json) -> Result<ApiKeyOrder, Failure> {
-    Ok(Fields::read(body, api_key_order)?(tenant))
-}
-
-/// Reads the fields of a new key, which is complete once its tenant is known.
-pub(super) fn api_key_order(fields: &mut Fields) -> impl FnOnce(Tenant) -> ApiKeyOrder + use<> {
-    let name = fields.text("name", Name::parse).into_option();
-    let scopes = fields.texts("scopes", Scope::parse).into_option();
-    let expires_at = fields.text("expires_at", |text| Timestamp::parse(&text)).into_option();
-    fields.refuse_the_rest();
-    let scopes = scopes.map_or(Scopes::DEFAULT, |scopes| scopes.into_iter().collect());
-    move |tenant| ApiKeyOrder { tenant, name, scopes, expires_at }
+    Ok(Fields::read(body, api_keys::order)?(tenant))
 }
 
 /// Reads the body of `POST /v1/api_keys/{id}/rotate`: how long the old key stays valid.
 pub(super) fn read_overlap(body: Json) -> Result<Duration, Failure> {
-    Fields::read(body, overlap)
-}
-
-/// Reads the fields of a rotation.
-pub(super) fn overlap(fields: &mut Fields) -> Duration {
-    let seconds = fields.number("overlap_seconds", 0..=MAX_OVERLAP.as_secs()).into_option();
-    fields.refuse_the_rest();
-    seconds.map_or(DEFAULT_OVERLAP, Duration::from_secs)
+    Fields::read(body, api_keys::overlap)
 }

@@ -5,25 +5,24 @@ use actix_web::{HttpRequest, HttpResponse};
 use roster_application::Revision;
 use roster_application::ports::{CustomerKey, CustomerRef, SubscriptionKey, SubscriptionWrite, Write};
 use roster_domain::{ApiKeyId, Customer, CustomerId, ExternalId, SubscriptionId, Tenant};
-use serde::Serialize;
 
 use super::batch;
 use super::describe;
 use super::describe_imports;
 use super::describe_webhooks;
-use super::dto::{
-    self, ApiKeyView, CustomerView, HealthView, NewApiKeyView, OnConflict, OnMetadata, PageView, SubscriptionView,
-};
+use super::dto::{self, CustomerView, HealthView, OnConflict, OnMetadata, SubscriptionView};
 use super::error::{Error, answer};
 use super::events;
 use super::export;
 use super::imports;
 use super::webhooks;
+use crate::api_keys::{ApiKeyView, NewApiKeyView};
 use crate::failure::{Failure, Fault, Place};
 use crate::openapi;
+use crate::paging::{PageView, linked, shown};
 use crate::problems;
 use crate::request::caller::{Caller, ListPage, ManageKeys, ReadCustomers, WriteCustomers, WriteSubscriptions};
-use crate::request::query::{self, PageQuery};
+use crate::request::query::PageQuery;
 use crate::request::{body, conditions, path};
 use crate::respond::{self, json};
 use crate::routing::{Surface, delete, get, patch, post, put};
@@ -251,26 +250,6 @@ async fn rotate_api_key(request: HttpRequest) -> Result<HttpResponse, Error> {
 /// Says that the service answers. It asks no database: requests without a key must not take the place of those with one.
 async fn show_health(_: HttpRequest) -> HttpResponse {
     json(StatusCode::OK, &HealthView { status: "healthy", version: env!("CARGO_PKG_VERSION") })
-}
-
-/// A page of a list that is short.
-pub(super) fn shown<'a, T, V: Serialize>(
-    request: &HttpRequest,
-    page: &'a ListPage<T>,
-    view: impl Fn(&'a T) -> V,
-) -> HttpResponse {
-    let next = page.next.as_deref();
-    let data = page.items.iter().map(view).collect();
-    linked(request, next, json(StatusCode::OK, &PageView::new(data, next, page.total)))
-}
-
-/// The page with the header that says where the list goes on.
-fn linked(request: &HttpRequest, next: Option<&str>, mut page: HttpResponse) -> HttpResponse {
-    let link = next.map(|cursor| header::HeaderValue::try_from(query::link_to_next(request, cursor)));
-    if let Some(Ok(link)) = link {
-        page.headers_mut().insert(header::LINK, link);
-    }
-    page
 }
 
 /// The page with all kinds of problems.

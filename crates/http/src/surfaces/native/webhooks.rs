@@ -16,9 +16,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::error::Error;
-use super::routes::shown;
 use crate::failure::{Failure, Fault};
 use crate::openapi::schema::{Described, Shown, Text};
+use crate::paging::shown;
 use crate::request::caller::{Caller, ManageWebhooks};
 use crate::request::fields::Fields;
 use crate::request::query::PageQuery;

@@ -1,8 +1,11 @@
-//! The kinds of problems that the native surface answers (RFC 9457): each `code`, what it means and what to do about it,
-//! and the pages that the `type` of a problem leads to.
+//! The kinds of problems that the native surface and that of operators answer (RFC 9457): each `code`, what it means and what to
+//! do about it, and the pages that the `type` of a problem leads to.
 //!
-//! This is the only list of them. An error response is made of one of these kinds, and the OpenAPI document and the pages
-//! are written from the list.
+//! This is the only list of them. An error response is made of one of these kinds ([`answer`]), and the OpenAPI documents
+//! ([`refusals`]) and the pages are written from the list.
+
+pub(crate) mod answer;
+pub(crate) mod refusals;
 
 use std::fmt::Write as _;
 
@@ -135,15 +138,25 @@ kinds! {
         "The API key was rotated before; successor_id names the key in its place. A key is rotated once.",
         "Rotate the key that successor_id names, also if the response with its secret was lost.";
     KEY_NOT_FOUND: "key_not_found", NOT_FOUND,
-        "No API key of the credential's merchant and environment has the identifier in the path.",
-        "Compare it with the list of keys. Keys of the live environment are managed by live credentials only.";
+        "No API key of the merchant has the identifier in the path. A credential of the merchant itself finds those of its own \
+         environment only.",
+        "Compare it with the list of keys. Keys of the live environment are managed by live credentials and by operators only.";
     MALFORMED_HEADER: "malformed_header", BAD_REQUEST,
         "The header that error.param names cannot be read. Nothing was done.",
         "Send * or a list of entity tags, each in quotes as the header ETag of an answer has it; as X-Change-Reason, 1 to 256 \
          printable characters in UTF-8.";
+    MERCHANT_DISABLED: "merchant_disabled", FORBIDDEN,
+        "The credential is valid, but its merchant is disabled. Nothing was done.",
+        "Ask the operators of the service to enable the merchant. Credentials need not be changed for that.";
+    MERCHANT_NOT_FOUND: "merchant_not_found", NOT_FOUND,
+        "No merchant has the identifier in the path.",
+        "Compare it with the list of merchants.";
     METHOD_NOT_ALLOWED: "method_not_allowed", METHOD_NOT_ALLOWED,
         "The path exists, but not with this method.",
         "Use one of the methods that Allow and the detail name.";
+    MISSING_ROLE: "missing_role", FORBIDDEN,
+        "The operator may look, and change nothing: it has the role read, and this needs the role admin. Nothing was done.",
+        "Use the key of an operator with the role admin. Operators are created by roster operators create.";
     MISSING_SCOPE: "missing_scope", FORBIDDEN,
         "The credential is valid, but lacks the scope that this needs; scope names it.",
         "Use a credential with that scope. Keys are created with scopes by POST /v1/api_keys.";

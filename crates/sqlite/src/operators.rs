@@ -1,0 +1,89 @@
+use diesel::prelude::*;
+use roster_application::ports::{OperatorRepository, StoreError};
+use roster_application::records::{LogEntryRecord, OperatorRecord};
+use roster_application::{Digest, LogEntry, Operator};
+use roster_domain::{LogEntryId, OperatorId, Timestamp};
+
+use crate::error::Fault;
+use crate::rows::{Id, Time, limit};
+use crate::schema::{LogEntryRow, OperatorRow, operator_log, operators};
+use crate::unit_of_work::SqliteUnitOfWork;
+
+impl OperatorRepository for SqliteUnitOfWork<'_> {
+    fn insert(&mut self, operator: &Operator) -> Result<(), StoreError> {
+        self.run_write(|connection| {
+            diesel::insert_into(operators::table)
+                .values(OperatorRow::from(OperatorRecord::from(operator)))
+                .execute(connection)?;
+            Ok(())
+        })
+    }
+
+    fn find(&mut self, digest: &Digest) -> Result<Option<Operator>, StoreError> {
+        self.run(|connection| {
+            let by_digest = operators::table.filter(operators::digest.eq(digest.0.as_slice()));
+            let found: Option<OperatorRow> = by_digest.get_result(connection).optional()?;
+            Ok(found.map(Operator::try_from).transpose()?)
+        })
+    }
+
+    fn list(&mut self, after: Option<OperatorId>, size: usize) -> Result<Vec<Operator>, StoreError> {
+        self.run(|connection| {
+            let page = operators::table.order(operators::id).limit(limit(size));
+            let found: Vec<OperatorRow> = match after {
+                Some(after) => page.filter(operators::id.gt(Id(after.uuid()))).load(connection)?,
+                None => page.load(connection)?,
+            };
+            found.into_iter().map(|row| Operator::try_from(row).map_err(Fault::Store)).collect()
+        })
+    }
+
+    fn revoke(&mut self, id: OperatorId, at: Timestamp) -> Result<Option<Operator>, StoreError> {
+        self.run_write(|connection| {
+            let usable = operators::table.find(Id(id.uuid())).filter(operators::revoked_at.is_null());
+            diesel::update(usable).set(operators::revoked_at.eq(Time::from(at))).execute(connection)?;
+            let found: Option<OperatorRow> = operators::table.find(Id(id.uuid())).get_result(connection).optional()?;
+            Ok(found.map(Operator::try_from).transpose()?)
+        })
+    }
+
+    fn record_use(&mut self, id: OperatorId, at: Timestamp) -> Result<(), StoreError> {
+        self.run_write(|connection| {
+            diesel::update(operators::table.find(Id(id.uuid())))
+                .set(operators::last_used_at.eq(Time::from(at)))
+                .execute(connection)?;
+            Ok(())
+        })
+    }
+
+    fn log(&mut self, entry: &LogEntry) -> Result<(), StoreError> {
+        self.run_write(|connection| {
+            diesel::insert_into(operator_log::table)
+                .values(LogEntryRow::from(LogEntryRecord::from(entry)))
+                .execute(connection)?;
+            Ok(())
+        })
+    }
+
+    fn entries(&mut self, before: Option<LogEntryId>, size: usize) -> Result<Vec<LogEntry>, StoreError> {
+        self.run(|connection| {
+            let page = operator_log::table.order(operator_log::id.desc()).limit(limit(size));
+            let found: Vec<LogEntryRow> = match before {
+                Some(before) => page.filter(operator_log::id.lt(Id(before.uuid()))).load(connection)?,
+                None => page.load(connection)?,
+            };
+            found.into_iter().map(|row| LogEntry::try_from(row).map_err(Fault::Store)).collect()
+        })
+    }
+
+    fn delete_entries(&mut self, oldest: LogEntryId, size: usize) -> Result<usize, StoreError> {
+        self.run_write(|connection| {
+            let outdated = operator_log::table
+                .filter(operator_log::id.lt(Id(oldest.uuid())))
+                .order(operator_log::id)
+                .limit(limit(size));
+            let ids: Vec<Id> = outdated.select(operator_log::id).load(connection)?;
+            Ok(diesel::delete(operator_log::table.filter(operator_log::id.eq_any(ids))).execute(connection)?)
+        })
+    }
+}
