@@ -12,7 +12,7 @@
     try {
       const response = await fetch(url, { signal: loading.signal, credentials: "same-origin" });
       // The session has ended: the browser is to show the page that says so.
-      if (response.redirected) { location.reload(); return null; }
+      if (response.redirected) { location.assign(response.url); return null; }
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
       const [from, to] = [find(selector, page), find(selector)];
       if (!from || !to) return null;

@@ -13,6 +13,7 @@ const MAX_ANSWER: usize = 4 << 20;
 
 /// The code of an answer where a whole API is not served.
 const UNKNOWN_PATH: &str = "unknown_path";
+static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The HTTP API in the same process: sends it a request on behalf of the visitor who sent another one.
 pub(crate) type Api = dyn Fn(HttpRequest, Request) -> LocalBoxFuture<'static, HttpResponse>;
@@ -46,6 +47,11 @@ impl Request {
             self.headers.insert(name, value);
         }
         self
+    }
+
+    /// The same request, which the API does once however often it is sent with this key. An empty key is none.
+    pub(crate) fn once(self, key: &str) -> Self {
+        if key.is_empty() { self } else { self.with(IDEMPOTENCY_KEY.clone(), key) }
     }
 
     /// The same request with a body in JSON.

@@ -1,4 +1,4 @@
-//! The paths without a page of their own.
+//! The path without a page of its own.
 
 use std::rc::Rc;
 
@@ -17,11 +17,6 @@ pub(crate) async fn home(_: Rc<Worker>, request: HttpRequest, _: Bytes) -> HttpR
         Some(area) => respond::see_other(&format!("{BASE}/{}{}", area.as_str(), layout::first(area).0)),
         None => respond::see_other(&format!("{BASE}/sign-in")),
     }
-}
-
-/// `/console/live` and `/console/sandbox`: their first page.
-pub(crate) async fn of_environment(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
-    Ok(respond::see_other(&visit.path("/customers")))
 }
 
 /// `/console/operators`: its first page.

@@ -7,7 +7,8 @@ use crate::visit::{Place, TOKEN};
 use crate::{BASE, assets, texts};
 
 /// The pages that are reached from every other: the path below the environment, the name.
-const SECTIONS: [(&str, &str); 1] = [("/customers", texts::CUSTOMERS)];
+const SECTIONS: [(&str, &str); 3] =
+    [("", texts::OVERVIEW), ("/customers", texts::CUSTOMERS), ("/developers", texts::DEVELOPERS)];
 
 /// The same for operators.
 const OPERATOR_SECTIONS: [(&str, &str); 3] = [
@@ -72,9 +73,12 @@ fn sections(place: &Place, token: &str) -> Markup {
     };
     html! {
         nav aria-label=(texts::SECTIONS) {
-            @for (path, name) in sections {
-                @let path = place.path(path);
-                a href=(path) aria-current=[current(place.request.path().starts_with(&path))] { (name) }
+            @for (below, name) in sections {
+                @let path = place.path(below);
+                @let here = place.request.path();
+                // The overview is above all other pages.
+                @let is_current = if below.is_empty() { here == path } else { here.starts_with(&path) };
+                a href=(path) aria-current=[current(is_current)] { (name) }
             }
         }
         @if let Area::Merchant(_) = place.area {

@@ -11,12 +11,14 @@ mod api;
 mod assets;
 mod cookies;
 mod customers;
+mod developers;
 mod forgery;
 mod form;
 mod home;
 mod layout;
 mod links;
 mod operators;
+mod overview;
 mod refusal;
 mod respond;
 mod routes;
@@ -57,6 +59,17 @@ pub struct Settings {
     pub secure: bool,
     /// The time now, in Unix seconds.
     pub now: Box<dyn Fn() -> i64 + Send + Sync>,
+    /// The requests of this instance in the last hour, in 360 steps of ten seconds, the oldest first.
+    pub requests: Box<dyn Fn() -> Vec<RequestStep> + Send + Sync>,
+}
+
+/// The requests of ten seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestStep {
+    /// How many were answered.
+    pub requests: u64,
+    /// The time within which 99 of 100 were answered, in microseconds; 0 without requests.
+    pub p99_micros: u64,
 }
 
 /// The console of a process. Cloning it is cheap.
@@ -71,13 +84,14 @@ struct Shared {
     assets: Assets,
     secure: bool,
     now: Box<dyn Fn() -> i64 + Send + Sync>,
+    requests: Box<dyn Fn() -> Vec<RequestStep> + Send + Sync>,
 }
 
 impl Console {
     /// A console without sessions: those of earlier processes are in cookies.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let Settings { secret, lifetime, secure, now } = settings;
+        let Settings { secret, lifetime, secure, now, requests } = settings;
         Self(Arc::new(Shared {
             sessions: Sessions::new(&secret, lifetime),
             links: Links::default(),
@@ -85,6 +99,7 @@ impl Console {
             assets: Assets::new(),
             secure,
             now,
+            requests,
         }))
     }
 

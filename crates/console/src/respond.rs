@@ -18,6 +18,28 @@ pub(crate) fn page(status: u16, markup: Markup) -> HttpResponse {
         .body(markup.into_string())
 }
 
+/// An image in SVG, which has its styles in itself and loads nothing.
+pub(crate) fn image(markup: Markup) -> HttpResponse {
+    let policy =
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml")))
+        .insert_header((header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy)))
+        .body(markup.into_string())
+}
+
+/// A file that the API has answered with. It is passed on as it is made.
+pub(crate) fn download(answer: HttpResponse) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.insert_header((header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)));
+    for name in [header::CONTENT_TYPE, header::CONTENT_DISPOSITION] {
+        if let Some(value) = answer.headers().get(&name) {
+            response.insert_header((name, value.clone()));
+        }
+    }
+    response.body(answer.into_body())
+}
+
 /// Sends the browser to a path of the console. A form that was sent is not sent again.
 pub(crate) fn see_other(path: &str) -> HttpResponse {
     HttpResponse::SeeOther()

@@ -4,14 +4,14 @@ use std::future::Future;
 use std::rc::Rc;
 
 use actix_web::http::Method;
-use actix_web::web::{self, Bytes, ServiceConfig};
+use actix_web::web::{self, Bytes, PayloadConfig, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Route};
 
 use crate::api::Api;
 use crate::refusal::Refusal;
 use crate::session::{Area, Environment};
 use crate::visit::{self, Place, Visit, Worker};
-use crate::{BASE, Console, assets, customers, home, operators, sign_in, updates};
+use crate::{BASE, Console, assets, customers, developers, home, operators, overview, sign_in, updates};
 
 /// Registers all pages.
 pub(crate) fn register(app: &mut ServiceConfig, console: Console, api: Rc<Api>) {
@@ -19,14 +19,18 @@ pub(crate) fn register(app: &mut ServiceConfig, console: Console, api: Rc<Api>) 
     let (get, post) = (Pages { worker: &worker, method: Method::GET }, Pages { worker: &worker, method: Method::POST });
     let page = |path: &str| web::resource(format!("/{{environment}}{path}"));
     let scope = web::scope(BASE)
+        // The HTTP server has read the form within its limits: one that is larger comes as an empty one, and is refused with a page.
+        .app_data(PayloadConfig::new(usize::MAX))
         .service(web::resource("").route(get.open(home::home)))
         .service(web::resource("/sign-in").route(get.open(sign_in::show)).route(post.open(sign_in::submit)))
         .service(web::resource("/assets/{version}/{file}").route(get.open(assets::show)))
         // Before the pages of merchants: their paths begin with any name.
         .configure(|app| register_operators(app, &get, &post))
-        .service(page("").route(get.of(home::of_environment)))
+        .service(page("").route(get.of(overview::show)))
         .service(page("/sign-out").route(post.of(sign_in::sign_out)))
         .service(page("/updates").route(get.of(updates::stream)))
+        .service(page("/charts/{id}.svg").route(get.of(overview::chart::image)))
+        .service(page("/charts/{id}").route(get.of(overview::chart::table)))
         .service(page("/customers").route(get.of(customers::list::show)))
         .service(page("/customers/new").route(get.of(customers::new::show)).route(post.of(customers::new::submit)))
         .service(page("/customers/{id}").route(get.of(customers::one::show)))
@@ -39,6 +43,42 @@ pub(crate) fn register(app: &mut ServiceConfig, console: Console, api: Rc<Api>) 
                 .route(get.of(customers::delete::show))
                 .route(post.of(customers::delete::submit)),
         )
+        .service(page("/developers").route(get.of(developers::start::show)))
+        .service(page("/developers/events").route(get.of(developers::events::show)))
+        .service(page("/developers/exports/{id}").route(get.of(developers::exports::download)))
+        .service(page("/developers/imports").route(get.of(developers::imports::show)))
+        .service(page("/developers/imports/{id}").route(get.of(developers::imports::one)))
+        .service(page("/developers/imports/{id}/cancel").route(post.of(developers::imports::cancel)))
+        .service(page("/developers/imports/{id}/errors").route(get.of(developers::imports::list_errors)))
+        .service(page("/developers/keys").route(get.of(developers::keys::show)))
+        .service(
+            page("/developers/keys/new")
+                .route(get.of(developers::new_key::show))
+                .route(post.of(developers::new_key::submit)),
+        )
+        .service(page("/developers/keys/{id}").route(get.of(developers::key::show)))
+        .service(page("/developers/keys/{id}/revoke").route(post.of(developers::key::revoke)))
+        .service(page("/developers/keys/{id}/rotate").route(post.of(developers::key::rotate)))
+        .service(page("/developers/webhooks").route(get.of(developers::webhooks::show)))
+        .service(
+            page("/developers/webhooks/new")
+                .route(get.of(developers::webhook_form::show_new))
+                .route(post.of(developers::webhook_form::create)),
+        )
+        .service(page("/developers/webhooks/{id}").route(get.of(developers::webhook::show)))
+        .service(
+            page("/developers/webhooks/{id}/delete")
+                .route(get.of(developers::webhook_actions::show_delete))
+                .route(post.of(developers::webhook_actions::delete)),
+        )
+        .service(
+            page("/developers/webhooks/{id}/edit")
+                .route(get.of(developers::webhook_form::show_edit))
+                .route(post.of(developers::webhook_form::change)),
+        )
+        .service(page("/developers/webhooks/{id}/replay").route(post.of(developers::webhook_actions::replay)))
+        .service(page("/developers/webhooks/{id}/rotate").route(post.of(developers::webhook_actions::rotate)))
+        .service(page("/developers/webhooks/{id}/test").route(post.of(developers::webhook_actions::test)))
         .default_service(Pages { worker: &worker, method: Method::GET }.any(not_found));
     app.service(scope);
 }

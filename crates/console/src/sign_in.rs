@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::rc::Rc;
 
 use actix_web::http::Method;
+use actix_web::http::header;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use governor::clock::DefaultClock;
@@ -88,6 +89,11 @@ impl Attempts {
 
 /// The sign-in page, which leads back to where the visitor is. A session that has ended is forgotten.
 pub(crate) fn redirect(place: &Place, why: Option<Why>) -> HttpResponse {
+    // A stream of updates is no page. A browser that is told 204 does not ask again, and the next page says why.
+    let accepted = place.request.headers().get(header::ACCEPT);
+    if accepted.is_some_and(|accepted| accepted == "text/event-stream") {
+        return HttpResponse::NoContent().finish();
+    }
     let parameters = [
         ("environment", place.area.as_str()),
         ("why", why.map_or("", Why::as_str)),

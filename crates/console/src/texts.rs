@@ -197,6 +197,12 @@ pub(crate) fn notice(name: &str) -> Option<&'static str> {
         "archived" => "The customer was archived.",
         "active" => "The customer is active.",
         "deleted" => "The customer was deleted.",
+        "revoked" => "The key was revoked.",
+        "replay" => "The events will be sent again.",
+        "test_delivered" => "The test event was delivered.",
+        "test_failed" => "The test event was not delivered. The attempts say why.",
+        "webhook_deleted" => "The webhook was deleted.",
+        "cancelled" => "The import was ended. What was imported before stays.",
         "stale" => "The customer has changed in the meantime. Nothing was done: look at it, and repeat it.",
         _ => return None,
     })
@@ -207,6 +213,8 @@ pub(crate) fn status(status: &str) -> &str {
     match status {
         "active" => "Active",
         "archived" => "Archived",
+        "disabled" => "Disabled",
+        "failing" => "Failing",
         "cancelled" => "Cancelled",
         "trialing" => "Trialing",
         "past_due" => "Past due",
@@ -254,6 +262,249 @@ pub(crate) fn actor(kind: &str, id: &str) -> String {
 /// How many fields of an event are not shown.
 pub(crate) fn more_differences(more: usize) -> String {
     format!("and {more} more, which the API shows")
+}
+
+pub(crate) const DEVELOPERS: &str = "Developers";
+pub(crate) const API: &str = "API and exports";
+pub(crate) const API_KEYS: &str = "API keys";
+pub(crate) const WEBHOOKS: &str = "Webhooks";
+pub(crate) const EVENTS: &str = "Events";
+pub(crate) const IMPORTS: &str = "Imports";
+pub(crate) const SHOWN_ONCE: &str =
+    "Copy this secret now and keep it in a safe place. It is shown here once and never again.";
+pub(crate) const NAME: &str = "Name";
+pub(crate) const TIME: &str = "Time";
+pub(crate) const DESCRIPTION: &str = "Description";
+
+pub(crate) const DOCUMENTATION: &str = "Documentation";
+pub(crate) const READ_AND_TRY: &str = "Read about the APIs and try them";
+pub(crate) const OPENAPI: &str = "The OpenAPI documents, for programs:";
+pub(crate) const EXPORT_TITLE: &str = "Export all customers";
+pub(crate) const EXPORT_HINT: &str = "One file with all customers of this environment, as they are at one moment.";
+
+pub(crate) const NEW_KEY: &str = "New API key";
+pub(crate) const CREATE_KEY: &str = "Create key";
+pub(crate) const KEY_CREATED: &str = "The key was created";
+pub(crate) const KEY_ROTATED: &str = "Another key was made in its place";
+pub(crate) const KEY_NAME_HINT: &str = "What the key is for, such as: nightly reports.";
+pub(crate) const EXPIRES: &str = "Expires";
+pub(crate) const EXPIRES_HINT: &str = "At the beginning of this day, UTC. Empty: never.";
+pub(crate) const SCOPES_LABEL: &str = "Scopes";
+pub(crate) const LAST_USED: &str = "Last used";
+pub(crate) const REVOKED: &str = "Revoked";
+pub(crate) const EXPIRED: &str = "Expired";
+pub(crate) const VALID: &str = "Valid";
+pub(crate) const THIS_SESSION: &str = "You have signed in with this key";
+pub(crate) const ROTATE: &str = "Rotate";
+pub(crate) const ROTATE_KEY: &str = "Rotate this key";
+pub(crate) const ROTATE_KEY_HINT: &str =
+    "Makes another key with the same name and scopes. Both are accepted until the overlap ends.";
+pub(crate) const OVERLAP: &str = "Overlap";
+pub(crate) const REVOKE: &str = "Revoke the key";
+pub(crate) const REVOKE_TITLE: &str = "Revoke this key?";
+pub(crate) const REVOKE_WARNING: &str = "No request with it is accepted any more. This cannot be undone.";
+pub(crate) const REVOKE_SIGNS_OUT: &str = "It is the key of your session: you will be signed out.";
+
+/// The scopes of API keys, each with what it allows.
+pub(crate) const SCOPES: [(&str, &str); 8] = [
+    ("customers:read", "see customers and their subscriptions"),
+    ("customers:write", "create, change and delete customers"),
+    ("customers:allow_duplicate_email", "let two customers have one e-mail address"),
+    ("subscriptions:write", "report subscriptions"),
+    ("keys:manage", "create, list, rotate and revoke API keys"),
+    ("events:read", "see what happened, and who did it"),
+    ("webhooks:manage", "manage webhooks"),
+    ("imports:write", "import files of customers"),
+];
+
+/// How long what is replaced stays valid, in seconds, each with its name.
+pub(crate) const OVERLAPS: [(&str, &str); 4] = [
+    ("0", "None: the old one ends at once"),
+    ("3600", "One hour"),
+    (DEFAULT_OVERLAP, "One day"),
+    ("604800", "Seven days"),
+];
+
+pub(crate) const DEFAULT_OVERLAP: &str = "86400";
+
+pub(crate) const WEBHOOK: &str = "Webhook";
+pub(crate) const NEW_WEBHOOK: &str = "New webhook";
+pub(crate) const EDIT_WEBHOOK: &str = "Edit webhook";
+pub(crate) const CREATE_WEBHOOK: &str = "Create webhook";
+pub(crate) const WEBHOOK_CREATED: &str = "The webhook was created";
+pub(crate) const SHOW_WEBHOOK: &str = "Show the webhook";
+pub(crate) const NO_WEBHOOKS_TITLE: &str = "No webhooks yet";
+pub(crate) const NO_WEBHOOKS: &str = "A webhook sends what happens to customers to a server of yours.";
+pub(crate) const URL: &str = "URL";
+pub(crate) const URL_HINT: &str = "Events are sent there with POST.";
+pub(crate) const PAYLOAD: &str = "Payload";
+pub(crate) const FAILING_SINCE: &str = "Failing since";
+pub(crate) const DISABLED: &str = "Disabled";
+pub(crate) const BACKLOG: &str = "Not delivered yet";
+pub(crate) const SECRET: &str = "Secret";
+pub(crate) const FORMER_SECRET: &str = "The former secret also signs until";
+pub(crate) const NEW_SECRET: &str = "Another secret";
+pub(crate) const NEW_SECRET_HINT: &str = "Deliveries are signed with both secrets until the overlap ends.";
+pub(crate) const MAKE_SECRET: &str = "Make another secret";
+pub(crate) const SECRET_ROTATED: &str = "Another secret was made";
+pub(crate) const SEND_TEST: &str = "Send a test event";
+pub(crate) const REPLAY_TITLE: &str = "Send events again";
+pub(crate) const REPLAY_HINT: &str =
+    "All events from a number of the log on, or one event. The page Events shows the numbers.";
+pub(crate) const FROM_SEQ: &str = "From number";
+pub(crate) const REPLAY_FROM: &str = "Send all from there";
+pub(crate) const EVENT_ID: &str = "Event identifier";
+pub(crate) const REPLAY_ONE: &str = "Send this event";
+pub(crate) const ATTEMPTS: &str = "Attempts";
+pub(crate) const NO_ATTEMPTS: &str = "Nothing was sent yet.";
+pub(crate) const OUTCOME: &str = "Outcome";
+pub(crate) const EVENT: &str = "Event";
+pub(crate) const ATTEMPT: &str = "Attempt";
+pub(crate) const DURATION: &str = "Duration";
+pub(crate) const ANSWER: &str = "Answer";
+pub(crate) const DELETE_WEBHOOK_TITLE: &str = "Delete this webhook?";
+pub(crate) const DELETE_WEBHOOK_WARNING: &str =
+    "Nothing is sent to it any more, and its attempts are deleted. This cannot be undone.";
+pub(crate) const DELETE_WEBHOOK: &str = "Delete the webhook";
+
+/// The forms of deliveries, each with its name.
+pub(crate) const PAYLOADS: [(&str, &str); 2] =
+    [("thin", "The event alone"), ("with_customer", "The event and the customer")];
+
+/// What a webhook can be sent, each with what it means.
+pub(crate) const EVENT_TYPES: [(&str, &str); 8] = [
+    ("*", "all, also types that are added later"),
+    ("customer.created", "a customer was created"),
+    ("customer.updated", "data of a customer changed"),
+    ("customer.archived", "a customer was archived"),
+    ("customer.deleted", "a customer was deleted"),
+    ("customer.restored", "a deleted customer is there again"),
+    ("subscription.created", "a subscription was reported for the first time"),
+    ("subscription.updated", "a subscription was reported again"),
+];
+
+pub(crate) const EVENT_TYPE: &str = "Type";
+pub(crate) const CUSTOMER_ID: &str = "Customer identifier";
+pub(crate) const NO_EVENTS_HERE: &str = "No event matches.";
+pub(crate) const FIELDS: &str = "Fields";
+pub(crate) const ACTOR: &str = "By";
+pub(crate) const SEQ: &str = "Number";
+pub(crate) const RELOAD: &str = "Load the page again";
+
+pub(crate) const IMPORT: &str = "Import";
+pub(crate) const SEND_FILE: &str = "Send a file";
+pub(crate) const SEND_FILE_HINT: &str = "Send a file of customers with this command, and a key with imports:write in $KEY. The answer has \
+     the identifier of the import.";
+pub(crate) const FOLLOW_IMPORT: &str = "Follow an import";
+pub(crate) const IMPORT_ID: &str = "Import identifier";
+pub(crate) const SHOW: &str = "Show";
+pub(crate) const BYTES: &str = "Bytes";
+pub(crate) const ROWS: &str = "Rows";
+pub(crate) const ROWS_CREATED: &str = "Customers created";
+pub(crate) const ROWS_UPDATED: &str = "Customers changed";
+pub(crate) const ROWS_UNCHANGED: &str = "Customers unchanged";
+pub(crate) const ROWS_SKIPPED: &str = "Rows left out";
+pub(crate) const ROWS_FAILED: &str = "Rows refused";
+pub(crate) const ENDED: &str = "Ended";
+pub(crate) const CANCEL_IMPORT: &str = "End the import";
+pub(crate) const ROW_ERRORS: &str = "First errors";
+pub(crate) const ROW: &str = "Row";
+pub(crate) const COLUMN: &str = "Column";
+pub(crate) const RULE: &str = "Rule";
+pub(crate) const REMEDY: &str = "What to do";
+pub(crate) const ALL_ERRORS: &str = "All errors, one line of JSON each";
+
+/// The name of an export.
+pub(crate) fn export(format: &str) -> String {
+    format!("Export as {}", format.to_uppercase())
+}
+
+/// The name of a form of deliveries.
+pub(crate) fn payload(form: &str) -> &str {
+    PAYLOADS.iter().find(|(of, _)| *of == form).map_or(form, |(_, name)| name)
+}
+
+/// Why a webhook is disabled.
+pub(crate) fn disabled(reason: &str) -> &str {
+    match reason {
+        "requested" => "on request",
+        "gone" => "as it has answered 410",
+        "failing" => "as every delivery has failed for days",
+        other => other,
+    }
+}
+
+/// What is not delivered to a webhook.
+pub(crate) fn backlog(events: i64, oldest_seconds: u64) -> String {
+    match events {
+        0 => "Nothing".to_owned(),
+        1 => format!("1 event, {oldest_seconds} seconds old"),
+        events => format!("{events} events, the oldest {oldest_seconds} seconds old"),
+    }
+}
+
+/// What became of an attempt to deliver.
+pub(crate) fn outcome(outcome: &str) -> &str {
+    match outcome {
+        "delivered" => "Delivered",
+        "failed" => "Failed",
+        "given_up" => "Given up",
+        "gone" => "Gone",
+        other => other,
+    }
+}
+
+/// The state of an import.
+pub(crate) fn import_state(state: &str) -> &str {
+    match state {
+        "receiving" => "Receiving",
+        "running" => "Running",
+        "finished" => "Finished",
+        "failed" => "Failed",
+        "cancelled" => "Ended on request",
+        other => other,
+    }
+}
+
+/// How many events a page shows.
+pub(crate) fn shown_events(count: usize) -> String {
+    match count {
+        1 => "1 event on this page".to_owned(),
+        count => format!("{count} events on this page"),
+    }
+}
+
+pub(crate) const OVERVIEW: &str = "Overview";
+pub(crate) const REQUESTS: &str = "Requests of this instance in the last hour";
+pub(crate) const NEW_CUSTOMERS_PER_DAY: &str = "New customers per day, for 30 days";
+pub(crate) const REQUESTS_PER_SECOND: &str = "Requests per second, minute by minute";
+pub(crate) const DURATION_OF_REQUESTS: &str =
+    "Time within which 99 of 100 requests were answered, the longest of each minute";
+pub(crate) const VALUE: &str = "Value";
+pub(crate) const ALL_WEBHOOKS: &str = "All webhooks";
+
+/// How many customers there are.
+pub(crate) fn total_customers(count: u64, is_exact: bool) -> String {
+    match (count, is_exact) {
+        (1, true) => "1 customer".to_owned(),
+        (count, true) => format!("{count} customers"),
+        (count, false) => format!("{count}+ customers"),
+    }
+}
+
+/// What the image of a chart is, for people who cannot see it: its link leads to the figures.
+pub(crate) fn figures_of(title: &str) -> String {
+    format!("{title}: show the figures as a table")
+}
+
+/// The highest bar of a chart.
+pub(crate) fn highest(value: &str, label: &str) -> String {
+    format!("Highest: {value} ({label})")
+}
+
+/// How webhooks are doing.
+pub(crate) fn webhook_health(all: usize, failing: usize, disabled: usize) -> String {
+    format!("Endpoints: {all}, failing: {failing}, disabled: {disabled}")
 }
 
 /// The texts of the pages for operators.

@@ -25,7 +25,7 @@ static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// `GET /console/{environment}/updates`
 ///
-/// It ends with the session. A browser whose key may not read events is told with 204 not to ask again.
+/// It ends with the session. A browser without one, or whose key may not read events, is told with 204 not to ask again.
 pub(crate) async fn stream(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let last = visit.place.request.headers().get(&LAST_EVENT_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
     let after = match last {

@@ -30,6 +30,8 @@ pub(crate) struct ApiKeyView<'a> {
     last_used_at: Option<Shown<Timestamp>>,
     /// When it was revoked.
     revoked_at: Option<Shown<Timestamp>>,
+    /// Whether it is the key that this request was sent with.
+    is_current: bool,
 }
 
 /// An API key, and its secret: only the response that creates it has it.
@@ -43,8 +45,9 @@ pub(crate) struct NewApiKeyView<'a> {
     key: &'a str,
 }
 
-impl<'a> From<&'a ApiKey> for ApiKeyView<'a> {
-    fn from(key: &'a ApiKey) -> Self {
+impl<'a> ApiKeyView<'a> {
+    /// The view of a key for a caller with the key `current`, if it has one.
+    pub(crate) fn of(key: &'a ApiKey, current: Option<ApiKeyId>) -> Self {
         Self {
             id: Shown(key.id),
             org_id: Shown(key.tenant.merchant),
@@ -55,13 +58,15 @@ impl<'a> From<&'a ApiKey> for ApiKeyView<'a> {
             expires_at: key.expires_at.map(Shown),
             last_used_at: key.last_used_at.map(Shown),
             revoked_at: key.revoked_at.map(Shown),
+            is_current: current == Some(key.id),
         }
     }
 }
 
 impl<'a> From<&'a CreatedApiKey> for NewApiKeyView<'a> {
     fn from(created: &'a CreatedApiKey) -> Self {
-        Self { about: ApiKeyView::from(&created.key), key: created.secret.reveal() }
+        // A key that was just made has sent nothing.
+        Self { about: ApiKeyView::of(&created.key, None), key: created.secret.reveal() }
     }
 }
 

@@ -24,8 +24,10 @@ use crate::request::attribution::RequestId;
 #[derive(Clone)]
 pub struct Pages {
     pub(crate) base: &'static str,
-    pub(crate) register: Arc<dyn Fn(&mut ServiceConfig, InProcess) + Send + Sync>,
+    pub(crate) register: Arc<Register>,
 }
+
+type Register = dyn Fn(&mut ServiceConfig, InProcess) + Send + Sync;
 
 impl Pages {
     /// Pages at or below the path `base`. `register` adds them to the app of a worker thread.

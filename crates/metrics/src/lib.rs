@@ -7,6 +7,7 @@
 
 mod exporter;
 mod figures;
+mod recent;
 mod requests;
 mod store;
 
@@ -18,6 +19,7 @@ use roster_executor::Handles;
 use roster_http::ObserveRequests;
 
 pub use exporter::Exporter;
+pub use recent::RecentStep;
 pub use store::ObservedStore;
 
 use figures::{FiguresOf, Sources};
@@ -56,6 +58,12 @@ impl Metrics {
     #[must_use]
     pub fn requests(&self) -> Arc<dyn ObserveRequests> {
         Arc::clone(&self.requests) as Arc<dyn ObserveRequests>
+    }
+
+    /// The requests of the surfaces in the last hour, in 360 steps of ten seconds, the oldest first.
+    #[must_use]
+    pub fn recent_requests(&self) -> Vec<RecentStep> {
+        self.requests.recent()
     }
 
     /// The same store, whose calls are counted.

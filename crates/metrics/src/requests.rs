@@ -3,16 +3,21 @@
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 use roster_http::{Answered, ObserveRequests};
 
+use crate::recent::{Recent, RecentStep};
+
 /// The upper bounds of durations, in seconds.
 pub const DURATIONS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 const TOO_MANY_REQUESTS: u16 = 429;
+
+const SURFACES: [&str; 4] = ["native", "lumen", "lava", "admin"];
 
 /// Counts requests.
 pub struct Requests {
     answered: IntCounterVec,
     durations: HistogramVec,
     limited: IntCounterVec,
+    recent: Recent,
 }
 
 impl Requests {
@@ -29,15 +34,20 @@ impl Requests {
             durations: HistogramVec::new(durations.buckets(DURATIONS.to_vec()), &["surface", "route", "method"])
                 .expect("valid names"),
             limited: IntCounterVec::new(limited, &["surface"]).expect("valid names"),
+            recent: Recent::new(),
         };
         registry.register(Box::new(requests.answered.clone())).expect("this name is of no other metric");
         registry.register(Box::new(requests.durations.clone())).expect("this name is of no other metric");
         registry.register(Box::new(requests.limited.clone())).expect("this name is of no other metric");
         // There from the beginning: an alert on what was never counted would have no data.
-        for surface in ["native", "lumen", "lava", "admin"] {
+        for surface in SURFACES {
             requests.limited.with_label_values(&[surface]);
         }
         requests
+    }
+
+    pub fn recent(&self) -> Vec<RecentStep> {
+        self.recent.steps()
     }
 }
 
@@ -46,6 +56,10 @@ impl ObserveRequests for Requests {
         let Answered { surface, route, method, status, duration } = *request;
         self.answered.with_label_values(&[surface, route, method, class(status)]).inc();
         self.durations.with_label_values(&[surface, route, method]).observe(duration.as_secs_f64());
+        // A page of the console is no request of a program, and neither is a check of the health.
+        if SURFACES.contains(&surface) {
+            self.recent.record(duration);
+        }
         if status == TOO_MANY_REQUESTS {
             self.limited.with_label_values(&[surface]).inc();
         }

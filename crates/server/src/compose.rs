@@ -9,10 +9,11 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use roster_application::ports::{AttemptOutcome, Store};
 use roster_application::{Roster, Sent, TestEvent};
-use roster_console::Console;
+use roster_console::{Console, RequestStep};
 use roster_executor::{Handles, Reads};
 use roster_http::{ImportSettings, Pages, SendTests, WebhookSettings};
 use roster_jwt::Tokens;
+use roster_metrics::{Metrics, RecentStep};
 use roster_webhooks::{Courier, Options as SenderOptions, Worker};
 
 use crate::clock::SystemClock;
@@ -188,7 +189,12 @@ pub fn imports(config: &config::Imports, worker: &ImportWorker) -> ImportSetting
 }
 
 /// The console, if it is served. `is_tls` says whether the service itself speaks TLS.
-pub fn console(config: &Config, roster: &Roster, is_tls: bool) -> anyhow::Result<Option<Console>> {
+pub fn console(
+    config: &Config,
+    roster: &Roster,
+    metrics: Arc<Metrics>,
+    is_tls: bool,
+) -> anyhow::Result<Option<Console>> {
     if !config.has_console() {
         return Ok(None);
     }
@@ -198,7 +204,13 @@ pub fn console(config: &Config, roster: &Roster, is_tls: bool) -> anyhow::Result
         lifetime: config.console.session,
         secure: config.console.secure_cookies.unwrap_or(is_tls),
         now: Box::new(move || clock.now().as_millis().div_euclid(1000)),
+        requests: Box::new(move || metrics.recent_requests().into_iter().map(request_step).collect()),
     })))
+}
+
+fn request_step(step: RecentStep) -> RequestStep {
+    let p99_micros = u64::try_from(step.p99.as_micros()).unwrap_or(u64::MAX);
+    RequestStep { requests: step.requests, p99_micros }
 }
 
 /// The console as pages of the HTTP server: a client of the surfaces in the same thread.

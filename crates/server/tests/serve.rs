@@ -85,8 +85,8 @@ fn no_demo_merchant_is_made_where_other_machines_can_connect() {
 #[test]
 fn the_console_is_served_only_where_only_this_machine_can_connect() {
     for (bind, status) in [("127.0.0.1:0", 200), ("0.0.0.0:0", 404)] {
-        let service =
-            Program::new().with("ROSTER__HTTP__BIND", bind).with("ROSTER__LOG__FORMAT", "json").start(&["serve"]);
+        let program = Program::new().with("ROSTER__HTTP__BIND", bind).with("ROSTER__LOG__FORMAT", "json");
+        let service = program.start(&["serve"]);
         let address = address(&service).replace("0.0.0.0", "127.0.0.1");
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
         let answer = agent.get(format!("http://{address}/console/sign-in")).call().expect("an answer");

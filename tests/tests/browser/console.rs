@@ -42,13 +42,13 @@ impl Visit {
     }
 
     /// A browser whose visitor has signed in to the live environment.
-    fn signed_in(database: Database) -> Self {
+    pub(crate) fn signed_in(database: Database) -> Self {
         let visit = Self::start(database);
         visit.sign_in();
         visit
     }
 
-    fn sign_in(&self) {
+    pub(crate) fn sign_in(&self) {
         self.open("");
         self.browser.wait_for_path("/console/sign-in");
         self.browser.type_into("#key", &self.app.tenants().ours.live);

@@ -4,6 +4,7 @@
 //! the API page: a reader pastes a key, tries a call of each API and sees the answer. `make screenshots` keeps pictures of the console.
 
 mod console;
+mod developers;
 mod driver;
 mod operators;
 

@@ -138,7 +138,7 @@ impl Form {
     }
 }
 
-fn unescaped(text: &str) -> String {
+pub(crate) fn unescaped(text: &str) -> String {
     text.replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }
 
@@ -310,7 +310,14 @@ fn every_response_has_the_headers_for_browsers(database: Database) {
     for (path, status) in [
         ("", 303),
         ("/sign-in", 200),
-        ("/live", 303),
+        ("/live", 200),
+        ("/live/charts/customers", 200),
+        ("/live/developers", 200),
+        ("/live/developers/events", 200),
+        ("/live/developers/imports", 200),
+        ("/live/developers/keys", 403),
+        ("/live/developers/webhooks", 200),
+        ("/live/developers/webhooks/new", 200),
         ("/live/customers", 200),
         ("/live/customers?status=x", 422),
         ("/live/customers/new", 200),
@@ -637,6 +644,10 @@ fn changes_are_told_while_they_happen(database: Database) {
     let mut lines = BufReader::new(stream).lines().map(|line| line.expect("a line"));
     assert_eq!(lines.next().as_deref(), Some("HTTP/1.1 200 OK"));
     lines.by_ref().find(String::is_empty).expect("the end of the head");
+    // Without a session there is no stream, and no page either.
+    let stranger = app.root();
+    let stranger = stranger.request("GET", "/console/live/updates").header("accept", "text/event-stream");
+    stranger.send().is(204);
     let id = create(&app, json!({ "email": "ada@example.com" }));
     let told = lines.find(|line| line.starts_with("data:")).expect("an event");
     assert_eq!(told, format!("data: {}", json!({ "customer_id": id })));

@@ -21,7 +21,7 @@ pub(super) fn commands(place: &Place, id: &str) -> Vec<(&'static str, String)> {
 }
 
 /// The scheme and the host as the visitor reaches them.
-fn origin(place: &Place) -> String {
+pub(crate) fn origin(place: &Place) -> String {
     let connection = place.request.connection_info();
     let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
     // The command is pasted into a shell.

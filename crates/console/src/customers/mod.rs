@@ -2,7 +2,7 @@
 
 pub(crate) mod delete;
 pub(crate) mod edit;
-mod examples;
+pub(crate) mod examples;
 mod fields;
 pub(crate) mod list;
 pub(crate) mod new;
@@ -21,6 +21,6 @@ fn title(customer: &Value) -> &str {
 }
 
 /// A text of a customer; empty if it has none.
-fn text<'a>(customer: &'a Value, name: &str) -> &'a str {
+pub(crate) fn text<'a>(customer: &'a Value, name: &str) -> &'a str {
     customer[name].as_str().unwrap_or_default()
 }

@@ -127,6 +127,11 @@ impl<P: Permission> Caller<P> {
         self.principal.tenant
     }
 
+    /// The key that the caller sent; `None` for a token.
+    pub(crate) fn api_key(&self) -> Option<ApiKeyId> {
+        self.principal.api_key
+    }
+
     fn require(&self, scope: Scope) -> Result<(), Failure> {
         if self.principal.scopes.contain(scope) { Ok(()) } else { Err(Failure::MissingScope(scope)) }
     }

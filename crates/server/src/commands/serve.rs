@@ -49,11 +49,13 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     let deliveries = compose::deliver(&config.webhooks, executor.handles())?;
     let imports = ImportWorker::start(roster.clone(), executor.handles())?;
     let surfaces = (compose::webhooks(&config.webhooks, &deliveries), compose::imports(&config.imports, &imports));
-    let console = compose::console(config, &roster, tls.is_some())?;
+    let console = compose::console(config, &roster, Arc::clone(&metrics), tls.is_some())?;
     let mut settings = settings(config, tls, surfaces, roster.now());
+    if console.is_some() || config.telemetry.metrics_bind.is_some() {
+        settings.observer = Observer::new(metrics.requests());
+    }
     settings.pages = console.clone().map(compose::pages);
     let exporter = config.telemetry.metrics_bind.map(|bind| {
-        settings.observer = Observer::new(metrics.requests());
         metrics.begin_figures(executor.handles(), Arc::clone(&database.store));
         Exporter::start(bind, Arc::clone(&metrics))
             .with_context(|| format!("metrics cannot be served on {bind} (telemetry.metrics_bind)"))
@@ -145,13 +147,13 @@ fn settings(
         deadline: config.database.deadline,
         webhooks,
         imports,
+        pages: None,
         observer: Observer::default(),
         service: ServiceInformation {
             database: config.database.url.kind(),
             started_at,
             settings: config.shown.clone(),
         },
-        pages: None,
     }
 }
 

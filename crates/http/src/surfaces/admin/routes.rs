@@ -105,7 +105,7 @@ async fn list_api_keys(request: HttpRequest) -> Result<HttpResponse, Error> {
     let merchant = merchant_id(&request)?;
     let (environment, page) = dto::read_key_list(&request)?;
     let page = caller.list_api_keys(merchant, environment, page).await?;
-    Ok(shown(&request, &page, ApiKeyView::from))
+    Ok(shown(&request, &page, |key| ApiKeyView::of(key, None)))
 }
 
 async fn create_api_key(request: HttpRequest) -> Result<HttpResponse, Error> {

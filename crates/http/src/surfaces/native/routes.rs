@@ -229,7 +229,8 @@ async fn create_api_key(request: HttpRequest) -> Result<HttpResponse, Error> {
 async fn list_api_keys(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::<ManageKeys>::of(&request).await?;
     let page = caller.list_api_keys(PageQuery::read(&request)?).await?;
-    Ok(shown(&request, &page, ApiKeyView::from))
+    let current = caller.api_key();
+    Ok(shown(&request, &page, |key| ApiKeyView::of(key, current)))
 }
 
 async fn revoke_api_key(request: HttpRequest) -> Result<HttpResponse, Error> {

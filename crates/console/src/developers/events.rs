@@ -1,0 +1,109 @@
+//! The newest events of the merchant in the environment. While the first page is open, new ones appear by themselves.
+
+use std::rc::Rc;
+
+use actix_web::HttpResponse;
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::input::{Line, line};
+use super::{items, page, pages, time};
+use crate::api::Problem;
+use crate::customers::text;
+use crate::form::query;
+use crate::refusal::Refusal;
+use crate::texts;
+use crate::visit::Visit;
+
+/// `GET /console/{environment}/developers/events`
+pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
+    let parameters = ["type", "customer_id", "cursor"].map(|name| (name, visit.query.get(name)));
+    let answer = visit.get(format!("/v1/events{}", query(parameters))).await?;
+    // What the visitor has asked for is wrong: the form shows where.
+    let (status, problem, list) = match answer.status {
+        400 | 422 => (422, Some(answer.problem()), Value::Null),
+        _ => (200, None, answer.ok()?.body),
+    };
+    let is_newest = problem.is_none() && !visit.query.has("cursor");
+    let customer = Some(visit.query.get("customer_id")).filter(|id| !id.is_empty());
+    let body = html! {
+        h1 { (texts::EVENTS) }
+        (filters(&visit, problem.as_ref()))
+        section #results aria-label=(texts::EVENTS) data-summary=(texts::shown_events(items(&list).len()))
+            data-updates=[is_newest.then(|| visit.path("/updates"))] data-customer=[customer] {
+            @if let Some(problem) = &problem {
+                p.fault role="alert" { (problem.detail) }
+            } @else if items(&list).is_empty() {
+                div.empty { p { (texts::NO_EVENTS_HERE) } }
+            } @else { (table(&visit, items(&list))) }
+            (pages(&visit, "/developers/events", "cursor", &list))
+        }
+        noscript {
+            p { a href=(visit.place.request.uri().to_string()) { (texts::RELOAD) } }
+        }
+    };
+    Ok(page(&visit, status, texts::EVENTS, &body))
+}
+
+fn filters(visit: &Visit, problem: Option<&Problem>) -> Markup {
+    let kind = visit.query.get("type");
+    // `*` is a choice of webhooks only: here it is no filter.
+    let kinds = texts::EVENT_TYPES.iter().filter(|(name, _)| *name != "*");
+    let customer = Line {
+        name: "customer_id",
+        label: texts::CUSTOMER_ID,
+        kind: "text",
+        value: visit.query.get("customer_id"),
+        ..Line::default()
+    };
+    html! {
+        form #filters method="get" role="search" aria-label=(texts::EVENTS) {
+            div.fields {
+                div.field {
+                    label for="type" { (texts::EVENT_TYPE) }
+                    select id="type" name="type" {
+                        option value="" selected[kind.is_empty()] { (texts::ANY) }
+                        @for (name, _) in kinds { option value=(name) selected[*name == kind] { (name) } }
+                    }
+                }
+                (line(&customer, problem))
+                div.field.end { button type="submit" { (texts::APPLY) } }
+            }
+        }
+    }
+}
+
+fn table(visit: &Visit, events: &[Value]) -> Markup {
+    html! {
+        table.stacked {
+            thead {
+                tr {
+                    th scope="col" { (texts::EVENT) }
+                    th scope="col" { (texts::TIME) }
+                    th scope="col" { (texts::CUSTOMER) }
+                    th scope="col" { (texts::FIELDS) }
+                    th scope="col" { (texts::ACTOR) }
+                    th scope="col" { (texts::SEQ) }
+                }
+            }
+            tbody {
+                @for event in events {
+                    @let (customer, actor) = (text(event, "customer_id"), &event["actor"]);
+                    @let fields = event["changes"].as_object();
+                    tr {
+                        th scope="row" title=(text(event, "id")) { (text(event, "type")) }
+                        td data-label=(texts::TIME) { (time(event, "created_at")) }
+                        td data-label=(texts::CUSTOMER) {
+                            a data-row href=(visit.path(&format!("/customers/{customer}"))) { (customer) }
+                        }
+                        td data-label=(texts::FIELDS) {
+                            (fields.map(|fields| fields.keys().cloned().collect::<Vec<_>>().join(", ")).unwrap_or_default())
+                        }
+                        td data-label=(texts::ACTOR) { (texts::actor(text(actor, "type"), text(actor, "id"))) }
+                        td data-label=(texts::SEQ) { (event["seq"].to_string()) }
+                    }
+                }
+            }
+        }
+    }
+}

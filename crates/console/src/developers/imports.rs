@@ -1,0 +1,146 @@
+//! Imports of files: how one is sent, and what became of it.
+
+use std::rc::Rc;
+
+use actix_web::HttpResponse;
+use actix_web::http::Method;
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::input::{Line, line};
+use super::{page, time};
+use crate::api::Answer;
+use crate::customers::examples::origin;
+use crate::customers::text;
+use crate::refusal::Refusal;
+use crate::visit::Visit;
+use crate::{layout, respond, texts};
+
+/// The counts of an import, each with its name.
+const COUNTS: [(&str, &str); 7] = [
+    ("bytes", texts::BYTES),
+    ("rows", texts::ROWS),
+    ("created", texts::ROWS_CREATED),
+    ("updated", texts::ROWS_UPDATED),
+    ("unchanged", texts::ROWS_UNCHANGED),
+    ("skipped", texts::ROWS_SKIPPED),
+    ("failed", texts::ROWS_FAILED),
+];
+
+/// `GET /console/{environment}/developers/imports`: with `id`, that import
+pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
+    let id = visit.query.get("id").trim();
+    if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return Ok(respond::see_other(&visit.path(&format!("/developers/imports/{id}"))));
+    }
+    let command = format!(
+        "curl {}/v1/imports?format=csv \\\n  -H \"Authorization: Bearer $KEY\" \\\n  --data-binary @customers.csv",
+        origin(&visit.place)
+    );
+    let field =
+        Line { name: "id", label: texts::IMPORT_ID, kind: "text", value: id, is_required: true, ..Line::default() };
+    let body = html! {
+        h1 { (texts::IMPORTS) }
+        section {
+            h2 { (texts::SEND_FILE) }
+            p { (texts::SEND_FILE_HINT) }
+            (layout::code(texts::SEND_FILE, &command))
+        }
+        section {
+            h2 { (texts::FOLLOW_IMPORT) }
+            form.inline method="get" action=(visit.path("/developers/imports")) {
+                (line(&field, None))
+                button type="submit" { (texts::SHOW) }
+            }
+        }
+    };
+    Ok(page(&visit, 200, texts::IMPORTS, &body))
+}
+
+/// `GET /console/{environment}/developers/imports/{id}`
+pub(crate) async fn one(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
+    let id = visit.id()?;
+    let import = visit.get(format!("/v1/imports/{id}")).await?.ok()?.body;
+    let state = text(&import, "state");
+    let is_going_on = matches!(state, "receiving" | "running");
+    let here = |action: &str| visit.path(&format!("/developers/imports/{id}{action}"));
+    let body = html! {
+        // Its rows make events, so it is shown anew as it goes on.
+        article #import data-updates=[is_going_on.then(|| visit.path("/updates"))] data-summary=(texts::import_state(state)) {
+            h1 { (texts::IMPORT) " " span.badge.quiet[state != "finished"] { (texts::import_state(state)) } }
+            (layout::notice(visit.query.get("notice")))
+            @if let Some(failure) = import["failure"].as_str() { p.fault role="alert" { (failure) } }
+            (facts(&import))
+            @if is_going_on {
+                p { a href=(here("")) { (texts::RELOAD) } }
+                form method="post" action=(here("/cancel")) {
+                    (layout::token(&visit.place))
+                    button.danger type="submit" { (texts::CANCEL_IMPORT) }
+                }
+            }
+            (errors(&import["errors"], &here("/errors")))
+        }
+    };
+    Ok(page(&visit, 200, texts::IMPORT, &body))
+}
+
+fn facts(import: &Value) -> Markup {
+    html! {
+        dl.facts {
+            div { dt { (texts::IDENTIFIER) } dd { code { (text(import, "id")) } } }
+            @for (name, label) in COUNTS { div { dt { (label) } dd { (import[name].to_string()) } } }
+            div { dt { (texts::CREATED) } dd { (time(import, "created_at")) } }
+            div { dt { (texts::ENDED) } dd { (time(import, "ended_at")) } }
+        }
+    }
+}
+
+fn errors(errors: &Value, all: &str) -> Markup {
+    let errors = errors.as_array().map(Vec::as_slice).unwrap_or_default();
+    html! {
+        @if !errors.is_empty() {
+            section {
+                h2 { (texts::ROW_ERRORS) }
+                table.stacked {
+                    thead {
+                        tr {
+                            th scope="col" { (texts::ROW) }
+                            th scope="col" { (texts::COLUMN) }
+                            th scope="col" { (texts::RULE) }
+                            th scope="col" { (texts::REMEDY) }
+                        }
+                    }
+                    tbody {
+                        @for error in errors {
+                            tr {
+                                th scope="row" { (error["row"].to_string()) }
+                                td data-label=(texts::COLUMN) { (text(error, "column")) }
+                                td data-label=(texts::RULE) { (text(error, "rule")) }
+                                td data-label=(texts::REMEDY) { (text(error, "remedy")) }
+                            }
+                        }
+                    }
+                }
+                p { a href=(all) { (texts::ALL_ERRORS) } }
+            }
+        }
+    }
+}
+
+/// `GET /console/{environment}/developers/imports/{id}/errors`: all of them, a line of JSON each
+pub(crate) async fn list_errors(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
+    let uri = format!("/v1/imports/{}/errors", visit.id()?);
+    let answer = visit.open(visit.request(Method::GET, uri)).await;
+    if answer.status().is_success() {
+        return Ok(respond::download(answer));
+    }
+    Answer::read(answer).await?.ok()?;
+    Err(Refusal::Broken)
+}
+
+/// `POST /console/{environment}/developers/imports/{id}/cancel`
+pub(crate) async fn cancel(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
+    let id = visit.id()?;
+    visit.send(visit.request(Method::DELETE, format!("/v1/imports/{id}"))).await?.ok()?;
+    Ok(respond::see_other(&visit.path(&format!("/developers/imports/{id}?notice=cancelled"))))
+}
