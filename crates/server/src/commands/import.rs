@@ -28,7 +28,7 @@ use crate::{output, signals};
 
 /// The most rows that one transaction imports. With more, an import is faster, and holds the write lock of a SQLite file longer: a
 /// service on the file waits for it, for 1 s at most.
-const BATCH_ROWS: usize = 2000;
+const BATCH_ROWS: usize = 1000;
 
 /// The most errors that are shown if they are not written to a file.
 const SHOWN: usize = 20;
