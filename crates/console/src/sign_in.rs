@@ -33,6 +33,10 @@ const MAX_KEY: usize = 256;
 const FORM_COOKIE: &str = "roster_console_form";
 const FORM_LIFETIME: i64 = 43_200;
 
+/// How long a browser keeps the cookie of a session that has ended, in seconds: its next page can then say why there is
+/// a sign-in. It opens nothing any more.
+const KEPT_AFTER_END: i64 = 86_400;
+
 /// Why a visitor has to sign in again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Why {
@@ -184,7 +188,7 @@ fn start(place: &Place, area: Area, key: &str, next: &str) -> Option<HttpRespons
     let cookie = shared.sessions.start(area, key, place.now())?;
     let first = format!("{BASE}/{}{}", area.as_str(), layout::first(area).0);
     let mut response = respond::see_other(local(next).unwrap_or(&first));
-    cookies::set(&mut response, area.cookie(), &cookie, shared.sessions.lifetime(), shared.secure);
+    cookies::set(&mut response, area.cookie(), &cookie, shared.sessions.lifetime() + KEPT_AFTER_END, shared.secure);
     Some(response)
 }
 

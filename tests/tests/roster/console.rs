@@ -160,7 +160,7 @@ fn a_visitor_signs_in_with_a_key_sees_its_customers_and_signs_out(database: Data
     let answer = visitor.sign_in("", &key).expect(303);
     assert_eq!(location(&answer), "/console/live/customers");
     let cookie = answer.header("set-cookie").expect("a cookie").to_owned();
-    for attribute in ["Path=/console", "Max-Age=43200", "HttpOnly", "SameSite=Strict"] {
+    for attribute in ["Path=/console", "Max-Age=129600", "HttpOnly", "SameSite=Strict"] {
         assert!(cookie.split("; ").any(|one| one == attribute), "{cookie}");
     }
     assert!(!cookie.contains(&key) && !cookie.contains("Secure"), "{cookie}");

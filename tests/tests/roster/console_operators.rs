@@ -114,7 +114,7 @@ fn an_operator_signs_in_sees_no_customers_and_signs_out(database: Database) {
     assert_eq!(location(&answer), "/console/operators/log");
     let cookie = answer.header("set-cookie").expect("a cookie").to_owned();
     assert!(cookie.starts_with("roster_console_operator=") && !cookie.contains(&operator.key), "{cookie}");
-    for attribute in ["Path=/console", "Max-Age=43200", "HttpOnly", "SameSite=Strict"] {
+    for attribute in ["Path=/console", "Max-Age=129600", "HttpOnly", "SameSite=Strict"] {
         assert!(cookie.split("; ").any(|one| one == attribute), "{cookie}");
     }
     assert_eq!(location(&visitor.get("").expect(303)), "/console/operators/merchants");
