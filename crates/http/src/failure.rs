@@ -232,17 +232,27 @@ impl From<ListEventsError> for Failure {
     }
 }
 
-/// A list that is not read, because what is searched for is in too many customers.
+/// A list that is not read, because too many customers would have to be looked at.
 impl From<ListError> for Failure {
     fn from(error: ListError) -> Self {
-        let detail = format!(
-            "may be in more than {MAX_ROWS} customers: search for more characters, or narrow the list by status, by created_after \
-             and created_before, or by metadata"
-        );
-        match error {
-            ListError::Store(error) => error.into(),
-            ListError::TooBroad => Fault { place: Place::Parameter("search"), code: "too_broad", detail }.into(),
-        }
+        let (parameter, detail) = match error {
+            ListError::Store(error) => return error.into(),
+            ListError::TooBroad => (
+                "search",
+                format!(
+                    "may be in more than {MAX_ROWS} customers: search for more characters, or narrow the list by status, by \
+                     created_after and created_before, or by metadata"
+                ),
+            ),
+            ListError::TooDeep => (
+                "offset",
+                format!(
+                    "skips customers that are not among the first {MAX_ROWS} that these filters look at: follow next_cursor, or \
+                     narrow the list by created_after and created_before"
+                ),
+            ),
+        };
+        Fault { place: Place::Parameter(parameter), code: "too_broad", detail }.into()
     }
 }
 

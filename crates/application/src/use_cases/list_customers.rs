@@ -21,6 +21,9 @@ pub enum ListError {
     /// What is searched for may be in more than [`CustomerQuery::max_rows`] customers.
     #[error("too many customers may have what is searched for")]
     TooBroad,
+    /// The store looked at [`CustomerQuery::max_rows`] without finding the customers that are to be skipped.
+    #[error("too many rows would have to be looked at to skip customers")]
+    TooDeep,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -32,12 +35,22 @@ impl Roster {
     /// # Errors
     /// [`ListError`]
     pub fn list_customers(&self, query: &CustomerQuery, with_total: bool) -> Result<CustomerPage, ListError> {
-        let one_more = CustomerQuery { limit: query.limit + 1, ..query.clone() };
+        let mut one_more = CustomerQuery { limit: query.limit + 1, ..query.clone() };
+        let mut skipped = 0;
+        if query.filter.is_walked() {
+            // Where a store stops, it does not say how many it has skipped until then. So they are a part of the list here.
+            skipped = std::mem::take(&mut one_more.offset);
+            one_more.limit += skipped;
+        }
         self.store.direct(|uow| {
             let mut listed = uow.customers().list(&one_more)?;
             if listed.is_too_broad {
                 return Err(ListError::TooBroad);
             }
+            if listed.customers.len() < skipped && listed.stopped_at.is_some() {
+                return Err(ListError::TooDeep);
+            }
+            listed.customers.drain(..skipped.min(listed.customers.len()));
             let mut next = listed.stopped_at;
             if listed.customers.len() > query.limit {
                 listed.customers.truncate(query.limit);

@@ -11,6 +11,8 @@ on_both_databases! {
     all_filters_of_a_list_must_match,
     a_period_has_both_of_its_ends,
     a_filter_that_cannot_be_is_refused,
+    a_filtered_list_skips_as_many_customers_as_asked_for,
+    an_offset_that_is_not_found_among_the_rows_looked_at_is_refused,
     a_list_is_followed_by_its_links_in_either_order,
     the_number_of_all_customers_of_a_list_is_given_if_asked_for,
     a_customer_is_searched_for_by_part_of_what_it_is_called,
@@ -90,13 +92,37 @@ fn a_filter_that_cannot_be_is_refused(database: Database) {
         (&many.join("&"), "metadata", "at most 5"),
         ("metadata=a", "metadata", "is not a parameter"),
         ("metadata[k=a", "metadata[k", "is not a parameter"),
-        ("updated_after=2025-01-15T12:00:00Z&offset=1", "offset", "follow next_cursor"),
-        ("metadata[k]=a&offset=1", "offset", "follow next_cursor"),
     ] {
         let refused = app.native().get(&format!("/customers?{query}")).expect(422);
         assert_eq!(refused.text_at("/errors/0/parameter"), param, "{query}");
         assert!(refused.text_at("/error/message").contains(words), "{query}: {refused:?}");
     }
+}
+
+fn a_filtered_list_skips_as_many_customers_as_asked_for(database: Database) {
+    let app = App::start(database);
+    let mut newest_first = create(&app.native(), 7);
+    newest_first.sort_unstable_by(|one, other| other.cmp(one));
+    three(&app);
+    for filter in ["metadata[k]=v", "search=c", "metadata[k]=v&updated_after=2000-01-01T00:00:00Z"] {
+        let page = list(&app, &format!("{filter}&limit=2&offset=3&include=total"));
+        assert_eq!(ids(&page), newest_first[3..5], "{filter}");
+        assert_eq!((&page.json()["has_more"], &page.json()["total_count"]), (&json!(true), &json!(7)), "{filter}");
+        let next = page.text_at("/next_cursor");
+        assert_eq!(ids(&list(&app, &format!("{filter}&cursor={next}&offset=1"))), newest_first[6..], "{filter}");
+        let last = list(&app, &format!("{filter}&offset=5"));
+        assert_eq!((ids(&last), &last.json()["has_more"]), (newest_first[5..].to_vec(), &json!(false)), "{filter}");
+        assert_eq!(ids(&list(&app, &format!("{filter}&offset=10000"))), [""; 0], "{filter}");
+    }
+}
+
+fn an_offset_that_is_not_found_among_the_rows_looked_at_is_refused(database: Database) {
+    roster_tests::bulk::load_customers(&database, 10_001);
+    let app = App::start(database);
+    assert_eq!(ids(&list(&app, "metadata[plan]=pro&offset=9990&limit=100")).len(), 10);
+    let refused = app.native().get("/customers?metadata[plan]=free&offset=1").expect(422);
+    assert_eq!(refused.text_at("/errors/0/parameter"), "offset");
+    assert!(refused.text_at("/errors/0/detail").contains("follow next_cursor"), "{refused:?}");
 }
 
 fn a_list_is_followed_by_its_links_in_either_order(database: Database) {

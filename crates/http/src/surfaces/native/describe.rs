@@ -95,7 +95,7 @@ pub(super) fn list_customers() -> Operation {
              order is that of `created_at`. No index serves `updated_after` and `metadata[…]`: a page looks at 10,000 \
              customers at most, and may be short or empty although `has_more` is true; follow `next_cursor`, and narrow \
              the list by a period. The same holds for `search` where its index is off, or does not have most customers \
-             yet. They are not combined with `offset`. Unknown parameters are refused.",
+             yet. An `offset` that is not found among these 10,000 is refused with 422. Unknown parameters are refused.",
         )
         .parameter(Parameter::limit())
         .parameter(cursor())

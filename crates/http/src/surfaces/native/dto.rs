@@ -329,10 +329,6 @@ pub(super) fn read_list(request: &HttpRequest) -> Result<CustomerList, Failure> 
     let PageQuery { size, cursor } = PageQuery::read_with(request, |name, value| list.read(name, value))?;
     let ListParameters { status, mut filter, order, offset, with_total } = list;
     filter.state = status.map_or(CustomerState::Live, state_of);
-    if offset > 0 && filter.is_walked() {
-        let detail = "cannot be combined with these filters: follow next_cursor";
-        return Err(query::fault("offset", detail).into());
-    }
     Ok(CustomerList { filter, order: order.unwrap_or_default(), cursor, offset, limit: size.get(), with_total })
 }
 
