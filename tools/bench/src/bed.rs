@@ -37,8 +37,6 @@ impl Bed {
         let database = server.fill(kind, dataset, program, &folder, interrupt)?;
         let workload = Workload::prepare(&database, &folder)?;
         let service = program.serve(&database.url, &folder.join("log"))?;
-        // The service does it in the background, which would disturb the measurements.
-        database.wait_until_indexed(interrupt)?;
         Ok(Self { database, service, workload, program: program.clone(), folder })
     }
 
