@@ -8,6 +8,7 @@
 //! This crate depends on actix-web. It must not know a store, a use case, or another crate of the service.
 
 mod api;
+mod api_keys;
 mod assets;
 mod cookies;
 mod customers;
@@ -15,6 +16,7 @@ mod developers;
 mod forgery;
 mod form;
 mod home;
+mod input;
 mod layout;
 mod links;
 mod operators;

@@ -6,12 +6,13 @@ use std::rc::Rc;
 use actix_web::http::Method;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
+use maud::Markup;
 
 use crate::api::{Answer, Api, Request};
 use crate::form::Form;
 use crate::refusal::Refusal;
 use crate::session::{Area, Environment, Session, SessionError};
-use crate::{BASE, Console, cookies, forgery};
+use crate::{BASE, Console, cookies, forgery, respond};
 
 /// The name of a form's field with its token.
 pub(crate) const TOKEN: &str = "form_token";
@@ -27,8 +28,6 @@ pub(crate) struct Place {
     pub(crate) worker: Rc<Worker>,
     pub(crate) request: HttpRequest,
     pub(crate) area: Area,
-    /// That of the area.
-    pub(crate) environment: Environment,
     /// The token of the forms on the page; `None` without a session.
     pub(crate) token: Option<String>,
 }
@@ -36,7 +35,7 @@ pub(crate) struct Place {
 impl Place {
     /// A place without a session.
     pub(crate) fn new(worker: Rc<Worker>, request: HttpRequest, area: Area) -> Self {
-        Self { worker, request, area, environment: area.environment(), token: None }
+        Self { worker, request, area, token: None }
     }
 
     /// A path below that of the area, such as `/console/live/customers`.
@@ -114,6 +113,11 @@ impl Visit {
     /// Sends a request to the API, and does not read the answer.
     pub(crate) async fn open(&self, request: Request) -> HttpResponse {
         (self.place.worker.api)(self.place.request.clone(), request).await
+    }
+
+    /// Answers with a page.
+    pub(crate) fn page(&self, status: u16, title: &str, body: &Markup) -> HttpResponse {
+        respond::page(&self.place, status, title, body)
     }
 
     /// Reads what is at a path of the API.

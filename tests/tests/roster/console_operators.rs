@@ -265,7 +265,7 @@ fn a_key_is_shown_once_rotated_and_revoked(database: Database) {
     assert!(row.contains("customers:read") && !row.contains("customers:write"), "{row}");
     let id = row.split_once("/keys/").expect("an identifier").1.split_once('/').expect("an action").0.to_owned();
     let rotate = format!("{merchant}/keys/{id}/rotate");
-    let form = Form::of(&visitor.get(&rotate).expect(200)).with("overlap", "3600");
+    let form = Form::of(&visitor.get(&rotate).expect(200)).with("overlap_seconds", "3600");
     let rotated = visitor.post(&rotate, &form.encoded()).expect(201);
     let new = shown_key(&rotated, "sk_live_");
     assert!(new != key);

@@ -19,8 +19,3 @@ fn title(customer: &Value) -> &str {
     let mut names = ["name", "business_name", "email", "external_id", "id"].into_iter();
     names.find_map(|name| customer[name].as_str()).unwrap_or(texts::WITHOUT_NAME)
 }
-
-/// A text of a customer; empty if it has none.
-pub(crate) fn text<'a>(customer: &'a Value, name: &str) -> &'a str {
-    customer[name].as_str().unwrap_or_default()
-}

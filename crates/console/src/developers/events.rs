@@ -6,11 +6,11 @@ use actix_web::HttpResponse;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::input::{Line, line};
-use super::{items, page, pages, time};
-use crate::api::Problem;
-use crate::customers::text;
+use super::page;
+use crate::api::{Problem, items, text};
 use crate::form::query;
+use crate::input::{Line, line};
+use crate::layout::{pages, time};
 use crate::refusal::Refusal;
 use crate::texts;
 use crate::visit::Visit;
@@ -18,12 +18,7 @@ use crate::visit::Visit;
 /// `GET /console/{environment}/developers/events`
 pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let parameters = ["type", "customer_id", "cursor"].map(|name| (name, visit.query.get(name)));
-    let answer = visit.get(format!("/v1/events{}", query(parameters))).await?;
-    // What the visitor has asked for is wrong: the form shows where.
-    let (status, problem, list) = match answer.status {
-        400 | 422 => (422, Some(answer.problem()), Value::Null),
-        _ => (200, None, answer.ok()?.body),
-    };
+    let (status, problem, list) = visit.get(format!("/v1/events{}", query(parameters))).await?.of_list()?;
     let is_newest = problem.is_none() && !visit.query.has("cursor");
     let customer = Some(visit.query.get("customer_id")).filter(|id| !id.is_empty());
     let body = html! {

@@ -6,23 +6,25 @@ use actix_web::HttpResponse;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::keys::or_none;
-use super::{cursor, items, joined, page, pages, time};
-use crate::customers::text;
+use super::page;
+use crate::api::{items, joined, text};
+use crate::form::query;
+use crate::layout::{notice, or_none, pages, time};
 use crate::refusal::Refusal;
+use crate::texts;
 use crate::visit::Visit;
-use crate::{layout, texts};
 
 /// `GET /console/{environment}/developers/webhooks`
 pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
-    let list = visit.get(format!("/v1/webhooks{}", cursor(visit.query.get("cursor")))).await?.ok()?.body;
+    let of_page = query([("cursor", visit.query.get("cursor"))]);
+    let list = visit.get(format!("/v1/webhooks{of_page}")).await?.ok()?.body;
     let endpoints = items(&list);
     let body = html! {
         div.title {
             h1 { (texts::WEBHOOKS) }
             a.button.primary href=(visit.path("/developers/webhooks/new")) data-key="n" { (texts::NEW_WEBHOOK) }
         }
-        (layout::notice(visit.query.get("notice")))
+        (notice(&visit))
         @if endpoints.is_empty() {
             div.empty { h2 { (texts::NO_WEBHOOKS_TITLE) } p { (texts::NO_WEBHOOKS) } }
         } @else { (table(&visit, endpoints)) }

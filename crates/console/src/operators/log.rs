@@ -6,11 +6,12 @@ use actix_web::HttpResponse;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::{items, page, pages, text, time};
+use crate::api::{items, text};
 use crate::form::query;
+use crate::layout::{pages, time};
 use crate::refusal::Refusal;
-use crate::texts::NONE;
 use crate::texts::operators as texts;
+use crate::texts::{NONE, TIME};
 use crate::visit::Visit;
 
 /// `GET /console/operators/log`
@@ -20,9 +21,9 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let body = html! {
         h1 { (texts::LOG) }
         @if items(&list).is_empty() { p.hint { (texts::NO_ENTRIES) } } @else { (table(&visit, items(&list))) }
-        (pages(&visit, &visit.path("/log"), &list))
+        (pages(&visit, "/log", "cursor", &list))
     };
-    Ok(page(&visit, 200, texts::LOG, &body))
+    Ok(visit.page(200, texts::LOG, &body))
 }
 
 fn table(visit: &Visit, entries: &[Value]) -> Markup {
@@ -33,7 +34,7 @@ fn table(visit: &Visit, entries: &[Value]) -> Markup {
                     th scope="col" { (texts::ACTION) }
                     th scope="col" { (texts::TARGET) }
                     th scope="col" { (texts::OPERATOR) }
-                    th scope="col" { (texts::TIME) }
+                    th scope="col" { (TIME) }
                     th scope="col" { (texts::REQUEST) }
                 }
             }
@@ -48,7 +49,7 @@ fn table(visit: &Visit, entries: &[Value]) -> Markup {
                                 None => (texts::COMMAND_LINE),
                             }
                         }
-                        td data-label=(texts::TIME) { (time(entry, "created_at")) }
+                        td data-label=(TIME) { (time(entry, "created_at")) }
                         td data-label=(texts::REQUEST) {
                             @match entry["request_id"].as_str() {
                                 Some(id) => code { (id) },

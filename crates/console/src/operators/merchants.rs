@@ -6,23 +6,19 @@ use actix_web::HttpResponse;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::{items, notice, page, pages, text, time};
-use crate::api::Problem;
+use crate::api::{Problem, items, text};
 use crate::form::query;
+use crate::layout::{notice, pages, time};
 use crate::refusal::Refusal;
 use crate::texts::operators as texts;
-use crate::texts::{CREATED, LIST_REFUSED_TITLE, SEARCH, STATUS};
+use crate::texts::{CREATED, DISABLED, IDENTIFIER, LIST_REFUSED_TITLE, SEARCH, STATUS};
 use crate::visit::Visit;
 
 /// `GET /console/operators/merchants`
 pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let search = visit.query.get("search").trim();
     let parameters = [("search", search), ("cursor", visit.query.get("cursor"))];
-    let answer = visit.get(format!("/admin/v1/merchants{}", query(parameters))).await?;
-    let (status, problem, list) = match answer.status {
-        400 | 422 => (422, Some(answer.problem()), Value::Null),
-        _ => (200, None, answer.ok()?.body),
-    };
+    let (status, problem, list) = visit.get(format!("/admin/v1/merchants{}", query(parameters))).await?.of_list()?;
     let body = html! {
         div.title {
             h1 { (texts::MERCHANTS) }
@@ -32,7 +28,7 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
         (search_form(search))
         (results(&visit, problem.as_ref(), &list))
     };
-    Ok(page(&visit, status, texts::MERCHANTS, &body))
+    Ok(visit.page(status, texts::MERCHANTS, &body))
 }
 
 fn search_form(search: &str) -> Markup {
@@ -58,7 +54,7 @@ fn results(visit: &Visit, problem: Option<&Problem>, list: &Value) -> Markup {
                 None if merchants.is_empty() => (empty(visit)),
                 None => (table(visit, merchants)),
             }
-            (pages(visit, &visit.path("/merchants"), list))
+            (pages(visit, "/merchants", "cursor", list))
         }
     }
 }
@@ -98,7 +94,7 @@ fn table(visit: &Visit, merchants: &[Value]) -> Markup {
             thead {
                 tr {
                     th scope="col" { (texts::MERCHANT) }
-                    th scope="col" { (crate::texts::IDENTIFIER) }
+                    th scope="col" { (IDENTIFIER) }
                     th scope="col" { (STATUS) }
                     th scope="col" { (CREATED) }
                 }
@@ -108,7 +104,7 @@ fn table(visit: &Visit, merchants: &[Value]) -> Markup {
                     @let id = text(merchant, "id");
                     tr {
                         th scope="row" { a data-row href=(visit.path(&format!("/merchants/{id}"))) { (text(merchant, "name")) } }
-                        td data-label=(crate::texts::IDENTIFIER) { code { (id) } }
+                        td data-label=(IDENTIFIER) { code { (id) } }
                         td data-label=(STATUS) { (state(merchant)) }
                         td data-label=(CREATED) { (time(merchant, "created_at")) }
                     }
@@ -121,6 +117,6 @@ fn table(visit: &Visit, merchants: &[Value]) -> Markup {
 /// Whether a merchant's credentials are accepted.
 pub(super) fn state(merchant: &Value) -> Markup {
     let is_disabled = merchant["disabled_at"].is_string();
-    let name = if is_disabled { texts::DISABLED } else { texts::ENABLED };
+    let name = if is_disabled { DISABLED } else { texts::ENABLED };
     html! { span.badge.quiet[is_disabled] { (name) } }
 }
