@@ -239,7 +239,7 @@ pub(crate) fn event(kind: &str) -> &str {
         "customer.created" => "Created",
         "customer.updated" => "Changed",
         "customer.archived" => "Archived",
-        "customer.restored" => "Made active",
+        "customer.restored" => "Restored",
         "customer.deleted" => "Deleted",
         "subscription.created" => "Subscription reported",
         "subscription.updated" => "Subscription changed",

@@ -154,6 +154,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_deleted_customer_that_is_live_again_was_restored() {
+        let restored = json!({ "type": "customer.restored", "created_at": "2026-11-28T12:00:00Z" });
+        assert!(event(&restored).into_string().contains("<strong>Restored</strong>"));
+    }
+
+    #[test]
     fn the_parts_of_an_object_that_changed_are_shown_one_by_one() {
         let changes = json!({
             "name": { "from": "Ada", "to": "Ada Lovelace" },
