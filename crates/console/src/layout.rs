@@ -144,6 +144,24 @@ pub(crate) fn or_none(text: &str) -> &str {
     if text.is_empty() { texts::NONE } else { text }
 }
 
+/// A table whose first column names each row. On a narrow screen each row is a block, and each cell says which column it is of.
+pub(crate) fn table(columns: &[&str], rows: impl IntoIterator<Item = Vec<Markup>>) -> Markup {
+    html! {
+        table.stacked {
+            thead { tr { @for column in columns { th scope="col" { (column) } } } }
+            tbody {
+                @for row in rows {
+                    tr {
+                        @for (place, (column, cell)) in columns.iter().zip(row).enumerate() {
+                            @if place == 0 { th scope="row" { (cell) } } @else { td data-label=(column) { (cell) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Text to be copied: the script adds a button to it. The keyboard reaches it, as it may have to be scrolled.
 pub(crate) fn code(label: &str, text: &str) -> Markup {
     html! {

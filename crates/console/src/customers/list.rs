@@ -6,14 +6,14 @@ use actix_web::HttpResponse;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::title;
+use super::{badge, title};
 use crate::api::{Problem, items, text};
 use crate::form::Form;
 use crate::input;
 use crate::layout::{notice, or_none, pages, time};
 use crate::refusal::Refusal;
-use crate::texts;
 use crate::visit::Visit;
+use crate::{layout, texts};
 
 /// The parameters of the page besides `cursor` and `search`, in the order of the form.
 const FILTERS: [&str; 6] = ["status", "order", "created_from", "created_to", "metadata_key", "metadata_value"];
@@ -125,33 +125,20 @@ fn results(visit: &Visit, problem: Option<&Problem>, page: &Value) -> Markup {
 }
 
 fn table(visit: &Visit, customers: &[Value]) -> Markup {
-    html! {
-        table.stacked {
-            thead {
-                tr {
-                    th scope="col" { (texts::CUSTOMER) }
-                    th scope="col" { (texts::EMAIL) }
-                    th scope="col" { (texts::EXTERNAL_ID) }
-                    th scope="col" { (texts::STATUS) }
-                    th scope="col" { (texts::CREATED) }
-                }
-            }
-            tbody {
-                @for customer in customers {
-                    @let status = text(customer, "status");
-                    tr {
-                        th scope="row" {
-                            a data-row href=(visit.path(&format!("/customers/{}", text(customer, "id")))) { (title(customer)) }
-                        }
-                        td data-label=(texts::EMAIL) { (or_none(text(customer, "email"))) }
-                        td data-label=(texts::EXTERNAL_ID) { (or_none(text(customer, "external_id"))) }
-                        td data-label=(texts::STATUS) { span.badge.quiet[status != "active"] { (texts::status(status)) } }
-                        td data-label=(texts::CREATED) { (time(customer, "created_at")) }
-                    }
-                }
-            }
-        }
-    }
+    let columns = [texts::CUSTOMER, texts::EMAIL, texts::EXTERNAL_ID, texts::STATUS, texts::CREATED];
+    layout::table(
+        &columns,
+        customers.iter().map(|customer| {
+            let path = visit.path(&format!("/customers/{}", text(customer, "id")));
+            vec![
+                html! { a data-row href=(path) { (title(customer)) } },
+                html! { (or_none(text(customer, "email"))) },
+                html! { (or_none(text(customer, "external_id"))) },
+                badge(customer),
+                time(customer, "created_at"),
+            ]
+        }),
+    )
 }
 
 fn empty(visit: &Visit, page: &Value) -> Markup {

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::fields::{Field, GROUPS, Kind};
-use super::{edit, examples, timeline, title};
+use super::{badge, edit, examples, timeline, title};
 use crate::api::{Answer, Problem, items, text};
 use crate::layout::time;
 use crate::refusal::Refusal;
@@ -49,11 +49,6 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
         }
     };
     Ok(visit.page(200, title(customer), &body))
-}
-
-fn badge(customer: &Value) -> Markup {
-    let status = text(customer, "status");
-    html! { span.badge.quiet[status != "active"] { (texts::status(status)) } }
 }
 
 fn actions(visit: &Visit, stored: &Answer) -> Markup {
@@ -128,30 +123,19 @@ fn subscriptions_of(page: Result<&Value, &Problem>) -> Markup {
 }
 
 fn table(subscriptions: &[Value]) -> Markup {
-    html! {
-        table.stacked {
-            thead {
-                tr {
-                    th scope="col" { (texts::SUBSCRIPTION) }
-                    th scope="col" { (texts::PLAN) }
-                    th scope="col" { (texts::STATUS) }
-                    th scope="col" { (texts::STARTED) }
-                    th scope="col" { (texts::CANCELLED) }
-                }
-            }
-            tbody {
-                @for one in subscriptions {
-                    tr {
-                        th scope="row" { (one["name"].as_str().unwrap_or(text(one, "id"))) }
-                        td data-label=(texts::PLAN) { (one["plan_id"].as_str().unwrap_or(texts::NONE)) }
-                        td data-label=(texts::STATUS) { (texts::status(text(one, "status"))) }
-                        td data-label=(texts::STARTED) { (time(one, "started_at")) }
-                        td data-label=(texts::CANCELLED) { (time(one, "cancelled_at")) }
-                    }
-                }
-            }
-        }
-    }
+    let columns = [texts::SUBSCRIPTION, texts::PLAN, texts::STATUS, texts::STARTED, texts::CANCELLED];
+    layout::table(
+        &columns,
+        subscriptions.iter().map(|one| {
+            vec![
+                html! { (one["name"].as_str().unwrap_or(text(one, "id"))) },
+                html! { (one["plan_id"].as_str().unwrap_or(texts::NONE)) },
+                html! { (texts::status(text(one, "status"))) },
+                time(one, "started_at"),
+                time(one, "cancelled_at"),
+            ]
+        }),
+    )
 }
 
 fn for_developers(visit: &Visit, id: &str, customer: &Value) -> Markup {

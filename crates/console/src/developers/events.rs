@@ -12,8 +12,8 @@ use crate::form::query;
 use crate::input::{Line, line};
 use crate::layout::{pages, time};
 use crate::refusal::Refusal;
-use crate::texts;
 use crate::visit::Visit;
+use crate::{layout, texts};
 
 /// `GET /console/{environment}/developers/events`
 pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
@@ -69,36 +69,21 @@ fn filters(visit: &Visit, problem: Option<&Problem>) -> Markup {
 }
 
 fn table(visit: &Visit, events: &[Value]) -> Markup {
-    html! {
-        table.stacked {
-            thead {
-                tr {
-                    th scope="col" { (texts::EVENT) }
-                    th scope="col" { (texts::TIME) }
-                    th scope="col" { (texts::CUSTOMER) }
-                    th scope="col" { (texts::FIELDS) }
-                    th scope="col" { (texts::ACTOR) }
-                    th scope="col" { (texts::SEQ) }
-                }
-            }
-            tbody {
-                @for event in events {
-                    @let (customer, actor) = (text(event, "customer_id"), &event["actor"]);
-                    @let fields = event["changes"].as_object();
-                    tr {
-                        th scope="row" title=(text(event, "id")) { (text(event, "type")) }
-                        td data-label=(texts::TIME) { (time(event, "created_at")) }
-                        td data-label=(texts::CUSTOMER) {
-                            a data-row href=(visit.path(&format!("/customers/{customer}"))) { (customer) }
-                        }
-                        td data-label=(texts::FIELDS) {
-                            (fields.map(|fields| fields.keys().cloned().collect::<Vec<_>>().join(", ")).unwrap_or_default())
-                        }
-                        td data-label=(texts::ACTOR) { (texts::actor(text(actor, "type"), text(actor, "id"))) }
-                        td data-label=(texts::SEQ) { (event["seq"].to_string()) }
-                    }
-                }
-            }
-        }
-    }
+    let columns = [texts::EVENT, texts::TIME, texts::CUSTOMER, texts::FIELDS, texts::ACTOR, texts::SEQ];
+    layout::table(
+        &columns,
+        events.iter().map(|event| {
+            let (customer, actor) = (text(event, "customer_id"), &event["actor"]);
+            let fields: Vec<_> =
+                event["changes"].as_object().into_iter().flatten().map(|(field, _)| field.as_str()).collect();
+            vec![
+                html! { span title=(text(event, "id")) { (text(event, "type")) } },
+                time(event, "created_at"),
+                html! { a data-row href=(visit.path(&format!("/customers/{customer}"))) { (customer) } },
+                html! { (fields.join(", ")) },
+                html! { (texts::actor(text(actor, "type"), text(actor, "id"))) },
+                html! { (event["seq"].to_string()) },
+            ]
+        }),
+    )
 }

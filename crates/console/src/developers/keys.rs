@@ -12,8 +12,8 @@ use crate::api_keys::status;
 use crate::form::query;
 use crate::layout::{notice, or_none, pages, time};
 use crate::refusal::Refusal;
-use crate::texts;
 use crate::visit::Visit;
+use crate::{layout, texts};
 
 /// `GET /console/{environment}/developers/keys`
 pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
@@ -37,33 +37,18 @@ pub(super) async fn of_page(visit: &Visit) -> Result<Value, Refusal> {
 }
 
 fn table(visit: &Visit, keys: &[Value]) -> Markup {
-    html! {
-        table.stacked {
-            thead {
-                tr {
-                    th scope="col" { (texts::API_KEY) }
-                    th scope="col" { (texts::STATUS) }
-                    th scope="col" { (texts::SCOPES_LABEL) }
-                    th scope="col" { (texts::CREATED) }
-                    th scope="col" { (texts::LAST_USED) }
-                }
-            }
-            tbody {
-                @for key in keys {
-                    tr {
-                        th scope="row" {
-                            a data-row href=(link(visit, key)) { (title(key)) }
-                            @if key["is_current"] == true { " " span.badge { (texts::THIS_SESSION) } }
-                        }
-                        td data-label=(texts::STATUS) { (status(visit, key)) }
-                        td data-label=(texts::SCOPES_LABEL) { (or_none(&joined(&key["scopes"]))) }
-                        td data-label=(texts::CREATED) { (time(key, "created_at")) }
-                        td data-label=(texts::LAST_USED) { (time(key, "last_used_at")) }
-                    }
-                }
-            }
-        }
-    }
+    let columns = [texts::API_KEY, texts::STATUS, texts::SCOPES_LABEL, texts::CREATED, texts::LAST_USED];
+    layout::table(
+        &columns,
+        keys.iter().map(|key| {
+            let name = html! {
+                a data-row href=(link(visit, key)) { (title(key)) }
+                @if key["is_current"] == true { " " span.badge { (texts::THIS_SESSION) } }
+            };
+            let scopes = html! { (or_none(&joined(&key["scopes"]))) };
+            vec![name, status(visit, key), scopes, time(key, "created_at"), time(key, "last_used_at")]
+        }),
+    )
 }
 
 /// The API shows keys in lists only, so the page of a key is found on the page of the list that leads to it.

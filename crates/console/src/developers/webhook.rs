@@ -137,34 +137,22 @@ fn rotation(visit: &Visit, id: &str) -> Markup {
 }
 
 fn table(attempts: &[Value]) -> Markup {
-    html! {
-        table.stacked {
-            thead {
-                tr {
-                    th scope="col" { (texts::TIME) }
-                    th scope="col" { (texts::OUTCOME) }
-                    th scope="col" { (texts::EVENT) }
-                    th scope="col" { (texts::ATTEMPT) }
-                    th scope="col" { (texts::DURATION) }
-                    th scope="col" { (texts::ANSWER) }
-                }
-            }
-            tbody {
-                @for attempt in attempts {
-                    @let outcome = text(attempt, "outcome");
-                    tr {
-                        th scope="row" { (time(attempt, "created_at")) }
-                        td data-label=(texts::OUTCOME) { span.badge.quiet[outcome != "delivered"] { (texts::outcome(outcome)) } }
-                        td data-label=(texts::EVENT) { code { (text(attempt, "event_id")) } }
-                        td data-label=(texts::ATTEMPT) { (attempt["number"].to_string()) }
-                        td data-label=(texts::DURATION) { (attempt["duration_ms"].to_string()) " ms" }
-                        td data-label=(texts::ANSWER) {
-                            @if let Some(status) = attempt["status"].as_u64() { (status) " " }
-                            (text(attempt, "error")) " " (text(attempt, "answer"))
-                        }
-                    }
-                }
-            }
-        }
-    }
+    let columns = [texts::TIME, texts::OUTCOME, texts::EVENT, texts::ATTEMPT, texts::DURATION, texts::ANSWER];
+    layout::table(
+        &columns,
+        attempts.iter().map(|attempt| {
+            let outcome = text(attempt, "outcome");
+            vec![
+                time(attempt, "created_at"),
+                html! { span.badge.quiet[outcome != "delivered"] { (texts::outcome(outcome)) } },
+                html! { code { (text(attempt, "event_id")) } },
+                html! { (attempt["number"].to_string()) },
+                html! { (attempt["duration_ms"].to_string()) " ms" },
+                html! {
+                    @if let Some(status) = attempt["status"].as_u64() { (status) " " }
+                    (text(attempt, "error")) " " (text(attempt, "answer"))
+                },
+            ]
+        }),
+    )
 }

@@ -11,8 +11,8 @@ use crate::api::{items, joined, text};
 use crate::form::query;
 use crate::layout::{notice, or_none, pages, time};
 use crate::refusal::Refusal;
-use crate::texts;
 use crate::visit::Visit;
+use crate::{layout, texts};
 
 /// `GET /console/{environment}/developers/webhooks`
 pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
@@ -34,34 +34,20 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
 }
 
 fn table(visit: &Visit, endpoints: &[Value]) -> Markup {
-    html! {
-        table.stacked {
-            thead {
-                tr {
-                    th scope="col" { (texts::WEBHOOK) }
-                    th scope="col" { (texts::STATUS) }
-                    th scope="col" { (texts::EVENTS) }
-                    th scope="col" { (texts::DESCRIPTION) }
-                    th scope="col" { (texts::FAILING_SINCE) }
-                }
-            }
-            tbody {
-                @for endpoint in endpoints {
-                    tr {
-                        th scope="row" {
-                            a data-row href=(visit.path(&format!("/developers/webhooks/{}", text(endpoint, "id")))) {
-                                (text(endpoint, "url"))
-                            }
-                        }
-                        td data-label=(texts::STATUS) { (status(endpoint)) }
-                        td data-label=(texts::EVENTS) { (joined(&endpoint["events"])) }
-                        td data-label=(texts::DESCRIPTION) { (or_none(text(endpoint, "description"))) }
-                        td data-label=(texts::FAILING_SINCE) { (time(endpoint, "failing_since")) }
-                    }
-                }
-            }
-        }
-    }
+    let columns = [texts::WEBHOOK, texts::STATUS, texts::EVENTS, texts::DESCRIPTION, texts::FAILING_SINCE];
+    layout::table(
+        &columns,
+        endpoints.iter().map(|endpoint| {
+            let path = visit.path(&format!("/developers/webhooks/{}", text(endpoint, "id")));
+            vec![
+                html! { a data-row href=(path) { (text(endpoint, "url")) } },
+                status(endpoint),
+                html! { (joined(&endpoint["events"])) },
+                html! { (or_none(text(endpoint, "description"))) },
+                time(endpoint, "failing_since"),
+            ]
+        }),
+    )
 }
 
 /// Whether an endpoint is sent events.

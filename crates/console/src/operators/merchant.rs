@@ -11,7 +11,7 @@ use super::merchants::state;
 use super::{api_path, merchant_of, of_merchant};
 use crate::api::{items, joined, text};
 use crate::form::query;
-use crate::layout::{notice, or_none, pages, time};
+use crate::layout::{self, notice, or_none, pages, time};
 use crate::refusal::Refusal;
 use crate::texts::operators as texts;
 use crate::texts::{
@@ -72,51 +72,39 @@ fn facts(merchant: &Value) -> Markup {
 }
 
 fn table(visit: &Visit, keys: &[Value]) -> Result<Markup, Refusal> {
+    let columns = [API_KEY, ENVIRONMENT, SCOPES_LABEL, CREATED, LAST_USED, texts::ENDS, ACTIONS];
     let rows = keys.iter().map(|key| row(visit, key)).collect::<Result<Vec<_>, _>>()?;
-    Ok(html! {
-        table.stacked {
-            thead {
-                tr {
-                    th scope="col" { (API_KEY) }
-                    th scope="col" { (ENVIRONMENT) }
-                    th scope="col" { (SCOPES_LABEL) }
-                    th scope="col" { (CREATED) }
-                    th scope="col" { (LAST_USED) }
-                    th scope="col" { (texts::ENDS) }
-                    th scope="col" { (ACTIONS) }
-                }
-            }
-            tbody { @for row in rows { (row) } }
-        }
-    })
+    Ok(layout::table(&columns, rows))
 }
 
-fn row(visit: &Visit, key: &Value) -> Result<Markup, Refusal> {
+/// The cells of a key.
+fn row(visit: &Visit, key: &Value) -> Result<Vec<Markup>, Refusal> {
     let id = text(key, "id");
     let is_revoked = key["revoked_at"].is_string();
     let action = |below: &str| of_merchant(visit, &format!("/keys/{id}/{below}")).map(|path| visit.path(&path));
-    Ok(html! {
-        tr {
-            th scope="row" {
-                @if let Some(name) = key["name"].as_str() { (name) " " }
-                code { (id) }
-            }
-            td data-label=(ENVIRONMENT) { (texts::environment(text(key, "environment"))) }
-            td data-label=(SCOPES_LABEL) { (or_none(&joined(&key["scopes"]))) }
-            td data-label=(CREATED) { (time(key, "created_at")) }
-            td data-label=(LAST_USED) { (time(key, "last_used_at")) }
-            td data-label=(texts::ENDS) {
-                @if is_revoked { span.badge.quiet { (REVOKED) } " " (time(key, "revoked_at")) }
-                @else { (time(key, "expires_at")) }
-            }
-            td data-label=(ACTIONS) {
-                @if is_revoked { (NONE) } @else {
-                    div.actions {
-                        a.button data-row href=(action("rotate")?) aria-label={ (ROTATE) " " (id) } { (ROTATE) }
-                        a.button href=(action("revoke")?) aria-label={ (texts::REVOKE) " " (id) } { (texts::REVOKE) }
-                    }
-                }
+    let (rotate, revoke) = (action("rotate")?, action("revoke")?);
+    let name = html! {
+        @if let Some(name) = key["name"].as_str() { (name) " " }
+        code { (id) }
+    };
+    let actions = html! {
+        @if is_revoked { (NONE) } @else {
+            div.actions {
+                a.button data-row href=(rotate) aria-label={ (ROTATE) " " (id) } { (ROTATE) }
+                a.button href=(revoke) aria-label={ (texts::REVOKE) " " (id) } { (texts::REVOKE) }
             }
         }
-    })
+    };
+    Ok(vec![
+        name,
+        html! { (texts::environment(text(key, "environment"))) },
+        html! { (or_none(&joined(&key["scopes"]))) },
+        time(key, "created_at"),
+        time(key, "last_used_at"),
+        html! {
+            @if is_revoked { span.badge.quiet { (REVOKED) } " " (time(key, "revoked_at")) }
+            @else { (time(key, "expires_at")) }
+        },
+        actions,
+    ])
 }

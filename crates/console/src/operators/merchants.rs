@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::api::{Problem, items, text};
 use crate::form::query;
-use crate::layout::{notice, pages, time};
+use crate::layout::{self, notice, pages, time};
 use crate::refusal::Refusal;
 use crate::texts::operators as texts;
 use crate::texts::{CREATED, DISABLED, IDENTIFIER, LIST_REFUSED_TITLE, SEARCH, STATUS};
@@ -89,29 +89,18 @@ fn empty(visit: &Visit) -> Markup {
 }
 
 fn table(visit: &Visit, merchants: &[Value]) -> Markup {
-    html! {
-        table.stacked {
-            thead {
-                tr {
-                    th scope="col" { (texts::MERCHANT) }
-                    th scope="col" { (IDENTIFIER) }
-                    th scope="col" { (STATUS) }
-                    th scope="col" { (CREATED) }
-                }
-            }
-            tbody {
-                @for merchant in merchants {
-                    @let id = text(merchant, "id");
-                    tr {
-                        th scope="row" { a data-row href=(visit.path(&format!("/merchants/{id}"))) { (text(merchant, "name")) } }
-                        td data-label=(IDENTIFIER) { code { (id) } }
-                        td data-label=(STATUS) { (state(merchant)) }
-                        td data-label=(CREATED) { (time(merchant, "created_at")) }
-                    }
-                }
-            }
-        }
-    }
+    layout::table(
+        &[texts::MERCHANT, IDENTIFIER, STATUS, CREATED],
+        merchants.iter().map(|merchant| {
+            let id = text(merchant, "id");
+            vec![
+                html! { a data-row href=(visit.path(&format!("/merchants/{id}"))) { (text(merchant, "name")) } },
+                html! { code { (id) } },
+                state(merchant),
+                time(merchant, "created_at"),
+            ]
+        }),
+    )
 }
 
 /// Whether a merchant's credentials are accepted.
