@@ -23,6 +23,7 @@ on_both_databases! {
     forms_without_the_token_of_the_session_change_nothing,
     texts_of_developers_are_shown_as_texts,
     the_choices_are_those_of_the_api,
+    without_the_api_page_no_link_leads_to_it,
 }
 
 /// All scopes that the pages need, and no other.
@@ -347,4 +348,12 @@ fn the_choices_are_those_of_the_api(database: Database) {
         let offered = page.split(&start).skip(1).filter_map(|rest| rest.split('"').next());
         assert_eq!(offered.map(str::to_owned).collect::<BTreeSet<_>>(), named(schema), "{path}");
     }
+}
+
+fn without_the_api_page_no_link_leads_to_it(database: Database) {
+    let app = App::start_with(database, &[("ROSTER__HTTP__API_PAGE", "false")]);
+    let mut visitor = Visitor::signed_in(&app, &app.tenants().ours.live);
+    let page = visitor.get("/live/developers").expect(200).text();
+    app.root().get("/docs").is(404);
+    assert!(!page.contains("\"/docs\"") && page.contains("/v1/openapi.json"), "{page}");
 }
