@@ -21,6 +21,7 @@ on_both_databases! {
     merchants_are_created_found_renamed_disabled_and_enabled,
     the_list_of_merchants_is_read_page_by_page,
     a_key_is_shown_once_rotated_and_revoked,
+    a_key_that_has_expired_is_marked,
     the_log_shows_who_did_it_with_the_request,
     the_service_is_shown,
     a_revoked_operator_is_signed_out,
@@ -286,6 +287,17 @@ fn a_key_is_shown_once_rotated_and_revoked(database: Database) {
     assert_eq!(opens(&theirs.key), 200);
     let logs = app.logs().concat();
     assert!(!logs.contains(&key) && !logs.contains(&new));
+}
+
+fn a_key_that_has_expired_is_marked(database: Database) {
+    let app = App::start(database);
+    let mut visitor = signed_in(&app, "read");
+    let brief = create_key(app.database().url(), &app.tenants().ours.id, "live", &["--expires-in", "1s"]);
+    until("the key is marked", TIMEOUT, || {
+        let page = visitor.get(&of_merchant(&app)).expect(200).text();
+        let row = page.split("<tr>").find(|row| row.contains(&brief.id)).expect("a row").to_owned();
+        row.contains("Expired").then_some(())
+    });
 }
 
 fn the_log_shows_who_did_it_with_the_request(database: Database) {

@@ -10,13 +10,14 @@ use serde_json::Value;
 use super::merchants::state;
 use super::{api_path, merchant_of, of_merchant};
 use crate::api::{items, joined, text};
+use crate::api_keys::status;
 use crate::form::query;
 use crate::layout::{self, notice, or_none, pages, time};
 use crate::refusal::Refusal;
 use crate::texts::operators as texts;
 use crate::texts::{
-    ACTIONS, API_KEY, API_KEYS, CREATED, ENVIRONMENT, IDENTIFIER, LAST_USED, NEW_KEY, NONE, REVOKED, ROTATE,
-    SCOPES_LABEL,
+    ACTIONS, API_KEY, API_KEYS, CREATED, ENVIRONMENT, IDENTIFIER, LAST_USED, NEW_KEY, NONE, ROTATE, SCOPES_LABEL,
+    STATUS,
 };
 use crate::visit::Visit;
 
@@ -72,7 +73,7 @@ fn facts(merchant: &Value) -> Markup {
 }
 
 fn table(visit: &Visit, keys: &[Value]) -> Result<Markup, Refusal> {
-    let columns = [API_KEY, ENVIRONMENT, SCOPES_LABEL, CREATED, LAST_USED, texts::ENDS, ACTIONS];
+    let columns = [API_KEY, ENVIRONMENT, STATUS, SCOPES_LABEL, CREATED, LAST_USED, texts::ENDS, ACTIONS];
     let rows = keys.iter().map(|key| row(visit, key)).collect::<Result<Vec<_>, _>>()?;
     Ok(layout::table(&columns, rows))
 }
@@ -98,13 +99,11 @@ fn row(visit: &Visit, key: &Value) -> Result<Vec<Markup>, Refusal> {
     Ok(vec![
         name,
         html! { (texts::environment(text(key, "environment"))) },
+        status(visit, key),
         html! { (or_none(&joined(&key["scopes"]))) },
         time(key, "created_at"),
         time(key, "last_used_at"),
-        html! {
-            @if is_revoked { span.badge.quiet { (REVOKED) } " " (time(key, "revoked_at")) }
-            @else { (time(key, "expires_at")) }
-        },
+        time(key, if is_revoked { "revoked_at" } else { "expires_at" }),
         actions,
     ])
 }
