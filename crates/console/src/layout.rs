@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, html};
 use serde_json::Value;
 
 use crate::session::{Area, Environment};
-use crate::visit::{Place, TOKEN, Visit};
+use crate::visit::{Operator, Place, TOKEN, Visit};
 use crate::{BASE, assets, texts};
 
 /// The pages that are reached from every other: the path below the environment, the name.
@@ -90,6 +90,7 @@ fn sections(place: &Place, token: &str) -> Markup {
                 }
             }
         }
+        @if let Some(Operator { name, role }) = place.operator.get() { p.who { (name) " " span.hint { (role) } } }
         form method="post" action=(place.path("/sign-out")) {
             (hidden_token(token))
             button.plain type="submit" { (texts::SIGN_OUT) }

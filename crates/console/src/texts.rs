@@ -524,6 +524,8 @@ pub(crate) mod operators {
         (&["?"], "Show these shortcuts"),
     ];
 
+    pub(crate) const NEEDS_ADMIN: &str = "This needs an operator with the role admin. Yours is read.";
+
     pub(crate) const MERCHANT: &str = "Merchant";
     pub(crate) const NEW_MERCHANT: &str = "New merchant";
     pub(crate) const CREATE_MERCHANT: &str = "Create merchant";

@@ -31,6 +31,7 @@ on_both_databases! {
     wrong_requests_are_refused_with_what_is_wrong,
     operators_see_nothing_of_customers,
     the_service_shows_its_settings_without_secrets,
+    the_service_shows_the_operator_of_the_credential,
     an_operator_that_sends_too_much_is_429,
     log_lines_name_the_operator_and_not_its_key,
     an_address_for_operators_serves_them_alone,
@@ -551,6 +552,23 @@ fn the_service_shows_its_settings_without_secrets(database: Database) {
     assert_eq!(shown["settings"]["http.max_connections"], 321, "{shown}");
     for secret in [key, app.database().url()] {
         assert!(!response.text().contains(secret), "{shown}");
+    }
+}
+
+fn the_service_shows_the_operator_of_the_credential(database: Database) {
+    let app = App::start(database);
+    for (role, more) in [("read", &["--expires-in", "90d"][..]), ("admin", &[])] {
+        let create = ["operators", "create", "Grace Hopper", "--role", role, "--json"];
+        let made = roster_json(app.database().url(), &[&create, more].concat());
+        let caller = stranger(&app).with_key(&text(&made["key"]));
+        // The second answer is from the cache.
+        for _ in 0..2 {
+            let shown = caller.get("/service").expect(200).json()["operator"].clone();
+            let expected =
+                json!({ "id": made["id"], "name": "Grace Hopper", "role": role, "expires_at": made["expires_at"] });
+            assert_eq!(shown, expected);
+            assert_eq!(shown["expires_at"].is_string(), !more.is_empty(), "{shown}");
+        }
     }
 }
 

@@ -32,14 +32,16 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let body = html! {
         div.title {
             h1 { (name) " " (state(&merchant)) }
-            (actions(&visit, &merchant)?)
+            @if visit.place.is_admin() { (actions(&visit, &merchant)?) }
         }
         (notice(&visit))
         (facts(&merchant))
         section aria-labelledby="keys" {
             div.title {
                 h2 #keys { (API_KEYS) }
-                a.button.primary href=(visit.path(&of_merchant(&visit, "/keys/new")?)) data-key="n" { (NEW_KEY) }
+                @if visit.place.is_admin() {
+                    a.button.primary href=(visit.path(&of_merchant(&visit, "/keys/new")?)) data-key="n" { (NEW_KEY) }
+                }
             }
             @if items(&keys).is_empty() { p.hint { (texts::NO_KEYS) } } @else { (table(&visit, items(&keys))?) }
             (pages(&visit, &of_merchant(&visit, "")?, "cursor", &keys))
@@ -73,12 +75,15 @@ fn facts(merchant: &Value) -> Markup {
 }
 
 fn table(visit: &Visit, keys: &[Value]) -> Result<Markup, Refusal> {
-    let columns = [API_KEY, ENVIRONMENT, STATUS, SCOPES_LABEL, CREATED, LAST_USED, texts::ENDS, ACTIONS];
+    let mut columns = vec![API_KEY, ENVIRONMENT, STATUS, SCOPES_LABEL, CREATED, LAST_USED, texts::ENDS];
+    if visit.place.is_admin() {
+        columns.push(ACTIONS);
+    }
     let rows = keys.iter().map(|key| row(visit, key)).collect::<Result<Vec<_>, _>>()?;
     Ok(layout::table(&columns, rows))
 }
 
-/// The cells of a key.
+/// The cells of a key. The last one, with what is done to it, is for the role `admin`.
 fn row(visit: &Visit, key: &Value) -> Result<Vec<Markup>, Refusal> {
     let id = text(key, "id");
     let is_revoked = key["revoked_at"].is_string();

@@ -22,7 +22,9 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let body = html! {
         div.title {
             h1 { (texts::MERCHANTS) }
-            a.button.primary href=(visit.path("/merchants/new")) data-key="n" { (texts::NEW_MERCHANT) }
+            @if visit.place.is_admin() {
+                a.button.primary href=(visit.path("/merchants/new")) data-key="n" { (texts::NEW_MERCHANT) }
+            }
         }
         (notice(&visit))
         (search_form(search))

@@ -1,6 +1,6 @@
 //! Pages for operators: merchants, their API keys, the operator log and the service. They call the API of operators, `/admin/v1`,
-//! with the key of an operator, and see nothing of customers. A visitor whose role is `read` sees the same pages; the API refuses the
-//! forms, and the page says so.
+//! with the key of an operator, and see nothing of customers. A visitor whose role is `read` sees the lists without their forms and
+//! buttons; what a form changes is protected by the API.
 
 pub(crate) mod log;
 pub(crate) mod merchant;
