@@ -54,6 +54,18 @@ impl Merchant {
     }
 }
 
+/// Every scope of an API key.
+pub const SCOPES: [&str; 8] = [
+    "customers:read",
+    "customers:write",
+    "customers:allow_duplicate_email",
+    "subscriptions:write",
+    "keys:manage",
+    "events:read",
+    "webhooks:manage",
+    "imports:write",
+];
+
 /// A new key.
 #[derive(Debug, Clone)]
 pub struct Key {
@@ -73,6 +85,13 @@ pub fn create_key(url: &str, merchant: &str, environment: &str, more: &[&str]) -
     let made = roster_json(url, &[&arguments, more].concat());
     let text = |field: &str| made[field].as_str().unwrap_or_else(|| panic!("no {field} in {made}")).to_owned();
     Key { id: text("id"), key: text("key") }
+}
+
+/// Creates a key of `merchant` with these scopes only.
+#[must_use]
+pub fn key_with(url: &str, merchant: &str, environment: &str, scopes: &[&str]) -> Key {
+    let scopes: Vec<_> = scopes.iter().flat_map(|scope| ["--scope", *scope]).collect();
+    create_key(url, merchant, environment, &scopes)
 }
 
 /// A running service and its database.
@@ -108,6 +127,12 @@ impl App {
     #[must_use]
     pub fn tenants(&self) -> &Tenants {
         self.database.tenants()
+    }
+
+    /// Creates a live key of `ours` with these scopes only.
+    #[must_use]
+    pub fn live_key(&self, scopes: &[&str]) -> String {
+        key_with(self.database().url(), &self.tenants().ours.id, "live", scopes).key
     }
 
     /// The address that it listens on.

@@ -44,6 +44,8 @@ impl Operator {
 pub struct OperatorPrincipal {
     /// Who it is.
     pub id: OperatorId,
+    /// The name that it was given.
+    pub name: Name,
     /// What it may do.
     pub role: Role,
     /// From this time on its key is refused; `None`: never.
@@ -76,6 +78,12 @@ impl Role {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.as_str() == name)
+    }
+}
+
+impl AsRef<str> for Role {
+    fn as_ref(&self) -> &str {
+        self.as_str()
     }
 }
 

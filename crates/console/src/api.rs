@@ -99,9 +99,44 @@ impl Answer {
         }
     }
 
+    /// The body of a success: a part of a page, which the page may be without; or why it is not shown.
+    ///
+    /// # Errors
+    /// What ends the session, or the page.
+    pub(crate) fn part(self) -> Result<Result<Value, Problem>, Refusal> {
+        match self.ok() {
+            Ok(answer) => Ok(Ok(answer.body)),
+            Err(Refusal::Problem(problem)) => Ok(Err(*problem)),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// What came of a form that was sent: the body of a success; or what is wrong with the form, which is then shown again.
+    ///
+    /// # Errors
+    /// As [`Answer::ok`], for what is not wrong with the form.
+    pub(crate) fn of_form(self) -> Result<Result<Value, Problem>, Refusal> {
+        match self.status {
+            400 | 409 | 422 => Ok(Err(self.problem())),
+            _ => Ok(Ok(self.ok()?.body)),
+        }
+    }
+
+    /// A page of a list, with the status of the page that shows it; an empty one if what the visitor has asked for is wrong: the
+    /// form with the filters then shows where.
+    ///
+    /// # Errors
+    /// As [`Answer::ok`], for what is not wrong with the filters.
+    pub(crate) fn of_list(self) -> Result<(u16, Option<Problem>, Value), Refusal> {
+        match self.status {
+            400 | 422 => Ok((422, Some(self.problem()), Value::Null)),
+            _ => Ok((200, None, self.ok()?.body)),
+        }
+    }
+
     /// The problem that it tells (RFC 9457).
     pub(crate) fn problem(&self) -> Problem {
-        let text = |name: &str| self.body[name].as_str().unwrap_or_default().to_owned();
+        let text = |name: &str| text(&self.body, name).to_owned();
         let faults = self.body["errors"].as_array().into_iter().flatten().filter_map(Value::as_object);
         Problem {
             status: self.status,
@@ -111,6 +146,27 @@ impl Answer {
             faults: faults.map(Fault::read).collect(),
         }
     }
+}
+
+/// A text of a value; empty if it has none.
+pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
+
+/// The items of a page of a list.
+pub(crate) fn items(page: &Value) -> &[Value] {
+    page["data"].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// The texts of a list, in one line.
+pub(crate) fn joined(list: &Value) -> String {
+    let texts: Vec<_> = list.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    texts.join(", ")
+}
+
+/// Whether a time of the API is over at `now`, in Unix seconds.
+pub(crate) fn has_passed(time: &str, now: i64) -> bool {
+    chrono::DateTime::parse_from_rfc3339(time).is_ok_and(|time| time.timestamp() <= now)
 }
 
 /// Why the API refused a request.
@@ -137,7 +193,19 @@ pub(crate) struct Fault {
     pub(crate) detail: String,
 }
 
+impl Problem {
+    /// The status of a page that shows a form, with what is wrong with it.
+    pub(crate) fn status_of(problem: Option<&Self>) -> u16 {
+        problem.map_or(200, |problem| problem.status)
+    }
+}
+
 impl Fault {
+    /// Whether it is about a field, or a part of what is in it.
+    pub(crate) fn is_of(&self, field: &str) -> bool {
+        self.place.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
     fn read(fault: &Map<String, Value>) -> Self {
         let text = |name: &str| fault.get(name).and_then(Value::as_str);
         let place = text("pointer").map(|pointer| pointer.trim_start_matches('/')).or(text("parameter"));

@@ -1,9 +1,10 @@
 //! What all pages have around their content, and parts that many pages have.
 
 use maud::{DOCTYPE, Markup, html};
+use serde_json::Value;
 
 use crate::session::{Area, Environment};
-use crate::visit::{Place, TOKEN};
+use crate::visit::{Operator, Place, TOKEN, Visit};
 use crate::{BASE, assets, texts};
 
 /// The pages that are reached from every other: the path below the environment, the name.
@@ -58,7 +59,7 @@ fn header(place: &Place) -> Markup {
                 a.brand href=(BASE) { (texts::PRODUCT) }
                 @if let Some(token) = &place.token { (sections(place, token)) }
             }
-            @if place.token.is_some() && place.environment == Environment::Sandbox {
+            @if place.token.is_some() && place.area == Area::Merchant(Environment::Sandbox) {
                 p.sandbox { (texts::SANDBOX_NOTE) }
             }
         }
@@ -81,14 +82,15 @@ fn sections(place: &Place, token: &str) -> Markup {
                 a href=(path) aria-current=[current(is_current)] { (name) }
             }
         }
-        @if let Area::Merchant(_) = place.area {
+        @if let Area::Merchant(here) = place.area {
             nav.environments aria-label=(texts::ENVIRONMENT) {
                 @for environment in Environment::ALL {
                     a href={ (BASE) "/" (environment.as_str()) "/customers" }
-                        aria-current=[current(environment == place.environment)] { (texts::environment(environment)) }
+                        aria-current=[current(environment == here)] { (texts::environment(environment)) }
                 }
             }
         }
+        @if let Some(Operator { name, role }) = place.operator.get() { p.who { (name) " " span.hint { (role) } } }
         form method="post" action=(place.path("/sign-out")) {
             (hidden_token(token))
             button.plain type="submit" { (texts::SIGN_OUT) }
@@ -128,13 +130,37 @@ pub(crate) fn token(place: &Place) -> Markup {
     hidden_token(place.token.as_deref().unwrap_or_default())
 }
 
-/// A time of the API (RFC 3339, UTC) to the minute.
-pub(crate) fn time(text: &str) -> Markup {
+/// A time of a value (RFC 3339, UTC) to the minute; a dash if it has none.
+pub(crate) fn time(value: &Value, name: &str) -> Markup {
+    let Some(text) = value[name].as_str() else { return html! { (texts::NONE) } };
     let shown = match (text.get(..10), text.get(11..16)) {
         (Some(date), Some(minute)) => format!("{date} {minute} UTC"),
         _ => text.to_owned(),
     };
     html! { time datetime=(text) title=(text) { (shown) } }
+}
+
+/// A text; a dash if it is empty.
+pub(crate) fn or_none(text: &str) -> &str {
+    if text.is_empty() { texts::NONE } else { text }
+}
+
+/// A table whose first column names each row. On a narrow screen each row is a block, and each cell says which column it is of.
+pub(crate) fn table(columns: &[&str], rows: impl IntoIterator<Item = Vec<Markup>>) -> Markup {
+    html! {
+        table.stacked {
+            thead { tr { @for column in columns { th scope="col" { (column) } } } }
+            tbody {
+                @for row in rows {
+                    tr {
+                        @for (place, (column, cell)) in columns.iter().zip(row).enumerate() {
+                            @if place == 0 { th scope="row" { (cell) } } @else { td data-label=(column) { (cell) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Text to be copied: the script adds a button to it. The keyboard reaches it, as it may have to be scrolled.
@@ -147,6 +173,85 @@ pub(crate) fn code(label: &str, text: &str) -> Markup {
 }
 
 /// The note that a form which was done leads to.
-pub(crate) fn notice(name: &str) -> Markup {
-    html! { @if let Some(text) = texts::notice(name) { p.note role="status" { (text) } } }
+pub(crate) fn notice(visit: &Visit) -> Markup {
+    let name = visit.query.get("notice");
+    let text = match visit.place.area {
+        Area::Merchant(_) => texts::notice(name),
+        Area::Operators => texts::operators::notice(name),
+    };
+    html! { @if let Some(text) = text { p.note role="status" { (text) } } }
+}
+
+/// The links to the first and the next page of the list at `path`. `parameter` is that of the page which has the cursor.
+pub(crate) fn pages(visit: &Visit, path: &str, parameter: &str, page: &Value) -> Markup {
+    let query = visit.query.clone().with("notice", "");
+    let link = |cursor: &str| visit.path(&format!("{path}{}", query.clone().with(parameter, cursor).query()));
+    let next = page["next_cursor"].as_str();
+    html! {
+        @if next.is_some() || query.has(parameter) {
+            nav.pages aria-label=(texts::PAGES) {
+                @if query.has(parameter) { a.button href=(link("")) { (texts::FIRST_PAGE) } }
+                @if let Some(next) = next { a.button href=(link(next)) rel="next" { (texts::NEXT_PAGE) } }
+            }
+        }
+    }
+}
+
+/// The end of a form: a button that sends it, and a link to the page at `back`.
+pub(crate) fn actions(visit: &Visit, submit: &str, back: &str) -> Markup {
+    html! {
+        div.actions {
+            button.primary type="submit" { (submit) }
+            a.button href=(visit.path(back)) { (texts::CANCEL) }
+        }
+    }
+}
+
+/// A secret that is shown once: it is in the answer to the form that made it, and in no address. `back` is a page with its name.
+pub(crate) fn secret(visit: &Visit, title: &str, label: &str, secret: &str, back: (&str, &str)) -> Markup {
+    let (path, name) = back;
+    html! {
+        div.narrow {
+            h1 { (title) }
+            p.note role="status" { (texts::SHOWN_ONCE) }
+            (code(label, secret))
+            p { a.button href=(visit.path(path)) { (name) } }
+        }
+    }
+}
+
+/// A question before something is done, and a form that does it.
+pub(crate) struct Question<'a> {
+    pub(crate) title: &'a str,
+    /// What it is done to.
+    pub(crate) subject: Markup,
+    pub(crate) warning: &'a str,
+    /// Fields of the form.
+    pub(crate) fields: Markup,
+    pub(crate) confirm: &'a str,
+    pub(crate) is_dangerous: bool,
+    /// The page that the visitor goes back to.
+    pub(crate) back: &'a str,
+}
+
+impl Question<'_> {
+    /// The question. Its form is sent to the path of the page.
+    pub(crate) fn ask(&self, visit: &Visit) -> Markup {
+        let class = if self.is_dangerous { "danger" } else { "primary" };
+        html! {
+            div.narrow {
+                h1 { (self.title) }
+                p { (self.subject) }
+                p { (self.warning) }
+                form.sheet method="post" action=(visit.place.request.path()) {
+                    (token(&visit.place))
+                    (self.fields)
+                    div.actions {
+                        button class=(class) type="submit" { (self.confirm) }
+                        a.button href=(visit.path(self.back)) { (texts::CANCEL) }
+                    }
+                }
+            }
+        }
+    }
 }

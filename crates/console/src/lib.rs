@@ -8,6 +8,7 @@
 //! This crate depends on actix-web. It must not know a store, a use case, or another crate of the service.
 
 mod api;
+mod api_keys;
 mod assets;
 mod cookies;
 mod customers;
@@ -15,6 +16,7 @@ mod developers;
 mod forgery;
 mod form;
 mod home;
+mod input;
 mod layout;
 mod links;
 mod operators;
@@ -57,6 +59,8 @@ pub struct Settings {
     pub lifetime: Duration,
     /// Whether browsers send the cookie over HTTPS only.
     pub secure: bool,
+    /// Whether the service has the page `/docs` about its APIs.
+    pub api_page: bool,
     /// The time now, in Unix seconds.
     pub now: Box<dyn Fn() -> i64 + Send + Sync>,
     /// The requests of this instance in the last hour, in 360 steps of ten seconds, the oldest first.
@@ -83,6 +87,7 @@ struct Shared {
     attempts: Attempts,
     assets: Assets,
     secure: bool,
+    api_page: bool,
     now: Box<dyn Fn() -> i64 + Send + Sync>,
     requests: Box<dyn Fn() -> Vec<RequestStep> + Send + Sync>,
 }
@@ -91,13 +96,14 @@ impl Console {
     /// A console without sessions: those of earlier processes are in cookies.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let Settings { secret, lifetime, secure, now, requests } = settings;
+        let Settings { secret, lifetime, secure, api_page, now, requests } = settings;
         Self(Arc::new(Shared {
             sessions: Sessions::new(&secret, lifetime),
             links: Links::default(),
             attempts: Attempts::default(),
             assets: Assets::new(),
             secure,
+            api_page,
             now,
             requests,
         }))

@@ -54,5 +54,5 @@ fn message(place: &Place, status: u16, title: &str, text: &str) -> HttpResponse 
         p role="alert" { (text) }
         p { a href=(place.path(first)) { (name) } }
     };
-    respond::page(status, layout::page(place, title, &body))
+    respond::page(place, status, title, &body)
 }

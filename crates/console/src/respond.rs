@@ -5,17 +5,21 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use maud::Markup;
 
+use crate::layout;
+use crate::visit::Place;
+
 /// What a page may load, call and be shown in: only this service. No script and no style is in a page itself.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// A page. The other headers for browsers are those of every response of the service: no cache stores it.
-pub(crate) fn page(status: u16, markup: Markup) -> HttpResponse {
+pub(crate) fn page(place: &Place, status: u16, title: &str, body: &Markup) -> HttpResponse {
+    let page = layout::page(place, title, body);
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     HttpResponse::build(status)
         .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")))
         .insert_header((header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)))
-        .body(markup.into_string())
+        .body(page.into_string())
 }
 
 /// An image in SVG, which has its styles in itself and loads nothing.

@@ -87,42 +87,42 @@ pub(crate) fn register(app: &mut ServiceConfig, console: Console, api: Rc<Api>) 
 fn register_operators(app: &mut ServiceConfig, get: &Pages<'_>, post: &Pages<'_>) {
     let page = |path: &str| web::resource(format!("/{}{path}", Area::Operators.as_str()));
     app.service(page("").route(get.of_operators(home::of_operators)))
-        .service(page("/sign-out").route(post.of_operators(sign_in::sign_out)))
+        .service(page("/sign-out").route(post.of_area(Area::Operators, sign_in::sign_out)))
         .service(page("/merchants").route(get.of_operators(operators::merchants::show)))
         .service(
             page("/merchants/new")
-                .route(get.of_operators(operators::new_merchant::show))
+                .route(get.of_admins(operators::new_merchant::show))
                 .route(post.of_operators(operators::new_merchant::submit)),
         )
         .service(page("/merchants/{id}").route(get.of_operators(operators::merchant::show)))
         .service(
             page("/merchants/{id}/rename")
-                .route(get.of_operators(operators::rename::show))
+                .route(get.of_admins(operators::rename::show))
                 .route(post.of_operators(operators::rename::submit)),
         )
         .service(
             page("/merchants/{id}/disable")
-                .route(get.of_operators(operators::state::show_disable))
+                .route(get.of_admins(operators::state::show_disable))
                 .route(post.of_operators(operators::state::disable)),
         )
         .service(
             page("/merchants/{id}/enable")
-                .route(get.of_operators(operators::state::show_enable))
+                .route(get.of_admins(operators::state::show_enable))
                 .route(post.of_operators(operators::state::enable)),
         )
         .service(
             page("/merchants/{id}/keys/new")
-                .route(get.of_operators(operators::new_key::show))
+                .route(get.of_admins(operators::new_key::show))
                 .route(post.of_operators(operators::new_key::submit)),
         )
         .service(
             page("/merchants/{id}/keys/{key}/rotate")
-                .route(get.of_operators(operators::rotate_key::show))
+                .route(get.of_admins(operators::rotate_key::show))
                 .route(post.of_operators(operators::rotate_key::submit)),
         )
         .service(
             page("/merchants/{id}/keys/{key}/revoke")
-                .route(get.of_operators(operators::revoke_key::show))
+                .route(get.of_admins(operators::revoke_key::show))
                 .route(post.of_operators(operators::revoke_key::submit)),
         )
         .service(page("/log").route(get.of_operators(operators::log::show)))
@@ -149,13 +149,31 @@ impl Pages<'_> {
         self.open(move |worker, request, body| visit::answer(worker, request, body, page))
     }
 
+    /// The route of a page for visitors with a session of an area.
+    fn of_area<F, A>(&self, area: Area, page: F) -> Route
+    where
+        F: Fn(Rc<Visit>) -> A + Copy + 'static,
+        A: Future<Output = Result<HttpResponse, Refusal>> + 'static,
+    {
+        self.open(move |worker, request, body| visit::answer_in(area, worker, request, body, page))
+    }
+
     /// The route of a page for visitors with a session of an operator.
     fn of_operators<F, A>(&self, page: F) -> Route
     where
         F: Fn(Rc<Visit>) -> A + Copy + 'static,
         A: Future<Output = Result<HttpResponse, Refusal>> + 'static,
     {
-        self.open(move |worker, request, body| visit::answer_in(Area::Operators, worker, request, body, page))
+        self.open(move |worker, request, body| visit::answer_operator(worker, request, body, page))
+    }
+
+    /// The same for a form that only the role `admin` may send.
+    fn of_admins<F, A>(&self, page: F) -> Route
+    where
+        F: Fn(Rc<Visit>) -> A + Copy + 'static,
+        A: Future<Output = Result<HttpResponse, Refusal>> + 'static,
+    {
+        self.open(move |worker, request, body| visit::answer_admin(worker, request, body, page))
     }
 
     /// The route of a page for everyone.

@@ -73,14 +73,6 @@ impl Area {
         Self::ALL.into_iter().find(|area| area.as_str() == name)
     }
 
-    /// The environment of its pages; of those for operators, which have none, the live one.
-    pub(crate) const fn environment(self) -> Environment {
-        match self {
-            Self::Merchant(environment) => environment,
-            Self::Operators => Environment::Live,
-        }
-    }
-
     /// What its keys begin with.
     pub(crate) const fn key_prefix(self) -> &'static str {
         match self {

@@ -214,7 +214,7 @@ fn form(place: &Place, status: u16, next: &str, note: Option<&str>, fault: Optio
     let Some(browser) = known.or_else(random_text) else { return Refusal::Broken.answer(place) };
     let token = shared.sessions.sign_in_token(&browser);
     let body = fields(place, local(next).unwrap_or_default(), &token, note, fault);
-    let mut response = respond::page(status, layout::page(place, texts::SIGN_IN, &body));
+    let mut response = respond::page(place, status, texts::SIGN_IN, &body);
     cookies::set(&mut response, FORM_COOKIE, &browser, FORM_LIFETIME, shared.secure);
     response
 }

@@ -239,7 +239,7 @@ pub(crate) fn event(kind: &str) -> &str {
         "customer.created" => "Created",
         "customer.updated" => "Changed",
         "customer.archived" => "Archived",
-        "customer.restored" => "Made active",
+        "customer.restored" => "Restored",
         "customer.deleted" => "Deleted",
         "subscription.created" => "Subscription reported",
         "subscription.updated" => "Subscription changed",
@@ -298,11 +298,12 @@ pub(crate) const THIS_SESSION: &str = "You have signed in with this key";
 pub(crate) const ROTATE: &str = "Rotate";
 pub(crate) const ROTATE_KEY: &str = "Rotate this key";
 pub(crate) const ROTATE_KEY_HINT: &str =
-    "Makes another key with the same name and scopes. Both are accepted until the overlap ends.";
+    "Makes another key with the same name, scopes and expiry. Both are accepted until the overlap ends.";
 pub(crate) const OVERLAP: &str = "Overlap";
 pub(crate) const REVOKE: &str = "Revoke the key";
 pub(crate) const REVOKE_TITLE: &str = "Revoke this key?";
-pub(crate) const REVOKE_WARNING: &str = "No request with it is accepted any more. This cannot be undone.";
+pub(crate) const REVOKE_WARNING: &str =
+    "No request with it is accepted any more, and every session that has begun with it ends. This cannot be undone.";
 pub(crate) const REVOKE_SIGNS_OUT: &str = "It is the key of your session: you will be signed out.";
 
 /// The scopes of API keys, each with what it allows.
@@ -523,6 +524,8 @@ pub(crate) mod operators {
         (&["?"], "Show these shortcuts"),
     ];
 
+    pub(crate) const NEEDS_ADMIN: &str = "This needs an operator with the role admin. Yours is read.";
+
     pub(crate) const MERCHANT: &str = "Merchant";
     pub(crate) const NEW_MERCHANT: &str = "New merchant";
     pub(crate) const CREATE_MERCHANT: &str = "Create merchant";
@@ -532,9 +535,7 @@ pub(crate) mod operators {
     pub(crate) const NO_MERCHANTS: &str = "Create the first one here. Its API keys are made on its page.";
     pub(crate) const NO_MATCH_TITLE: &str = "No merchant matches";
     pub(crate) const NO_MATCH: &str = "No merchant has this text in its name.";
-    pub(crate) const NAME: &str = "Name";
     pub(crate) const ENABLED: &str = "Enabled";
-    pub(crate) const DISABLED: &str = "Disabled";
     pub(crate) const DISABLED_SINCE: &str = "Disabled since";
     pub(crate) const RENAME: &str = "Rename";
     pub(crate) const RENAME_TITLE: &str = "Rename the merchant";
@@ -548,47 +549,12 @@ pub(crate) mod operators {
     pub(crate) const ENABLE_WARNING: &str = "Its API keys and tokens are accepted again.";
     pub(crate) const ENABLE_CONFIRM: &str = "Enable the merchant";
 
-    pub(crate) const API_KEYS: &str = "API keys";
     pub(crate) const NO_KEYS: &str = "The merchant has no API keys.";
-    pub(crate) const NEW_KEY: &str = "New API key";
-    pub(crate) const CREATE_KEY: &str = "Create key";
-    pub(crate) const SCOPES: &str = "Scopes";
-    pub(crate) const LAST_USED: &str = "Last used";
     pub(crate) const ENDS: &str = "Ends";
-    pub(crate) const REVOKED: &str = "Revoked";
-    pub(crate) const EXPIRES: &str = "Expires on";
-    pub(crate) const EXPIRES_HINT: &str = "The first day (UTC) on which the key is refused. Empty: it does not expire.";
-    pub(crate) const NAME_HINT: &str = "What the key is for, such as checkout.";
-    pub(crate) const ROTATE: &str = "Rotate";
-    pub(crate) const ROTATE_TITLE: &str = "Rotate this key?";
-    pub(crate) const ROTATE_WARNING: &str = "Another key is made, with the same name, scopes and end. The old one is accepted until the overlap has passed.";
-    pub(crate) const OVERLAP: &str = "Overlap";
     pub(crate) const ROTATE_CONFIRM: &str = "Make the new key";
     pub(crate) const REVOKE: &str = "Revoke";
-    pub(crate) const REVOKE_TITLE: &str = "Revoke this key?";
-    pub(crate) const REVOKE_WARNING: &str = "No request with it is accepted any more, and every session that has begun with it ends. This cannot be undone.";
-    pub(crate) const REVOKE_CONFIRM: &str = "Revoke the key";
-    pub(crate) const KEY_CREATED: &str = "The key was created";
-    pub(crate) const SHOWN_ONCE: &str = "Copy the key now. It is shown here and never again.";
     pub(crate) const BACK_TO_MERCHANT: &str = "Back to the merchant";
 
-    /// The scopes of API keys. The last one is not chosen at first, as where a program leaves scopes out.
-    pub(crate) const SCOPE_LIST: [&str; 8] = [
-        "customers:read",
-        "customers:write",
-        "customers:allow_duplicate_email",
-        "subscriptions:write",
-        "events:read",
-        "webhooks:manage",
-        "imports:write",
-        "keys:manage",
-    ];
-
-    /// How long a key that was rotated is still accepted, in seconds, each with its name. The first one is chosen.
-    pub(crate) const OVERLAPS: [(&str, &str); 4] =
-        [("86400", "One day"), ("3600", "One hour"), ("604800", "Seven days"), ("0", "None: the old key ends now")];
-
-    pub(crate) const TIME: &str = "Time";
     pub(crate) const OPERATOR: &str = "Operator";
     pub(crate) const ACTION: &str = "Action";
     pub(crate) const TARGET: &str = "Done to";
@@ -598,7 +564,6 @@ pub(crate) mod operators {
 
     pub(crate) const SERVICE_NOTE: &str = "The instance that has made this page, where there are several.";
     pub(crate) const DATABASE: &str = "Database";
-    pub(crate) const STARTED: &str = "Started";
     pub(crate) const UPTIME: &str = "Running for";
     pub(crate) const SETTINGS: &str = "Settings";
     pub(crate) const SETTINGS_NOTE: &str = "Those that are secret are left out.";

@@ -1,17 +1,19 @@
 //! A visitor of a page: who it is, where, and the API with its key.
 
+use std::cell::OnceCell;
 use std::future::Future;
 use std::rc::Rc;
 
 use actix_web::http::Method;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
+use maud::Markup;
 
-use crate::api::{Answer, Api, Request};
+use crate::api::{Answer, Api, Problem, Request, text};
 use crate::form::Form;
 use crate::refusal::Refusal;
 use crate::session::{Area, Environment, Session, SessionError};
-use crate::{BASE, Console, cookies, forgery};
+use crate::{BASE, Console, cookies, forgery, respond, texts};
 
 /// The name of a form's field with its token.
 pub(crate) const TOKEN: &str = "form_token";
@@ -27,21 +29,32 @@ pub(crate) struct Place {
     pub(crate) worker: Rc<Worker>,
     pub(crate) request: HttpRequest,
     pub(crate) area: Area,
-    /// That of the area.
-    pub(crate) environment: Environment,
     /// The token of the forms on the page; `None` without a session.
     pub(crate) token: Option<String>,
+    /// The operator who has signed in; empty until the API has said who it is.
+    pub(crate) operator: OnceCell<Operator>,
+}
+
+/// An operator.
+pub(crate) struct Operator {
+    pub(crate) name: String,
+    pub(crate) role: String,
 }
 
 impl Place {
     /// A place without a session.
     pub(crate) fn new(worker: Rc<Worker>, request: HttpRequest, area: Area) -> Self {
-        Self { worker, request, area, environment: area.environment(), token: None }
+        Self { worker, request, area, token: None, operator: OnceCell::new() }
     }
 
     /// A path below that of the area, such as `/console/live/customers`.
     pub(crate) fn path(&self, below: &str) -> String {
         format!("{BASE}/{}{below}", self.area.as_str())
+    }
+
+    /// Whether the visitor is an operator whose role allows changes.
+    pub(crate) fn is_admin(&self) -> bool {
+        self.operator.get().is_some_and(|operator| operator.role == "admin")
     }
 
     /// The path and the query of the page, if it is one that a browser can open again.
@@ -116,6 +129,11 @@ impl Visit {
         (self.place.worker.api)(self.place.request.clone(), request).await
     }
 
+    /// Answers with a page.
+    pub(crate) fn page(&self, status: u16, title: &str, body: &Markup) -> HttpResponse {
+        respond::page(&self.place, status, title, body)
+    }
+
     /// Reads what is at a path of the API.
     pub(crate) async fn get(&self, uri: String) -> Result<Answer, Refusal> {
         self.send(self.request(Method::GET, uri)).await
@@ -158,4 +176,42 @@ where
         }
         Err(refusal) => refusal.answer(&place),
     }
+}
+
+/// Answers a request with a page of operators, if its session and its form allow.
+pub(crate) async fn answer_operator<F, A>(
+    worker: Rc<Worker>,
+    request: HttpRequest,
+    body: Bytes,
+    page: F,
+) -> HttpResponse
+where
+    F: Fn(Rc<Visit>) -> A,
+    A: Future<Output = Result<HttpResponse, Refusal>>,
+{
+    let page = &page;
+    let known = |visit: Rc<Visit>| async move {
+        let service = visit.get("/admin/v1/service".to_owned()).await?.ok()?.body;
+        let [name, role] = ["name", "role"].map(|field| text(&service["operator"], field).to_owned());
+        visit.place.operator.get_or_init(|| Operator { name, role });
+        page(visit).await
+    };
+    answer_in(Area::Operators, worker, request, body, known).await
+}
+
+/// Answers a request with a form of operators, if the visitor's role allows to send it. What it changes is protected by the API.
+pub(crate) async fn answer_admin<F, A>(worker: Rc<Worker>, request: HttpRequest, body: Bytes, page: F) -> HttpResponse
+where
+    F: Fn(Rc<Visit>) -> A,
+    A: Future<Output = Result<HttpResponse, Refusal>>,
+{
+    let page = &page;
+    let allowed = |visit: Rc<Visit>| async move {
+        if visit.place.is_admin() {
+            return page(visit).await;
+        }
+        let detail = texts::operators::NEEDS_ADMIN.to_owned();
+        Err(Refusal::Problem(Box::new(Problem { status: 403, detail, ..Problem::default() })))
+    };
+    answer_operator(worker, request, body, allowed).await
 }

@@ -86,8 +86,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// part and for its import.
 const WAITS: u32 = 4;
 
-/// The most calls of the surfaces that a page makes one after another: a form writes, and shows what it finds.
-const PAGE_CALLS: u32 = 2;
+/// The most calls of the surfaces that a page makes one after another: a form of operators finds out who has sent it, writes, and
+/// shows what it finds.
+const PAGE_CALLS: u32 = 3;
 
 /// The settings of the HTTP server.
 #[derive(Debug, Clone)]

@@ -203,6 +203,7 @@ pub fn console(
         secret: roster.console_secret().context("the secret of the console cannot be read")?,
         lifetime: config.console.session,
         secure: config.console.secure_cookies.unwrap_or(is_tls),
+        api_page: config.http.api_page,
         now: Box::new(move || clock.now().as_millis().div_euclid(1000)),
         requests: Box::new(move || metrics.recent_requests().into_iter().map(request_step).collect()),
     })))

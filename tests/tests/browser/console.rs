@@ -106,6 +106,8 @@ fn a_visitor_signs_in_finds_creates_changes_and_deletes_customers(database: Data
     assert_eq!(browser.run("return window.sameDocument && location.search", &json!([])), "?search=customer+07");
     let told = browser.run("return document.querySelector('#status').textContent", &json!([]));
     assert_eq!(told, "1 customer on this page");
+    let choices = "return [...document.querySelector('[name=status]').options].map((one) => one.value)";
+    assert_eq!(browser.run(choices, &json!([])), json!(["", "active", "archived"]));
     browser.click("main a[data-key=n]");
     browser.wait_for_path("/console/live/customers/new");
     browser.type_into("[name=email]", "ada@example.com");

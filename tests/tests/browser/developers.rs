@@ -1,6 +1,6 @@
 //! The console's pages for developers and its overview in a browser.
 
-use roster_tests::app::create_key;
+use roster_tests::app::SCOPES;
 use roster_tests::receiver::Receiver;
 use roster_tests::{App, Database, Kind, on_both_databases};
 use serde_json::json;
@@ -17,24 +17,11 @@ on_both_databases! {
     events_appear_by_themselves,
 }
 
-const SCOPES: [&str; 10] = [
-    "--scope",
-    "customers:read",
-    "--scope",
-    "events:read",
-    "--scope",
-    "keys:manage",
-    "--scope",
-    "webhooks:manage",
-    "--scope",
-    "imports:write",
-];
-
 /// A browser whose visitor has signed in with a key that all pages accept.
 fn start(database: Database) -> Visit {
     let app = App::start_with(database, &[("ROSTER__WEBHOOKS__ALLOW_PRIVATE", "true")]);
     let visit = Visit { browser: Browser::start(), app };
-    let key = create_key(visit.app.database().url(), &visit.app.tenants().ours.id, "live", &SCOPES).key;
+    let key = visit.app.live_key(&SCOPES);
     visit.open("/sign-in");
     visit.browser.type_into("#key", &key);
     visit.browser.click("main button[type=submit]");
@@ -111,7 +98,7 @@ fn each_page_for_developers_is_accessible_and_fits_a_narrow_screen() {
     let visit = start(Database::prepared(Kind::Sqlite).expect("SQLite"));
     let native = visit.app.native();
     native.post("/customers", json!({ "email": "ada@example.com" })).is(201);
-    let key = create_key(visit.app.database().url(), &visit.app.tenants().ours.id, "live", &SCOPES).key;
+    let key = visit.app.live_key(&SCOPES);
     let endpoint = json!({ "url": "http://127.0.0.1:1/hooks", "events": ["*"], "description": "Invoices" });
     let webhook = native.with_key(&key).post("/webhooks", endpoint).expect(201).text_at("/id");
     for path in [

@@ -58,7 +58,7 @@ fn an_operator_makes_a_merchant_and_a_key_and_sees_it_in_the_log(database: Datab
     visit.open(&merchant);
     assert!(browser.text("main table").contains("checkout") && !browser.text("main").contains("sk_test_"));
     browser.click("main a[href$='/rotate']");
-    browser.wait_for("#overlap");
+    browser.wait_for("[name=overlap_seconds]");
     browser.click(".sheet button[type=submit]");
     browser.wait_for("[data-copy] button");
     visit.open(&merchant);

@@ -6,6 +6,7 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use roster_tests::App;
+use roster_tests::app::SCOPES;
 use roster_tests::program::roster_json;
 use serde_json::{Value, json};
 
@@ -22,15 +23,13 @@ const VALID_SECONDS: u64 = 24 * 60 * 60;
 #[expect(clippy::disallowed_methods, reason = "the program under test reads this clock too")]
 pub fn token(app: &App) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs();
-    let scopes = "customers:read customers:write customers:allow_duplicate_email subscriptions:write keys:manage \
-                  events:read webhooks:manage imports:write";
     let claims = json!({
         "iss": "https://issuer.example",
         "aud": "roster",
         "exp": now + VALID_SECONDS,
         "merchant": app.tenants().ours.id,
         "environment": "sandbox",
-        "scope": scopes,
+        "scope": SCOPES.join(" "),
     });
     let encode = |json: Value| URL_SAFE_NO_PAD.encode(json.to_string());
     let signed = format!("{}.{}", encode(json!({ "alg": "HS256", "typ": "JWT" })), encode(claims));

@@ -26,10 +26,12 @@ on_both_databases! {
     a_merchant_that_is_disabled_over_http_is_soon_refused_until_it_is_enabled,
     the_keys_of_another_merchant_are_as_if_they_did_not_exist,
     what_operators_do_is_in_the_log_with_their_requests,
+    what_changes_nothing_is_not_in_the_log,
     a_body_with_a_column_of_the_service_is_refused,
     wrong_requests_are_refused_with_what_is_wrong,
     operators_see_nothing_of_customers,
     the_service_shows_its_settings_without_secrets,
+    the_service_shows_the_operator_of_the_credential,
     an_operator_that_sends_too_much_is_429,
     log_lines_name_the_operator_and_not_its_key,
     an_address_for_operators_serves_them_alone,
@@ -439,6 +441,32 @@ fn what_operators_do_is_in_the_log_with_their_requests(database: Database) {
     assert_eq!(by_command["data"][0]["request_id"], "r-9");
 }
 
+fn what_changes_nothing_is_not_in_the_log(database: Database) {
+    let app = App::start(database);
+    let (caller, url) = (operator(&app), app.database().url());
+    let merchant = text(&caller.post("/merchants", json!({ "name": "Acme" })).expect(201).json()["id"]);
+    let path = format!("/merchants/{merchant}");
+    let key =
+        text(&caller.post(&format!("{path}/api_keys"), json!({ "environment": "live" })).expect(201).json()["id"]);
+    let of_key = format!("{path}/api_keys/{key}");
+    for _ in 0..2 {
+        caller.post(&format!("{path}/disable"), json!({})).is(200);
+        drop(roster_json(url, &["merchants", "disable", &merchant, "--json"]));
+    }
+    for _ in 0..2 {
+        caller.post(&format!("{path}/enable"), json!({})).is(200);
+        drop(roster_json(url, &["merchants", "enable", &merchant, "--json"]));
+    }
+    caller.patch(&path, json!({ "name": "Acme" })).is(200);
+    for _ in 0..2 {
+        caller.delete(&of_key).is(204);
+        assert!(roster(url, &[], &["keys", "revoke", &key]).status.success());
+    }
+    let actions: Vec<_> = all(&caller, "/log").iter().map(|entry| text(&entry["action"])).take(6).collect();
+    let expected = ["api_key.revoked", "merchant.enabled", "merchant.disabled", "api_key.created", "merchant.created"];
+    assert_eq!(actions, [&expected[..], &["operator.created"]].concat());
+}
+
 fn a_body_with_a_column_of_the_service_is_refused(database: Database) {
     let app = App::start(database);
     let caller = operator(&app);
@@ -524,6 +552,23 @@ fn the_service_shows_its_settings_without_secrets(database: Database) {
     assert_eq!(shown["settings"]["http.max_connections"], 321, "{shown}");
     for secret in [key, app.database().url()] {
         assert!(!response.text().contains(secret), "{shown}");
+    }
+}
+
+fn the_service_shows_the_operator_of_the_credential(database: Database) {
+    let app = App::start(database);
+    for (role, more) in [("read", &["--expires-in", "90d"][..]), ("admin", &[])] {
+        let create = ["operators", "create", "Grace Hopper", "--role", role, "--json"];
+        let made = roster_json(app.database().url(), &[&create, more].concat());
+        let caller = stranger(&app).with_key(&text(&made["key"]));
+        // The second answer is from the cache.
+        for _ in 0..2 {
+            let shown = caller.get("/service").expect(200).json()["operator"].clone();
+            let expected =
+                json!({ "id": made["id"], "name": "Grace Hopper", "role": role, "expires_at": made["expires_at"] });
+            assert_eq!(shown, expected);
+            assert_eq!(shown["expires_at"].is_string(), !more.is_empty(), "{shown}");
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use roster_tests::app::create_key;
 use roster_tests::client::encode;
 use roster_tests::deadline::{TIMEOUT, until};
 use roster_tests::receiver::Receiver;
@@ -24,31 +23,17 @@ on_both_databases! {
     forms_without_the_token_of_the_session_change_nothing,
     texts_of_developers_are_shown_as_texts,
     the_choices_are_those_of_the_api,
+    without_the_api_page_no_link_leads_to_it,
 }
 
 /// All scopes that the pages need, and no other.
-const SCOPES: [&str; 10] = [
-    "--scope",
-    "customers:read",
-    "--scope",
-    "events:read",
-    "--scope",
-    "keys:manage",
-    "--scope",
-    "webhooks:manage",
-    "--scope",
-    "imports:write",
-];
+const NEEDED: [&str; 5] = ["customers:read", "events:read", "keys:manage", "webhooks:manage", "imports:write"];
 
 /// A service that may send to this machine, and a visitor with a live key that all pages accept.
 fn start(database: Database) -> (App, Visitor) {
     let app = App::start_with(database, &[("ROSTER__WEBHOOKS__ALLOW_PRIVATE", "true")]);
-    let visitor = Visitor::signed_in(&app, &key_with(&app, &SCOPES));
+    let visitor = Visitor::signed_in(&app, &app.live_key(&NEEDED));
     (app, visitor)
-}
-
-fn key_with(app: &App, scopes: &[&str]) -> String {
-    create_key(app.database().url(), &app.tenants().ours.id, "live", scopes).key
 }
 
 /// The token of the forms of the session.
@@ -259,15 +244,14 @@ fn an_import_is_followed_and_its_errors_are_shown(database: Database) {
 
 /// Sends a file with a key that may import, and returns the identifier of the import.
 fn import(app: &App, file: &str) -> String {
-    let scopes = ["--scope", "imports:write", "--scope", "customers:write"];
-    let sender = app.native().with_key(&key_with(app, &scopes));
+    let sender = app.native().with_key(&app.live_key(&["imports:write", "customers:write"]));
     let request = sender.request("POST", "/imports?format=csv").bytes(file.as_bytes().to_vec());
     request.header("content-type", "text/csv").send().expect(202).text_at("/id")
 }
 
 fn a_key_without_the_scope_of_a_page_sees_which_one_it_lacks(database: Database) {
     let app = App::start(database);
-    let key = key_with(&app, &["--scope", "subscriptions:write"]);
+    let key = app.live_key(&["subscriptions:write"]);
     let mut visitor = Visitor::signed_in(&app, &key);
     for (path, scope) in [
         ("/live/developers/keys", "keys:manage"),
@@ -364,4 +348,12 @@ fn the_choices_are_those_of_the_api(database: Database) {
         let offered = page.split(&start).skip(1).filter_map(|rest| rest.split('"').next());
         assert_eq!(offered.map(str::to_owned).collect::<BTreeSet<_>>(), named(schema), "{path}");
     }
+}
+
+fn without_the_api_page_no_link_leads_to_it(database: Database) {
+    let app = App::start_with(database, &[("ROSTER__HTTP__API_PAGE", "false")]);
+    let mut visitor = Visitor::signed_in(&app, &app.tenants().ours.live);
+    let page = visitor.get("/live/developers").expect(200).text();
+    app.root().get("/docs").is(404);
+    assert!(!page.contains("\"/docs\"") && page.contains("/v1/openapi.json"), "{page}");
 }

@@ -17,10 +17,11 @@ on_both_databases! {
     an_operator_signs_in_sees_no_customers_and_signs_out,
     before_there_is_an_operator_the_sign_in_says_so,
     operators_with_an_address_of_their_own_sign_in_there_only,
-    an_operator_with_the_role_read_sees_all_pages_and_changes_nothing,
+    an_operator_with_the_role_read_sees_no_forms_and_changes_nothing,
     merchants_are_created_found_renamed_disabled_and_enabled,
     the_list_of_merchants_is_read_page_by_page,
     a_key_is_shown_once_rotated_and_revoked,
+    a_key_that_has_expired_is_marked,
     the_log_shows_who_did_it_with_the_request,
     the_service_is_shown,
     a_revoked_operator_is_signed_out,
@@ -178,22 +179,33 @@ fn operators_with_an_address_of_their_own_sign_in_there_only(database: Database)
     assert!(location(&merchant.get("/live/customers").expect(303)).contains("why=elsewhere"));
 }
 
-fn an_operator_with_the_role_read_sees_all_pages_and_changes_nothing(database: Database) {
+fn an_operator_with_the_role_read_sees_no_forms_and_changes_nothing(database: Database) {
     let app = App::start(database);
     let key = create_key(app.database().url(), &app.tenants().ours.id, "live", &[]);
     let operator = Operator::create(&app, "read");
     let mut visitor = visitor_of(&app, &operator);
-    for path in pages(&app, &key.id) {
-        visitor.get(&path).is(200);
+    let forms = forms(&app, &key.id);
+    for path in pages(&app, &key.id).iter().filter(|path| !forms.contains(path)) {
+        let page = visitor.get(path).expect(200).text();
+        assert!(page.contains("Ada") && page.contains("read"), "who has signed in: {path}: {page}");
+        let main = page.split_once("<main").expect("a page").1;
+        assert!(!main.contains("method=\"post\""), "{path}: {page}");
+        for form in &forms {
+            assert!(!main.contains(&format!("/console{form}\"")), "{path}: {form}: {page}");
+        }
     }
     let before = logged(&app, &operator);
-    for path in forms(&app, &key.id) {
-        let refused = submit(&mut visitor, &path, &[("name", "New")]).expect(403).text();
-        assert!(
-            refused.contains("This key may not do that") && refused.contains("the role admin"),
-            "{path}: {refused}"
-        );
-        assert!(refused.contains("/console/operators/merchants"), "it leads back: {refused}");
+    let token = Form::of_header(&visitor.get("/operators/merchants").expect(200).text());
+    for path in &forms {
+        let sent = visitor.post(path, &format!("{token}&name=New&environment=live"));
+        for refused in [visitor.get(path), sent] {
+            let refused = refused.expect(403).text();
+            assert!(
+                refused.contains("This key may not do that") && refused.contains("the role admin"),
+                "{path}: {refused}"
+            );
+            assert!(refused.contains("/console/operators/merchants"), "it leads back: {refused}");
+        }
     }
     assert_eq!(logged(&app, &operator), before, "nothing was done");
 }
@@ -265,7 +277,7 @@ fn a_key_is_shown_once_rotated_and_revoked(database: Database) {
     assert!(row.contains("customers:read") && !row.contains("customers:write"), "{row}");
     let id = row.split_once("/keys/").expect("an identifier").1.split_once('/').expect("an action").0.to_owned();
     let rotate = format!("{merchant}/keys/{id}/rotate");
-    let form = Form::of(&visitor.get(&rotate).expect(200)).with("overlap", "3600");
+    let form = Form::of(&visitor.get(&rotate).expect(200)).with("overlap_seconds", "3600");
     let rotated = visitor.post(&rotate, &form.encoded()).expect(201);
     let new = shown_key(&rotated, "sk_live_");
     assert!(new != key);
@@ -286,6 +298,17 @@ fn a_key_is_shown_once_rotated_and_revoked(database: Database) {
     assert_eq!(opens(&theirs.key), 200);
     let logs = app.logs().concat();
     assert!(!logs.contains(&key) && !logs.contains(&new));
+}
+
+fn a_key_that_has_expired_is_marked(database: Database) {
+    let app = App::start(database);
+    let mut visitor = signed_in(&app, "read");
+    let brief = create_key(app.database().url(), &app.tenants().ours.id, "live", &["--expires-in", "1s"]);
+    until("the key is marked", TIMEOUT, || {
+        let page = visitor.get(&of_merchant(&app)).expect(200).text();
+        let row = page.split("<tr>").find(|row| row.contains(&brief.id)).expect("a row").to_owned();
+        row.contains("Expired").then_some(())
+    });
 }
 
 fn the_log_shows_who_did_it_with_the_request(database: Database) {

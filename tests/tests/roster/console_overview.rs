@@ -1,6 +1,5 @@
 //! The console's overview: its figures, its charts, and their tables.
 
-use roster_tests::app::create_key;
 use roster_tests::deadline::{TIMEOUT, until};
 use roster_tests::{App, Database, on_both_databases};
 use serde_json::json;
@@ -16,8 +15,7 @@ on_both_databases! {
 
 fn the_overview_counts_customers_and_webhooks(database: Database) {
     let app = App::start_with(database, &[("ROSTER__WEBHOOKS__ALLOW_PRIVATE", "true")]);
-    let scopes = ["--scope", "customers:read", "--scope", "webhooks:manage"];
-    let key = create_key(app.database().url(), &app.tenants().ours.id, "live", &scopes).key;
+    let key = app.live_key(&["customers:read", "webhooks:manage"]);
     let mut visitor = Visitor::signed_in(&app, &key);
     assert!(visitor.get("/live").expect(200).text().contains("0 customers"));
     for number in 0..3 {
@@ -69,8 +67,7 @@ fn requests_are_counted_without_metrics(database: Database) {
 
 fn a_key_without_scopes_sees_the_charts_of_the_instance_only(database: Database) {
     let app = App::start(database);
-    let scopes = ["--scope", "subscriptions:write"];
-    let key = create_key(app.database().url(), &app.tenants().ours.id, "live", &scopes).key;
+    let key = app.live_key(&["subscriptions:write"]);
     let mut visitor = Visitor::signed_in(&app, &key);
     let page = visitor.get("/live").expect(200).text();
     for expected in ["customers:read", "webhooks:manage", "/console/live/charts/durations.svg"] {

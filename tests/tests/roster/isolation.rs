@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roster_tests::app::{Key, Merchant, Tenants, create_key};
+use roster_tests::app::{Key, Merchant, SCOPES, Tenants, create_key, key_with};
 use roster_tests::client::{Caller, Surface, encode};
 use roster_tests::deadline::{TIMEOUT, until};
 use roster_tests::process::Finished;
@@ -11,7 +11,7 @@ use roster_tests::rows::rows_of;
 use roster_tests::{App, Database, Kind, Response, on_both_databases, raw};
 use serde_json::{Value, json};
 
-use crate::routes::{FILE, HEALTH, ROUTES, Route, SCOPES, Target, assert_error};
+use crate::routes::{FILE, HEALTH, ROUTES, Route, Target, assert_error};
 
 on_both_databases! {
     every_route_answers_each_caller_as_the_table_says,
@@ -69,11 +69,6 @@ const API_KEYS: Issuer = Issuer {
         key.key
     },
 };
-
-fn key_with(url: &str, merchant: &str, environment: &str, scopes: &[&str]) -> Key {
-    let scopes: Vec<_> = scopes.iter().flat_map(|scope| ["--scope", scope]).collect();
-    create_key(url, merchant, environment, &scopes)
-}
 
 fn revoke(url: &str, key: &Key) {
     let Finished { status, err, .. } = roster(url, &[], &["keys", "revoke", &key.id]);

@@ -2,7 +2,7 @@
 //!
 //! The native surface refuses such a field, the vendors' surfaces ignore it. The tests read the stored rows with SQL.
 
-use roster_tests::app::create_key;
+use roster_tests::app::SCOPES;
 use roster_tests::client::{Caller, Surface};
 use roster_tests::deadline::{TIMEOUT, until};
 use roster_tests::rows::rows_in;
@@ -162,18 +162,7 @@ impl Setup {
         let their_body = json!({"email": THEIR_EMAIL, "external_id": "theirs"});
         let theirs = app.native().with_key(&app.tenants().theirs.sandbox).post("/customers", their_body).expect(201);
         let [their_row] = &rows_in(app.database(), "customers")[..] else { panic!("one customer") };
-        let scopes = [
-            "customers:read",
-            "customers:write",
-            "customers:allow_duplicate_email",
-            "subscriptions:write",
-            "keys:manage",
-            "events:read",
-            "webhooks:manage",
-            "imports:write",
-        ];
-        let scopes: Vec<_> = scopes.iter().flat_map(|scope| ["--scope", *scope]).collect();
-        let key = create_key(app.database().url(), &app.tenants().ours.id, "live", &scopes).key;
+        let key = app.live_key(&SCOPES);
         Self { their_id: theirs.text_at("/id"), their_row: their_row.clone(), key, app }
     }
 

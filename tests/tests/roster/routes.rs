@@ -38,18 +38,6 @@ const EVENTS: &[&str] = &["events:read"];
 const HOOKS: &[&str] = &["webhooks:manage"];
 const IMPORTS: &[&str] = &["imports:write"];
 
-/// Every scope.
-pub(crate) const SCOPES: [&str; 8] = [
-    "customers:read",
-    "customers:write",
-    "customers:allow_duplicate_email",
-    "subscriptions:write",
-    "keys:manage",
-    "events:read",
-    "webhooks:manage",
-    "imports:write",
-];
-
 const NEW: &str = r#"{"email":"route@example.com"}"#;
 const BATCH: &str = r#"{"items":[{"op":"create","body":{"email":"route@example.com"}}]}"#;
 const NEW_SHARING: &str = r#"{"email":"route@example.com","allow_duplicate_email":true}"#;

@@ -1,6 +1,5 @@
 //! The scopes of a key: what they permit, and what is refused without them.
 
-use roster_tests::app::create_key;
 use roster_tests::client::{Caller, Surface};
 use roster_tests::{App, Database, Response, on_both_databases};
 use serde_json::json;
@@ -15,11 +14,6 @@ on_both_databases! {
 }
 
 /// A live key of `ours` with these scopes.
-fn key(app: &App, scopes: &[&str]) -> String {
-    let options: Vec<_> = scopes.iter().flat_map(|scope| ["--scope", *scope]).collect();
-    create_key(app.database().url(), &app.tenants().ours.id, "live", &options).key
-}
-
 pub(crate) fn assert_lacks(surface: Surface, response: &Response, scope: &str) {
     assert_error(surface, response, 403);
     let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
@@ -44,7 +38,7 @@ fn with_email(surface: Surface, caller: &Caller, email: &str, allow: bool) -> Re
 
 fn a_missing_scope_is_named_in_the_format_of_the_surface(database: Database) {
     let app = App::start(database);
-    let [reader, writer] = [key(&app, &["customers:read"]), key(&app, &["customers:write"])];
+    let [reader, writer] = [app.live_key(&["customers:read"]), app.live_key(&["customers:write"])];
     for surface in Surface::ALL {
         let (reader, writer) = (app.surface(surface).with_key(&reader), app.surface(surface).with_key(&writer));
         reader.get("/customers").is(200);
@@ -63,8 +57,8 @@ fn a_missing_scope_is_named_in_the_format_of_the_surface(database: Database) {
 
 fn sharing_an_address_needs_its_own_scope(database: Database) {
     let app = App::start(database);
-    let plain = key(&app, &["customers:write"]);
-    let may = key(&app, &["customers:write", "customers:allow_duplicate_email"]);
+    let plain = app.live_key(&["customers:write"]);
+    let may = app.live_key(&["customers:write", "customers:allow_duplicate_email"]);
     for surface in [Surface::Native, Surface::Lumen] {
         let email = format!("{surface:?}@example.com");
         let (plain, may) = (app.surface(surface).with_key(&plain), app.surface(surface).with_key(&may));
@@ -90,8 +84,8 @@ fn sharing_an_address_needs_its_own_scope(database: Database) {
 fn lava_shares_an_address_if_the_key_has_the_scope(database: Database) {
     let app = App::start(database);
     let scope = "customers:allow_duplicate_email";
-    let may = app.lava().with_key(&key(&app, &["customers:write", scope]));
-    let plain = app.lava().with_key(&key(&app, &["customers:write"]));
+    let may = app.lava().with_key(&app.live_key(&["customers:write", scope]));
+    let plain = app.lava().with_key(&app.live_key(&["customers:write"]));
     let ada = |reference: &str| json!({ "email": "ada@example.com", "reference_id": reference });
     plain.post("/customers", ada("a")).is(201);
     assert_lacks(Surface::Lava, &plain.post("/customers", ada("b")), scope);

@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use crate::ports::{StoreError, USE_INTERVAL};
-use crate::{Digest, OperatorPrincipal, OperatorSecret, Roster};
+use crate::{Digest, Operator, OperatorPrincipal, OperatorSecret, Roster};
 
 /// What can be found out about an operator's credential without a look-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +79,8 @@ impl Roster {
             // A database that takes no writes still lets operators look.
             let _ = self.store.direct(|uow| uow.operators().record_use(operator.id, now));
         }
-        let principal = OperatorPrincipal { id: operator.id, role: operator.role, expires_at: operator.expires_at };
+        let Operator { id, name, role, expires_at, .. } = operator;
+        let principal = OperatorPrincipal { id, name, role, expires_at };
         self.operators.insert(*digest, principal.clone(), looked_up);
         Ok(principal)
     }

@@ -15,7 +15,7 @@ pub enum MerchantChange {
 }
 
 impl Roster {
-    /// Changes a merchant. Making a change again changes nothing. `None` if there is no such merchant.
+    /// Changes a merchant. Making a change again changes nothing, and is not logged. `None` if there is no such merchant.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -30,12 +30,16 @@ impl Roster {
         self.store.transaction(|uow| {
             let Some(merchant) = uow.merchants().lock(id)? else { return Ok(None) };
             let changed = match change {
-                MerchantChange::Rename(name) => Merchant { name: name.clone(), ..merchant },
-                MerchantChange::Disable => Merchant { disabled_at: merchant.disabled_at.or(Some(now)), ..merchant },
-                MerchantChange::Enable => Merchant { disabled_at: None, ..merchant },
+                MerchantChange::Rename(name) => Merchant { name: name.clone(), ..merchant.clone() },
+                MerchantChange::Disable => {
+                    Merchant { disabled_at: merchant.disabled_at.or(Some(now)), ..merchant.clone() }
+                }
+                MerchantChange::Enable => Merchant { disabled_at: None, ..merchant.clone() },
             };
-            uow.merchants().update(&changed)?;
-            uow.operators().log(&entry)?;
+            if changed != merchant {
+                uow.merchants().update(&changed)?;
+                uow.operators().log(&entry)?;
+            }
             Ok(Some(changed))
         })
     }

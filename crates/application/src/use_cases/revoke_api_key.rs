@@ -8,7 +8,7 @@ use crate::{Action, ApiKey, Operation, Roster, Target};
 impl Roster {
     /// Revokes a key for an operator: this process refuses it at once, every other process when its cached entry expires.
     ///
-    /// Revoking it again changes nothing. `None` if the tenant has no such key.
+    /// Revoking it again changes nothing, and is not logged. `None` if the tenant has no such key.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -16,11 +16,11 @@ impl Roster {
         let now = self.clock.now();
         let entry = self.log_entry(by, Action::ApiKeyRevoked, Target::ApiKey(id));
         let revoked = self.store.transaction(|uow| {
-            let revoked = revoke(uow, tenant, id, now)?;
-            if revoked.is_some() {
+            let Some((key, is_new)) = revoke(uow, tenant, id, now)? else { return Ok::<_, StoreError>(None) };
+            if is_new {
                 uow.operators().log(&entry)?;
             }
-            Ok::<_, StoreError>(revoked)
+            Ok(Some(key))
         })?;
         self.forget(revoked.as_ref());
         Ok(revoked)
@@ -40,7 +40,7 @@ impl Roster {
             tenant,
             once,
             |uow| {
-                revoked = revoke(uow, tenant, id, now)?;
+                revoked = revoke(uow, tenant, id, now)?.map(|(key, _)| key);
                 revoked.as_ref().map(drop).ok_or(RevokeApiKeyError::NotFound)
             },
             |result| match result {
@@ -89,14 +89,18 @@ pub enum RevokeApiKeyError {
     Store(#[from] StoreError),
 }
 
+/// The revoked key, and whether it was revoked by this.
 fn revoke(
     uow: &mut dyn UnitOfWork,
     tenant: Tenant,
     id: ApiKeyId,
     now: Timestamp,
-) -> Result<Option<ApiKey>, StoreError> {
+) -> Result<Option<(ApiKey, bool)>, StoreError> {
     let Some(key) = uow.api_keys().lock(tenant, id)? else { return Ok(None) };
-    let key = ApiKey { revoked_at: key.revoked_at.or(Some(now)), ..key };
+    if key.revoked_at.is_some() {
+        return Ok(Some((key, false)));
+    }
+    let key = ApiKey { revoked_at: Some(now), ..key };
     uow.api_keys().update(&key)?;
-    Ok(Some(key))
+    Ok(Some((key, true)))
 }

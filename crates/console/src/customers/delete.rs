@@ -7,10 +7,12 @@ use actix_web::http::Method;
 use actix_web::http::header;
 use maud::html;
 
-use super::{edit, text, title};
+use super::{edit, title};
+use crate::api::text;
+use crate::layout::Question;
 use crate::refusal::Refusal;
 use crate::visit::Visit;
-use crate::{layout, respond, texts};
+use crate::{respond, texts};
 
 /// `GET /console/{environment}/customers/{id}/delete`
 pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
@@ -31,22 +33,17 @@ pub(crate) async fn submit(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
 async fn page(visit: &Visit, status: u16, fault: Option<&str>) -> Result<HttpResponse, Refusal> {
     let stored = edit::stored(visit).await?;
     let customer = &stored.body;
-    let here = format!("/customers/{}", text(customer, "id"));
-    let body = html! {
-        div.narrow {
-            h1 { (texts::DELETE_TITLE) }
+    let question = Question {
+        title: texts::DELETE_TITLE,
+        subject: html! { strong { (title(customer)) } " " (text(customer, "email")) },
+        warning: texts::DELETE_WARNING,
+        fields: html! {
+            input type="hidden" name="etag" value=(stored.etag.as_deref().unwrap_or_default());
             @if let Some(fault) = fault { p.fault role="alert" { (fault) } }
-            p { strong { (title(customer)) } " " (text(customer, "email")) }
-            p { (texts::DELETE_WARNING) }
-            form method="post" action=(visit.path(&format!("{here}/delete"))) {
-                (layout::token(&visit.place))
-                input type="hidden" name="etag" value=(stored.etag.as_deref().unwrap_or_default());
-                div.actions {
-                    button.danger type="submit" { (texts::DELETE_CONFIRM) }
-                    a.button href=(visit.path(&here)) { (texts::CANCEL) }
-                }
-            }
-        }
+        },
+        confirm: texts::DELETE_CONFIRM,
+        is_dangerous: true,
+        back: &format!("/customers/{}", text(customer, "id")),
     };
-    Ok(respond::page(status, layout::page(&visit.place, texts::DELETE_TITLE, &body)))
+    Ok(visit.page(status, texts::DELETE_TITLE, &question.ask(visit)))
 }

@@ -19,7 +19,7 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let customer = stored(&visit).await?;
     let values = Values::of_customer(&customer.body);
     let etag = customer.etag.unwrap_or_default();
-    Ok(form(&visit, 200, title(&customer.body), &Draft { values: &values, before: &values, etag: &etag }, None))
+    Ok(form(&visit, title(&customer.body), &Draft { values: &values, before: &values, etag: &etag }, None))
 }
 
 /// `POST /console/{environment}/customers/{id}/edit`
@@ -35,17 +35,16 @@ pub(crate) async fn submit(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
         Ok(None) => {
             return Ok(respond::see_other(&visit.path(&format!("/customers/{}?notice=unchanged", visit.id()?))));
         }
-        Err(problem) => return Ok(form(&visit, 422, heading, &draft, Some(&problem))),
+        Err(problem) => return Ok(form(&visit, heading, &draft, Some(&problem))),
     };
     let request = visit.request(Method::PATCH, format!("/v1/customers/{}", visit.id()?)).with_json(body);
     let answer = visit.send(request.with(header::IF_MATCH, etag)).await?;
-    match answer.status {
-        412 => Ok(conflict(&visit, &draft, &stored(&visit).await?)),
-        400 | 409 | 422 => Ok(form(&visit, answer.status, heading, &draft, Some(&answer.problem()))),
-        _ => {
-            answer.ok()?;
-            Ok(respond::see_other(&visit.path(&format!("/customers/{}?notice=saved", visit.id()?))))
-        }
+    if answer.status == 412 {
+        return Ok(conflict(&visit, &draft, &stored(&visit).await?));
+    }
+    match answer.of_form()? {
+        Err(problem) => Ok(form(&visit, heading, &draft, Some(&problem))),
+        Ok(_) => Ok(respond::see_other(&visit.path(&format!("/customers/{}?notice=saved", visit.id()?)))),
     }
 }
 
@@ -62,7 +61,7 @@ pub(super) async fn stored(visit: &Visit) -> Result<Answer, Refusal> {
     visit.get(format!("/v1/customers/{}", visit.id()?)).await?.ok()
 }
 
-fn form(visit: &Visit, status: u16, heading: &str, draft: &Draft, problem: Option<&Problem>) -> HttpResponse {
+fn form(visit: &Visit, heading: &str, draft: &Draft, problem: Option<&Problem>) -> HttpResponse {
     let id = visit.id().unwrap_or_default();
     let body = html! {
         h1 { (texts::EDIT_CUSTOMER) }
@@ -71,10 +70,10 @@ fn form(visit: &Visit, status: u16, heading: &str, draft: &Draft, problem: Optio
             (carried(visit, heading, draft.before, draft.etag))
             (inputs(draft.values, problem, false))
             (sharing(visit, problem))
-            (actions(visit, id, texts::SAVE))
+            (layout::actions(visit, texts::SAVE, &format!("/customers/{id}")))
         }
     };
-    respond::page(status, layout::page(&visit.place, texts::EDIT_CUSTOMER, &body))
+    visit.page(Problem::status_of(problem), texts::EDIT_CUSTOMER, &body)
 }
 
 /// What a form carries of what it began with.
@@ -84,15 +83,6 @@ fn carried(visit: &Visit, heading: &str, before: &Values, etag: &str) -> Markup 
         input type="hidden" name="etag" value=(etag);
         input type="hidden" name="title" value=(heading);
         input type="hidden" name="before" value=(before.to_text());
-    }
-}
-
-fn actions(visit: &Visit, id: &str, save: &str) -> Markup {
-    html! {
-        div.actions {
-            button.primary type="submit" { (save) }
-            a.button href=(visit.path(&format!("/customers/{id}"))) { (texts::CANCEL) }
-        }
     }
 }
 
@@ -145,10 +135,10 @@ fn conflict(visit: &Visit, draft: &Draft, stored: &Answer) -> HttpResponse {
                 }
                 tbody { @for row in rows.iter().filter(|row| row.differs()) { (row.markup()) } }
             }
-            (actions(visit, id, texts::SAVE_CHOICE))
+            (layout::actions(visit, texts::SAVE_CHOICE, &format!("/customers/{id}")))
         }
     };
-    respond::page(409, layout::page(&visit.place, texts::CONFLICT_TITLE, &body))
+    visit.page(409, texts::CONFLICT_TITLE, &body)
 }
 
 /// The versions of one field.

@@ -1,6 +1,6 @@
 //! The request that shows a customer, as a command, for each of the three APIs.
 
-use crate::session::Environment;
+use crate::session::{Area, Environment};
 use crate::visit::Place;
 
 /// The API's name, and the command.
@@ -8,9 +8,9 @@ pub(super) fn commands(place: &Place, id: &str) -> Vec<(&'static str, String)> {
     let origin = origin(place);
     // The part behind the prefix is the same on every surface.
     let digits = id.strip_prefix("cus_").unwrap_or(id);
-    let lava = match place.environment {
-        Environment::Live => "con_live_",
-        Environment::Sandbox => "con_test_",
+    let lava = match place.area {
+        Area::Merchant(Environment::Sandbox) => "con_test_",
+        Area::Merchant(Environment::Live) | Area::Operators => "con_live_",
     };
     let command = |path: String| format!("curl {origin}{path} \\\n  -H \"Authorization: Bearer $KEY\"");
     vec![

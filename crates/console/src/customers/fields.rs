@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::api::{Fault, Problem};
 use crate::form::Form;
+use crate::input::{self, About, Line};
 use crate::texts;
 
 /// A field of a customer.
@@ -98,11 +99,6 @@ impl Field {
     pub(crate) fn shown<'a>(&self, value: &'a str) -> &'a str {
         let Kind::Choice(choices) = self.kind else { return value };
         choices.iter().find(|(of, _)| *of == value).map_or(value, |(_, name)| name)
-    }
-
-    /// The value of its element's attribute `id`.
-    fn id(&self) -> String {
-        format!("field-{}", self.name.replace('/', "-"))
     }
 }
 
@@ -205,7 +201,6 @@ fn with_metadata(body: &Map<String, Value>, metadata: Option<&RawValue>) -> Stri
 
 /// All fields as inputs, each with the faults that are about it, and all faults above them.
 pub(crate) fn inputs(values: &Values, problem: Option<&Problem>, requires_email: bool) -> Markup {
-    let faults = problem.map(|problem| problem.faults.as_slice()).unwrap_or_default();
     html! {
         @if let Some(problem) = problem { (summary(problem)) }
         @for (title, fields) in &GROUPS {
@@ -214,7 +209,7 @@ pub(crate) fn inputs(values: &Values, problem: Option<&Problem>, requires_email:
                 div.fields {
                     @for field in *fields {
                         @let is_required = requires_email && field.name == "email";
-                        (input(field, values.get(field.name), &about(field, faults), is_required))
+                        (input(field, values.get(field.name), problem, is_required))
                     }
                 }
             }
@@ -222,23 +217,16 @@ pub(crate) fn inputs(values: &Values, problem: Option<&Problem>, requires_email:
     }
 }
 
-/// The faults of a field, or of a part of what is in it.
-fn about<'a>(field: &Field, faults: &'a [Fault]) -> Vec<&'a str> {
-    let is_here =
-        |place: &str| place == field.name || place.strip_prefix(field.name).is_some_and(|rest| rest.starts_with('/'));
-    faults.iter().filter(|fault| is_here(&fault.place)).map(|fault| fault.detail.as_str()).collect()
-}
-
+/// What is wrong with a form that was sent. Each fault leads to its field.
 fn summary(problem: &Problem) -> Markup {
-    let field = |fault: &Fault| all().find(|field| !about(field, std::slice::from_ref(fault)).is_empty());
     html! {
         div.fault.summary role="alert" tabindex="-1" {
             p { strong { (texts::FAULTS_TITLE) } }
             ul {
                 @for fault in &problem.faults {
                     li {
-                        @match field(fault) {
-                            Some(field) => a href={ "#" (field.id()) } { (fault.detail) },
+                        @match all().find(|field| fault.is_of(field.name)) {
+                            Some(field) => a href={ "#" (input::id(field.name)) } { (fault.detail) },
                             None => (fault.detail),
                         }
                     }
@@ -249,39 +237,21 @@ fn summary(problem: &Problem) -> Markup {
     }
 }
 
-fn input(field: &Field, value: &str, faults: &[&str], is_required: bool) -> Markup {
-    let id = field.id();
-    let (fault_id, hint_id) = (format!("{id}-fault"), format!("{id}-hint"));
-    let mut described = Vec::new();
-    if !faults.is_empty() {
-        described.push(fault_id.as_str());
-    }
-    if !field.hint.is_empty() {
-        described.push(hint_id.as_str());
-    }
-    let described = Some(described.join(" ")).filter(|ids| !ids.is_empty());
-    let invalid = (!faults.is_empty()).then_some("true");
-    html! {
-        div.field.wide[field.kind == Kind::Json] {
-            label for=(id) {
-                (field.label)
-                @if is_required { " " span.hint { "(" (texts::REQUIRED) ")" } }
+fn input(field: &Field, value: &str, problem: Option<&Problem>, is_required: bool) -> Markup {
+    let Field { name, label, kind, hint } = *field;
+    let about = About { name, label, hint, is_required, is_wide: kind == Kind::Json };
+    match kind {
+        Kind::Line(kind) => input::line(&Line { name, label, kind, hint, value, is_required }, problem),
+        Kind::Choice(choices) => about.field(problem, |id, invalid, described| {
+            let choices = [&[("", texts::NOT_SET)], choices].concat();
+            input::select(id, name, value, &choices, invalid, described)
+        }),
+        Kind::Json => about.field(problem, |id, invalid, described| {
+            html! {
+                textarea id=(id) name=(name) rows="8" spellcheck="false" data-json=(texts::NOT_JSON) aria-invalid=[invalid]
+                    aria-describedby=[described] { "\n" (value) }
             }
-            @match field.kind {
-                Kind::Line(kind) => input id=(id) type=(kind) name=(field.name) value=(value) required[is_required]
-                    autocomplete="off" spellcheck="false" aria-invalid=[invalid] aria-describedby=[described];,
-                Kind::Choice(choices) => select id=(id) name=(field.name) aria-invalid=[invalid] aria-describedby=[described] {
-                    option value="" selected[value.is_empty()] { (texts::NOT_SET) }
-                    @for (choice, name) in choices {
-                        option value=(choice) selected[value == *choice] { (name) }
-                    }
-                },
-                Kind::Json => textarea id=(id) name=(field.name) rows="8" spellcheck="false" data-json=(texts::NOT_JSON)
-                    aria-invalid=[invalid] aria-describedby=[described] { "\n" (value) },
-            }
-            @if !faults.is_empty() { p.fault id=(fault_id) { @for fault in faults { (fault) " " } } }
-            @if !field.hint.is_empty() { p.hint id=(hint_id) { (field.hint) } }
-        }
+        }),
     }
 }
 

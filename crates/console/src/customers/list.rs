@@ -6,12 +6,14 @@ use actix_web::HttpResponse;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::{text, title};
-use crate::api::Problem;
+use super::{badge, title};
+use crate::api::{Problem, items, text};
 use crate::form::Form;
+use crate::input;
+use crate::layout::{notice, or_none, pages, time};
 use crate::refusal::Refusal;
 use crate::visit::Visit;
-use crate::{layout, respond, texts};
+use crate::{layout, texts};
 
 /// The parameters of the page besides `cursor` and `search`, in the order of the form.
 const FILTERS: [&str; 6] = ["status", "order", "created_from", "created_to", "metadata_key", "metadata_value"];
@@ -19,21 +21,17 @@ const FILTERS: [&str; 6] = ["status", "order", "created_from", "created_to", "me
 /// `GET /console/{environment}/customers`
 pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let answer = visit.get(format!("/v1/customers{}", api_query(&visit.query))).await?;
-    // What the visitor has asked for is wrong: the form shows where.
-    let (status, problem, page) = match answer.status {
-        400 | 422 => (422, Some(answer.problem()), Value::Null),
-        _ => (200, None, answer.ok()?.body),
-    };
+    let (status, problem, page) = answer.of_list()?;
     let body = html! {
         div.title {
             h1 { (texts::CUSTOMERS) }
             a.button.primary href=(visit.path("/customers/new")) data-key="n" { (texts::NEW_CUSTOMER) }
         }
-        (layout::notice(visit.query.get("notice")))
+        (notice(&visit))
         (filters(&visit, problem.as_ref()))
         (results(&visit, problem.as_ref(), &page))
     };
-    Ok(respond::page(status, layout::page(&visit.place, texts::CUSTOMERS, &body)))
+    Ok(visit.page(status, texts::CUSTOMERS, &body))
 }
 
 /// The query of the API for that of the page.
@@ -60,16 +58,8 @@ fn api_query(query: &Form) -> String {
 fn filters(visit: &Visit, problem: Option<&Problem>) -> Markup {
     let query = &visit.query;
     let is_open = FILTERS.into_iter().any(|name| query.has(name));
-    let choice = |name: &str, label: &str, choices: &[(&str, &str)]| {
-        html! {
-            div.field {
-                label for=(name) { (label) }
-                select id=(name) name=(name) {
-                    @for (value, text) in choices { option value=(value) selected[query.get(name) == *value] { (text) } }
-                }
-            }
-        }
-    };
+    let choice =
+        |name: &str, label: &str, choices: &[(&str, &str)]| input::choice(name, label, query.get(name), choices);
     let line = |name: &str, label: &str, kind: &str, parameter: &str| {
         let fault = problem.and_then(|problem| problem.faults.iter().find(|fault| fault.place.starts_with(parameter)));
         let fault_id = format!("{name}-fault");
@@ -113,7 +103,7 @@ fn filters(visit: &Visit, problem: Option<&Problem>) -> Markup {
 
 /// What the script replaces as the visitor types, and when a customer has changed.
 fn results(visit: &Visit, problem: Option<&Problem>, page: &Value) -> Markup {
-    let customers = page["data"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let customers = items(page);
     html! {
         section #results aria-label=(texts::CUSTOMERS) data-summary=(texts::shown(customers.len()))
             data-updates=(visit.path("/updates")) {
@@ -129,43 +119,26 @@ fn results(visit: &Visit, problem: Option<&Problem>, page: &Value) -> Markup {
                 None if customers.is_empty() => (empty(visit, page)),
                 None => (table(visit, customers)),
             }
-            (pages(visit, page))
+            (pages(visit, "/customers", "cursor", page))
         }
     }
 }
 
 fn table(visit: &Visit, customers: &[Value]) -> Markup {
-    html! {
-        table.stacked {
-            thead {
-                tr {
-                    th scope="col" { (texts::CUSTOMER) }
-                    th scope="col" { (texts::EMAIL) }
-                    th scope="col" { (texts::EXTERNAL_ID) }
-                    th scope="col" { (texts::STATUS) }
-                    th scope="col" { (texts::CREATED) }
-                }
-            }
-            tbody {
-                @for customer in customers {
-                    @let status = text(customer, "status");
-                    tr {
-                        th scope="row" {
-                            a data-row href=(visit.path(&format!("/customers/{}", text(customer, "id")))) { (title(customer)) }
-                        }
-                        td data-label=(texts::EMAIL) { (or_none(text(customer, "email"))) }
-                        td data-label=(texts::EXTERNAL_ID) { (or_none(text(customer, "external_id"))) }
-                        td data-label=(texts::STATUS) { span.badge.quiet[status != "active"] { (texts::status(status)) } }
-                        td data-label=(texts::CREATED) { (layout::time(text(customer, "created_at"))) }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn or_none(text: &str) -> &str {
-    if text.is_empty() { texts::NONE } else { text }
+    let columns = [texts::CUSTOMER, texts::EMAIL, texts::EXTERNAL_ID, texts::STATUS, texts::CREATED];
+    layout::table(
+        &columns,
+        customers.iter().map(|customer| {
+            let path = visit.path(&format!("/customers/{}", text(customer, "id")));
+            vec![
+                html! { a data-row href=(path) { (title(customer)) } },
+                html! { (or_none(text(customer, "email"))) },
+                html! { (or_none(text(customer, "external_id"))) },
+                badge(customer),
+                time(customer, "created_at"),
+            ]
+        }),
+    )
 }
 
 fn empty(visit: &Visit, page: &Value) -> Markup {
@@ -180,20 +153,6 @@ fn empty(visit: &Visit, page: &Value) -> Markup {
             h2 { (title) }
             p { (text) }
             @if is_filtered { p { a href=(visit.path("/customers")) { (texts::CLEAR_FILTERS) } } }
-        }
-    }
-}
-
-fn pages(visit: &Visit, page: &Value) -> Markup {
-    let query = visit.query.clone().with("notice", "");
-    let link = |cursor: &str| visit.path(&format!("/customers{}", query.clone().with("cursor", cursor).query()));
-    let next = page["next_cursor"].as_str();
-    html! {
-        @if next.is_some() || query.has("cursor") {
-            nav.pages aria-label=(texts::PAGES) {
-                @if query.has("cursor") { a.button href=(link("")) { (texts::FIRST_PAGE) } }
-                @if let Some(next) = next { a.button href=(link(next)) rel="next" { (texts::NEXT_PAGE) } }
-            }
         }
     }
 }

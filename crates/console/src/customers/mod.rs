@@ -10,8 +10,10 @@ pub(crate) mod one;
 pub(crate) mod status;
 mod timeline;
 
+use maud::{Markup, html};
 use serde_json::Value;
 
+use crate::api::text;
 use crate::texts;
 
 /// What a customer is called: its name, otherwise its address, otherwise its identifiers.
@@ -20,7 +22,8 @@ fn title(customer: &Value) -> &str {
     names.find_map(|name| customer[name].as_str()).unwrap_or(texts::WITHOUT_NAME)
 }
 
-/// A text of a customer; empty if it has none.
-pub(crate) fn text<'a>(customer: &'a Value, name: &str) -> &'a str {
-    customer[name].as_str().unwrap_or_default()
+/// The status of a customer.
+fn badge(customer: &Value) -> Markup {
+    let status = text(customer, "status");
+    html! { span.badge.quiet[status != "active"] { (texts::status(status)) } }
 }

@@ -8,11 +8,12 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::fields::{Field, GROUPS, Kind};
-use super::{edit, examples, text, timeline, title};
-use crate::api::{Answer, Problem};
+use super::{badge, edit, examples, timeline, title};
+use crate::api::{Answer, Problem, items, text};
+use crate::layout::time;
 use crate::refusal::Refusal;
 use crate::visit::Visit;
-use crate::{layout, respond, texts};
+use crate::{layout, texts};
 
 /// `GET /console/{environment}/customers/{id}`
 pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
@@ -25,7 +26,7 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     )
     .await;
     let stored = stored?;
-    let (subscriptions, events) = (part(subscriptions?)?, part(events?)?);
+    let (subscriptions, events) = (subscriptions?.part()?, events?.part()?);
     let customer = &stored.body;
     let body = html! {
         article #customer data-updates=(visit.path("/updates")) data-customer=(id) data-summary=(title(customer)) {
@@ -33,7 +34,7 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
                 h1 { (title(customer)) " " (badge(customer)) }
                 (actions(&visit, &stored))
             }
-            (layout::notice(visit.query.get("notice")))
+            (layout::notice(&visit))
             div.columns {
                 div {
                     @for (title, fields) in &GROUPS { (facts(title, fields, customer)) }
@@ -47,21 +48,7 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
             (for_developers(&visit, id, customer))
         }
     };
-    Ok(respond::page(200, layout::page(&visit.place, title(customer), &body)))
-}
-
-/// A part of the page, or why it is not shown. What ends the session, or the page, is an error.
-fn part(answer: Answer) -> Result<Result<Value, Problem>, Refusal> {
-    match answer.ok() {
-        Ok(answer) => Ok(Ok(answer.body)),
-        Err(Refusal::Problem(problem)) => Ok(Err(*problem)),
-        Err(refusal) => Err(refusal),
-    }
-}
-
-fn badge(customer: &Value) -> Markup {
-    let status = text(customer, "status");
-    html! { span.badge.quiet[status != "active"] { (texts::status(status)) } }
+    Ok(visit.page(200, title(customer), &body))
 }
 
 fn actions(visit: &Visit, stored: &Answer) -> Markup {
@@ -112,8 +99,8 @@ fn record(customer: &Value) -> Markup {
             dl.facts {
                 div { dt { (texts::IDENTIFIER) } dd { code { (text(customer, "id")) } } }
                 div { dt { (texts::VERSION) } dd { (customer["version"].to_string()) } }
-                div { dt { (texts::CREATED) } dd { (layout::time(text(customer, "created_at"))) } }
-                div { dt { (texts::CHANGED) } dd { (layout::time(text(customer, "updated_at"))) } }
+                div { dt { (texts::CREATED) } dd { (time(customer, "created_at")) } }
+                div { dt { (texts::CHANGED) } dd { (time(customer, "updated_at")) } }
             }
         }
     }
@@ -126,7 +113,7 @@ fn subscriptions_of(page: Result<&Value, &Problem>) -> Markup {
             @match page {
                 Err(problem) => p.hint { (problem.detail) },
                 Ok(page) => {
-                    @let subscriptions = page["data"].as_array().map(Vec::as_slice).unwrap_or_default();
+                    @let subscriptions = items(page);
                     @if subscriptions.is_empty() { p.hint { (texts::NO_SUBSCRIPTIONS) } } @else { (table(subscriptions)) }
                     @if page["has_more"] == true { p.hint { (texts::MORE_SUBSCRIPTIONS) } }
                 },
@@ -136,34 +123,19 @@ fn subscriptions_of(page: Result<&Value, &Problem>) -> Markup {
 }
 
 fn table(subscriptions: &[Value]) -> Markup {
-    let time = |subscription: &Value, name: &str| match text(subscription, name) {
-        "" => html! { (texts::NONE) },
-        time => layout::time(time),
-    };
-    html! {
-        table.stacked {
-            thead {
-                tr {
-                    th scope="col" { (texts::SUBSCRIPTION) }
-                    th scope="col" { (texts::PLAN) }
-                    th scope="col" { (texts::STATUS) }
-                    th scope="col" { (texts::STARTED) }
-                    th scope="col" { (texts::CANCELLED) }
-                }
-            }
-            tbody {
-                @for one in subscriptions {
-                    tr {
-                        th scope="row" { (one["name"].as_str().unwrap_or(text(one, "id"))) }
-                        td data-label=(texts::PLAN) { (one["plan_id"].as_str().unwrap_or(texts::NONE)) }
-                        td data-label=(texts::STATUS) { (texts::status(text(one, "status"))) }
-                        td data-label=(texts::STARTED) { (time(one, "started_at")) }
-                        td data-label=(texts::CANCELLED) { (time(one, "cancelled_at")) }
-                    }
-                }
-            }
-        }
-    }
+    let columns = [texts::SUBSCRIPTION, texts::PLAN, texts::STATUS, texts::STARTED, texts::CANCELLED];
+    layout::table(
+        &columns,
+        subscriptions.iter().map(|one| {
+            vec![
+                html! { (one["name"].as_str().unwrap_or(text(one, "id"))) },
+                html! { (one["plan_id"].as_str().unwrap_or(texts::NONE)) },
+                html! { (texts::status(text(one, "status"))) },
+                time(one, "started_at"),
+                time(one, "cancelled_at"),
+            ]
+        }),
+    )
 }
 
 fn for_developers(visit: &Visit, id: &str, customer: &Value) -> Markup {

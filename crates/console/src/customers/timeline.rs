@@ -3,10 +3,11 @@
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
-use super::{fields, text};
-use crate::api::Problem;
+use super::fields;
+use crate::api::{Problem, items, text};
+use crate::layout::time;
 use crate::visit::Visit;
-use crate::{form, layout, texts};
+use crate::{form, texts};
 
 /// How many events a page has.
 const EVENTS: &str = "20";
@@ -32,7 +33,7 @@ pub(super) fn section(visit: &Visit, id: &str, events: Result<&Value, &Problem>)
             @match events {
                 Err(problem) => p.hint { (problem.detail) },
                 Ok(page) => {
-                    @let events = page["data"].as_array().map(Vec::as_slice).unwrap_or_default();
+                    @let events = items(page);
                     @if events.is_empty() { p.hint { (texts::NO_EVENTS) } }
                     ol.timeline { @for one in events { (event(one)) } }
                     @let next = page["next_cursor"].as_str();
@@ -56,7 +57,7 @@ fn event(event: &Value) -> Markup {
             p {
                 strong { (texts::event(text(event, "type"))) }
                 @if let Some(id) = event["subscription_id"].as_str() { " " code { (id) } }
-                " " (layout::time(text(event, "created_at")))
+                " " (time(event, "created_at"))
                 " " span.hint { (texts::actor(text(actor, "type"), text(actor, "id"))) }
             }
             @if let Some(reason) = event["reason"].as_str() { p.hint { (reason) } }
@@ -151,6 +152,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_deleted_customer_that_is_live_again_was_restored() {
+        let restored = json!({ "type": "customer.restored", "created_at": "2026-11-28T12:00:00Z" });
+        assert!(event(&restored).into_string().contains("<strong>Restored</strong>"));
+    }
 
     #[test]
     fn the_parts_of_an_object_that_changed_are_shown_one_by_one() {

@@ -6,24 +6,19 @@ use actix_web::HttpResponse;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::input::{Line, line};
-use super::{items, page, pages, time};
-use crate::api::Problem;
-use crate::customers::text;
+use super::page;
+use crate::api::{Problem, items, text};
 use crate::form::query;
+use crate::input::{Line, line};
+use crate::layout::{pages, time};
 use crate::refusal::Refusal;
-use crate::texts;
 use crate::visit::Visit;
+use crate::{layout, texts};
 
 /// `GET /console/{environment}/developers/events`
 pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let parameters = ["type", "customer_id", "cursor"].map(|name| (name, visit.query.get(name)));
-    let answer = visit.get(format!("/v1/events{}", query(parameters))).await?;
-    // What the visitor has asked for is wrong: the form shows where.
-    let (status, problem, list) = match answer.status {
-        400 | 422 => (422, Some(answer.problem()), Value::Null),
-        _ => (200, None, answer.ok()?.body),
-    };
+    let (status, problem, list) = visit.get(format!("/v1/events{}", query(parameters))).await?.of_list()?;
     let is_newest = problem.is_none() && !visit.query.has("cursor");
     let customer = Some(visit.query.get("customer_id")).filter(|id| !id.is_empty());
     let body = html! {
@@ -74,36 +69,21 @@ fn filters(visit: &Visit, problem: Option<&Problem>) -> Markup {
 }
 
 fn table(visit: &Visit, events: &[Value]) -> Markup {
-    html! {
-        table.stacked {
-            thead {
-                tr {
-                    th scope="col" { (texts::EVENT) }
-                    th scope="col" { (texts::TIME) }
-                    th scope="col" { (texts::CUSTOMER) }
-                    th scope="col" { (texts::FIELDS) }
-                    th scope="col" { (texts::ACTOR) }
-                    th scope="col" { (texts::SEQ) }
-                }
-            }
-            tbody {
-                @for event in events {
-                    @let (customer, actor) = (text(event, "customer_id"), &event["actor"]);
-                    @let fields = event["changes"].as_object();
-                    tr {
-                        th scope="row" title=(text(event, "id")) { (text(event, "type")) }
-                        td data-label=(texts::TIME) { (time(event, "created_at")) }
-                        td data-label=(texts::CUSTOMER) {
-                            a data-row href=(visit.path(&format!("/customers/{customer}"))) { (customer) }
-                        }
-                        td data-label=(texts::FIELDS) {
-                            (fields.map(|fields| fields.keys().cloned().collect::<Vec<_>>().join(", ")).unwrap_or_default())
-                        }
-                        td data-label=(texts::ACTOR) { (texts::actor(text(actor, "type"), text(actor, "id"))) }
-                        td data-label=(texts::SEQ) { (event["seq"].to_string()) }
-                    }
-                }
-            }
-        }
-    }
+    let columns = [texts::EVENT, texts::TIME, texts::CUSTOMER, texts::FIELDS, texts::ACTOR, texts::SEQ];
+    layout::table(
+        &columns,
+        events.iter().map(|event| {
+            let (customer, actor) = (text(event, "customer_id"), &event["actor"]);
+            let fields: Vec<_> =
+                event["changes"].as_object().into_iter().flatten().map(|(field, _)| field.as_str()).collect();
+            vec![
+                html! { span title=(text(event, "id")) { (text(event, "type")) } },
+                time(event, "created_at"),
+                html! { a data-row href=(visit.path(&format!("/customers/{customer}"))) { (customer) } },
+                html! { (fields.join(", ")) },
+                html! { (texts::actor(text(actor, "type"), text(actor, "id"))) },
+                html! { (event["seq"].to_string()) },
+            ]
+        }),
+    )
 }

@@ -7,11 +7,11 @@ use actix_web::http::Method;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::input::{Line, line};
-use super::{page, time};
-use crate::api::Answer;
+use super::page;
+use crate::api::{Answer, text};
 use crate::customers::examples::origin;
-use crate::customers::text;
+use crate::input::{Line, line};
+use crate::layout::time;
 use crate::refusal::Refusal;
 use crate::visit::Visit;
 use crate::{layout, respond, texts};
@@ -68,7 +68,7 @@ pub(crate) async fn one(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
         // Its rows make events, so it is shown anew as it goes on.
         article #import data-updates=[is_going_on.then(|| visit.path("/updates"))] data-summary=(texts::import_state(state)) {
             h1 { (texts::IMPORT) " " span.badge.quiet[state != "finished"] { (texts::import_state(state)) } }
-            (layout::notice(visit.query.get("notice")))
+            (layout::notice(&visit))
             @if let Some(failure) = import["failure"].as_str() { p.fault role="alert" { (failure) } }
             (facts(&import))
             @if is_going_on {

@@ -5,14 +5,15 @@ use std::rc::Rc;
 use actix_web::HttpResponse;
 use actix_web::http::Method;
 use maud::{Markup, html};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::input::choice;
-use super::keys::{of_page, or_none, status, title};
-use super::{items, joined, page, secret, time};
-use crate::customers::text;
+use super::keys::{of_page, title};
+use super::page;
+use crate::api::{items, joined, text};
+use crate::api_keys::status;
+use crate::input::{ONCE, once, overlap, overlap_body};
+use crate::layout::{or_none, secret, time};
 use crate::refusal::Refusal;
-use crate::session::random_text;
 use crate::visit::Visit;
 use crate::{layout, respond, texts};
 
@@ -23,7 +24,7 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let id = visit.id()?;
     let list = of_page(&visit).await?;
     let key = items(&list).iter().find(|key| text(key, "id") == id).ok_or(Refusal::NotFound)?;
-    let request = random_text().ok_or(Refusal::Broken)?;
+    let once = once()?;
     let is_current = key["is_current"] == true;
     let body = html! {
         h1 {
@@ -37,8 +38,8 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
                 p { (texts::ROTATE_KEY_HINT) }
                 form.inline method="post" action=(visit.path(&format!("/developers/keys/{id}/rotate"))) {
                     (layout::token(&visit.place))
-                    input type="hidden" name="request" value=(request);
-                    (choice("overlap_seconds", texts::OVERLAP, texts::DEFAULT_OVERLAP, &texts::OVERLAPS))
+                    (once)
+                    (overlap())
                     button type="submit" { (texts::ROTATE) }
                 }
             }
@@ -71,12 +72,12 @@ fn facts(key: &Value) -> Markup {
 
 /// `POST /console/{environment}/developers/keys/{id}/rotate`
 pub(crate) async fn rotate(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
-    let overlap: Option<u64> = visit.form.get("overlap_seconds").parse().ok();
-    let body = json!({ "overlap_seconds": overlap }).to_string();
-    let request = visit.request(Method::POST, format!("/v1/api_keys/{}/rotate", visit.id()?)).with_json(body);
-    let made = visit.send(request.once(visit.form.get("request"))).await?.ok()?.body;
+    let request = visit.request(Method::POST, format!("/v1/api_keys/{}/rotate", visit.id()?));
+    let request = request.with_json(overlap_body(&visit.form)).once(visit.form.get(ONCE));
+    let made = visit.send(request).await?.ok()?.body;
     let back = ("/developers/keys", texts::API_KEYS);
-    Ok(secret(&visit, texts::KEY_ROTATED, texts::API_KEY, text(&made, "key"), back))
+    let body = secret(&visit, texts::KEY_ROTATED, texts::API_KEY, text(&made, "key"), back);
+    Ok(page(&visit, 201, texts::KEY_ROTATED, &body))
 }
 
 /// `POST /console/{environment}/developers/keys/{id}/revoke`

@@ -6,9 +6,11 @@ use actix_web::HttpResponse;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::{cursor, items, joined, page, pages, time};
-use crate::customers::text;
-use crate::form;
+use super::page;
+use crate::api::{items, joined, text};
+use crate::api_keys::status;
+use crate::form::query;
+use crate::layout::{notice, or_none, pages, time};
 use crate::refusal::Refusal;
 use crate::visit::Visit;
 use crate::{layout, texts};
@@ -21,7 +23,7 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
             h1 { (texts::API_KEYS) }
             a.button.primary href=(visit.path("/developers/keys/new")) data-key="n" { (texts::NEW_KEY) }
         }
-        (layout::notice(visit.query.get("notice")))
+        (notice(&visit))
         (table(&visit, items(&list)))
         (pages(&visit, "/developers/keys", "cursor", &list))
     };
@@ -30,66 +32,32 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
 
 /// The page of the list that the query names.
 pub(super) async fn of_page(visit: &Visit) -> Result<Value, Refusal> {
-    let answer = visit.get(format!("/v1/api_keys{}", cursor(visit.query.get("cursor")))).await?;
-    Ok(answer.ok()?.body)
+    let of_page = query([("cursor", visit.query.get("cursor"))]);
+    Ok(visit.get(format!("/v1/api_keys{of_page}")).await?.ok()?.body)
 }
 
 fn table(visit: &Visit, keys: &[Value]) -> Markup {
-    html! {
-        table.stacked {
-            thead {
-                tr {
-                    th scope="col" { (texts::API_KEY) }
-                    th scope="col" { (texts::STATUS) }
-                    th scope="col" { (texts::SCOPES_LABEL) }
-                    th scope="col" { (texts::CREATED) }
-                    th scope="col" { (texts::LAST_USED) }
-                }
-            }
-            tbody {
-                @for key in keys {
-                    tr {
-                        th scope="row" {
-                            a data-row href=(link(visit, key)) { (title(key)) }
-                            @if key["is_current"] == true { " " span.badge { (texts::THIS_SESSION) } }
-                        }
-                        td data-label=(texts::STATUS) { (status(visit, key)) }
-                        td data-label=(texts::SCOPES_LABEL) { (or_none(&joined(&key["scopes"]))) }
-                        td data-label=(texts::CREATED) { (time(key, "created_at")) }
-                        td data-label=(texts::LAST_USED) { (time(key, "last_used_at")) }
-                    }
-                }
-            }
-        }
-    }
+    let columns = [texts::API_KEY, texts::STATUS, texts::SCOPES_LABEL, texts::CREATED, texts::LAST_USED];
+    layout::table(
+        &columns,
+        keys.iter().map(|key| {
+            let name = html! {
+                a data-row href=(link(visit, key)) { (title(key)) }
+                @if key["is_current"] == true { " " span.badge { (texts::THIS_SESSION) } }
+            };
+            let scopes = html! { (or_none(&joined(&key["scopes"]))) };
+            vec![name, status(visit, key), scopes, time(key, "created_at"), time(key, "last_used_at")]
+        }),
+    )
 }
 
 /// The API shows keys in lists only, so the page of a key is found on the page of the list that leads to it.
 fn link(visit: &Visit, key: &Value) -> String {
-    let query = form::query([("cursor", visit.query.get("cursor"))]);
-    visit.path(&format!("/developers/keys/{}{query}", text(key, "id")))
+    let of_page = query([("cursor", visit.query.get("cursor"))]);
+    visit.path(&format!("/developers/keys/{}{of_page}", text(key, "id")))
 }
 
 /// What a key is called: its name, otherwise its identifier.
 pub(super) fn title(key: &Value) -> &str {
     key["name"].as_str().unwrap_or_else(|| text(key, "id"))
-}
-
-/// Whether a key is accepted.
-pub(super) fn status(visit: &Visit, key: &Value) -> Markup {
-    let name = match (key["revoked_at"].as_str(), key["expires_at"].as_str()) {
-        (Some(_), _) => texts::REVOKED,
-        (None, Some(end)) if has_passed(end, visit.place.now()) => texts::EXPIRED,
-        _ => texts::VALID,
-    };
-    html! { span.badge.quiet[name != texts::VALID] { (name) } }
-}
-
-/// Whether a time of the API is over at `now`, in Unix seconds.
-fn has_passed(time: &str, now: i64) -> bool {
-    chrono::DateTime::parse_from_rfc3339(time).is_ok_and(|time| time.timestamp() <= now)
-}
-
-pub(super) fn or_none(text: &str) -> &str {
-    if text.is_empty() { texts::NONE } else { text }
 }

@@ -20,7 +20,7 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
         h1 { (texts::API) }
         section {
             h2 { (texts::DOCUMENTATION) }
-            p { a href="/docs" { (texts::READ_AND_TRY) } }
+            @if visit.place.worker.console.0.api_page { p { a href="/docs" { (texts::READ_AND_TRY) } } }
             p { (texts::OPENAPI) }
             div.actions { @for (name, path) in DOCUMENTS { a.button href=(path) { (name) } } }
         }

@@ -7,42 +7,39 @@ use futures_util::future;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::input::{Line, choice, line};
-use super::keys::or_none;
+use super::page;
 use super::webhooks::status;
-use super::{cursor, items, joined, page, pages, time};
-use crate::api::Problem;
-use crate::customers::text;
+use crate::api::{Problem, items, joined, text};
+use crate::form::query;
+use crate::input::{Line, line, overlap};
+use crate::layout::{notice, or_none, pages, time};
 use crate::refusal::Refusal;
 use crate::visit::Visit;
 use crate::{layout, texts};
 
 /// `GET /console/{environment}/developers/webhooks/{id}`
 pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
-    with_problem(&visit, 200, None).await
+    with_problem(&visit, None).await
 }
 
 /// The page, with what is wrong with a form of it that was sent.
-pub(super) async fn with_problem(
-    visit: &Visit,
-    status: u16,
-    problem: Option<&Problem>,
-) -> Result<HttpResponse, Refusal> {
+pub(super) async fn with_problem(visit: &Visit, problem: Option<&Problem>) -> Result<HttpResponse, Refusal> {
     let id = visit.id()?;
+    let of_page = query([("cursor", visit.query.get("attempts"))]);
     // At the same time: each waits for the database.
     let (endpoint, attempts) = future::join(
         visit.get(format!("/v1/webhooks/{id}")),
-        visit.get(format!("/v1/webhooks/{id}/attempts{}", cursor(visit.query.get("attempts")))),
+        visit.get(format!("/v1/webhooks/{id}/attempts{of_page}")),
     )
     .await;
     let (endpoint, attempts) = (endpoint?.ok()?.body, attempts?.ok()?.body);
     let url = text(&endpoint, "url");
     let body = html! {
         div.title {
-            h1 { (url) " " (self::status(&endpoint)) }
+            h1 { (url) " " (status(&endpoint)) }
             (actions(visit, id))
         }
-        (layout::notice(visit.query.get("notice")))
+        (notice(visit))
         (facts(&endpoint))
         (replay(visit, id, problem))
         (rotation(visit, id))
@@ -52,7 +49,7 @@ pub(super) async fn with_problem(
             (pages(visit, &format!("/developers/webhooks/{id}"), "attempts", &attempts))
         }
     };
-    Ok(page(visit, status, url, &body))
+    Ok(page(visit, Problem::status_of(problem), url, &body))
 }
 
 fn actions(visit: &Visit, id: &str) -> Markup {
@@ -132,7 +129,7 @@ fn rotation(visit: &Visit, id: &str) -> Markup {
             p { (texts::NEW_SECRET_HINT) }
             form.inline method="post" action=(visit.path(&format!("/developers/webhooks/{id}/rotate"))) {
                 (layout::token(&visit.place))
-                (choice("overlap_seconds", texts::OVERLAP, texts::DEFAULT_OVERLAP, &texts::OVERLAPS))
+                (overlap())
                 button type="submit" { (texts::MAKE_SECRET) }
             }
         }
@@ -140,34 +137,22 @@ fn rotation(visit: &Visit, id: &str) -> Markup {
 }
 
 fn table(attempts: &[Value]) -> Markup {
-    html! {
-        table.stacked {
-            thead {
-                tr {
-                    th scope="col" { (texts::TIME) }
-                    th scope="col" { (texts::OUTCOME) }
-                    th scope="col" { (texts::EVENT) }
-                    th scope="col" { (texts::ATTEMPT) }
-                    th scope="col" { (texts::DURATION) }
-                    th scope="col" { (texts::ANSWER) }
-                }
-            }
-            tbody {
-                @for attempt in attempts {
-                    @let outcome = text(attempt, "outcome");
-                    tr {
-                        th scope="row" { (time(attempt, "created_at")) }
-                        td data-label=(texts::OUTCOME) { span.badge.quiet[outcome != "delivered"] { (texts::outcome(outcome)) } }
-                        td data-label=(texts::EVENT) { code { (text(attempt, "event_id")) } }
-                        td data-label=(texts::ATTEMPT) { (attempt["number"].to_string()) }
-                        td data-label=(texts::DURATION) { (attempt["duration_ms"].to_string()) " ms" }
-                        td data-label=(texts::ANSWER) {
-                            @if let Some(status) = attempt["status"].as_u64() { (status) " " }
-                            (text(attempt, "error")) " " (text(attempt, "answer"))
-                        }
-                    }
-                }
-            }
-        }
-    }
+    let columns = [texts::TIME, texts::OUTCOME, texts::EVENT, texts::ATTEMPT, texts::DURATION, texts::ANSWER];
+    layout::table(
+        &columns,
+        attempts.iter().map(|attempt| {
+            let outcome = text(attempt, "outcome");
+            vec![
+                time(attempt, "created_at"),
+                html! { span.badge.quiet[outcome != "delivered"] { (texts::outcome(outcome)) } },
+                html! { code { (text(attempt, "event_id")) } },
+                html! { (attempt["number"].to_string()) },
+                html! { (attempt["duration_ms"].to_string()) " ms" },
+                html! {
+                    @if let Some(status) = attempt["status"].as_u64() { (status) " " }
+                    (text(attempt, "error")) " " (text(attempt, "answer"))
+                },
+            ]
+        }),
+    )
 }

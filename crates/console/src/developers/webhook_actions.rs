@@ -7,22 +7,23 @@ use actix_web::http::Method;
 use maud::html;
 use serde_json::json;
 
-use super::{page, secret, webhook};
-use crate::customers::text;
+use super::{page, webhook};
+use crate::api::text;
+use crate::input::overlap_body;
+use crate::layout::{Question, secret};
 use crate::refusal::Refusal;
 use crate::visit::Visit;
-use crate::{layout, respond, texts};
+use crate::{respond, texts};
 
 /// `POST /console/{environment}/developers/webhooks/{id}/rotate`
 pub(crate) async fn rotate(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let id = visit.id()?;
-    let overlap: Option<u64> = visit.form.get("overlap_seconds").parse().ok();
-    let body = json!({ "overlap_seconds": overlap }).to_string();
-    let request = visit.request(Method::POST, format!("/v1/webhooks/{id}/rotate_secret")).with_json(body);
-    let rotated = visit.send(request).await?.ok()?.body;
+    let request = visit.request(Method::POST, format!("/v1/webhooks/{id}/rotate_secret"));
+    let rotated = visit.send(request.with_json(overlap_body(&visit.form))).await?.ok()?.body;
     let path = format!("/developers/webhooks/{id}");
     let back = (path.as_str(), texts::SHOW_WEBHOOK);
-    Ok(secret(&visit, texts::SECRET_ROTATED, texts::SECRET, text(&rotated, "secret"), back))
+    let body = secret(&visit, texts::SECRET_ROTATED, texts::SECRET, text(&rotated, "secret"), back);
+    Ok(page(&visit, 201, texts::SECRET_ROTATED, &body))
 }
 
 /// `POST /console/{environment}/developers/webhooks/{id}/test`
@@ -42,13 +43,9 @@ pub(crate) async fn replay(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let from = from.parse::<i64>().map_or_else(|_| json!(from), |from| json!(from));
     let body = if event.is_empty() { json!({ "from_seq": from }) } else { json!({ "event_id": event }) };
     let request = visit.request(Method::POST, format!("/v1/webhooks/{id}/replay")).with_json(body.to_string());
-    let answer = visit.send(request).await?;
-    match answer.status {
-        400 | 409 | 422 => webhook::with_problem(&visit, answer.status, Some(&answer.problem())).await,
-        _ => {
-            answer.ok()?;
-            Ok(respond::see_other(&visit.path(&format!("/developers/webhooks/{id}?notice=replay"))))
-        }
+    match visit.send(request).await?.of_form()? {
+        Err(problem) => webhook::with_problem(&visit, Some(&problem)).await,
+        Ok(_) => Ok(respond::see_other(&visit.path(&format!("/developers/webhooks/{id}?notice=replay")))),
     }
 }
 
@@ -56,19 +53,16 @@ pub(crate) async fn replay(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
 pub(crate) async fn show_delete(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let id = visit.id()?;
     let endpoint = visit.get(format!("/v1/webhooks/{id}")).await?.ok()?.body;
-    let body = html! {
-        div.narrow {
-            h1 { (texts::DELETE_WEBHOOK_TITLE) }
-            p { strong { (text(&endpoint, "url")) } " " (text(&endpoint, "description")) }
-            p { (texts::DELETE_WEBHOOK_WARNING) }
-            form.actions method="post" action=(visit.path(&format!("/developers/webhooks/{id}/delete"))) {
-                (layout::token(&visit.place))
-                button.danger type="submit" { (texts::DELETE_WEBHOOK) }
-                a.button href=(visit.path(&format!("/developers/webhooks/{id}"))) { (texts::CANCEL) }
-            }
-        }
+    let question = Question {
+        title: texts::DELETE_WEBHOOK_TITLE,
+        subject: html! { strong { (text(&endpoint, "url")) } " " (text(&endpoint, "description")) },
+        warning: texts::DELETE_WEBHOOK_WARNING,
+        fields: html! {},
+        confirm: texts::DELETE_WEBHOOK,
+        is_dangerous: true,
+        back: &format!("/developers/webhooks/{id}"),
     };
-    Ok(page(&visit, 200, texts::DELETE_WEBHOOK_TITLE, &body))
+    Ok(page(&visit, 200, texts::DELETE_WEBHOOK_TITLE, &question.ask(&visit)))
 }
 
 /// `POST /console/{environment}/developers/webhooks/{id}/delete`

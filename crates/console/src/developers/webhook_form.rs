@@ -7,13 +7,11 @@ use actix_web::http::Method;
 use maud::html;
 use serde_json::{Value, json};
 
-use super::input::{Line, checks, choice, line, summary};
-use super::{page, secret};
-use crate::api::Problem;
-use crate::customers::text;
+use super::page;
+use crate::api::{Problem, text};
 use crate::form::Form;
+use crate::input::{Line, ONCE, checks, choice, line, once, summary};
 use crate::refusal::Refusal;
-use crate::session::random_text;
 use crate::visit::Visit;
 use crate::{layout, respond, texts};
 
@@ -65,21 +63,20 @@ impl<'a> Draft<'a> {
 /// `GET /console/{environment}/developers/webhooks/new`
 pub(crate) async fn show_new(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let draft = Draft { events: vec!["*"], payload: "thin", ..Draft::of_form(&visit.form) };
-    form(&visit, 200, "new", &draft, None)
+    form(&visit, "new", &draft, None)
 }
 
 /// `POST /console/{environment}/developers/webhooks/new`
 pub(crate) async fn create(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let draft = Draft { status: "", ..Draft::of_form(&visit.form) };
     let request = visit.request(Method::POST, "/v1/webhooks".to_owned()).with_json(draft.body().to_string());
-    let answer = visit.send(request.once(visit.form.get("request"))).await?;
-    match answer.status {
-        400 | 409 | 422 => form(&visit, answer.status, "new", &draft, Some(&answer.problem())),
-        _ => {
-            let made = answer.ok()?.body;
+    match visit.send(request.once(visit.form.get(ONCE))).await?.of_form()? {
+        Err(problem) => form(&visit, "new", &draft, Some(&problem)),
+        Ok(made) => {
             let path = format!("/developers/webhooks/{}", text(&made, "id"));
             let back = (path.as_str(), texts::SHOW_WEBHOOK);
-            Ok(secret(&visit, texts::WEBHOOK_CREATED, texts::SECRET, text(&made, "secret"), back))
+            let body = layout::secret(&visit, texts::WEBHOOK_CREATED, texts::SECRET, text(&made, "secret"), back);
+            Ok(page(&visit, 201, texts::WEBHOOK_CREATED, &body))
         }
     }
 }
@@ -88,7 +85,7 @@ pub(crate) async fn create(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
 pub(crate) async fn show_edit(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let id = visit.id()?;
     let endpoint = visit.get(format!("/v1/webhooks/{id}")).await?.ok()?.body;
-    form(&visit, 200, &format!("{id}/edit"), &Draft::of_endpoint(&endpoint), None)
+    form(&visit, &format!("{id}/edit"), &Draft::of_endpoint(&endpoint), None)
 }
 
 /// `POST /console/{environment}/developers/webhooks/{id}/edit`
@@ -96,28 +93,18 @@ pub(crate) async fn change(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let id = visit.id()?;
     let draft = Draft::of_form(&visit.form);
     let request = visit.request(Method::PATCH, format!("/v1/webhooks/{id}")).with_json(draft.body().to_string());
-    let answer = visit.send(request).await?;
-    match answer.status {
-        400 | 409 | 422 => form(&visit, answer.status, &format!("{id}/edit"), &draft, Some(&answer.problem())),
-        _ => {
-            answer.ok()?;
-            Ok(respond::see_other(&visit.path(&format!("/developers/webhooks/{id}?notice=saved"))))
-        }
+    match visit.send(request).await?.of_form()? {
+        Err(problem) => form(&visit, &format!("{id}/edit"), &draft, Some(&problem)),
+        Ok(_) => Ok(respond::see_other(&visit.path(&format!("/developers/webhooks/{id}?notice=saved")))),
     }
 }
 
-fn form(
-    visit: &Visit,
-    status: u16,
-    path: &str,
-    draft: &Draft<'_>,
-    problem: Option<&Problem>,
-) -> Result<HttpResponse, Refusal> {
-    let request = random_text().ok_or(Refusal::Broken)?;
+fn form(visit: &Visit, path: &str, draft: &Draft<'_>, problem: Option<&Problem>) -> Result<HttpResponse, Refusal> {
     let is_new = path == "new";
     let (title, submit) =
         if is_new { (texts::NEW_WEBHOOK, texts::CREATE_WEBHOOK) } else { (texts::EDIT_WEBHOOK, texts::SAVE) };
-    let back = if is_new { "" } else { path.trim_end_matches("/edit") };
+    let here = format!("/developers/webhooks/{path}");
+    let (back, _) = here.rsplit_once('/').unwrap_or_default();
     let url = Line {
         name: "url",
         label: texts::URL,
@@ -135,9 +122,9 @@ fn form(
     };
     let body = html! {
         h1 { (title) }
-        form.sheet method="post" action=(visit.path(&format!("/developers/webhooks/{path}"))) novalidate {
+        form.sheet method="post" action=(visit.path(&here)) novalidate {
             (layout::token(&visit.place))
-            input type="hidden" name="request" value=(request);
+            (once()?)
             (summary(problem))
             div.fields {
                 (line(&url, problem))
@@ -150,11 +137,8 @@ fn form(
                 }
             }
             (checks("events", texts::EVENTS, &draft.events, &texts::EVENT_TYPES, problem))
-            div.actions {
-                button.primary type="submit" { (submit) }
-                a.button href=(visit.path(&format!("/developers/webhooks/{back}")).trim_end_matches('/')) { (texts::CANCEL) }
-            }
+            (layout::actions(visit, submit, back))
         }
     };
-    Ok(page(visit, status, title, &body))
+    Ok(page(visit, Problem::status_of(problem), title, &body))
 }

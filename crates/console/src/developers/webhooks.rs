@@ -6,23 +6,25 @@ use actix_web::HttpResponse;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::keys::or_none;
-use super::{cursor, items, joined, page, pages, time};
-use crate::customers::text;
+use super::page;
+use crate::api::{items, joined, text};
+use crate::form::query;
+use crate::layout::{notice, or_none, pages, time};
 use crate::refusal::Refusal;
 use crate::visit::Visit;
 use crate::{layout, texts};
 
 /// `GET /console/{environment}/developers/webhooks`
 pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
-    let list = visit.get(format!("/v1/webhooks{}", cursor(visit.query.get("cursor")))).await?.ok()?.body;
+    let of_page = query([("cursor", visit.query.get("cursor"))]);
+    let list = visit.get(format!("/v1/webhooks{of_page}")).await?.ok()?.body;
     let endpoints = items(&list);
     let body = html! {
         div.title {
             h1 { (texts::WEBHOOKS) }
             a.button.primary href=(visit.path("/developers/webhooks/new")) data-key="n" { (texts::NEW_WEBHOOK) }
         }
-        (layout::notice(visit.query.get("notice")))
+        (notice(&visit))
         @if endpoints.is_empty() {
             div.empty { h2 { (texts::NO_WEBHOOKS_TITLE) } p { (texts::NO_WEBHOOKS) } }
         } @else { (table(&visit, endpoints)) }
@@ -32,34 +34,20 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
 }
 
 fn table(visit: &Visit, endpoints: &[Value]) -> Markup {
-    html! {
-        table.stacked {
-            thead {
-                tr {
-                    th scope="col" { (texts::WEBHOOK) }
-                    th scope="col" { (texts::STATUS) }
-                    th scope="col" { (texts::EVENTS) }
-                    th scope="col" { (texts::DESCRIPTION) }
-                    th scope="col" { (texts::FAILING_SINCE) }
-                }
-            }
-            tbody {
-                @for endpoint in endpoints {
-                    tr {
-                        th scope="row" {
-                            a data-row href=(visit.path(&format!("/developers/webhooks/{}", text(endpoint, "id")))) {
-                                (text(endpoint, "url"))
-                            }
-                        }
-                        td data-label=(texts::STATUS) { (status(endpoint)) }
-                        td data-label=(texts::EVENTS) { (joined(&endpoint["events"])) }
-                        td data-label=(texts::DESCRIPTION) { (or_none(text(endpoint, "description"))) }
-                        td data-label=(texts::FAILING_SINCE) { (time(endpoint, "failing_since")) }
-                    }
-                }
-            }
-        }
-    }
+    let columns = [texts::WEBHOOK, texts::STATUS, texts::EVENTS, texts::DESCRIPTION, texts::FAILING_SINCE];
+    layout::table(
+        &columns,
+        endpoints.iter().map(|endpoint| {
+            let path = visit.path(&format!("/developers/webhooks/{}", text(endpoint, "id")));
+            vec![
+                html! { a data-row href=(path) { (text(endpoint, "url")) } },
+                status(endpoint),
+                html! { (joined(&endpoint["events"])) },
+                html! { (or_none(text(endpoint, "description"))) },
+                time(endpoint, "failing_since"),
+            ]
+        }),
+    )
 }
 
 /// Whether an endpoint is sent events.

@@ -6,11 +6,12 @@ use actix_web::HttpResponse;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::{items, page, pages, text, time};
+use crate::api::{items, text};
 use crate::form::query;
+use crate::layout::{self, pages, time};
 use crate::refusal::Refusal;
-use crate::texts::NONE;
 use crate::texts::operators as texts;
+use crate::texts::{NONE, TIME};
 use crate::visit::Visit;
 
 /// `GET /console/operators/log`
@@ -20,46 +21,28 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let body = html! {
         h1 { (texts::LOG) }
         @if items(&list).is_empty() { p.hint { (texts::NO_ENTRIES) } } @else { (table(&visit, items(&list))) }
-        (pages(&visit, &visit.path("/log"), &list))
+        (pages(&visit, "/log", "cursor", &list))
     };
-    Ok(page(&visit, 200, texts::LOG, &body))
+    Ok(visit.page(200, texts::LOG, &body))
 }
 
 fn table(visit: &Visit, entries: &[Value]) -> Markup {
-    html! {
-        table.stacked {
-            thead {
-                tr {
-                    th scope="col" { (texts::ACTION) }
-                    th scope="col" { (texts::TARGET) }
-                    th scope="col" { (texts::OPERATOR) }
-                    th scope="col" { (texts::TIME) }
-                    th scope="col" { (texts::REQUEST) }
-                }
-            }
-            tbody {
-                @for entry in entries {
-                    tr {
-                        th scope="row" { (texts::action(text(entry, "action"))) }
-                        td data-label=(texts::TARGET) { (target(visit, text(entry, "target"))) }
-                        td data-label=(texts::OPERATOR) {
-                            @match entry["operator_id"].as_str() {
-                                Some(id) => code { (id) },
-                                None => (texts::COMMAND_LINE),
-                            }
-                        }
-                        td data-label=(texts::TIME) { (time(entry, "created_at")) }
-                        td data-label=(texts::REQUEST) {
-                            @match entry["request_id"].as_str() {
-                                Some(id) => code { (id) },
-                                None => (NONE),
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
+    let columns = [texts::ACTION, texts::TARGET, texts::OPERATOR, TIME, texts::REQUEST];
+    layout::table(
+        &columns,
+        entries.iter().map(|entry| {
+            let id = |name: &str, other: &str| {
+                html! { @if let Some(id) = entry[name].as_str() { code { (id) } } @else { (other) } }
+            };
+            vec![
+                html! { (texts::action(text(entry, "action"))) },
+                target(visit, text(entry, "target")),
+                id("operator_id", texts::COMMAND_LINE),
+                time(entry, "created_at"),
+                id("request_id", NONE),
+            ]
+        }),
+    )
 }
 
 /// What was done to something: a merchant has a page.

@@ -8,11 +8,17 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::merchants::state;
-use super::{api_path, items, merchant_of, notice, page, pages, path, text, time};
+use super::{api_path, merchant_of, of_merchant};
+use crate::api::{items, joined, text};
+use crate::api_keys::status;
 use crate::form::query;
+use crate::layout::{self, notice, or_none, pages, time};
 use crate::refusal::Refusal;
 use crate::texts::operators as texts;
-use crate::texts::{ACTIONS, API_KEY, CREATED, ENVIRONMENT, IDENTIFIER, NONE};
+use crate::texts::{
+    ACTIONS, API_KEY, API_KEYS, CREATED, ENVIRONMENT, IDENTIFIER, LAST_USED, NEW_KEY, NONE, ROTATE, SCOPES_LABEL,
+    STATUS,
+};
 use crate::visit::Visit;
 
 /// `GET /console/operators/merchants/{id}`
@@ -26,29 +32,32 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let body = html! {
         div.title {
             h1 { (name) " " (state(&merchant)) }
-            (actions(&visit, &merchant)?)
+            @if visit.place.is_admin() { (actions(&visit, &merchant)?) }
         }
         (notice(&visit))
         (facts(&merchant))
         section aria-labelledby="keys" {
             div.title {
-                h2 #keys { (texts::API_KEYS) }
-                a.button.primary href=(path(&visit, "/keys/new")?) data-key="n" { (texts::NEW_KEY) }
+                h2 #keys { (API_KEYS) }
+                @if visit.place.is_admin() {
+                    a.button.primary href=(visit.path(&of_merchant(&visit, "/keys/new")?)) data-key="n" { (NEW_KEY) }
+                }
             }
             @if items(&keys).is_empty() { p.hint { (texts::NO_KEYS) } } @else { (table(&visit, items(&keys))?) }
-            (pages(&visit, &path(&visit, "")?, &keys))
+            (pages(&visit, &of_merchant(&visit, "")?, "cursor", &keys))
         }
     };
-    Ok(page(&visit, 200, name, &body))
+    Ok(visit.page(200, name, &body))
 }
 
 fn actions(visit: &Visit, merchant: &Value) -> Result<Markup, Refusal> {
     let is_disabled = merchant["disabled_at"].is_string();
     let (other, label) = if is_disabled { ("/enable", texts::ENABLE) } else { ("/disable", texts::DISABLE) };
+    let here = |below: &str| of_merchant(visit, below).map(|path| visit.path(&path));
     Ok(html! {
         div.actions role="group" aria-label=(ACTIONS) {
-            a.button href=(path(visit, "/rename")?) { (texts::RENAME) }
-            a.button href=(path(visit, other)?) { (label) }
+            a.button href=(here("/rename")?) { (texts::RENAME) }
+            a.button href=(here(other)?) { (label) }
         }
     })
 }
@@ -66,52 +75,40 @@ fn facts(merchant: &Value) -> Markup {
 }
 
 fn table(visit: &Visit, keys: &[Value]) -> Result<Markup, Refusal> {
+    let mut columns = vec![API_KEY, ENVIRONMENT, STATUS, SCOPES_LABEL, CREATED, LAST_USED, texts::ENDS];
+    if visit.place.is_admin() {
+        columns.push(ACTIONS);
+    }
     let rows = keys.iter().map(|key| row(visit, key)).collect::<Result<Vec<_>, _>>()?;
-    Ok(html! {
-        table.stacked {
-            thead {
-                tr {
-                    th scope="col" { (API_KEY) }
-                    th scope="col" { (ENVIRONMENT) }
-                    th scope="col" { (texts::SCOPES) }
-                    th scope="col" { (CREATED) }
-                    th scope="col" { (texts::LAST_USED) }
-                    th scope="col" { (texts::ENDS) }
-                    th scope="col" { (ACTIONS) }
-                }
-            }
-            tbody { @for row in rows { (row) } }
-        }
-    })
+    Ok(layout::table(&columns, rows))
 }
 
-fn row(visit: &Visit, key: &Value) -> Result<Markup, Refusal> {
+/// The cells of a key. The last one, with what is done to it, is for the role `admin`.
+fn row(visit: &Visit, key: &Value) -> Result<Vec<Markup>, Refusal> {
     let id = text(key, "id");
-    let scopes: Vec<_> = key["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let is_revoked = key["revoked_at"].is_string();
-    let action = |below: &str| path(visit, &format!("/keys/{id}/{below}"));
-    Ok(html! {
-        tr {
-            th scope="row" {
-                @if let Some(name) = key["name"].as_str() { (name) " " }
-                code { (id) }
-            }
-            td data-label=(ENVIRONMENT) { (texts::environment(text(key, "environment"))) }
-            td data-label=(texts::SCOPES) { (if scopes.is_empty() { NONE.to_owned() } else { scopes.join(", ") }) }
-            td data-label=(CREATED) { (time(key, "created_at")) }
-            td data-label=(texts::LAST_USED) { (time(key, "last_used_at")) }
-            td data-label=(texts::ENDS) {
-                @if is_revoked { span.badge.quiet { (texts::REVOKED) } " " (time(key, "revoked_at")) }
-                @else { (time(key, "expires_at")) }
-            }
-            td data-label=(ACTIONS) {
-                @if is_revoked { (NONE) } @else {
-                    div.actions {
-                        a.button data-row href=(action("rotate")?) aria-label={ (texts::ROTATE) " " (id) } { (texts::ROTATE) }
-                        a.button href=(action("revoke")?) aria-label={ (texts::REVOKE) " " (id) } { (texts::REVOKE) }
-                    }
-                }
+    let action = |below: &str| of_merchant(visit, &format!("/keys/{id}/{below}")).map(|path| visit.path(&path));
+    let (rotate, revoke) = (action("rotate")?, action("revoke")?);
+    let name = html! {
+        @if let Some(name) = key["name"].as_str() { (name) " " }
+        code { (id) }
+    };
+    let actions = html! {
+        @if is_revoked { (NONE) } @else {
+            div.actions {
+                a.button data-row href=(rotate) aria-label={ (ROTATE) " " (id) } { (ROTATE) }
+                a.button href=(revoke) aria-label={ (texts::REVOKE) " " (id) } { (texts::REVOKE) }
             }
         }
-    })
+    };
+    Ok(vec![
+        name,
+        html! { (texts::environment(text(key, "environment"))) },
+        status(visit, key),
+        html! { (or_none(&joined(&key["scopes"]))) },
+        time(key, "created_at"),
+        time(key, "last_used_at"),
+        time(key, if is_revoked { "revoked_at" } else { "expires_at" }),
+        actions,
+    ])
 }

@@ -6,33 +6,31 @@ use actix_web::HttpResponse;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::{items, notice, page, pages, text, time};
-use crate::api::Problem;
+use crate::api::{Problem, items, text};
 use crate::form::query;
+use crate::layout::{self, notice, pages, time};
 use crate::refusal::Refusal;
 use crate::texts::operators as texts;
-use crate::texts::{CREATED, LIST_REFUSED_TITLE, SEARCH, STATUS};
+use crate::texts::{CREATED, DISABLED, IDENTIFIER, LIST_REFUSED_TITLE, SEARCH, STATUS};
 use crate::visit::Visit;
 
 /// `GET /console/operators/merchants`
 pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let search = visit.query.get("search").trim();
     let parameters = [("search", search), ("cursor", visit.query.get("cursor"))];
-    let answer = visit.get(format!("/admin/v1/merchants{}", query(parameters))).await?;
-    let (status, problem, list) = match answer.status {
-        400 | 422 => (422, Some(answer.problem()), Value::Null),
-        _ => (200, None, answer.ok()?.body),
-    };
+    let (status, problem, list) = visit.get(format!("/admin/v1/merchants{}", query(parameters))).await?.of_list()?;
     let body = html! {
         div.title {
             h1 { (texts::MERCHANTS) }
-            a.button.primary href=(visit.path("/merchants/new")) data-key="n" { (texts::NEW_MERCHANT) }
+            @if visit.place.is_admin() {
+                a.button.primary href=(visit.path("/merchants/new")) data-key="n" { (texts::NEW_MERCHANT) }
+            }
         }
         (notice(&visit))
         (search_form(search))
         (results(&visit, problem.as_ref(), &list))
     };
-    Ok(page(&visit, status, texts::MERCHANTS, &body))
+    Ok(visit.page(status, texts::MERCHANTS, &body))
 }
 
 fn search_form(search: &str) -> Markup {
@@ -58,7 +56,7 @@ fn results(visit: &Visit, problem: Option<&Problem>, list: &Value) -> Markup {
                 None if merchants.is_empty() => (empty(visit)),
                 None => (table(visit, merchants)),
             }
-            (pages(visit, &visit.path("/merchants"), list))
+            (pages(visit, "/merchants", "cursor", list))
         }
     }
 }
@@ -93,34 +91,23 @@ fn empty(visit: &Visit) -> Markup {
 }
 
 fn table(visit: &Visit, merchants: &[Value]) -> Markup {
-    html! {
-        table.stacked {
-            thead {
-                tr {
-                    th scope="col" { (texts::MERCHANT) }
-                    th scope="col" { (crate::texts::IDENTIFIER) }
-                    th scope="col" { (STATUS) }
-                    th scope="col" { (CREATED) }
-                }
-            }
-            tbody {
-                @for merchant in merchants {
-                    @let id = text(merchant, "id");
-                    tr {
-                        th scope="row" { a data-row href=(visit.path(&format!("/merchants/{id}"))) { (text(merchant, "name")) } }
-                        td data-label=(crate::texts::IDENTIFIER) { code { (id) } }
-                        td data-label=(STATUS) { (state(merchant)) }
-                        td data-label=(CREATED) { (time(merchant, "created_at")) }
-                    }
-                }
-            }
-        }
-    }
+    layout::table(
+        &[texts::MERCHANT, IDENTIFIER, STATUS, CREATED],
+        merchants.iter().map(|merchant| {
+            let id = text(merchant, "id");
+            vec![
+                html! { a data-row href=(visit.path(&format!("/merchants/{id}"))) { (text(merchant, "name")) } },
+                html! { code { (id) } },
+                state(merchant),
+                time(merchant, "created_at"),
+            ]
+        }),
+    )
 }
 
 /// Whether a merchant's credentials are accepted.
 pub(super) fn state(merchant: &Value) -> Markup {
     let is_disabled = merchant["disabled_at"].is_string();
-    let name = if is_disabled { texts::DISABLED } else { texts::ENABLED };
+    let name = if is_disabled { DISABLED } else { texts::ENABLED };
     html! { span.badge.quiet[is_disabled] { (name) } }
 }

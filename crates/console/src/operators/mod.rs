@@ -1,8 +1,7 @@
 //! Pages for operators: merchants, their API keys, the operator log and the service. They call the API of operators, `/admin/v1`,
-//! with the key of an operator, and see nothing of customers. A visitor whose role is `read` sees the same pages; the API refuses the
-//! forms, and the page says so.
+//! with the key of an operator, and see nothing of customers. A visitor whose role is `read` sees the lists without their forms and
+//! buttons; what a form changes is protected by the API.
 
-mod input;
 pub(crate) mod log;
 pub(crate) mod merchant;
 pub(crate) mod merchants;
@@ -15,18 +14,14 @@ pub(crate) mod service;
 pub(crate) mod state;
 
 use actix_web::HttpResponse;
-use maud::{Markup, html};
+use maud::html;
 use serde_json::Value;
 
+use crate::api::Problem;
+use crate::input::{Line, line, summary};
 use crate::refusal::Refusal;
-use crate::texts::operators as texts;
 use crate::visit::Visit;
-use crate::{layout, respond};
-
-/// Answers with a page.
-fn page(visit: &Visit, status: u16, title: &str, body: &Markup) -> HttpResponse {
-    respond::page(status, layout::page(&visit.place, title, body))
-}
+use crate::{layout, texts};
 
 /// The merchant whose identifier is `id` in the path.
 async fn merchant_of(visit: &Visit) -> Result<Value, Refusal> {
@@ -38,90 +33,33 @@ fn api_path(visit: &Visit, below: &str) -> Result<String, Refusal> {
     Ok(format!("/admin/v1/merchants/{}{below}", visit.id()?))
 }
 
-/// A path of the console below the merchant of the path.
-fn path(visit: &Visit, below: &str) -> Result<String, Refusal> {
-    Ok(visit.path(&format!("/merchants/{}{below}", visit.id()?)))
+/// A path of the area below the merchant of the path.
+fn of_merchant(visit: &Visit, below: &str) -> Result<String, Refusal> {
+    Ok(format!("/merchants/{}{below}", visit.id()?))
 }
 
-/// A text of a value; empty if it has none.
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name].as_str().unwrap_or_default()
-}
-
-/// A time of a value; a dash if it has none.
-fn time(value: &Value, name: &str) -> Markup {
-    value[name].as_str().map_or_else(|| html! { (crate::texts::NONE) }, layout::time)
-}
-
-/// The items of a page of a list.
-fn items(page: &Value) -> &[Value] {
-    page["data"].as_array().map(Vec::as_slice).unwrap_or_default()
-}
-
-/// The links to the first and the next page of the list at `path`.
-fn pages(visit: &Visit, path: &str, page: &Value) -> Markup {
-    let query = visit.query.clone().with("notice", "");
-    let link = |cursor: &str| format!("{path}{}", query.clone().with("cursor", cursor).query());
-    let next = page["next_cursor"].as_str();
-    html! {
-        @if next.is_some() || query.has("cursor") {
-            nav.pages aria-label=(crate::texts::PAGES) {
-                @if query.has("cursor") { a.button href=(link("")) { (crate::texts::FIRST_PAGE) } }
-                @if let Some(next) = next { a.button href=(link(next)) rel="next" { (crate::texts::NEXT_PAGE) } }
-            }
-        }
-    }
-}
-
-/// The note that a form which was done leads to.
-fn notice(visit: &Visit) -> Markup {
-    html! {
-        @if let Some(text) = texts::notice(visit.query.get("notice")) { p.note role="status" { (text) } }
-    }
-}
-
-/// A page with the secret of a new key. It is in the answer to the form that made it, and in no address.
-fn secret(visit: &Visit, made: &Value) -> Result<HttpResponse, Refusal> {
-    let body = html! {
-        div.narrow {
-            h1 { (texts::KEY_CREATED) }
-            p.note role="status" { (texts::SHOWN_ONCE) }
-            (layout::code(crate::texts::API_KEY, text(made, "key")))
-            p { a.button href=(path(visit, "")?) { (texts::BACK_TO_MERCHANT) } }
-        }
-    };
-    Ok(page(visit, 201, texts::KEY_CREATED, &body))
-}
-
-/// A page that asks before it does something, and a form that does it. `more` is a part of the form.
-struct Question<'a> {
+/// The form with the name of a merchant. It is sent to the path of the page.
+struct NameForm<'a> {
     title: &'a str,
-    /// What it is done to.
-    subject: Markup,
-    warning: &'a str,
-    more: Markup,
-    confirm: &'a str,
-    is_dangerous: bool,
+    submit: &'a str,
+    /// The page that the visitor goes back to.
+    back: &'a str,
 }
 
-impl Question<'_> {
-    fn page(&self, visit: &Visit) -> Result<HttpResponse, Refusal> {
-        let class = if self.is_dangerous { "danger" } else { "primary" };
+impl NameForm<'_> {
+    fn page(&self, visit: &Visit, value: &str, problem: Option<&Problem>) -> HttpResponse {
+        let name = Line { name: "name", label: texts::NAME, kind: "text", hint: "", value, is_required: true };
         let body = html! {
             div.narrow {
                 h1 { (self.title) }
-                p { (self.subject) }
-                p { (self.warning) }
-                form.sheet method="post" action=(visit.place.request.path()) {
+                form.sheet method="post" action=(visit.place.request.path()) novalidate {
                     (layout::token(&visit.place))
-                    (self.more)
-                    div.actions {
-                        button class=(class) type="submit" { (self.confirm) }
-                        a.button href=(path(visit, "")?) { (crate::texts::CANCEL) }
-                    }
+                    (summary(problem))
+                    (line(&name, problem))
+                    (layout::actions(visit, self.submit, self.back))
                 }
             }
         };
-        Ok(page(visit, 200, self.title, &body))
+        visit.page(Problem::status_of(problem), self.title, &body)
     }
 }

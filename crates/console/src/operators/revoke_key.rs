@@ -6,11 +6,12 @@ use actix_web::HttpResponse;
 use actix_web::http::Method;
 use maud::html;
 
-use super::{Question, api_path, merchant_of, path, text};
+use super::{api_path, merchant_of, of_merchant};
+use crate::api::text;
+use crate::layout::Question;
 use crate::refusal::Refusal;
-use crate::respond;
-use crate::texts::operators as texts;
 use crate::visit::Visit;
+use crate::{respond, texts};
 
 /// `GET /console/operators/merchants/{id}/keys/{key}/revoke`
 pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
@@ -19,16 +20,17 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
         title: texts::REVOKE_TITLE,
         subject: html! { code { (visit.id_of("key")?) } " · " (text(&merchant, "name")) },
         warning: texts::REVOKE_WARNING,
-        more: html! {},
-        confirm: texts::REVOKE_CONFIRM,
+        fields: html! {},
+        confirm: texts::REVOKE,
         is_dangerous: true,
+        back: &of_merchant(&visit, "")?,
     };
-    question.page(&visit)
+    Ok(visit.page(200, texts::REVOKE_TITLE, &question.ask(&visit)))
 }
 
 /// `POST /console/operators/merchants/{id}/keys/{key}/revoke`
 pub(crate) async fn submit(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let uri = api_path(&visit, &format!("/api_keys/{}", visit.id_of("key")?))?;
     visit.send(visit.request(Method::DELETE, uri)).await?.ok()?;
-    Ok(respond::see_other(&path(&visit, "?notice=revoked")?))
+    Ok(respond::see_other(&visit.path(&of_merchant(&visit, "?notice=revoked")?)))
 }

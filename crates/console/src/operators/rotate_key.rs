@@ -5,40 +5,36 @@ use std::rc::Rc;
 use actix_web::HttpResponse;
 use actix_web::http::Method;
 use maud::html;
-use serde_json::json;
 
-use super::{Question, api_path, merchant_of, secret, text};
+use super::{api_path, merchant_of, of_merchant};
+use crate::api::text;
+use crate::input::{overlap, overlap_body};
+use crate::layout::{Question, secret};
 use crate::refusal::Refusal;
-use crate::texts::operators as texts;
+use crate::texts;
 use crate::visit::Visit;
 
 /// `GET /console/operators/merchants/{id}/keys/{key}/rotate`
 pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let merchant = merchant_of(&visit).await?;
     let question = Question {
-        title: texts::ROTATE_TITLE,
+        title: texts::ROTATE_KEY,
         subject: html! { code { (visit.id_of("key")?) } " · " (text(&merchant, "name")) },
-        warning: texts::ROTATE_WARNING,
-        more: html! {
-            div.field {
-                label for="overlap" { (texts::OVERLAP) }
-                select #overlap name="overlap" {
-                    @for (seconds, name) in texts::OVERLAPS { option value=(seconds) { (name) } }
-                }
-            }
-        },
-        confirm: texts::ROTATE_CONFIRM,
+        warning: texts::ROTATE_KEY_HINT,
+        fields: overlap(),
+        confirm: texts::operators::ROTATE_CONFIRM,
         is_dangerous: false,
+        back: &of_merchant(&visit, "")?,
     };
-    question.page(&visit)
+    Ok(visit.page(200, texts::ROTATE_KEY, &question.ask(&visit)))
 }
 
 /// `POST /console/operators/merchants/{id}/keys/{key}/rotate`
 pub(crate) async fn submit(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let uri = api_path(&visit, &format!("/api_keys/{}/rotate", visit.id_of("key")?))?;
-    let request = visit.request(Method::POST, uri);
-    // A form whose overlap is no number gets the default of the API.
-    let overlap = visit.form.get("overlap").parse::<u64>().ok();
-    let body = json!({ "overlap_seconds": overlap }).to_string();
-    secret(&visit, &visit.send(request.with_json(body)).await?.ok()?.body)
+    let request = visit.request(Method::POST, uri).with_json(overlap_body(&visit.form));
+    let made = visit.send(request).await?.ok()?.body;
+    let back = (&*of_merchant(&visit, "")?, texts::operators::BACK_TO_MERCHANT);
+    let body = secret(&visit, texts::KEY_ROTATED, texts::API_KEY, text(&made, "key"), back);
+    Ok(visit.page(201, texts::KEY_ROTATED, &body))
 }

@@ -6,10 +6,11 @@ use actix_web::HttpResponse;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::{page, text, time};
+use crate::api::text;
+use crate::layout::time;
 use crate::refusal::Refusal;
-use crate::texts::VERSION;
 use crate::texts::operators as texts;
+use crate::texts::{STARTED, VERSION};
 use crate::visit::Visit;
 
 /// `GET /console/operators/service`
@@ -22,12 +23,12 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
         dl.facts {
             div { dt { (VERSION) } dd { (text(&service, "version")) } }
             div { dt { (texts::DATABASE) } dd { (text(&service, "database")) } }
-            div { dt { (texts::STARTED) } dd { (time(&service, "started_at")) } }
+            div { dt { (STARTED) } dd { (time(&service, "started_at")) } }
             div { dt { (texts::UPTIME) } dd { (uptime) } }
         }
         (settings(&service["settings"]))
     };
-    Ok(page(&visit, 200, texts::SERVICE, &body))
+    Ok(visit.page(200, texts::SERVICE, &body))
 }
 
 fn settings(settings: &Value) -> Markup {

@@ -6,7 +6,9 @@ use actix_web::HttpResponse;
 use actix_web::http::Method;
 use maud::html;
 
-use super::{Question, api_path, merchant_of, path, text};
+use super::{api_path, merchant_of, of_merchant};
+use crate::api::text;
+use crate::layout::Question;
 use crate::refusal::Refusal;
 use crate::respond;
 use crate::texts::operators as texts;
@@ -43,10 +45,12 @@ async fn ask(
 ) -> Result<HttpResponse, Refusal> {
     let merchant = merchant_of(visit).await?;
     let subject = html! { strong { (text(&merchant, "name")) } " " code { (text(&merchant, "id")) } };
-    Question { title, subject, warning, more: html! {}, confirm, is_dangerous }.page(visit)
+    let back = &of_merchant(visit, "")?;
+    let question = Question { title, subject, warning, fields: html! {}, confirm, is_dangerous, back };
+    Ok(visit.page(200, title, &question.ask(visit)))
 }
 
 async fn change(visit: &Visit, below: &str, notice: &str) -> Result<HttpResponse, Refusal> {
     visit.send(visit.request(Method::POST, api_path(visit, below)?)).await?.ok()?;
-    Ok(respond::see_other(&path(visit, notice)?))
+    Ok(respond::see_other(&visit.path(&of_merchant(visit, notice)?)))
 }

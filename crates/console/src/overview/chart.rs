@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use super::figures::{Chart, Point};
 use crate::refusal::Refusal;
 use crate::visit::Visit;
-use crate::{layout, respond, texts};
+use crate::{respond, texts};
 
 const WIDTH: u64 = 640;
 const HEIGHT: u64 = 180;
@@ -41,7 +41,7 @@ pub(crate) async fn table(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
             }
         }
     };
-    Ok(respond::page(200, layout::page(&visit.place, chart.title(), &body)))
+    Ok(visit.page(200, chart.title(), &body))
 }
 
 /// A chart with a bar for each point. Elements without content are closed: the image is XML.

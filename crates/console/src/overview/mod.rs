@@ -11,11 +11,10 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use self::figures::Chart;
-use crate::api::{Answer, Problem};
-use crate::customers::text;
+use crate::api::{items, text};
 use crate::refusal::Refusal;
+use crate::texts;
 use crate::visit::Visit;
-use crate::{layout, respond, texts};
 
 /// The most webhooks whose backlog is shown.
 const MAX_WEBHOOKS: usize = 10;
@@ -28,8 +27,8 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
         visit.get("/v1/webhooks?limit=100".to_owned()),
     )
     .await;
-    let (customers, webhooks) = (part(customers?)?, part(webhooks?)?);
-    let endpoints = webhooks.as_ref().ok().and_then(|page| page["data"].as_array()).map(Vec::as_slice);
+    let (customers, webhooks) = (customers?.part()?, webhooks?.part()?);
+    let endpoints = webhooks.as_ref().map(items);
     let backlogs = backlogs(&visit, endpoints.unwrap_or_default()).await?;
     let body = html! {
         h1 { (texts::OVERVIEW) }
@@ -47,30 +46,21 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
         }
         section {
             h2 { (texts::WEBHOOKS) }
-            @match (&webhooks, endpoints) {
-                (Err(problem), _) => p.hint { (problem.detail) },
-                (Ok(_), None | Some([])) => p.hint { (texts::NO_WEBHOOKS_TITLE) },
-                (Ok(_), Some(endpoints)) => (health(&visit, endpoints, &backlogs)),
+            @match endpoints {
+                Err(problem) => p.hint { (problem.detail) },
+                Ok([]) => p.hint { (texts::NO_WEBHOOKS_TITLE) },
+                Ok(endpoints) => (health(&visit, endpoints, &backlogs)),
             }
         }
     };
-    Ok(respond::page(200, layout::page(&visit.place, texts::OVERVIEW, &body)))
-}
-
-/// A part of the page, or why it is not shown. What ends the session is an error.
-fn part(answer: Answer) -> Result<Result<Value, Problem>, Refusal> {
-    match answer.ok() {
-        Ok(answer) => Ok(Ok(answer.body)),
-        Err(Refusal::Problem(problem)) => Ok(Err(*problem)),
-        Err(refusal) => Err(refusal),
-    }
+    Ok(visit.page(200, texts::OVERVIEW, &body))
 }
 
 /// The first endpoints with what is not delivered to them. One that was deleted in the meantime is left out.
 async fn backlogs(visit: &Visit, endpoints: &[Value]) -> Result<Vec<Value>, Refusal> {
     let read = |endpoint: &Value| visit.get(format!("/v1/webhooks/{}", text(endpoint, "id")));
     let answers = future::join_all(endpoints.iter().take(MAX_WEBHOOKS).map(read)).await;
-    let answers = answers.into_iter().map(|answer| Ok(part(answer?)?.ok())).collect::<Result<Vec<_>, Refusal>>()?;
+    let answers = answers.into_iter().map(|answer| Ok(answer?.part()?.ok())).collect::<Result<Vec<_>, Refusal>>()?;
     Ok(answers.into_iter().flatten().collect())
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use roster_application::{Action, Scope};
+use roster_application::{Action, Role, Scope};
 use roster_domain::{
     AddressPart, ApiKeyId, AttemptId, BusinessName, Country, Currency, CustomerId, CustomerStatus, Email,
     EndpointDescription, EndpointId, EndpointUrl, Environment, EventId, EventType, ExternalId, ImportId, Locale,
@@ -143,6 +143,7 @@ described! {
     OperatorId as "OperatorId": id(Self::PREFIX, "Names the operator; it is no secret.", "01h2xcejqtf2nbrexx3vqjhp49");
     LogEntryId as "LogEntryId": id(Self::PREFIX, "Names the entry.", "01h2xcejqtf2nbrexx3vqjhp4a");
     Action as "OperatorAction": names(&Self::ALL, "What was done.");
+    Role as "OperatorRole": names(&Self::ALL, "What an operator may do: `read` to look, `admin` to change things, too.");
     MerchantName as "MerchantName": text(Self::MIN, Self::MAX, "The merchant's display name.", "Acme Ltd.");
     MerchantId as "MerchantId": id(Self::PREFIX, "Organization identifier.", "01h2xcejqtf2nbrexx3vqjhp42");
     ApiKeyId as "ApiKeyId": id(Self::PREFIX, "Names the key; it is no secret.", "01h2xcejqtf2nbrexx3vqjhp43");

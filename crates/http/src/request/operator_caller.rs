@@ -136,6 +136,11 @@ impl OperatorCaller<ReadAdmin> {
         Ok(cursors.page(page, |last| last.id.uuid().as_bytes().to_vec()))
     }
 
+    /// The operator.
+    pub(crate) fn principal(&self) -> &OperatorPrincipal {
+        &self.principal
+    }
+
     /// The time of the service's clock.
     pub(crate) fn now(&self) -> Timestamp {
         self.handle.now()

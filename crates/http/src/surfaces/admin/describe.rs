@@ -182,9 +182,9 @@ pub(super) fn list_log() -> Operation {
 }
 
 pub(super) fn get_service() -> Operation {
-    Operation::new("getService", SERVICE, "Get information about the service")
+    Operation::new("getService", SERVICE, "Get information about the service and the caller")
         .needs_role::<ReadAdmin>()
-        .about("The instance that answers, where there are several.")
+        .about("The instance that answers, where there are several, and the operator whose key the request has.")
         .answers::<ServiceView<'_>>(StatusCode::OK, "The service.")
 }
 

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use roster_application::{Action, ApiKeyOrder, LogEntry};
-use roster_domain::{Environment, Json, LogEntryId, Merchant, MerchantId, MerchantName, OperatorId, Tenant, Timestamp};
+use roster_application::{Action, ApiKeyOrder, LogEntry, OperatorPrincipal, Role};
+use roster_domain::{
+    Environment, Json, LogEntryId, Merchant, MerchantId, MerchantName, Name, OperatorId, Tenant, Timestamp,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -80,6 +82,17 @@ pub struct ServiceInformation {
     pub settings: Map<String, Value>,
 }
 
+/// The operator who asks.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Operator")]
+struct OperatorView<'a> {
+    id: Shown<OperatorId>,
+    name: Text<&'a Name>,
+    role: Text<Role>,
+    /// From this time on its key is refused; `null`: never.
+    expires_at: Option<Shown<Timestamp>>,
+}
+
 /// The instance that answers.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Service")]
@@ -92,17 +105,23 @@ pub(super) struct ServiceView<'a> {
     started_at: Shown<Timestamp>,
     /// For how many seconds it has been running.
     uptime_seconds: u64,
+    /// The operator of the credential.
+    operator: OperatorView<'a>,
     /// The settings of this instance by their keys, as `config/default.toml` has them, without those that are secret.
     settings: &'a Map<String, Value>,
 }
 
 impl<'a> ServiceView<'a> {
-    pub(super) fn of(service: &'a ServiceInformation, now: Timestamp) -> Self {
+    pub(super) fn of(service: &'a ServiceInformation, operator: &'a OperatorPrincipal, now: Timestamp) -> Self {
+        let OperatorPrincipal { id, name, role, expires_at } = operator;
+        let operator =
+            OperatorView { id: Shown(*id), name: Text(name), role: Text(*role), expires_at: expires_at.map(Shown) };
         Self {
             version: env!("CARGO_PKG_VERSION"),
             database: service.database,
             started_at: Shown(service.started_at),
             uptime_seconds: now.since(service.started_at).as_secs(),
+            operator,
             settings: &service.settings,
         }
     }

@@ -140,7 +140,7 @@ async fn list_log(request: HttpRequest) -> Result<HttpResponse, Error> {
 async fn show_service(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = OperatorCaller::<ReadAdmin>::of(&request).await?;
     let service = request.app_data::<web::Data<ServiceInformation>>().ok_or(Failure::Internal)?;
-    Ok(json(StatusCode::OK, &ServiceView::of(service, caller.now())))
+    Ok(json(StatusCode::OK, &ServiceView::of(service, caller.principal(), caller.now())))
 }
 
 fn found(merchant: &Merchant) -> HttpResponse {
