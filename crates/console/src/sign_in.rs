@@ -225,7 +225,7 @@ fn fields(place: &Place, next: &str, token: &str, note: Option<&str>, fault: Opt
             h1 { (texts::SIGN_IN) }
             @if let Some(note) = note { p.note role="status" { (note) } }
             p { (texts::SIGN_IN_INTRODUCTION) }
-            form method="post" action={ (BASE) "/sign-in" } {
+            form.sheet method="post" action={ (BASE) "/sign-in" } {
                 input type="hidden" name=(TOKEN) value=(token);
                 input type="hidden" name="environment" value=(place.area.as_str());
                 input type="hidden" name="next" value=(next);

@@ -1,6 +1,5 @@
 //! The console: a visitor signs in, looks for customers, changes them, and meets what others have done.
 
-use std::path::PathBuf;
 use std::{env, fs};
 
 use roster_tests::client::encode;
@@ -289,7 +288,7 @@ fn a_session_that_has_ended_leads_to_the_sign_in_page(database: Database) {
 }
 
 /// Each page of the console with a name for its picture.
-fn pages(visit: &Visit) -> Vec<(&'static str, String)> {
+pub(crate) fn pages(visit: &Visit) -> Vec<(&'static str, String)> {
     let people = [
         ("Ada Lovelace", "ada@example.com", "usr_1815"),
         ("Grace Hopper", "grace@example.com", "usr_1906"),
@@ -361,20 +360,4 @@ pub(crate) fn assert_accessible(visit: &Visit) {
                  window.axe.run(document, { runOnly: { type: 'tag', values: tags } }).then((found) => done(found.violations.map(\
                  (one) => one.id + ': ' + one.help + ': ' + one.nodes.map((node) => node.html).join(' | '))));";
     assert_eq!(visit.browser.run_to_end(check, &json!([])), json!([]));
-}
-
-#[test]
-#[ignore = "needs Chromium: make screenshots"]
-fn pictures() {
-    let Some(folder) = env::var_os("ROSTER_SCREENSHOTS").map(PathBuf::from) else { return };
-    let visit = Visit::signed_in(Database::prepared(Kind::Sqlite).expect("SQLite"));
-    fs::create_dir_all(&folder).expect("a folder");
-    for (name, path) in pages(&visit) {
-        for scheme in ["light", "dark"] {
-            visit.browser.show_as(scheme, 1100, 760);
-            visit.open(&path);
-            fs::write(folder.join(format!("{name}-{scheme}.png")), visit.browser.screenshot())
-                .expect("the picture is kept");
-        }
-    }
 }

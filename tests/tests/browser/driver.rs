@@ -76,6 +76,11 @@ impl Browser {
         self.command("Emulation.setDeviceMetricsOverride", &size);
     }
 
+    /// Shows pages without bars to scroll them by, as on a telephone.
+    pub fn hide_scrollbars(&self) {
+        self.command("Emulation.setScrollbarsHidden", &json!({ "hidden": true }));
+    }
+
     /// Presses a key on the keyboard.
     pub fn press(&self, key: &str) {
         let actions = json!([{ "type": "keyDown", "value": key }, { "type": "keyUp", "value": key }]);

@@ -7,6 +7,7 @@ mod console;
 mod developers;
 mod driver;
 mod operators;
+mod pictures;
 
 use std::ffi::OsString;
 use std::{env, fs};

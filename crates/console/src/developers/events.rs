@@ -77,7 +77,7 @@ fn table(visit: &Visit, events: &[Value]) -> Markup {
             let fields: Vec<_> =
                 event["changes"].as_object().into_iter().flatten().map(|(field, _)| field.as_str()).collect();
             vec![
-                html! { span title=(text(event, "id")) { (text(event, "type")) } },
+                html! { span.whole title=(text(event, "id")) { (text(event, "type")) } },
                 time(event, "created_at"),
                 html! { a data-row href=(visit.path(&format!("/customers/{customer}"))) { (customer) } },
                 html! { (fields.join(", ")) },
