@@ -184,6 +184,7 @@ fn call_events(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
             }
         }
     }
+    assert_eq!(unit_of_work.events().lower_bounds(tenant(), &[now(), Timestamp::MAX])?, [1, last + 1]);
     assert_eq!(unit_of_work.events().older_than(&[tenant()], now().plus(LIFETIME))?, [tenant()]);
     unit_of_work.events().prune(tenant(), 1)
 }

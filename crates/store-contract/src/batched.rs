@@ -266,6 +266,7 @@ impl EventRepository for BatchedUnitOfWork<'_> {
         events:
         fn list(query: &EventQuery) -> Vec<Event>;
         fn extents(tenants: &[Tenant]) -> Vec<Extent>;
+        fn lower_bounds(tenant: Tenant, times: &[Timestamp]) -> Vec<i64>;
         fn older_than(tenants: &[Tenant], time: Timestamp) -> Vec<Tenant>;
         fn prune(tenant: Tenant, last: i64) -> ();
     }

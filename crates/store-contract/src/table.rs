@@ -214,6 +214,9 @@ macro_rules! __contract_table {
                 old_events_are_deleted_and_the_numbers_go_on
                 the_events_of_a_batch_of_several_tenants_are_in_its_order
                 a_log_is_read_from_both_ends_by_customer_and_by_type
+                the_first_event_at_or_after_each_time_is_found
+                lower_bounds_in_a_long_log_agree_with_a_walk_through_it
+                lower_bounds_never_descend_where_clocks_differ
                 another_tenant_never_sees_an_event
                 the_events_of_a_transaction_are_kept_or_undone_with_it
                 a_write_with_a_reply_makes_one_event_and_its_repeat_makes_none

@@ -88,6 +88,7 @@ const TABLE: &[Route] = &[
     native("DELETE", "/customers/{id}", WRITE, 204),
     native("GET", "/customers/{id}/events", EVENTS, 200).in_pages(),
     native("GET", "/events", EVENTS, 200).in_pages(),
+    native("GET", "/events/days", EVENTS, 200),
     native("GET", "/events/{event_id}", EVENTS, 200),
     native("GET", "/api_keys", KEYS, 200).in_pages(),
     native("POST", "/api_keys", KEYS, 201).with(KEY),

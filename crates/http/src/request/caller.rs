@@ -22,9 +22,9 @@ use roster_application::ports::{
 use roster_application::{
     Actor, Answer, ApiKey, ApiKeyOrder, AtomicError, Attribution, CreatedApiKey, CursorKey, CursorScope,
     CustomerChange, CustomerCommand, CustomerDeletion, CustomerPage, Digest, EndpointBacklog, EndpointCommand,
-    EndpointTest, Event, EventList, EventPage, Export, ExportError, ExportPart, Grant, Import, Once, Page, PartKind,
-    Precondition, Principal, Registration, Repeatable, Roster, Scope, Sent, SubscriptionReport, TestEvent, Upload,
-    Upsert, View, WriteError, WriteRequest,
+    EndpointTest, Event, EventList, EventPage, EventsOfDay, Export, ExportError, ExportPart, Grant, Import, Once, Page,
+    PartKind, Precondition, Principal, Registration, Repeatable, Roster, Scope, Sent, SubscriptionReport, TestEvent,
+    Upload, Upsert, View, WriteError, WriteRequest,
 };
 use roster_domain::{
     ApiKeyId, AttemptId, Customer, CustomerEdit, CustomerId, EmailUse, Endpoint, EndpointId, EventId, EventType,
@@ -436,6 +436,12 @@ impl Caller<ReadEvents> {
         let tenant = self.tenant();
         let is_known = self.handle.read(move |roster| roster.knows_customer(tenant, id)).await??;
         if is_known { Ok(()) } else { Err(Failure::NotFound) }
+    }
+
+    /// How many events happened on each of the last `days` days.
+    pub(crate) async fn count_events_by_day(&self, days: u32) -> Result<Vec<EventsOfDay>, Failure> {
+        let tenant = self.tenant();
+        Ok(self.handle.read(move |roster| roster.count_events_by_day(tenant, days)).await??)
     }
 
     /// Finds an event.

@@ -66,6 +66,7 @@ pub(crate) fn surface() -> Surface {
             vec![get(events::list_of_customer).described(describe::list_customer_events)],
         )
         .resource("/events", vec![get(events::list).described(describe::list_events)])
+        .resource("/events/days", vec![get(events::count_by_day).described(describe::count_events_by_day)])
         .resource("/events/{id}", vec![get(events::show).described(describe::get_event)])
         .resource(
             "/api_keys",
