@@ -477,6 +477,8 @@ pub(crate) fn shown_events(count: usize) -> String {
 pub(crate) const OVERVIEW: &str = "Overview";
 pub(crate) const REQUESTS: &str = "Requests of this instance in the last hour";
 pub(crate) const NEW_CUSTOMERS_PER_DAY: &str = "New customers per day, for 30 days";
+pub(crate) const CHANGES: &str = "Changes";
+pub(crate) const CHANGES_PER_DAY: &str = "Changes of customers and subscriptions per day, for 30 days";
 pub(crate) const REQUESTS_PER_SECOND: &str = "Requests per second, minute by minute";
 pub(crate) const DURATION_OF_REQUESTS: &str =
     "Time within which 99 of 100 requests were answered, the longest of each minute";

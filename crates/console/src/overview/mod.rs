@@ -23,12 +23,14 @@ const MAX_WEBHOOKS: usize = 10;
 /// `GET /console/{environment}`
 pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     // At the same time: each waits for the database.
-    let (customers, webhooks) = future::join(
+    let (customers, changes, webhooks) = future::join3(
         visit.get("/v1/customers?limit=1&include=total".to_owned()),
+        // Whether the key may see the chart, which is loaded after the page.
+        visit.get("/v1/events/days?days=1".to_owned()),
         visit.get("/v1/webhooks?limit=100".to_owned()),
     )
     .await;
-    let (customers, webhooks) = (part(customers?)?, part(webhooks?)?);
+    let (customers, changes, webhooks) = (part(customers?)?, part(changes?)?, part(webhooks?)?);
     let endpoints = webhooks.as_ref().ok().and_then(|page| page["data"].as_array()).map(Vec::as_slice);
     let backlogs = backlogs(&visit, endpoints.unwrap_or_default()).await?;
     let body = html! {
@@ -40,6 +42,12 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
                 Err(problem) => p.hint { (problem.detail) },
             }
             @if customers.is_ok() { (figure(&visit, Chart::Customers)) }
+        }
+        @if changes.is_ok() {
+            section {
+                h2 { (texts::CHANGES) }
+                (figure(&visit, Chart::Changes))
+            }
         }
         section {
             h2 { (texts::REQUESTS) }
