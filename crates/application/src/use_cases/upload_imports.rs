@@ -263,7 +263,8 @@ impl Roster {
     /// makes is kept with it.
     ///
     /// # Errors
-    /// [`ImportError`]; [`ImportError::GoneOn`] if the upload has ended, or another worker has it.
+    /// [`ImportError`]; [`ImportError::GoneOn`] if the upload has ended, or another worker has it;
+    /// [`ImportError::MerchantDisabled`] if it is not to go on.
     pub fn import_upload_batch(
         &self,
         leased: &mut LeasedUpload,
@@ -318,9 +319,12 @@ impl Held<'_> {
         self.leased.upload.actor.clone()
     }
 
-    /// Locks the upload, before anything else of the batch.
+    /// Locks the upload, before anything else of the batch. The credential that has sent the file is refused once its merchant is
+    /// disabled, and so are its rows.
     pub(super) fn lock(&self, uow: &mut dyn UnitOfWork) -> Result<Upload, ImportError> {
-        self.leased.lock(uow)?.ok_or(ImportError::GoneOn)
+        let upload = self.leased.lock(uow)?.ok_or(ImportError::GoneOn)?;
+        let disabled = uow.merchants().disabled(&[upload.tenant.merchant])?;
+        if disabled.is_empty() { Ok(upload) } else { Err(ImportError::MerchantDisabled) }
     }
 
     /// Keeps what the batch did, in its transaction.
