@@ -7,10 +7,10 @@ use futures_util::future::join_all;
 use roster_application::batch::serve_together;
 use roster_application::ports::{
     ApiKeyRepository, ApiKeyUse, Attempt, AttemptKey, Count, CustomerFilter, CustomerKey, CustomerQuery,
-    CustomerRepository, CustomerState, DeliveryRecord, EventQuery, EventRepository, Extent, FirstError,
+    CustomerRepository, CustomerState, DeliveryRecord, EventQuery, EventRepository, Extent, Fact, FirstError,
     ImportRepository, Lane, Lease, Listed, MerchantRepository, OperatorRepository, ReplyKey, ReplyRepository,
     SavedReply, SecretRepository, Store, StoreError, StoredEndpoint, SubscriptionCursor, SubscriptionKey,
-    SubscriptionRepository, UnitOfWork, UploadRepository, WebhookRepository, Work, Write, Written,
+    SubscriptionRepository, UnitOfWork, UploadRepository, Usage, WebhookRepository, Work, Write, Written,
 };
 use roster_application::{ApiKey, Digest, Event, Import, LogEntry, Operator, PartKind, Upload};
 use roster_domain::{
@@ -104,6 +104,26 @@ impl Store for BatchedStore {
 
     fn ping(&self) -> Result<(), StoreError> {
         self.store.ping()
+    }
+
+    fn flush_search_index(&self) -> Result<bool, StoreError> {
+        self.store.flush_search_index()
+    }
+
+    fn inspect(&self, visit: &mut dyn FnMut(Fact)) -> Result<(), StoreError> {
+        self.store.inspect(visit)
+    }
+
+    fn usage(&self) -> Usage {
+        self.store.usage()
+    }
+
+    fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        self.store.migrate()
+    }
+
+    fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
+        self.store.pending_migrations()
     }
 }
 
