@@ -395,6 +395,7 @@ pub(crate) const IMPORT: &str = "Import";
 pub(crate) const SEND_FILE: &str = "Send a file";
 pub(crate) const SEND_FILE_HINT: &str = "Send a file of customers with this command, and a key with imports:write in $KEY. The answer has \
      the identifier of the import.";
+pub(crate) const NO_IMPORTS: &str = "No file was sent yet.";
 pub(crate) const FOLLOW_IMPORT: &str = "Follow an import";
 pub(crate) const IMPORT_ID: &str = "Import identifier";
 pub(crate) const SHOW: &str = "Show";
@@ -463,6 +464,14 @@ pub(crate) fn import_state(state: &str) -> &str {
         "failed" => "Failed",
         "cancelled" => "Ended on request",
         other => other,
+    }
+}
+
+/// How many imports a page shows.
+pub(crate) fn shown_imports(count: usize) -> String {
+    match count {
+        1 => "1 import on this page".to_owned(),
+        count => format!("{count} imports on this page"),
     }
 }
 

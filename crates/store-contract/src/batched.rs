@@ -308,7 +308,7 @@ impl UploadRepository for BatchedUnitOfWork<'_> {
         uploads:
         fn insert(upload: &Upload) -> ();
         fn find(tenant: Tenant, id: UploadId) -> Option<Upload>;
-        fn list(tenant: Tenant, limit: usize) -> Vec<Upload>;
+        fn list(tenant: Tenant, before: Option<UploadId>, limit: usize) -> Vec<Upload>;
         fn unended(tenants: &[Tenant]) -> Vec<(Tenant, UploadId)>;
         fn lock(tenant: Tenant, id: UploadId) -> Option<Upload>;
         fn update(upload: &Upload) -> ();

@@ -146,6 +146,7 @@ macro_rules! __contract_table {
             uploads {
                 an_upload_comes_back_as_it_was_written
                 a_tenant_has_one_upload_that_has_not_ended
+                pages_of_uploads_are_newest_first_and_make_up_the_whole_list
                 of_many_callers_one_inserts_an_upload
                 uploads_are_their_tenants_alone
                 parts_come_back_and_go_with_their_kind_or_their_upload

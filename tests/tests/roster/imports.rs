@@ -13,6 +13,7 @@ use crate::scopes::assert_lacks;
 
 on_both_databases! {
     the_rows_of_a_file_become_customers_and_errors_are_listed,
+    imports_are_listed_newest_first_in_pages,
     a_file_that_was_imported_changes_nothing_again,
     an_import_is_ended_by_delete_and_goes_on_with_the_same_file,
     an_import_ends_when_its_merchant_is_disabled_and_goes_on_with_the_same_file,
@@ -84,6 +85,29 @@ fn the_rows_of_a_file_become_customers_and_errors_are_listed(database: Database)
     for method in ["GET", "DELETE"] {
         native.request(method, "/imports/upl_01h2xcejqtf2nbrexx3vqjhp47").send().is(404);
     }
+}
+
+fn imports_are_listed_newest_first_in_pages(database: Database) {
+    let app = App::start(database);
+    let native = app.native();
+    assert_eq!(native.get("/imports").expect(200).json()["data"], json!([]));
+    let mut all: Vec<Value> = ["", "?again=true", "?again=true&on_conflict=skip"]
+        .map(|query| imported(&native, query, "email\nnone\n"))
+        .into();
+    for import in &mut all {
+        let errors = import.as_object_mut().expect("an object").remove("errors").expect("errors");
+        assert_eq!((errors.as_array().map(Vec::len), &import["failed"]), (Some(1), &json!(1)));
+    }
+    all.reverse();
+    let first = native.get("/imports?limit=2").expect(200).json();
+    assert_eq!((&first["data"], &first["has_more"]), (&json!(all[..2]), &json!(true)));
+    let cursor = encode(first["next_cursor"].as_str().expect("a cursor"));
+    let last = native.get(&format!("/imports?limit=2&cursor={cursor}")).expect(200).json();
+    assert_eq!((&last["data"], &last["next_cursor"]), (&json!(all[2..]), &Value::Null));
+    let sandbox = native.with_key(&app.tenants().ours.sandbox);
+    assert_eq!(sandbox.get("/imports").expect(200).json()["data"], json!([]));
+    sandbox.get(&format!("/imports?cursor={cursor}")).is(400);
+    native.get("/imports?state=failed").is(422);
 }
 
 fn a_file_that_was_imported_changes_nothing_again(database: Database) {

@@ -103,6 +103,7 @@ const TABLE: &[Route] = &[
     native("POST", "/webhooks/{webhook_id}/rotate_secret", HOOKS, 200).with(OVERLAP),
     native("POST", "/webhooks/{webhook_id}/test", HOOKS, 200),
     native("DELETE", "/webhooks/{webhook_id}", HOOKS, 204),
+    native("GET", "/imports", IMPORTS, 200).in_pages(),
     native("POST", "/imports", IMPORTS, 202).with(FILE),
     native("GET", "/imports/{import_id}", IMPORTS, 200),
     native("GET", "/imports/{import_id}/errors", IMPORTS, 200),

@@ -8,7 +8,7 @@ use roster_domain::{ImportId, Tenant, UploadId};
 use super::Sweep;
 use super::import_customers::{BegunImport, ImportBatch, ImportError, ImportRules, Keep, MAX_IMPORTS, RowRefusal};
 use crate::ports::{StoreError, UnitOfWork};
-use crate::{Actor, Digest, Import, PartKind, Roster, Upload, UploadState};
+use crate::{Actor, Digest, Import, Page, PageSize, PartKind, Roster, Upload, UploadState};
 
 /// How many uploads of a tenant are remembered.
 pub const MAX_UPLOADS: usize = 100;
@@ -95,7 +95,7 @@ impl Roster {
             ended_at: None,
         };
         self.store.transaction(|uow| {
-            let uploads = uow.uploads().list(tenant, MAX_UPLOADS)?;
+            let uploads = uow.uploads().list(tenant, None, MAX_UPLOADS)?;
             if let Some(unended) = uploads.iter().find(|upload| upload.ended_at.is_none()) {
                 let is_left =
                     unended.state == UploadState::Receiving && now.since(unended.updated_at) > UPLOAD_PATIENCE;
@@ -194,6 +194,27 @@ impl Roster {
             let Some(upload) = uow.uploads().find(tenant, id)? else { return Ok(None) };
             let import = upload.import.map(|import| import_of(uow, tenant, import)).transpose()?.flatten();
             Ok(Some((upload, import)))
+        })
+    }
+
+    /// A page of the uploads that are older than `before`, the newest first, each with its import if that is remembered.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn list_uploads(
+        &self,
+        tenant: Tenant,
+        before: Option<UploadId>,
+        size: PageSize,
+    ) -> Result<Page<(Upload, Option<Import>)>, StoreError> {
+        self.store.direct(|uow| {
+            let uploads = uow.uploads().list(tenant, before, size.get() + 1)?;
+            let imports = uow.imports().list(tenant, MAX_IMPORTS)?;
+            let with_import = |upload: Upload| {
+                let import = imports.iter().find(|import| Some(import.id) == upload.import).cloned();
+                (upload, import)
+            };
+            Ok(Page::cut(uploads.into_iter().map(with_import).collect(), size.get()))
         })
     }
 

@@ -782,6 +782,16 @@ impl Caller<WriteImports> {
         Ok(self.handle.run(move |roster| roster.complete_upload(&upload, digest, &rules, anew)).await??)
     }
 
+    /// A page of the imports of the tenant, each with how far it has come.
+    pub(crate) async fn list_imports(&self, page: PageQuery) -> Result<ListPage<(Upload, Option<Import>)>, Failure> {
+        let tenant = self.tenant();
+        let cursors = self.cursors(CursorScope::new("imports", tenant))?;
+        let read = |bytes: &[u8]| Some(UploadId::new(Uuid::from_slice(bytes).ok()?));
+        let before = cursors.open(page.cursor.as_deref(), read)?;
+        let page = self.handle.read(move |roster| roster.list_uploads(tenant, before, page.size)).await??;
+        Ok(cursors.page(page, |(last, _)| last.id.uuid().as_bytes().to_vec()))
+    }
+
     /// An import, and the first of its errors, as NDJSON.
     pub(crate) async fn find_import(&self, id: UploadId) -> Result<(Upload, Option<Import>, Vec<u8>), Failure> {
         let tenant = self.tenant();

@@ -102,7 +102,13 @@ pub(crate) fn surface() -> Surface {
             vec![post(webhooks::rotate_secret).described(describe_webhooks::rotate_webhook_secret)],
         )
         .resource("/webhooks/{id}/test", vec![post(webhooks::test).described(describe_webhooks::test_webhook)])
-        .file_resource("/imports", vec![post(imports::create).described(describe_imports::create_import)])
+        .file_resource(
+            "/imports",
+            vec![
+                get(imports::list).described(describe_imports::list_imports),
+                post(imports::create).described(describe_imports::create_import),
+            ],
+        )
         .resource(
             "/imports/{id}",
             vec![
