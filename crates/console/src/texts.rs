@@ -396,6 +396,7 @@ pub(crate) const IMPORT: &str = "Import";
 pub(crate) const SEND_FILE: &str = "Send a file";
 pub(crate) const SEND_FILE_HINT: &str = "Send a file of customers with this command, and a key with imports:write in $KEY. The answer has \
      the identifier of the import.";
+pub(crate) const NO_IMPORTS: &str = "No file was sent yet.";
 pub(crate) const FOLLOW_IMPORT: &str = "Follow an import";
 pub(crate) const IMPORT_ID: &str = "Import identifier";
 pub(crate) const SHOW: &str = "Show";
@@ -467,6 +468,14 @@ pub(crate) fn import_state(state: &str) -> &str {
     }
 }
 
+/// How many imports a page shows.
+pub(crate) fn shown_imports(count: usize) -> String {
+    match count {
+        1 => "1 import on this page".to_owned(),
+        count => format!("{count} imports on this page"),
+    }
+}
+
 /// How many events a page shows.
 pub(crate) fn shown_events(count: usize) -> String {
     match count {
@@ -478,6 +487,8 @@ pub(crate) fn shown_events(count: usize) -> String {
 pub(crate) const OVERVIEW: &str = "Overview";
 pub(crate) const REQUESTS: &str = "Requests of this instance in the last hour";
 pub(crate) const NEW_CUSTOMERS_PER_DAY: &str = "New customers per day, for 30 days";
+pub(crate) const CHANGES: &str = "Changes";
+pub(crate) const CHANGES_PER_DAY: &str = "Changes of customers and subscriptions per day, for 30 days";
 pub(crate) const REQUESTS_PER_SECOND: &str = "Requests per second, minute by minute";
 pub(crate) const DURATION_OF_REQUESTS: &str =
     "Time within which 99 of 100 requests were answered, the longest of each minute";

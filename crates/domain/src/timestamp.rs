@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike, Timelike, Utc};
+use chrono::{DateTime, Datelike, NaiveTime, Timelike, Utc};
 
 use crate::Rule;
 
@@ -67,6 +67,12 @@ impl Timestamp {
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.as_millis() - earlier.as_millis()).unwrap_or(0))
+    }
+
+    /// The beginning of its day in UTC.
+    #[must_use]
+    pub fn midnight(self) -> Self {
+        Self(self.0 - self.0.time().signed_duration_since(NaiveTime::MIN))
     }
 
     /// The time as a chrono value.
@@ -141,6 +147,17 @@ mod tests {
         assert_eq!(time.minus(Duration::MAX).to_string(), "0000-01-01T00:00:00.000Z");
         assert_eq!(time.plus(Duration::from_secs(9)).since(time), Duration::from_secs(9));
         assert_eq!(time.since(time.plus(Duration::from_secs(9))), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_in_utc() {
+        let midnight = |text: &str| Timestamp::parse(text).expect("a time").midnight().to_string();
+        assert_eq!(midnight("2025-01-15T23:59:59.999Z"), "2025-01-15T00:00:00.000Z");
+        assert_eq!(midnight("2025-01-15T00:00:00Z"), "2025-01-15T00:00:00.000Z");
+        assert_eq!(midnight("1969-12-31T23:00:00-02:00"), "1970-01-01T00:00:00.000Z");
+        assert_eq!(midnight("1969-12-31T23:00:00Z"), "1969-12-31T00:00:00.000Z");
+        assert_eq!(Timestamp::MAX.midnight().to_string(), "9999-12-31T00:00:00.000Z");
+        assert_eq!(Timestamp::MIN.midnight(), Timestamp::MIN);
     }
 
     proptest! {

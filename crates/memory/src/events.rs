@@ -32,6 +32,18 @@ impl EventRepository for MemoryUnitOfWork<'_> {
         self.call(|rows| Ok(tenants.iter().map(|tenant| rows.extent(*tenant)).collect()))
     }
 
+    fn lower_bounds(&mut self, tenant: Tenant, times: &[Timestamp]) -> Result<Vec<i64>, StoreError> {
+        self.call(|rows| {
+            let behind = rows.extent(tenant).head + 1;
+            let events = rows.events.get(&tenant).map(Vec::as_slice).unwrap_or_default();
+            let bound = |time: &Timestamp| {
+                let place = events.partition_point(|event| event.created_at < *time);
+                events.get(place).map_or(behind, |event| event.seq)
+            };
+            Ok(times.iter().map(bound).collect())
+        })
+    }
+
     fn older_than(&mut self, tenants: &[Tenant], time: Timestamp) -> Result<Vec<Tenant>, StoreError> {
         self.call(|rows| {
             let first = |tenant: &&Tenant| rows.events.get(tenant).and_then(|events| events.first());

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use roster_application::ports::{
     ApiKeyRepository, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRepository, CustomerState,
-    EventRepository, ImportRepository, Listed, MerchantRepository, OperatorRepository, ReplyRepository,
-    SecretRepository, Store, StoreError, SubscriptionRepository, UnitOfWork, UploadRepository, WebhookRepository, Work,
-    Write, Written,
+    EventRepository, Fact, ImportRepository, Listed, MerchantRepository, OperatorRepository, ReplyRepository,
+    SecretRepository, Store, StoreError, SubscriptionRepository, UnitOfWork, UploadRepository, Usage,
+    WebhookRepository, Work, Write, Written,
 };
 use roster_domain::{Customer, Tenant};
 
@@ -81,6 +81,26 @@ impl<I: Interceptor> Store for InterceptedStore<I> {
     fn ping(&self) -> Result<(), StoreError> {
         self.interceptor.before_work()?;
         self.store.ping()
+    }
+
+    fn flush_search_index(&self) -> Result<bool, StoreError> {
+        self.store.flush_search_index()
+    }
+
+    fn inspect(&self, visit: &mut dyn FnMut(Fact)) -> Result<(), StoreError> {
+        self.store.inspect(visit)
+    }
+
+    fn usage(&self) -> Usage {
+        self.store.usage()
+    }
+
+    fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        self.store.migrate()
+    }
+
+    fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
+        self.store.pending_migrations()
     }
 }
 

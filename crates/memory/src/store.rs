@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use roster_application::ports::{ReplyKey, SavedReply, Store, StoreError, Verdict, Work, rerun_lost_races};
+use roster_application::ports::{
+    Fact, ReplyKey, SavedReply, Store, StoreError, Usage, Verdict, Work, rerun_lost_races,
+};
 use roster_application::{ApiKey, Digest, Event, Import, LogEntry, Operator, PartKind, Upload};
 use roster_domain::{
     ApiKeyId, Customer, CustomerId, EndpointId, ExternalId, ImportId, LogEntryId, Merchant, MerchantId, OperatorId,
@@ -73,6 +75,27 @@ impl Store for MemoryStore {
 
     fn ping(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    // Writes leave no work for an index.
+    fn flush_search_index(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    fn inspect(&self, _: &mut dyn FnMut(Fact)) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+
+    fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
     }
 }
 

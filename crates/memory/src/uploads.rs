@@ -24,9 +24,11 @@ impl UploadRepository for MemoryUnitOfWork<'_> {
         self.call(|rows| Ok(rows.uploads.get(&(tenant, id)).cloned()))
     }
 
-    fn list(&mut self, tenant: Tenant, limit: usize) -> Result<Vec<Upload>, StoreError> {
+    fn list(&mut self, tenant: Tenant, before: Option<UploadId>, limit: usize) -> Result<Vec<Upload>, StoreError> {
         self.call(|rows| {
-            let newest = rows.uploads.values().rev().filter(|upload| upload.tenant == tenant);
+            let is_wanted =
+                |upload: &&Upload| upload.tenant == tenant && before.is_none_or(|before| upload.id < before);
+            let newest = rows.uploads.values().rev().filter(is_wanted);
             Ok(newest.take(limit).cloned().collect())
         })
     }

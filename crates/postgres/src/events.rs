@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{self, BigInt, Text, Timestamptz};
+use diesel::sql_types::{self, Array, BigInt, Text, Timestamptz};
 use roster_application::Event;
 use roster_application::ports::{EventQuery, EventRepository, Extent, ListOrder, StoreError};
 use roster_domain::{Tenant, Timestamp};
@@ -28,6 +28,18 @@ impl EventRepository for PostgresUnitOfWork<'_> {
         let extent = |(floor, head)| Ok(Extent { floor, head });
         let extents = in_order(tenants.len(), found, extent)?;
         Ok(extents.into_iter().map(Option::unwrap_or_default).collect())
+    }
+
+    fn lower_bounds(&mut self, tenant: Tenant, times: &[Timestamp]) -> Result<Vec<i64>, StoreError> {
+        let statement = FindLowerBounds {
+            merchant_id: tenant.merchant.uuid(),
+            environment: tenant.environment.as_str(),
+            places: (1..).take(times.len()).collect(),
+            times: times.iter().map(|time| time.to_utc()).collect(),
+        };
+        let found: Vec<(i64, i64)> = self.run(|connection| Ok((&statement).load(connection)?))?;
+        let bounds = in_order(times.len(), found, Ok)?;
+        bounds.into_iter().map(|bound| bound.ok_or_else(|| StoreError::internal("a time has no lower bound"))).collect()
     }
 
     fn older_than(&mut self, tenants: &[Tenant], time: Timestamp) -> Result<Vec<Tenant>, StoreError> {
@@ -72,6 +84,60 @@ impl QueryFragment<Pg> for FindExtents {
         out.push_sql(" FROM unnest(");
         self.wanted.push_arrays(&mut out)?;
         out.push_sql(") AS wanted (place, merchant_id, environment)");
+        Ok(())
+    }
+}
+
+/// The places where the events of some times begin, each found by a binary search. `low` is at most the place that is searched, and
+/// `high` at least; they meet there.
+struct FindLowerBounds {
+    merchant_id: Uuid,
+    environment: &'static str,
+    places: Vec<i64>,
+    times: Vec<DateTime<Utc>>,
+}
+
+impl FindLowerBounds {
+    /// The conditions that a row of `table` is one of the tenant.
+    fn push_tenant<'b>(&'b self, table: &str, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(table);
+        out.push_sql(".merchant_id = ");
+        out.push_bind_param::<sql_types::Uuid, _>(&self.merchant_id)?;
+        out.push_sql(" AND ");
+        out.push_sql(table);
+        out.push_sql(".environment = ");
+        out.push_bind_param::<Text, _>(&self.environment)
+    }
+}
+
+impl QueryFragment<Pg> for FindLowerBounds {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("WITH RECURSIVE bounds (place, moment, low, high) AS (SELECT wanted.place, wanted.moment");
+        for table in ["feed_floors", "feed_heads"] {
+            out.push_sql(", coalesce((SELECT ");
+            out.push_sql(table);
+            out.push_sql(".seq FROM ");
+            out.push_sql(table);
+            out.push_sql(" WHERE ");
+            self.push_tenant(table, &mut out)?;
+            out.push_sql("), 0) + 1");
+        }
+        out.push_sql(" FROM unnest(");
+        out.push_bind_param::<Array<BigInt>, _>(&self.places)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Timestamptz>, _>(&self.times)?;
+        // The limit keeps the search for one event a search by primary key, whatever the planner believes of the table.
+        out.push_sql(
+            ") AS wanted (place, moment) UNION ALL SELECT bounds.place, bounds.moment, \
+             CASE WHEN middle.created_at >= bounds.moment THEN bounds.low ELSE (bounds.low + bounds.high) / 2 + 1 END, \
+             CASE WHEN middle.created_at >= bounds.moment THEN (bounds.low + bounds.high) / 2 ELSE bounds.high END \
+             FROM bounds LEFT JOIN LATERAL (SELECT events.created_at FROM events WHERE ",
+        );
+        self.push_tenant("events", &mut out)?;
+        out.push_sql(
+            " AND events.seq = (bounds.low + bounds.high) / 2 LIMIT 1) AS middle ON true \
+             WHERE bounds.low < bounds.high) SELECT bounds.place, bounds.low FROM bounds WHERE bounds.low >= bounds.high",
+        );
         Ok(())
     }
 }
@@ -128,6 +194,7 @@ impl QueryFragment<Pg> for Prune {
 }
 
 kept_prepared!(FindExtents, (BigInt, (BigInt, BigInt)));
+kept_prepared!(FindLowerBounds, (BigInt, BigInt));
 kept_prepared!(FindOlder, (BigInt, BigInt));
 kept_prepared!(Prune, ());
 

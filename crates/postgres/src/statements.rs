@@ -48,7 +48,7 @@ fn now() -> Timestamp {
 /// Something that is done to customers that are stored.
 type Operation = fn(&mut dyn UnitOfWork, &[Customer]) -> Result<(), StoreError>;
 
-const OPERATIONS: [(&str, Operation); 39] = [
+const OPERATIONS: [(&str, Operation); 40] = [
     ("create again", |uow, customers| {
         let writes: Vec<Write> = customers.iter().cloned().map(Write::create).collect();
         uow.customers().write(&writes).map(drop)
@@ -206,6 +206,9 @@ const OPERATIONS: [(&str, Operation); 39] = [
         Ok(())
     }),
     ("extents of logs", |uow, customers| uow.events().extents(&vec![TENANT; customers.len()]).map(drop)),
+    ("find the first event of each of some times", |uow, customers| {
+        uow.events().lower_bounds(TENANT, &vec![now(); customers.len()]).map(drop)
+    }),
     ("delete old events", |uow, customers| {
         uow.events().older_than(&vec![TENANT; customers.len()], now().plus(LIFETIME))?;
         uow.events().prune(TENANT, 1)

@@ -32,10 +32,13 @@ impl UploadRepository for PostgresUnitOfWork<'_> {
         })
     }
 
-    fn list(&mut self, tenant: Tenant, size: usize) -> Result<Vec<Upload>, StoreError> {
+    fn list(&mut self, tenant: Tenant, before: Option<UploadId>, size: usize) -> Result<Vec<Upload>, StoreError> {
         self.run(|connection| {
             let newest = uploads_of(tenant).order(uploads::id.desc()).limit(limit(size));
-            let found: Vec<UploadRow> = newest.load(connection)?;
+            let found: Vec<UploadRow> = match before {
+                Some(before) => newest.filter(uploads::id.lt(before.uuid())).load(connection)?,
+                None => newest.load(connection)?,
+            };
             found.into_iter().map(|row| Upload::try_from(row).map_err(Fault::Store)).collect()
         })
     }

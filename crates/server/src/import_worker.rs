@@ -187,6 +187,7 @@ impl Importer {
                 // It was ended, or another process has it.
                 Err(ImportError::GoneOn) => return Ok(Turn::Ended),
                 Err(ImportError::Store(error)) => return Err(Stopped::Store(error)),
+                Err(error @ ImportError::MerchantDisabled) => return Err(Stopped::Failed(error.to_string())),
                 Err(ImportError::Report(error)) => return Err(Stopped::Failed(error.to_string())),
             }
             if read.batch.is_last {

@@ -19,11 +19,16 @@ impl EventRepository for SqliteUnitOfWork<'_> {
 
     fn extents(&mut self, tenants: &[Tenant]) -> Result<Vec<Extent>, StoreError> {
         self.run_together(|connection| {
-            let extent = |tenant: &Tenant| {
-                let head = feed_head_of(*tenant).select(feed_heads::seq).get_result(connection).optional()?;
-                Ok(Extent { floor: floor(connection, *tenant)?, head: head.unwrap_or(0) })
-            };
+            let extent =
+                |tenant: &Tenant| Ok(Extent { floor: floor(connection, *tenant)?, head: head(connection, *tenant)? });
             tenants.iter().map(extent).collect()
+        })
+    }
+
+    fn lower_bounds(&mut self, tenant: Tenant, times: &[Timestamp]) -> Result<Vec<i64>, StoreError> {
+        self.run_together(|connection| {
+            let kept = (floor(connection, tenant)? + 1, head(connection, tenant)? + 1);
+            times.iter().map(|time| lower_bound(connection, tenant, kept, (*time).into())).collect()
         })
     }
 
@@ -56,6 +61,28 @@ impl EventRepository for SqliteUnitOfWork<'_> {
             Ok(())
         })
     }
+}
+
+/// The last place of a log.
+fn head(connection: &mut SqliteConnection, tenant: Tenant) -> QueryResult<i64> {
+    let head = feed_head_of(tenant).select(feed_heads::seq).get_result(connection).optional()?;
+    Ok(head.unwrap_or(0))
+}
+
+/// The first place from `low`, and below `high`, whose event was made at `time` or later; `high` if there is none.
+fn lower_bound(
+    connection: &mut SqliteConnection,
+    tenant: Tenant,
+    (mut low, mut high): (i64, i64),
+    time: Time,
+) -> Result<i64, Fault> {
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let at = events_of(tenant).filter(events::seq.eq(middle)).select(events::created_at);
+        let at: Option<Time> = at.get_result(connection).optional()?;
+        if at.is_some_and(|at| at >= time) { high = middle } else { low = middle + 1 }
+    }
+    Ok(low)
 }
 
 /// The last place of a log whose event is no longer kept.

@@ -162,7 +162,8 @@ fn call_uploads(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
     let uploads = unit_of_work.uploads();
     uploads.insert(&upload)?;
     assert_eq!(uploads.find(tenant(), id)?, Some(upload.clone()));
-    assert_eq!(uploads.list(tenant(), 10)?, std::slice::from_ref(&upload));
+    assert_eq!(uploads.list(tenant(), None, 10)?, std::slice::from_ref(&upload));
+    assert_eq!(uploads.list(tenant(), Some(id), 10)?, []);
     assert_eq!(uploads.unended(&[tenant()])?, [(tenant(), id)]);
     uploads.lock(tenant(), id)?.expect("the upload");
     uploads.update(&upload)?;
@@ -184,6 +185,7 @@ fn call_events(unit_of_work: &mut dyn UnitOfWork) -> Result<(), StoreError> {
             }
         }
     }
+    assert_eq!(unit_of_work.events().lower_bounds(tenant(), &[now(), Timestamp::MAX])?, [1, last + 1]);
     assert_eq!(unit_of_work.events().older_than(&[tenant()], now().plus(LIFETIME))?, [tenant()]);
     unit_of_work.events().prune(tenant(), 1)
 }

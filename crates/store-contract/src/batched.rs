@@ -7,10 +7,10 @@ use futures_util::future::join_all;
 use roster_application::batch::serve_together;
 use roster_application::ports::{
     ApiKeyRepository, ApiKeyUse, Attempt, AttemptKey, Count, CustomerFilter, CustomerKey, CustomerQuery,
-    CustomerRepository, CustomerState, DeliveryRecord, EventQuery, EventRepository, Extent, FirstError,
+    CustomerRepository, CustomerState, DeliveryRecord, EventQuery, EventRepository, Extent, Fact, FirstError,
     ImportRepository, Lane, Lease, Listed, MerchantRepository, OperatorRepository, ReplyKey, ReplyRepository,
     SavedReply, SecretRepository, Store, StoreError, StoredEndpoint, SubscriptionCursor, SubscriptionKey,
-    SubscriptionRepository, UnitOfWork, UploadRepository, WebhookRepository, Work, Write, Written,
+    SubscriptionRepository, UnitOfWork, UploadRepository, Usage, WebhookRepository, Work, Write, Written,
 };
 use roster_application::{ApiKey, Digest, Event, Import, LogEntry, Operator, PartKind, Upload};
 use roster_domain::{
@@ -104,6 +104,26 @@ impl Store for BatchedStore {
 
     fn ping(&self) -> Result<(), StoreError> {
         self.store.ping()
+    }
+
+    fn flush_search_index(&self) -> Result<bool, StoreError> {
+        self.store.flush_search_index()
+    }
+
+    fn inspect(&self, visit: &mut dyn FnMut(Fact)) -> Result<(), StoreError> {
+        self.store.inspect(visit)
+    }
+
+    fn usage(&self) -> Usage {
+        self.store.usage()
+    }
+
+    fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        self.store.migrate()
+    }
+
+    fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
+        self.store.pending_migrations()
     }
 }
 
@@ -266,6 +286,7 @@ impl EventRepository for BatchedUnitOfWork<'_> {
         events:
         fn list(query: &EventQuery) -> Vec<Event>;
         fn extents(tenants: &[Tenant]) -> Vec<Extent>;
+        fn lower_bounds(tenant: Tenant, times: &[Timestamp]) -> Vec<i64>;
         fn older_than(tenants: &[Tenant], time: Timestamp) -> Vec<Tenant>;
         fn prune(tenant: Tenant, last: i64) -> ();
     }
@@ -287,7 +308,7 @@ impl UploadRepository for BatchedUnitOfWork<'_> {
         uploads:
         fn insert(upload: &Upload) -> ();
         fn find(tenant: Tenant, id: UploadId) -> Option<Upload>;
-        fn list(tenant: Tenant, limit: usize) -> Vec<Upload>;
+        fn list(tenant: Tenant, before: Option<UploadId>, limit: usize) -> Vec<Upload>;
         fn unended(tenants: &[Tenant]) -> Vec<(Tenant, UploadId)>;
         fn lock(tenant: Tenant, id: UploadId) -> Option<Upload>;
         fn update(upload: &Upload) -> ();

@@ -8,7 +8,7 @@ use roster_application::ports::{
     EventQuery, Extent, ListOrder, ReplyKey, SavedReply, Store, StoreError, TokenHolder, Write, Written,
 };
 use roster_application::{Actor, Attribution, Digest, Event, changes_of, json};
-use roster_domain::{ApiKeyId, ChangeReason, Customer, EventType, Json, Tenant};
+use roster_domain::{ApiKeyId, ChangeReason, Customer, EventType, Json, Tenant, Timestamp};
 
 use crate::actions::{create, find_any, insert_one, list_in, new_tenant, start, write_all, write_one};
 use crate::fidelity::{full_profile, profile_of_hard_texts};
@@ -140,6 +140,67 @@ pub fn old_events_are_deleted_and_the_numbers_go_on(store: &Arc<dyn Store>) {
     assert_eq!(older_than(at(made_at.as_millis() + 1)).expect("an answer"), [other]);
     create(store, &[&samples.customer(tenant).build()]);
     assert_eq!((extents()[0], seqs(tenant)), (kept(3, 4), vec![4]));
+}
+
+fn lower_bounds(store: &Arc<dyn Store>, tenant: Tenant, millis: &[i64]) -> Vec<i64> {
+    let times: Vec<Timestamp> = millis.iter().map(|millis| at(*millis)).collect();
+    let found: Result<_, StoreError> = store.direct(|uow| uow.events().lower_bounds(tenant, &times));
+    found.expect("an answer")
+}
+
+pub fn the_first_event_at_or_after_each_time_is_found(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let (other, silent) = (new_tenant(store, &samples), other_environment(tenant));
+    for millis in [0, 10, 10, 20] {
+        create(store, &[&samples.customer(tenant).at(millis).build()]);
+    }
+    create(store, &[&samples.customer(other).at(15).build()]);
+    let times = [-1, 0, 1, 10, 11, 20, 21];
+    assert_eq!(lower_bounds(store, tenant, &times), [1, 1, 2, 2, 4, 4, 5]);
+    assert_eq!(lower_bounds(store, other, &times), [1, 1, 1, 1, 1, 2, 2]);
+    assert_eq!(lower_bounds(store, silent, &times), [1; 7]);
+    assert_eq!(lower_bounds(store, tenant, &[]), [0; 0]);
+    // In the order of the times, also if they descend or repeat.
+    assert_eq!(lower_bounds(store, tenant, &[20, 0, 20]), [4, 1, 4]);
+    // What is no longer kept is not found.
+    let prune = |last| store.direct(|uow| uow.events().prune(tenant, last)).expect("they are deleted");
+    prune(2);
+    assert_eq!(lower_bounds(store, tenant, &times), [3, 3, 3, 3, 4, 4, 5]);
+    prune(4);
+    assert_eq!(lower_bounds(store, tenant, &times), [5; 7]);
+}
+
+pub fn lower_bounds_in_a_long_log_agree_with_a_walk_through_it(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    // Several events of one time, and times without an event.
+    let writes: Vec<Write> =
+        (0..333).map(|number| creation(&samples.customer(tenant).at(number / 3 * 2).build())).collect();
+    write_all(store, &writes);
+    let times: Vec<i64> = (-2..226).collect();
+    let events = log_of(store, tenant);
+    let walk = |millis: &i64| {
+        let first = events.iter().find(|event| event.created_at >= at(*millis));
+        first.map_or(last_of(&events) + 1, |event| event.seq)
+    };
+    assert_eq!(lower_bounds(store, tenant, &times), times.iter().map(walk).collect::<Vec<_>>());
+}
+
+pub fn lower_bounds_never_descend_where_clocks_differ(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    // Each second event comes from an instance whose clock is 10 ms behind.
+    let writes: Vec<Write> =
+        (0..100).map(|number| creation(&samples.customer(tenant).at(number - number % 2 * 10).build())).collect();
+    write_all(store, &writes);
+    let times: Vec<i64> = (-12..112).collect();
+    let bounds = lower_bounds(store, tenant, &times);
+    assert!(bounds.is_sorted(), "{bounds:?}");
+    let events = log_of(store, tenant);
+    let made_at = |seq: i64| events.iter().find(|event| event.seq == seq).map(|event| event.created_at);
+    for (millis, bound) in times.into_iter().zip(bounds) {
+        // Several places are a bound of one time here. It is one of them.
+        let is_bound = made_at(bound).is_none_or(|time| time >= at(millis));
+        assert!(is_bound && made_at(bound - 1).is_none_or(|time| time < at(millis)), "{millis}: {bound}");
+    }
 }
 
 pub fn a_refused_write_makes_no_event_and_no_gap(store: &Arc<dyn Store>) {

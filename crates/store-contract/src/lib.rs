@@ -11,7 +11,7 @@
 //!
 //! ```
 //! # use std::sync::Arc;
-//! # use roster_application::ports::{Store, StoreError, Work};
+//! # use roster_application::ports::{Fact, Store, StoreError, Usage, Work};
 //! # struct OtherStore;
 //! # impl OtherStore { fn open(_: &std::path::Path) -> Self { Self } }
 //! # impl Store for OtherStore {
@@ -19,6 +19,11 @@
 //! #     fn run_direct(&self, _: &mut Work<'_>) -> Result<(), StoreError> { Ok(()) }
 //! #     fn run_snapshot(&self, _: std::time::Duration, _: &mut Work<'_>) -> Result<(), StoreError> { Ok(()) }
 //! #     fn ping(&self) -> Result<(), StoreError> { Ok(()) }
+//! #     fn flush_search_index(&self) -> Result<bool, StoreError> { Ok(false) }
+//! #     fn inspect(&self, _: &mut dyn FnMut(Fact)) -> Result<(), StoreError> { Ok(()) }
+//! #     fn usage(&self) -> Usage { Usage::default() }
+//! #     fn migrate(&self) -> Result<Vec<String>, StoreError> { Ok(Vec::new()) }
+//! #     fn pending_migrations(&self) -> Result<Vec<String>, StoreError> { Ok(Vec::new()) }
 //! # }
 //! # struct TemporaryFolder;
 //! # impl TemporaryFolder {

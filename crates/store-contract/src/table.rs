@@ -146,6 +146,7 @@ macro_rules! __contract_table {
             uploads {
                 an_upload_comes_back_as_it_was_written
                 a_tenant_has_one_upload_that_has_not_ended
+                pages_of_uploads_are_newest_first_and_make_up_the_whole_list
                 of_many_callers_one_inserts_an_upload
                 uploads_are_their_tenants_alone
                 parts_come_back_and_go_with_their_kind_or_their_upload
@@ -214,6 +215,9 @@ macro_rules! __contract_table {
                 old_events_are_deleted_and_the_numbers_go_on
                 the_events_of_a_batch_of_several_tenants_are_in_its_order
                 a_log_is_read_from_both_ends_by_customer_and_by_type
+                the_first_event_at_or_after_each_time_is_found
+                lower_bounds_in_a_long_log_agree_with_a_walk_through_it
+                lower_bounds_never_descend_where_clocks_differ
                 another_tenant_never_sees_an_event
                 the_events_of_a_transaction_are_kept_or_undone_with_it
                 a_write_with_a_reply_makes_one_event_and_its_repeat_makes_none

@@ -40,7 +40,12 @@ fn insert(store: &Arc<dyn Store>, upload: &Upload) -> Result<(), StoreError> {
 }
 
 fn uploads(store: &Arc<dyn Store>, tenant: Tenant) -> Vec<Upload> {
-    store.direct(|uow| uow.uploads().list(tenant, 10)).unwrap_or_else(|error: StoreError| panic!("{error}"))
+    page(store, tenant, None, 10)
+}
+
+fn page(store: &Arc<dyn Store>, tenant: Tenant, before: Option<UploadId>, limit: usize) -> Vec<Upload> {
+    let found: Result<_, StoreError> = store.direct(|uow| uow.uploads().list(tenant, before, limit));
+    found.expect("an answer")
 }
 
 fn add(store: &Arc<dyn Store>, upload: &Upload, kind: PartKind, number: u32, bytes: &[u8]) -> Result<(), StoreError> {
@@ -98,6 +103,30 @@ pub fn a_tenant_has_one_upload_that_has_not_ended(store: &Arc<dyn Store>) {
     let _: Result<(), StoreError> = store.direct(|uow| uow.uploads().update(&end));
     assert_eq!(unended(&[tenant]), []);
     insert(store, &second).expect("the first has ended");
+}
+
+pub fn pages_of_uploads_are_newest_first_and_make_up_the_whole_list(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let mut all = vec![upload(&samples, other_environment(tenant))];
+    all.extend((0..7).map(|_| ended(&samples, tenant)));
+    all.push(upload(&samples, tenant));
+    for one in &all {
+        insert(store, one).expect("a new upload");
+    }
+    let expected: Vec<Upload> = all.into_iter().filter(|one| one.tenant == tenant).rev().collect();
+    for limit in [1, 3, 8, 9] {
+        let (mut listed, mut before) = (Vec::new(), None);
+        loop {
+            let page = page(store, tenant, before, limit);
+            assert!(page.len() <= limit, "{limit}");
+            before = page.last().map(|last| last.id);
+            listed.extend(page);
+            if before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(listed, expected, "{limit}");
+    }
 }
 
 pub fn of_many_callers_one_inserts_an_upload(store: &Arc<dyn Store>) {

@@ -104,6 +104,7 @@ fn each_page_for_developers_is_accessible_and_fits_a_narrow_screen() {
     for path in [
         "",
         "/charts/customers",
+        "/charts/changes",
         "/developers",
         "/developers/keys",
         "/developers/keys/new",

@@ -312,6 +312,7 @@ fn every_response_has_the_headers_for_browsers(database: Database) {
         ("/sign-in", 200),
         ("/live", 200),
         ("/live/charts/customers", 200),
+        ("/live/charts/changes", 200),
         ("/live/developers", 200),
         ("/live/developers/events", 200),
         ("/live/developers/imports", 200),

@@ -19,6 +19,7 @@ on_both_databases! {
     events_are_shown_and_filtered,
     customers_are_exported_as_a_file,
     an_import_is_followed_and_its_errors_are_shown,
+    imports_are_listed_with_their_progress,
     a_key_without_the_scope_of_a_page_sees_which_one_it_lacks,
     forms_without_the_token_of_the_session_change_nothing,
     texts_of_developers_are_shown_as_texts,
@@ -242,6 +243,35 @@ fn an_import_is_followed_and_its_errors_are_shown(database: Database) {
     assert!([303, 409].contains(&over.status), "{over:?}");
 }
 
+fn imports_are_listed_with_their_progress(database: Database) {
+    let (app, mut visitor) = start(database);
+    assert!(visitor.get("/live/developers/imports").expect(200).text().contains("No file was sent yet."));
+    let sent: Vec<String> =
+        (0..26).map(|number| import_whole(&app, &format!("email\nada{number}@example.com\nnowhere\n"))).collect();
+    let page = visitor.get("/live/developers/imports").expect(200).text();
+    let newest_first: Vec<&String> = sent.iter().rev().take(25).collect();
+    let places = newest_first.iter().map(|id| page.find(&format!("/developers/imports/{id}\"")));
+    assert!(places.clone().all(|place| place.is_some()) && places.is_sorted(), "{page}");
+    for cell in ["Finished", "<td data-label=\"Rows\">2</td>", "<td data-label=\"Rows refused\">1</td>"] {
+        assert!(page.contains(cell), "{cell}: {page}");
+    }
+    assert!(!page.contains(&sent[0]) && !page.contains("data-updates"), "{page}");
+    let next = page.split("href=\"").filter_map(|rest| rest.split('"').next()).find(|path| path.contains("cursor="));
+    let next = next.and_then(|path| path.strip_prefix("/console")).expect("a link to the next page");
+    let last = visitor.get(next).expect(200).text();
+    assert!(last.contains(&sent[0]) && !last.contains(&sent[1]), "{last}");
+}
+
+/// The same as [`import`], of an import that has ended.
+fn import_whole(app: &App, file: &str) -> String {
+    let id = import(app, file);
+    let reader = app.native().with_key(&app.live_key(&["imports:write"]));
+    until("the import ends", TIMEOUT, || {
+        reader.get(&format!("/imports/{id}")).expect(200).json()["ended_at"].is_string().then_some(())
+    });
+    id
+}
+
 /// Sends a file with a key that may import, and returns the identifier of the import.
 fn import(app: &App, file: &str) -> String {
     let sender = app.native().with_key(&app.live_key(&["imports:write", "customers:write"]));
@@ -257,6 +287,7 @@ fn a_key_without_the_scope_of_a_page_sees_which_one_it_lacks(database: Database)
         ("/live/developers/keys", "keys:manage"),
         ("/live/developers/webhooks", "webhooks:manage"),
         ("/live/developers/events", "events:read"),
+        ("/live/developers/imports", "imports:write"),
         ("/live/developers/imports/imp_1", "imports:write"),
         ("/live/developers/exports/csv", "customers:read"),
     ] {

@@ -1,6 +1,7 @@
 //! The console's overview: its figures, its charts, and their tables.
 
 use roster_tests::deadline::{TIMEOUT, until};
+use roster_tests::rows::age_events;
 use roster_tests::{App, Database, on_both_databases};
 use serde_json::json;
 
@@ -9,6 +10,8 @@ use crate::console::Visitor;
 on_both_databases! {
     the_overview_counts_customers_and_webhooks,
     a_chart_of_new_customers_is_an_image_and_a_table,
+    a_chart_of_changes_is_an_image_and_a_table,
+    a_key_without_events_read_sees_no_chart_of_changes,
     requests_are_counted_without_metrics,
     a_key_without_scopes_sees_the_charts_of_the_instance_only,
 }
@@ -50,6 +53,38 @@ fn a_chart_of_new_customers_is_an_image_and_a_table(database: Database) {
     }
     visitor.get("/live/charts/nothing").is(404);
     visitor.get("/live/charts/nothing.svg").is(404);
+}
+
+fn a_chart_of_changes_is_an_image_and_a_table(database: Database) {
+    let app = App::start(database);
+    let id = app.native().post("/customers", json!({ "email": "ada@example.com" })).expect(201).text_at("/id");
+    for name in ["Ada", "Eda"] {
+        app.native().patch(&format!("/customers/{id}"), json!({ "name": name })).is(200);
+    }
+    // As if the first two had been made twenty days ago.
+    age_events(app.database(), 2, 20);
+    let key = app.live_key(&["events:read"]);
+    let mut visitor = Visitor::signed_in(&app, &key);
+    let page = visitor.get("/live").expect(200).text();
+    assert!(page.contains("/console/live/charts/changes.svg") && !page.contains("/charts/customers.svg"), "{page}");
+    let table = visitor.get("/live/charts/changes").expect(200).text();
+    assert_eq!(table.matches("<th scope=\"row\">").count(), 30, "{table}");
+    let counts: u32 = table.split("<td>").skip(1).filter_map(|rest| rest.split('<').next()?.parse::<u32>().ok()).sum();
+    assert_eq!(counts, 3, "{table}");
+    let image = visitor.get("/live/charts/changes.svg").expect(200).text();
+    assert_eq!(image.matches("<rect").count(), 30, "{image}");
+    assert!(image.contains("Highest: "), "{image}");
+}
+
+fn a_key_without_events_read_sees_no_chart_of_changes(database: Database) {
+    let app = App::start(database);
+    let key = app.live_key(&["customers:read"]);
+    let mut visitor = Visitor::signed_in(&app, &key);
+    let page = visitor.get("/live").expect(200).text();
+    assert!(page.contains("/charts/customers.svg") && !page.contains("/charts/changes"), "{page}");
+    for chart in ["changes", "changes.svg"] {
+        visitor.get(&format!("/live/charts/{chart}")).is(403);
+    }
 }
 
 fn requests_are_counted_without_metrics(database: Database) {

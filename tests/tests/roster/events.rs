@@ -26,6 +26,7 @@ on_both_databases! {
     a_stream_ends_when_its_key_is_revoked_and_when_the_service_stops,
     a_stream_ends_when_its_merchant_is_disabled,
     a_cursor_from_before_the_events_that_are_kept_is_gone,
+    the_events_of_each_day_are_counted,
     parameters_that_do_not_fit_are_refused,
     the_log_agrees_with_the_customers_after_kills_of_two_processes,
 }
@@ -222,6 +223,37 @@ fn a_request_waits_for_the_next_event(database: Database) {
         let page = waiting.join().expect("an answer");
         assert_eq!(page["data"].as_array().map(Vec::len), Some(1), "{page}");
     });
+}
+
+fn the_events_of_each_day_are_counted(database: Database) {
+    let app = App::start(database);
+    let native = app.native();
+    let counts = |query: &str| data(&native.get(&format!("/events/days{query}")).expect(200).json());
+    assert!(counts("").len() == 30 && counts("").iter().all(|day| day["events"] == 0));
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        create_named(&native, name);
+    }
+    // As if the first two were five days old and the next two two days.
+    age_events(app.database(), 4, 2);
+    age_events(app.database(), 2, 3);
+    let events = data(&native.get("/events").expect(200).json());
+    let days = counts("?days=90");
+    let dates: Vec<&str> = days.iter().map(|day| day["date"].as_str().expect("a date")).collect();
+    assert!(dates.len() == 90 && dates.is_sorted(), "{dates:?}");
+    let is_of = |date: &str, event: &Value| event["created_at"].as_str().is_some_and(|time| time.starts_with(date));
+    for (day, date) in days.iter().zip(&dates) {
+        let of_day = events.iter().filter(|event| is_of(date, event)).count();
+        assert_eq!(*day, json!({"date": date, "events": of_day}));
+    }
+    assert_eq!(days.iter().filter_map(|day| day["events"].as_u64()).sum::<u64>(), 6);
+    // Another environment has no events.
+    let sandbox = native.with_key(&app.tenants().ours.sandbox).get("/events/days?days=90").expect(200).json();
+    assert!(data(&sandbox).iter().all(|day| day["events"] == 0), "{sandbox}");
+    for query in ["days=0", "days=91", "days=x", "days=1&days=2", "day=1"] {
+        let refused = native.get(&format!("/events/days?{query}")).expect(422).json();
+        let (name, _) = query.split_once('=').expect("a name");
+        assert_eq!(refused["errors"][0]["parameter"], name, "{refused}");
+    }
 }
 
 fn parameters_that_do_not_fit_are_refused(database: Database) {

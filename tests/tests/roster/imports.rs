@@ -13,8 +13,10 @@ use crate::scopes::assert_lacks;
 
 on_both_databases! {
     the_rows_of_a_file_become_customers_and_errors_are_listed,
+    imports_are_listed_newest_first_in_pages,
     a_file_that_was_imported_changes_nothing_again,
     an_import_is_ended_by_delete_and_goes_on_with_the_same_file,
+    an_import_ends_when_its_merchant_is_disabled_and_goes_on_with_the_same_file,
     one_import_of_a_tenant_runs_at_a_time,
     a_file_that_is_too_large_is_413_and_leaves_nothing,
     a_key_that_is_revoked_while_its_file_comes_imports_nothing,
@@ -85,6 +87,29 @@ fn the_rows_of_a_file_become_customers_and_errors_are_listed(database: Database)
     }
 }
 
+fn imports_are_listed_newest_first_in_pages(database: Database) {
+    let app = App::start(database);
+    let native = app.native();
+    assert_eq!(native.get("/imports").expect(200).json()["data"], json!([]));
+    let mut all: Vec<Value> = ["", "?again=true", "?again=true&on_conflict=skip"]
+        .map(|query| imported(&native, query, "email\nnone\n"))
+        .into();
+    for import in &mut all {
+        let errors = import.as_object_mut().expect("an object").remove("errors").expect("errors");
+        assert_eq!((errors.as_array().map(Vec::len), &import["failed"]), (Some(1), &json!(1)));
+    }
+    all.reverse();
+    let first = native.get("/imports?limit=2").expect(200).json();
+    assert_eq!((&first["data"], &first["has_more"]), (&json!(all[..2]), &json!(true)));
+    let cursor = encode(first["next_cursor"].as_str().expect("a cursor"));
+    let last = native.get(&format!("/imports?limit=2&cursor={cursor}")).expect(200).json();
+    assert_eq!((&last["data"], &last["next_cursor"]), (&json!(all[2..]), &Value::Null));
+    let sandbox = native.with_key(&app.tenants().ours.sandbox);
+    assert_eq!(sandbox.get("/imports").expect(200).json()["data"], json!([]));
+    sandbox.get(&format!("/imports?cursor={cursor}")).is(400);
+    native.get("/imports?state=failed").is(422);
+}
+
 fn a_file_that_was_imported_changes_nothing_again(database: Database) {
     let app = App::start(database);
     let native = app.native();
@@ -115,6 +140,38 @@ fn an_import_is_ended_by_delete_and_goes_on_with_the_same_file(database: Databas
     assert_eq!((counts(&done), &done["import_id"]), ([ROWS as u64, 0, 0, 0, 0], &cancelled["import_id"]));
     assert_eq!(total(&native), json!(ROWS));
     assert_eq!(import(&native, &id)["state"], "cancelled");
+}
+
+fn an_import_ends_when_its_merchant_is_disabled_and_goes_on_with_the_same_file(database: Database) {
+    const ROWS: usize = 20_000;
+    let app = App::start_with(database, &[("ROSTER__AUTH__KEY_CACHE_MS", "0")]);
+    let native = app.native();
+    let file = many(ROWS);
+    let change_merchant = |change: &str| {
+        let changed = roster(app.database().url(), &[], &["merchants", change, &app.tenants().ours.id]);
+        assert!(changed.status.success(), "{changed:?}");
+    };
+    let id = send(&native, "", &file).expect(202).text_at("/id");
+    until("some rows are imported", TIMEOUT, || import(&native, &id)["rows"].as_u64().filter(|rows| *rows > 0));
+    change_merchant("disable");
+    // Its keys are refused, so that only the database shows it.
+    until("the import ends", TIMEOUT, || {
+        rows_in(app.database(), "uploads").iter().any(|upload| upload["state"] == "failed").then_some(())
+    });
+    native.get(&format!("/imports/{id}")).is(403);
+    change_merchant("enable");
+    let ended = import(&native, &id);
+    let failure = ended["failure"].as_str().expect("a reason");
+    assert!(failure.contains("the merchant was disabled") && ended["ended_at"].is_string(), "{ended}");
+    let rows = ended["rows"].as_u64().expect("a number");
+    assert!(rows < ROWS as u64, "{ended}");
+    // More are not counted.
+    assert_eq!(total(&native), json!(rows.min(10_000)));
+    let again = send(&native, "", &file).expect(202).json();
+    assert_eq!(again["import_id"], ended["import_id"]);
+    let id = again["id"].as_str().expect("an id");
+    until("it goes on", TIMEOUT, || import(&native, id)["rows"].as_u64().filter(|more| *more > rows));
+    native.delete(&format!("/imports/{id}")).is(204);
 }
 
 fn one_import_of_a_tenant_runs_at_a_time(database: Database) {

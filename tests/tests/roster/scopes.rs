@@ -105,7 +105,7 @@ fn a_key_has_all_scopes_but_keys_manage_by_default(database: Database) {
     native.post("/customers", json!({ "email": "a@example.com", "allow_duplicate_email": true })).is(201);
     let path = format!("/customers/{}/subscriptions/s", created.text_at("/id"));
     native.put(&path, json!({ "status": "active" })).is(201);
-    for path in ["/customers", "/events", "/webhooks"] {
+    for path in ["/customers", "/events", "/webhooks", "/imports"] {
         native.get(path).is(200);
     }
     assert_lacks(Surface::Native, &native.get("/api_keys"), "keys:manage");

@@ -138,6 +138,12 @@ fn an_inner_select_needs_a_condition() {
         "SELECT EXISTS (SELECT 1 FROM customers WHERE merchant_id = $1 AND environment = $2)",
         "WITH changed AS (UPDATE customers SET name = $1 WHERE merchant_id = $2 AND environment = $3 RETURNING id)
          SELECT id FROM changed",
+        "WITH RECURSIVE bounds (moment, low, high) AS (SELECT wanted.moment, coalesce((SELECT feed_floors.seq FROM feed_floors
+         WHERE feed_floors.merchant_id = $1 AND feed_floors.environment = $2), 0) + 1, 9 FROM unnest($3) AS wanted (moment)
+         UNION ALL SELECT bounds.moment, CASE WHEN middle.created_at >= bounds.moment THEN bounds.low ELSE 1 END, 2 FROM bounds
+         LEFT JOIN LATERAL (SELECT events.created_at FROM events WHERE events.merchant_id = $4 AND events.environment = $5
+         AND events.seq = (bounds.low + bounds.high) / 2 LIMIT 1) AS middle ON true WHERE bounds.low < bounds.high)
+         SELECT bounds.low FROM bounds WHERE bounds.low >= bounds.high",
     ]);
     let inside = [
         "(SELECT id FROM customers WHERE merchant_id = $1)",
@@ -161,6 +167,8 @@ fn an_inner_select_needs_a_condition() {
         ]);
     }
     assert_refused(&[
+        "WITH RECURSIVE bounds (low) AS (SELECT $1 UNION ALL SELECT bounds.low + 1 FROM bounds LEFT JOIN LATERAL (
+         SELECT events.created_at FROM events WHERE events.seq = bounds.low LIMIT 1) AS middle ON true) SELECT * FROM bounds",
         "WITH gone AS (DELETE FROM customers WHERE id = $1 RETURNING id) SELECT id FROM gone",
         "WITH customers AS (SELECT * FROM customers) SELECT * FROM customers WHERE merchant_id = $1 AND environment = $2",
         "SELECT * FROM (SELECT * FROM customers) AS c WHERE c.merchant_id = $1 AND c.environment = $2",

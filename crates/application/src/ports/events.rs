@@ -53,6 +53,17 @@ pub trait EventRepository {
     /// [`StoreError`]
     fn extents(&mut self, tenants: &[Tenant]) -> Result<Vec<Extent>, StoreError>;
 
+    /// The lower bound of each of `times` in a log: the place of the first event that is kept and was made at that time or later;
+    /// the place behind the head if there is none. The results are in the order of the times.
+    ///
+    /// A binary search: for each time it reads about log2 of the number of events, by primary key. `created_at` comes from the
+    /// clocks of instances, so two events that follow each other may be out of order by the difference of these clocks, and the
+    /// search ends at one of them. A later time never has a smaller place than an earlier one of the same call.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn lower_bounds(&mut self, tenant: Tenant, times: &[Timestamp]) -> Result<Vec<i64>, StoreError>;
+
     /// Those of `tenants` whose first event that is kept was made before `time`.
     ///
     /// # Errors

@@ -19,6 +19,9 @@ use super::{
 /// result; adapters implement `run_transaction` and `run_direct`.
 ///
 /// If the database answers, every call returns in bounded time. If it does not, the caller must apply its own deadline.
+///
+/// No method has a default: a store around another store, such as the one that counts calls, would take the default in the place of the
+/// other store's method, and nothing would say so.
 pub trait Store: Send + Sync {
     /// Runs `work` in one transaction, which is committed if `work` returns [`Verdict::Commit`] and rolled back
     /// otherwise.
@@ -60,23 +63,17 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`]
-    fn flush_search_index(&self) -> Result<bool, StoreError> {
-        Ok(false)
-    }
+    fn flush_search_index(&self) -> Result<bool, StoreError>;
 
     /// Calls `visit` with all that a check compares, as it is at one moment. It writes nothing, reads without a deadline, and needs a
     /// schema that is up to date. A store whose data only this process has reached has nothing to be checked.
     ///
     /// # Errors
     /// [`StoreError`] if not all could be read. A row that does not decode is a [`Fact`], and no error.
-    fn inspect(&self, _visit: &mut dyn FnMut(Fact)) -> Result<(), StoreError> {
-        Ok(())
-    }
+    fn inspect(&self, visit: &mut dyn FnMut(Fact)) -> Result<(), StoreError>;
 
     /// How much of the database this process uses now. It waits for nothing.
-    fn usage(&self) -> Usage {
-        Usage::default()
-    }
+    fn usage(&self) -> Usage;
 
     /// Applies the missing migrations in order, and returns their names.
     ///
@@ -85,17 +82,13 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`]
-    fn migrate(&self) -> Result<Vec<String>, StoreError> {
-        Ok(Vec::new())
-    }
+    fn migrate(&self) -> Result<Vec<String>, StoreError>;
 
     /// The names of the missing migrations, in order.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
-        Ok(Vec::new())
-    }
+    fn pending_migrations(&self) -> Result<Vec<String>, StoreError>;
 }
 
 /// The closure that a store runs.

@@ -21,11 +21,11 @@ pub trait UploadRepository {
     /// [`StoreError`]
     fn find(&mut self, tenant: Tenant, id: UploadId) -> Result<Option<Upload>, StoreError>;
 
-    /// At most `limit` uploads of `tenant`, the newest first.
+    /// At most `limit` uploads of `tenant` that are older than `before`, the newest first.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn list(&mut self, tenant: Tenant, limit: usize) -> Result<Vec<Upload>, StoreError>;
+    fn list(&mut self, tenant: Tenant, before: Option<UploadId>, limit: usize) -> Result<Vec<Upload>, StoreError>;
 
     /// Those of `tenants` that have not ended.
     ///

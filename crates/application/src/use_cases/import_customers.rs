@@ -84,6 +84,9 @@ pub enum ImportError {
     /// Another process has gone on with it meanwhile.
     #[error("another process goes on with this import")]
     GoneOn,
+    /// The merchant was disabled. Only the imports of the service end with that: the command is an operator's.
+    #[error("the merchant was disabled: once it is enabled, send the file again, and its import goes on from here")]
+    MerchantDisabled,
     /// What was refused could not be reported.
     #[error("the errors cannot be written")]
     Report(#[source] std::io::Error),

@@ -8,7 +8,7 @@ use roster_domain::{ImportId, Tenant, UploadId};
 use super::Sweep;
 use super::import_customers::{BegunImport, ImportBatch, ImportError, ImportRules, Keep, MAX_IMPORTS, RowRefusal};
 use crate::ports::{StoreError, UnitOfWork};
-use crate::{Actor, Digest, Import, PartKind, Roster, Upload, UploadState};
+use crate::{Actor, Digest, Import, Page, PageSize, PartKind, Roster, Upload, UploadState};
 
 /// How many uploads of a tenant are remembered.
 pub const MAX_UPLOADS: usize = 100;
@@ -95,7 +95,7 @@ impl Roster {
             ended_at: None,
         };
         self.store.transaction(|uow| {
-            let uploads = uow.uploads().list(tenant, MAX_UPLOADS)?;
+            let uploads = uow.uploads().list(tenant, None, MAX_UPLOADS)?;
             if let Some(unended) = uploads.iter().find(|upload| upload.ended_at.is_none()) {
                 let is_left =
                     unended.state == UploadState::Receiving && now.since(unended.updated_at) > UPLOAD_PATIENCE;
@@ -197,6 +197,27 @@ impl Roster {
         })
     }
 
+    /// A page of the uploads that are older than `before`, the newest first, each with its import if that is remembered.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn list_uploads(
+        &self,
+        tenant: Tenant,
+        before: Option<UploadId>,
+        size: PageSize,
+    ) -> Result<Page<(Upload, Option<Import>)>, StoreError> {
+        self.store.direct(|uow| {
+            let uploads = uow.uploads().list(tenant, before, size.get() + 1)?;
+            let imports = uow.imports().list(tenant, MAX_IMPORTS)?;
+            let with_import = |upload: Upload| {
+                let import = imports.iter().find(|import| Some(import.id) == upload.import).cloned();
+                (upload, import)
+            };
+            Ok(Page::cut(uploads.into_iter().map(with_import).collect(), size.get()))
+        })
+    }
+
     /// A part of an upload. `None`: there is none.
     ///
     /// # Errors
@@ -263,7 +284,8 @@ impl Roster {
     /// makes is kept with it.
     ///
     /// # Errors
-    /// [`ImportError`]; [`ImportError::GoneOn`] if the upload has ended, or another worker has it.
+    /// [`ImportError`]; [`ImportError::GoneOn`] if the upload has ended, or another worker has it;
+    /// [`ImportError::MerchantDisabled`] if it is not to go on.
     pub fn import_upload_batch(
         &self,
         leased: &mut LeasedUpload,
@@ -318,9 +340,12 @@ impl Held<'_> {
         self.leased.upload.actor.clone()
     }
 
-    /// Locks the upload, before anything else of the batch.
+    /// Locks the upload, before anything else of the batch. The credential that has sent the file is refused once its merchant is
+    /// disabled, and so are its rows.
     pub(super) fn lock(&self, uow: &mut dyn UnitOfWork) -> Result<Upload, ImportError> {
-        self.leased.lock(uow)?.ok_or(ImportError::GoneOn)
+        let upload = self.leased.lock(uow)?.ok_or(ImportError::GoneOn)?;
+        let disabled = uow.merchants().disabled(&[upload.tenant.merchant])?;
+        if disabled.is_empty() { Ok(upload) } else { Err(ImportError::MerchantDisabled) }
     }
 
     /// Keeps what the batch did, in its transaction.

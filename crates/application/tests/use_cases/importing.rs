@@ -7,13 +7,13 @@ use std::time::Duration;
 use roster_application::ports::{CustomerFilter, Store, StoreError};
 use roster_application::{
     Actor, BeginUploadError, BegunImport, Digest, Export, ExportError, Import, ImportBatch, ImportError, ImportRules,
-    ImportedCustomer, ImportedMetadata, LeasedUpload, MAX_IMPORTS, OnConflict, PartKind, Roster, RowRefusal, Upload,
-    UploadError, UploadReport, UploadState,
+    ImportedCustomer, ImportedMetadata, LeasedUpload, MAX_IMPORTS, MerchantChange, OnConflict, PartKind, Roster,
+    RowRefusal, Upload, UploadError, UploadReport, UploadState,
 };
 use roster_domain::{Customer, CustomerEdit, CustomerId, Edit, Email, Name, Tenant};
 
 use crate::service::{
-    Service, anonymous, by_external_id, by_id, change, email, external_id as external_id_of, name, with_email,
+    BY, Service, anonymous, by_external_id, by_id, change, email, external_id as external_id_of, name, with_email,
     with_external_id,
 };
 
@@ -241,6 +241,28 @@ fn a_worker_whose_lease_is_over_imports_nothing() {
     let late = roster.import_upload_batch(&mut second, rules(OnConflict::Fail), &more, &mut report);
     assert!(matches!(late, Err(ImportError::GoneOn)), "it is cancelled");
     assert_eq!(roster.upload_part(tenant, whole.id, PartKind::File, 0).expect("a store"), None);
+}
+
+#[test]
+fn no_row_of_a_disabled_merchant_is_imported_by_the_service() {
+    let service = Service::start();
+    let (roster, tenant) = (&service.roster, service.tenant);
+    let sent = roster.add_upload_part(&upload(roster, tenant), b"email").expect("a part");
+    let (whole, _) = roster.complete_upload(&sent, Digest([3; 32]), "", false).expect("a file");
+    let mut leased = roster.lease_upload(tenant, whole.id, Duration::from_secs(30)).expect("a store").expect("a lease");
+    let mut done = |number: u64, called: &str, is_last: bool| {
+        let rows = batch(number, vec![row(None, None, called)], is_last);
+        roster.import_upload_batch(&mut leased, rules(OnConflict::Fail), &rows, &mut |_| Vec::new())
+    };
+    let change = |change| roster.change_merchant(tenant.merchant, &change, BY).expect("a store").expect("a merchant");
+    done(1, "Ada", false).expect("an import");
+    change(MerchantChange::Disable);
+    let refused = done(2, "Eda", true);
+    assert!(matches!(refused, Err(ImportError::MerchantDisabled)), "{refused:?}");
+    assert_eq!(names(&service), ["Ada"]);
+    change(MerchantChange::Enable);
+    done(2, "Eda", true).expect("an import");
+    assert_eq!(names(&service), ["Ada", "Eda"]);
 }
 
 #[test]

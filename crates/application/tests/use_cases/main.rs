@@ -3,6 +3,7 @@
 mod api_keys;
 mod authentication;
 mod changing;
+mod counting;
 mod deleting;
 mod finding;
 mod idempotency;

@@ -8,10 +8,11 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::page;
-use crate::api::{Answer, text};
+use crate::api::{Answer, items, text};
 use crate::customers::examples::origin;
+use crate::form::query;
 use crate::input::{Line, line};
-use crate::layout::time;
+use crate::layout::{pages, time};
 use crate::refusal::Refusal;
 use crate::visit::Visit;
 use crate::{layout, respond, texts};
@@ -27,7 +28,15 @@ const COUNTS: [(&str, &str); 7] = [
     ("failed", texts::ROWS_FAILED),
 ];
 
-/// `GET /console/{environment}/developers/imports`: with `id`, that import
+/// Those that the list shows of each.
+const LISTED: [(&str, &str); 4] = [
+    ("rows", texts::ROWS),
+    ("created", texts::ROWS_CREATED),
+    ("updated", texts::ROWS_UPDATED),
+    ("failed", texts::ROWS_FAILED),
+];
+
+/// `GET /console/{environment}/developers/imports`: the list; with `id`, that import
 pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let id = visit.query.get("id").trim();
     if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
@@ -37,10 +46,13 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
         "curl {}/v1/imports?format=csv \\\n  -H \"Authorization: Bearer $KEY\" \\\n  --data-binary @customers.csv",
         origin(&visit.place)
     );
+    let of_page = query([("cursor", visit.query.get("cursor"))]);
+    let list = visit.get(format!("/v1/imports{of_page}")).await?.ok()?.body;
     let field =
         Line { name: "id", label: texts::IMPORT_ID, kind: "text", value: id, is_required: true, ..Line::default() };
     let body = html! {
         h1 { (texts::IMPORTS) }
+        (table(&visit, &list))
         section {
             h2 { (texts::SEND_FILE) }
             p { (texts::SEND_FILE_HINT) }
@@ -57,17 +69,53 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     Ok(page(&visit, 200, texts::IMPORTS, &body))
 }
 
+/// The imports of a page, each with how far it has come. While one goes on, they are shown anew.
+fn table(visit: &Visit, list: &Value) -> Markup {
+    let imports = items(list);
+    let counts = LISTED.map(|(_, label)| label);
+    let columns = [&[texts::IMPORT, texts::STATUS][..], &counts, &[texts::CREATED, texts::ENDED]].concat();
+    let goes_on = imports.iter().any(|import| is_going_on(text(import, "state")));
+    html! {
+        section #imports aria-label=(texts::IMPORTS) data-updates=[goes_on.then(|| visit.path("/updates"))]
+            data-summary=(texts::shown_imports(imports.len())) {
+            @if imports.is_empty() {
+                div.empty { p { (texts::NO_IMPORTS) } }
+            } @else {
+                (layout::table(&columns, imports.iter().map(|import| row(visit, import))))
+            }
+            (pages(visit, "/developers/imports", "cursor", list))
+        }
+    }
+}
+
+fn row(visit: &Visit, import: &Value) -> Vec<Markup> {
+    let (id, state) = (text(import, "id"), text(import, "state"));
+    let path = visit.path(&format!("/developers/imports/{id}"));
+    let mut cells = vec![html! { a data-row href=(path) { (id) } }, badge(state)];
+    cells.extend(LISTED.map(|(name, _)| html! { (import[name].to_string()) }));
+    cells.extend(["created_at", "ended_at"].map(|name| time(import, name)));
+    cells
+}
+
+fn is_going_on(state: &str) -> bool {
+    matches!(state, "receiving" | "running")
+}
+
+fn badge(state: &str) -> Markup {
+    html! { span.badge.quiet[state != "finished"] { (texts::import_state(state)) } }
+}
+
 /// `GET /console/{environment}/developers/imports/{id}`
 pub(crate) async fn one(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let id = visit.id()?;
     let import = visit.get(format!("/v1/imports/{id}")).await?.ok()?.body;
     let state = text(&import, "state");
-    let is_going_on = matches!(state, "receiving" | "running");
+    let is_going_on = is_going_on(state);
     let here = |action: &str| visit.path(&format!("/developers/imports/{id}{action}"));
     let body = html! {
         // Its rows make events, so it is shown anew as it goes on.
         article #import data-updates=[is_going_on.then(|| visit.path("/updates"))] data-summary=(texts::import_state(state)) {
-            h1 { (texts::IMPORT) " " span.badge.quiet[state != "finished"] { (texts::import_state(state)) } }
+            h1 { (texts::IMPORT) " " (badge(state)) }
             (layout::notice(&visit))
             @if let Some(failure) = import["failure"].as_str() { p.fault role="alert" { (failure) } }
             (facts(&import))

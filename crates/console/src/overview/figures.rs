@@ -2,14 +2,15 @@
 
 use chrono::{DateTime, Duration, Utc};
 use futures_util::future;
+use serde_json::Value;
 
-use crate::api::Answer;
+use crate::api::{Answer, text};
 use crate::form::query;
 use crate::refusal::Refusal;
 use crate::visit::Visit;
 use crate::{RequestStep, texts};
 
-/// How many days a chart of days has.
+/// How many days a chart of days has. The API counts the changes of at most 90.
 const DAYS: i64 = 30;
 
 /// How many steps of ten seconds a minute has.
@@ -20,6 +21,8 @@ const STEPS_OF_A_MINUTE: usize = 6;
 pub(crate) enum Chart {
     /// New customers per day.
     Customers,
+    /// Changes of customers and subscriptions per day.
+    Changes,
     /// Requests per second of this instance.
     Requests,
     /// How long requests take.
@@ -31,19 +34,20 @@ pub(crate) enum Chart {
 pub(crate) struct Point {
     /// The day, or the minute.
     pub(crate) label: String,
-    /// Customers, sixtieths of a request per second, or microseconds.
+    /// Customers, changes, sixtieths of a request per second, or microseconds.
     pub(crate) value: u64,
     /// Whether `value` is the least that it is.
     pub(crate) is_more: bool,
 }
 
 impl Chart {
-    const ALL: [Self; 3] = [Self::Customers, Self::Requests, Self::Durations];
+    const ALL: [Self; 4] = [Self::Customers, Self::Changes, Self::Requests, Self::Durations];
 
     /// Its name in paths.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Customers => "customers",
+            Self::Changes => "changes",
             Self::Requests => "requests",
             Self::Durations => "durations",
         }
@@ -58,6 +62,7 @@ impl Chart {
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Customers => texts::NEW_CUSTOMERS_PER_DAY,
+            Self::Changes => texts::CHANGES_PER_DAY,
             Self::Requests => texts::REQUESTS_PER_SECOND,
             Self::Durations => texts::DURATION_OF_REQUESTS,
         }
@@ -68,7 +73,7 @@ impl Chart {
         let value = point.value;
         let more = if point.is_more { "+" } else { "" };
         match self {
-            Self::Customers => format!("{value}{more}"),
+            Self::Customers | Self::Changes => format!("{value}{more}"),
             Self::Requests => format!("{}.{}/s", value / 60, value % 60 * 10 / 60),
             Self::Durations => format!("{}.{} ms", value / 1000, value % 1000 / 100),
         }
@@ -78,6 +83,7 @@ impl Chart {
     pub(crate) async fn points(self, visit: &Visit) -> Result<Vec<Point>, Refusal> {
         match self {
             Self::Customers => new_customers(visit).await,
+            Self::Changes => changes(visit).await,
             Self::Requests | Self::Durations => Ok(self.minutes(visit)),
         }
     }
@@ -90,7 +96,7 @@ impl Chart {
             let back = i64::try_from(count - place).unwrap_or(0);
             let value = match self {
                 Self::Durations => steps.iter().map(|step| step.p99_micros).max().unwrap_or(0),
-                Self::Customers | Self::Requests => steps.iter().map(|step| step.requests).sum(),
+                Self::Customers | Self::Changes | Self::Requests => steps.iter().map(|step| step.requests).sum(),
             };
             let label = (now - Duration::minutes(back)).format("%H:%M").to_string();
             Point { label, value, is_more: false }
@@ -124,4 +130,14 @@ async fn new_customers(visit: &Visit) -> Result<Vec<Point>, Refusal> {
         Ok(Point { label: day.clone(), value, is_more })
     };
     days.iter().zip(answers).map(point).collect()
+}
+
+/// The events of each day, UTC, that are still kept.
+async fn changes(visit: &Visit) -> Result<Vec<Point>, Refusal> {
+    let days = visit.get(format!("/v1/events/days?days={DAYS}")).await?.ok()?.body;
+    let point = |day: &Value| {
+        let value = day["events"].as_u64().unwrap_or(0);
+        Point { label: text(day, "date").to_owned(), value, is_more: false }
+    };
+    Ok(days["data"].as_array().into_iter().flatten().map(point).collect())
 }

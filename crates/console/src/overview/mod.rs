@@ -22,12 +22,14 @@ const MAX_WEBHOOKS: usize = 10;
 /// `GET /console/{environment}`
 pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     // At the same time: each waits for the database.
-    let (customers, webhooks) = future::join(
+    let (customers, changes, webhooks) = future::join3(
         visit.get("/v1/customers?limit=1&include=total".to_owned()),
+        // Whether the key may see the chart, which is loaded after the page.
+        visit.get("/v1/events/days?days=1".to_owned()),
         visit.get("/v1/webhooks?limit=100".to_owned()),
     )
     .await;
-    let (customers, webhooks) = (customers?.part()?, webhooks?.part()?);
+    let (customers, changes, webhooks) = (customers?.part()?, changes?.part()?, webhooks?.part()?);
     let endpoints = webhooks.as_ref().map(items);
     let backlogs = backlogs(&visit, endpoints.unwrap_or_default()).await?;
     let body = html! {
@@ -39,6 +41,12 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
                 Err(problem) => p.hint { (problem.detail) },
             }
             @if customers.is_ok() { (figure(&visit, Chart::Customers)) }
+        }
+        @if changes.is_ok() {
+            section {
+                h2 { (texts::CHANGES) }
+                (figure(&visit, Chart::Changes))
+            }
         }
         section {
             h2 { (texts::REQUESTS) }

@@ -22,9 +22,9 @@ use roster_application::ports::{
 use roster_application::{
     Actor, Answer, ApiKey, ApiKeyOrder, AtomicError, Attribution, CreatedApiKey, CursorKey, CursorScope,
     CustomerChange, CustomerCommand, CustomerDeletion, CustomerPage, Digest, EndpointBacklog, EndpointCommand,
-    EndpointTest, Event, EventList, EventPage, Export, ExportError, ExportPart, Grant, Import, Once, Page, PartKind,
-    Precondition, Principal, Registration, Repeatable, Roster, Scope, Sent, SubscriptionReport, TestEvent, Upload,
-    Upsert, View, WriteError, WriteRequest,
+    EndpointTest, Event, EventList, EventPage, EventsOfDay, Export, ExportError, ExportPart, Grant, Import, Once, Page,
+    PartKind, Precondition, Principal, Registration, Repeatable, Roster, Scope, Sent, SubscriptionReport, TestEvent,
+    Upload, Upsert, View, WriteError, WriteRequest,
 };
 use roster_domain::{
     ApiKeyId, AttemptId, Customer, CustomerEdit, CustomerId, EmailUse, Endpoint, EndpointId, EventId, EventType,
@@ -438,6 +438,12 @@ impl Caller<ReadEvents> {
         if is_known { Ok(()) } else { Err(Failure::NotFound) }
     }
 
+    /// How many events happened on each of the last `days` days.
+    pub(crate) async fn count_events_by_day(&self, days: u32) -> Result<Vec<EventsOfDay>, Failure> {
+        let tenant = self.tenant();
+        Ok(self.handle.read(move |roster| roster.count_events_by_day(tenant, days)).await??)
+    }
+
     /// Finds an event.
     pub(crate) async fn find_event(&self, id: EventId) -> Result<Event, Failure> {
         let tenant = self.tenant();
@@ -774,6 +780,16 @@ impl Caller<WriteImports> {
         }
         let digest = Digest(hash.finalize().into());
         Ok(self.handle.run(move |roster| roster.complete_upload(&upload, digest, &rules, anew)).await??)
+    }
+
+    /// A page of the imports of the tenant, each with how far it has come.
+    pub(crate) async fn list_imports(&self, page: PageQuery) -> Result<ListPage<(Upload, Option<Import>)>, Failure> {
+        let tenant = self.tenant();
+        let cursors = self.cursors(CursorScope::new("imports", tenant))?;
+        let read = |bytes: &[u8]| Some(UploadId::new(Uuid::from_slice(bytes).ok()?));
+        let before = cursors.open(page.cursor.as_deref(), read)?;
+        let page = self.handle.read(move |roster| roster.list_uploads(tenant, before, page.size)).await??;
+        Ok(cursors.page(page, |(last, _)| last.id.uuid().as_bytes().to_vec()))
     }
 
     /// An import, and the first of its errors, as NDJSON.

@@ -457,6 +457,20 @@ fn a_list_and_a_subscription_have_the_documented_fields() {
 }
 
 #[test]
+fn days_of_events_have_the_documented_fields() {
+    let [native, ..] = documents();
+    let customer = json!({ "email": "ada@example.com" });
+    let (status, answer) = call(vec![
+        (Method::POST, "/v1/customers".to_owned(), customer),
+        (Method::GET, "/v1/events/days?days=2".to_owned(), json!({})),
+    ])
+    .remove(1);
+    let days = json!({ "data": [{ "date": "2025-01-14", "events": 0 }, { "date": "2025-01-15", "events": 1 }] });
+    assert_eq!((status, &answer), (StatusCode::OK, &days));
+    native.check_fields(&native.json["components"]["schemas"]["EventDays"], &answer, &Pointer::default());
+}
+
+#[test]
 fn api_keys_have_the_documented_fields() {
     let [native, ..] = documents();
     let keys = || "/v1/api_keys".to_owned();

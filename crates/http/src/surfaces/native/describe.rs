@@ -16,7 +16,9 @@ use super::batch;
 use super::dto::{self, CustomerView, HealthView, OnMetadata, SubscriptionView};
 use super::error::answer;
 use super::event_stream::{HEARTBEAT, LAST_EVENT_ID};
-use super::events::{DEFAULT_LIMIT, EventPageView, EventView, MAX_LIMIT, MAX_WAIT};
+use super::events::{
+    DEFAULT_DAYS, DEFAULT_LIMIT, EventDaysView, EventPageView, EventView, MAX_DAYS, MAX_LIMIT, MAX_WAIT,
+};
 use super::export::{ExportFormat, FEED_CURSOR};
 use crate::api_keys::{self, ApiKeyView, NewApiKeyView};
 use crate::failure::{BodyFailure, Failure};
@@ -334,6 +336,21 @@ fn event_list(operation: Operation) -> Operation {
         .parameter(Parameter::query_of("include", include, json!({ "type": "string", "enum": ["customer"] })))
         .refuses("InvalidCursor")
         .refuses("EventsPruned")
+}
+
+pub(super) fn count_events_by_day() -> Operation {
+    let days = "How many days, today among them, in digits alone.";
+    let schema = json!({ "type": "integer", "minimum": 1, "maximum": MAX_DAYS, "default": DEFAULT_DAYS });
+    Operation::new("countEventsByDay", EVENTS, "Count events by day")
+        .needs::<ReadEvents>()
+        .about(
+            "How many events happened on each of the last days (UTC): one entry for each day, also for one without events, the oldest \
+             first and today last. Only events that are still kept are counted. It is fast with any number of events. The days are those of \
+             the clocks of the service's instances: where these differ, an event near midnight may count for the other day. Unknown \
+             parameters are refused.",
+        )
+        .parameter(Parameter::query_of("days", days, schema))
+        .answers::<EventDaysView>(StatusCode::OK, "The days.")
 }
 
 pub(super) fn get_event() -> Operation {

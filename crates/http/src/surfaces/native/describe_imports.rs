@@ -7,9 +7,10 @@ use roster_transfer::{Format, ImportOptions, Mapping, Unknown};
 use serde_json::json;
 
 use super::describe::IMPORTS;
-use super::imports::{ImportView, MAX_ERRORS};
+use super::imports::{ImportView, ImportWithErrorsView, MAX_ERRORS};
 use crate::openapi::operation::{Answer, Operation, Parameter};
 use crate::openapi::schema::Of;
+use crate::paging::{cursor, page_of};
 use crate::request::caller::WriteImports;
 
 pub(super) fn create_import() -> Operation {
@@ -59,13 +60,26 @@ pub(super) fn create_import() -> Operation {
         .takes_file(&["text/csv", "application/x-ndjson", "application/octet-stream"])
         .answers_with(
             Answer::new(StatusCode::ACCEPTED, "The file is there, and is being imported.")
-                .json::<ImportView>()
+                .json::<ImportWithErrorsView>()
                 .header("Location"),
         )
         .refuses("ImportRefused")
         .refuses("FileTooLarge")
         .refuses("FileIncomplete")
         .refuses("InvalidIdempotencyKey")
+}
+
+pub(super) fn list_imports() -> Operation {
+    Operation::new("listImports", IMPORTS, "List imports")
+        .needs::<WriteImports>()
+        .about(format!(
+            "The imports of files that were sent to the service, the newest first, a page at a time, each with how far it has come. The \
+             last {MAX_UPLOADS} are remembered. Unknown parameters are refused."
+        ))
+        .parameter(Parameter::limit())
+        .parameter(cursor())
+        .answers_with(page_of::<ImportView>("A page of imports."))
+        .refuses("InvalidCursor")
 }
 
 pub(super) fn get_import() -> Operation {
@@ -75,7 +89,7 @@ pub(super) fn get_import() -> Operation {
             "How far an import has come, and its first errors. The last {MAX_UPLOADS} imports are remembered."
         ))
         .parameter(id())
-        .answers::<ImportView>(StatusCode::OK, "The import.")
+        .answers::<ImportWithErrorsView>(StatusCode::OK, "The import.")
         .refuses("ImportNotFound")
 }
 

@@ -10,7 +10,7 @@ use actix_web::http::header::{Accept, Header as _};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::{Either, select};
 use roster_application::ports::ListOrder;
-use roster_application::{Event, EventPage};
+use roster_application::{Event, EventPage, EventsOfDay};
 use roster_domain::{Customer, CustomerId, EventId, EventType, Json, SubscriptionId, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -28,6 +28,12 @@ use crate::respond::{self, json};
 use crate::transport::stop::Stop;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
+
+/// The most days whose events are counted.
+pub(super) const MAX_DAYS: u32 = 90;
+
+/// The days whose events are counted if the request does not say how many.
+pub(super) const DEFAULT_DAYS: u32 = 30;
 
 /// The most events of a page.
 pub(super) const MAX_LIMIT: usize = 1000;
@@ -157,6 +163,27 @@ pub(super) struct EventPageView<'a> {
     /// Where the list goes on: with `order=asc` always, to be sent as `after`; otherwise to be sent as `cursor`, or `null` at the
     /// end of the list.
     next_cursor: Option<&'a str>,
+}
+
+/// How many events happened on each of some days.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EventDays")]
+pub(super) struct EventDaysView {
+    /// One entry for each day, the oldest first and today last.
+    #[schemars(length(max = MAX_DAYS))]
+    data: Vec<EventDayView>,
+}
+
+/// How many events happened on a day.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EventDay")]
+pub(super) struct EventDayView {
+    /// The day in UTC.
+    #[schemars(extend("format" = "date", "examples" = ["2025-01-15"]))]
+    date: String,
+    /// The events of that day that are still kept.
+    #[schemars(range(min = 0))]
+    events: i64,
 }
 
 /// What a request says of the events that it wants.
@@ -341,6 +368,22 @@ async fn read(caller: &Caller<ReadEvents>, feed: Feed) -> Result<(Vec<u8>, bool)
         Ok((respond::list_bytes(page.events.len(), &view)?, is_empty))
     };
     caller.list_events(feed, write).await?
+}
+
+pub(super) async fn count_by_day(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<ReadEvents>::of(&request).await?;
+    let mut days = None;
+    read_parameters(&request, |name, value| match name {
+        "days" => Some(match value.parse().ok().filter(|days| (1..=MAX_DAYS).contains(days)) {
+            Some(number) => set_once("days", &mut days, number),
+            None => Err(fault("days", &format!("must be a number from 1 to {MAX_DAYS}"))),
+        }),
+        _ => None,
+    })?;
+    let counts = caller.count_events_by_day(days.unwrap_or(DEFAULT_DAYS)).await?;
+    let view =
+        |count: EventsOfDay| EventDayView { date: count.day.to_utc().date_naive().to_string(), events: count.events };
+    Ok(json(StatusCode::OK, &EventDaysView { data: counts.into_iter().map(view).collect() }))
 }
 
 pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Error> {

@@ -14,8 +14,10 @@ use super::error::Error;
 use crate::failure::{Failure, Fault};
 use crate::imports::ImportSettings;
 use crate::openapi::schema::Shown;
+use crate::paging::shown;
 use crate::request::body::File;
 use crate::request::caller::{Caller, WriteImports};
+use crate::request::query::PageQuery;
 use crate::request::{path, query};
 use crate::respond::json;
 
@@ -51,11 +53,19 @@ pub(super) struct ImportView {
     failed: u64,
     /// Why it has failed.
     failure: Option<String>,
-    /// The first errors. `GET /imports/{id}/errors` has all.
-    errors: Vec<RowErrorView>,
     created_at: Shown<Timestamp>,
     updated_at: Shown<Timestamp>,
     ended_at: Option<Shown<Timestamp>>,
+}
+
+/// An import with its first errors.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ImportWithErrors")]
+pub(super) struct ImportWithErrorsView {
+    #[serde(flatten)]
+    about: ImportView,
+    /// The first errors. `GET /imports/{id}/errors` has all.
+    errors: Vec<RowErrorView>,
 }
 
 /// A rule that a row of a file breaks, and what to do about it.
@@ -73,10 +83,9 @@ pub(super) struct RowErrorView {
 }
 
 impl ImportView {
-    fn of(upload: &Upload, import: Option<&Import>, errors: &[u8]) -> Self {
+    fn of(upload: &Upload, import: Option<&Import>) -> Self {
         let counts = import.map_or(ImportCounts::default(), |import| import.counts);
         let ImportCounts { rows, created, updated, unchanged, skipped, failed, faults: _ } = counts;
-        let lines = errors.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         Self {
             id: Shown(upload.id),
             state: upload.state.as_str(),
@@ -90,12 +99,25 @@ impl ImportView {
             skipped,
             failed,
             failure: upload.failure.clone(),
-            errors: lines.take(SHOWN_ERRORS).filter_map(|line| serde_json::from_slice(line).ok()).collect(),
             created_at: Shown(upload.created_at),
             updated_at: Shown(upload.updated_at),
             ended_at: upload.ended_at.map(Shown),
         }
     }
+}
+
+impl ImportWithErrorsView {
+    fn of(upload: &Upload, import: Option<&Import>, errors: &[u8]) -> Self {
+        let lines = errors.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let errors = lines.take(SHOWN_ERRORS).filter_map(|line| serde_json::from_slice(line).ok()).collect();
+        Self { about: ImportView::of(upload, import), errors }
+    }
+}
+
+pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let caller = Caller::<WriteImports>::of(&request).await?;
+    let page = caller.list_imports(PageQuery::read(&request)?).await?;
+    Ok(shown(&request, &page, |(upload, import)| ImportView::of(upload, import.as_ref())))
 }
 
 pub(super) async fn create(request: HttpRequest) -> Result<HttpResponse, Error> {
@@ -105,7 +127,7 @@ pub(super) async fn create(request: HttpRequest) -> Result<HttpResponse, Error> 
     let settings = ImportSettings::of(&request)?;
     let (upload, import) = caller.import_file(file, &options, anew, settings).await?;
     (settings.begun)(upload.tenant, upload.id);
-    let mut response = json(StatusCode::ACCEPTED, &ImportView::of(&upload, import.as_ref(), &[]));
+    let mut response = json(StatusCode::ACCEPTED, &ImportWithErrorsView::of(&upload, import.as_ref(), &[]));
     if let Ok(location) = header::HeaderValue::try_from(format!("{}/imports/{}", super::BASE, upload.id)) {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -115,7 +137,7 @@ pub(super) async fn create(request: HttpRequest) -> Result<HttpResponse, Error> 
 pub(super) async fn show(request: HttpRequest) -> Result<HttpResponse, Error> {
     let caller = Caller::<WriteImports>::of(&request).await?;
     let (upload, import, errors) = caller.find_import(import_id(&request)?).await?;
-    Ok(json(StatusCode::OK, &ImportView::of(&upload, import.as_ref(), &errors)))
+    Ok(json(StatusCode::OK, &ImportWithErrorsView::of(&upload, import.as_ref(), &errors)))
 }
 
 pub(super) async fn list_errors(request: HttpRequest) -> Result<HttpResponse, Error> {

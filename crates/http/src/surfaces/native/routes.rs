@@ -66,6 +66,7 @@ pub(crate) fn surface() -> Surface {
             vec![get(events::list_of_customer).described(describe::list_customer_events)],
         )
         .resource("/events", vec![get(events::list).described(describe::list_events)])
+        .resource("/events/days", vec![get(events::count_by_day).described(describe::count_events_by_day)])
         .resource("/events/{id}", vec![get(events::show).described(describe::get_event)])
         .resource(
             "/api_keys",
@@ -101,7 +102,13 @@ pub(crate) fn surface() -> Surface {
             vec![post(webhooks::rotate_secret).described(describe_webhooks::rotate_webhook_secret)],
         )
         .resource("/webhooks/{id}/test", vec![post(webhooks::test).described(describe_webhooks::test_webhook)])
-        .file_resource("/imports", vec![post(imports::create).described(describe_imports::create_import)])
+        .file_resource(
+            "/imports",
+            vec![
+                get(imports::list).described(describe_imports::list_imports),
+                post(imports::create).described(describe_imports::create_import),
+            ],
+        )
         .resource(
             "/imports/{id}",
             vec![
