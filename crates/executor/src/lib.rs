@@ -6,7 +6,7 @@
 //! [`operations`](mod@operations) declares everything that is batched; read it first. [`batched`] has the mechanism: one
 //! batched operation owns its queue, its worker threads and its loop, or is done by the calling thread
 //! ([`turn_batcher`]). [`threads`] starts the workers, and replaces one that hangs. [`background`] does what is to be done now
-//! and then, [`feeds`] tells those who wait for events when there are some. [`figures`] and
+//! and then, [`replica`] decides which reads a replica serves, [`feeds`] tells those who wait for events when there are some. [`figures`] and
 //! [`backlog`] are for those who watch the service. The crate knows no HTTP framework, no database and no surface.
 
 mod aside;

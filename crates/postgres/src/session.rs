@@ -129,6 +129,11 @@ impl Connector {
         Self { conninfo, deadline, generations: Arc::default(), failing, attempts }
     }
 
+    /// Opens connections of the same generations, for another pool: a connection that is lost ends those of both.
+    pub fn sibling(&self) -> Self {
+        Self { generations: self.generations(), ..Self::new(self.conninfo.clone(), self.deadline) }
+    }
+
     /// How long a unit of work may take.
     pub fn deadline(&self) -> Duration {
         self.deadline

@@ -71,9 +71,11 @@ impl PostgresStore {
     pub fn connect(options: &Options) -> Result<Self, StoreError> {
         let conninfo = Conninfo::parse(&options.url, options.wait).map_err(StoreError::internal)?;
         let connector = || Connector::new(conninfo.clone(), options.deadline);
-        let pool = Pool::new(connector(), options.connections, options.wait)?;
+        let requests = connector();
+        // After a failover, a position must be of the server that was written to.
+        let positions = Pool::new(requests.sibling(), 1, options.wait)?;
+        let pool = Pool::new(requests, options.connections, options.wait)?;
         let check = Pool::new(connector(), 1, options.wait)?;
-        let positions = Pool::new(connector(), 1, options.wait)?;
         let snapshots = Pool::lending_for(MAX_SNAPSHOT_AGE, connector(), MAX_SNAPSHOTS, options.wait)?;
         let search_index = options.search_index;
         Ok(Self { pool, check, positions, snapshots, connector: connector(), search_index })
