@@ -295,7 +295,8 @@ fn a_service_starts_without_its_replica_and_refuses_one_of_another_server() {
     let warned = app.find_in_logs(TIMEOUT, |line| line.contains("database.replica_url").then_some(()));
     assert_eq!(warned, Some(()), "the log says that the replica is not read");
     let created = app.native().post("/customers", json!({"email": "ada@example.com"})).expect(201);
-    let get = app.native().request("GET", &format!("/customers/{}", created.text_at("/id")));
+    let native = app.native();
+    let get = native.request("GET", &format!("/customers/{}", created.text_at("/id")));
     get.header("roster-position", &position(&created)).send().is(200);
     standby.start();
     until("the replica is used", TIMEOUT, || {
