@@ -196,9 +196,10 @@ impl Log {
     fn note(&mut self, error: Option<&ReplicaError>) {
         let failure = error.map(ToString::to_string);
         if failure != self.failure {
-            match &failure {
-                Some(reason) => tracing::warn!(reason, "the replica is not read"),
-                None => tracing::info!("the replica is read again"),
+            if let Some(reason) = &failure {
+                tracing::warn!(reason, "the replica is not read");
+            } else {
+                tracing::info!("the replica is read again");
             }
         }
         self.failure = failure;
@@ -276,7 +277,7 @@ impl Handle {
         key: CustomerKey,
     ) -> Result<Result<Option<Customer>, StoreError>, ExecuteError> {
         let find = async |replica: &LocalOperations, wanted| replica.find_on_replica.call((wanted, key.clone())).await;
-        match self.from_replica(reads, find).await {
+        match self.try_replica(reads, find).await {
             Some(found) => Ok(Ok(found)),
             None => self.operations.find_customer.call(key).await,
         }
@@ -294,7 +295,7 @@ impl Handle {
     ) -> Result<Result<Option<Subscription>, StoreError>, ExecuteError> {
         let of = (tenant, customer);
         let find = async |replica: &LocalOperations, wanted| replica.current_on_replica.call((wanted, of)).await;
-        match self.from_replica(reads, find).await {
+        match self.try_replica(reads, find).await {
             Some(found) => Ok(Ok(found)),
             None => self.operations.current_subscription.call(of).await,
         }
@@ -324,14 +325,14 @@ impl Handle {
             replica.pages_on_replica.call(Box::new(job)).await?;
             receive.try_recv().map_err(|_| ExecuteError::Panicked)
         };
-        match self.from_replica(reads, read).await {
+        match self.try_replica(reads, read).await {
             Some(found) => Ok(found),
             None => self.read(work).await,
         }
     }
 
     /// What `attempt` reads from the replica. `None`: the primary is to be read.
-    async fn from_replica<T>(
+    async fn try_replica<T>(
         &self,
         reads: &RequestReads,
         attempt: impl AsyncFn(&LocalOperations, Option<Position>) -> Result<Attempt<T>, ExecuteError>,
