@@ -175,10 +175,12 @@ fn describe(
     let mut described = operation.head(generator);
     let parameters = operation.parameters.iter().map(|parameter| parameter.to_json(generator));
     let is_done_once = !method.is_safe() && !contract.of_writes.is_empty();
-    let common = match () {
-        () if is_done_once => &["ChangeReason", "IdempotencyKey", "RequestId"][..],
-        () if operation.reads_customers() => &["Consistency", "Position", "RequestId"],
-        () => &["RequestId"],
+    let common = if is_done_once {
+        &["ChangeReason", "IdempotencyKey", "RequestId"][..]
+    } else if operation.reads_customers() {
+        &["Consistency", "Position", "RequestId"][..]
+    } else {
+        &["RequestId"][..]
     };
     let common = common.iter().map(|name| json!({ "$ref": format!("#/components/parameters/{name}") }));
     described.insert("parameters".to_owned(), parameters.chain(common).collect::<Vec<_>>().into());
