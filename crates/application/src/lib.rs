@@ -6,6 +6,7 @@
 
 pub mod api_key;
 pub mod batch;
+mod consistency;
 pub mod cursor;
 mod event;
 mod import;
@@ -29,6 +30,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use api_key::{ApiKey, ApiKeySecret, Digest, OperatorSecret};
+pub use consistency::Consistency;
 pub use cursor::{CursorKey, CursorScope};
 pub use event::{Actor, Attribution, Event, changes_of};
 pub use import::{Import, ImportCounts, ImportedCustomer, ImportedMetadata, OnConflict};
@@ -43,7 +45,7 @@ pub use use_cases::*;
 
 use known_credentials::KnownCredentials;
 use known_operators::KnownOperators;
-use ports::{Clock, Entropy, Ids, Store, TokenVerifier};
+use ports::{Clock, Entropy, Ids, Replica, Store, TokenVerifier};
 use roster_domain::Timestamp;
 
 /// The service: all use cases, with the store, the clock and the sources of identifiers and randomness that they use.
@@ -52,6 +54,9 @@ use roster_domain::Timestamp;
 #[derive(Clone)]
 pub struct Roster {
     store: Arc<dyn Store>,
+    replica: Option<Arc<dyn Replica>>,
+    /// The database that the replica must follow, once it is known.
+    replicated: Arc<OnceLock<u64>>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     entropy: Arc<dyn Entropy>,
@@ -74,6 +79,8 @@ impl Roster {
         let known = Arc::new(KnownCredentials::new(DEFAULT_KEY_LIFETIME, Duration::ZERO));
         Self {
             store,
+            replica: None,
+            replicated: Arc::default(),
             clock,
             ids,
             entropy,
@@ -90,6 +97,12 @@ impl Roster {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Also reads `replica`, where a read may be behind the store.
+    #[must_use]
+    pub fn with_replica(self, replica: Arc<dyn Replica>) -> Self {
+        Self { replica: Some(replica), ..self }
     }
 
     /// Also accepts the tokens that `tokens` verifies.

@@ -10,6 +10,7 @@ use roster_application::{Roster, Sweep};
 
 use crate::backlog::{Backlog, Walk};
 use crate::feeds::Feeds;
+use crate::replica::{self, Replica};
 use crate::threads::{Turns, Worker};
 
 /// How long the uses of keys are collected before they are written.
@@ -31,7 +32,12 @@ pub(crate) struct Background {
 
 impl Background {
     /// The jobs, each of which is to be run by a thread of its own.
-    pub(crate) fn of(roster: &Roster, feeds: &Arc<Feeds>, backlog: &Arc<Backlog>) -> (Self, Vec<Worker>) {
+    pub(crate) fn of(
+        roster: &Roster,
+        feeds: &Arc<Feeds>,
+        backlog: &Arc<Backlog>,
+        replica: Option<&Arc<Replica>>,
+    ) -> (Self, Vec<Worker>) {
         let mut jobs = Jobs { roster: roster.clone(), turn: Arc::default(), ends: Vec::new(), workers: Vec::new() };
         jobs.repeat("key-uses", |roster| {
             move || {
@@ -72,6 +78,11 @@ impl Background {
             let feeds = Arc::clone(&feeds);
             move || feeds.look(&roster)
         });
+        if let Some(replica) = replica.cloned() {
+            // It waits for a replica that does not answer, and no other job for it.
+            jobs.turn = Arc::default();
+            jobs.repeat("replica", move |roster| replica::looks(Arc::clone(&replica), roster));
+        }
         (Self { _ends: jobs.ends }, jobs.workers)
     }
 }

@@ -19,7 +19,7 @@ use roster_memory::{CountingEntropy, CountingIds, FixedClock, InterceptedStore, 
 
 use crate::operations::PART;
 use crate::test_callers::{Callers, block_on};
-use crate::{ExecuteError, Executor, Handle, Reads, Settings};
+use crate::{ExecuteError, Executor, Handle, Reads, RequestReads, Settings};
 
 const DEADLINE: Duration = Duration::from_secs(50);
 
@@ -199,7 +199,8 @@ fn all_at_once(requests: &[Request], reads: Reads) -> Vec<Answer> {
     let handle = executor.handles().handle();
     let write =
         |command| handle.write_customer(command).map(|result| result.map(|answer| Answer::of_write(answer.result)));
-    let find = |key| handle.find_customer(key).map(|result| result.map(Answer::of_find));
+    let latest = RequestReads::default();
+    let find = |key| handle.find_customer(&latest, key).map(|result| result.map(Answer::of_find));
     let busy = || write(register(tenants[0], with_name(WAITS)));
     let goes_away = || requests.iter().map(|request| request.goes_away);
     let answers = block_on(async {

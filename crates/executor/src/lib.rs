@@ -6,7 +6,7 @@
 //! [`operations`](mod@operations) declares everything that is batched; read it first. [`batched`] has the mechanism: one
 //! batched operation owns its queue, its worker threads and its loop, or is done by the calling thread
 //! ([`turn_batcher`]). [`threads`] starts the workers, and replaces one that hangs. [`background`] does what is to be done now
-//! and then, [`feeds`] tells those who wait for events when there are some. [`figures`] and
+//! and then, [`replica`] decides which reads a replica serves, [`feeds`] tells those who wait for events when there are some. [`figures`] and
 //! [`backlog`] are for those who watch the service. The crate knows no HTTP framework, no database and no surface.
 
 mod aside;
@@ -19,12 +19,14 @@ mod feeds;
 mod figures;
 mod operations;
 mod queue;
+mod replica;
 #[cfg(test)]
 mod test_callers;
 pub mod threads;
 mod turn_batcher;
 
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -41,10 +43,12 @@ use backlog::Backlog;
 use batched::{Limits, Local, Operation};
 use feeds::Feeds;
 use operations::{Job, LocalOperations, Operations};
+use replica::Replica;
 use threads::Threads;
 
 pub use aside::MAX_ASIDE;
 pub use figures::{Distribution, Figures};
+pub use replica::{RequestReads, Source, replica_deadline};
 
 /// Which threads read the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +107,8 @@ pub struct Handles(Arc<Shared>);
 pub struct Handle {
     shared: Arc<Shared>,
     operations: LocalOperations,
+    /// What is read from the replica, if there is one.
+    replica: Option<Rc<operations::replica::LocalOperations>>,
 }
 
 /// What all threads share.
@@ -111,6 +117,7 @@ struct Shared {
     aside: Aside,
     settings: Settings,
     operations: Operations,
+    replica: Option<Arc<Replica>>,
     feeds: Arc<Feeds>,
     backlog: Arc<Backlog>,
     /// The last result of a check of the store, and when it was there.
@@ -133,12 +140,15 @@ impl Executor {
         let operations = Operations::new(roster, limits, settings);
         let feeds = Arc::new(Feeds::default());
         let backlog = Arc::new(Backlog::default());
-        let (background, jobs) = Background::of(roster, &feeds, &backlog);
+        let replica = Replica::of(roster, settings).map(Arc::new);
+        let (background, jobs) = Background::of(roster, &feeds, &backlog, replica.as_ref());
         let mut workers = operations.workers();
+        workers.extend(replica.iter().flat_map(|replica| replica.workers()));
         workers.extend(jobs);
         let threads = Threads::start(workers, settings.deadline)?;
         let (aside, last_check) = (Aside::default(), Mutex::default());
-        let shared = Shared { roster: roster.clone(), aside, settings, operations, feeds, backlog, last_check };
+        let roster = roster.clone();
+        let shared = Shared { roster, aside, settings, operations, replica, feeds, backlog, last_check };
         Ok(Self { shared: Arc::new(shared), background, threads })
     }
 
@@ -152,6 +162,7 @@ impl Executor {
     /// hangs in the database must not keep the process alive.
     pub fn stop(self, patience: Duration) {
         self.shared.operations.close();
+        self.shared.replica.iter().for_each(|replica| replica.close());
         drop(self.background);
         self.threads.join(Instant::now() + patience);
     }
@@ -161,13 +172,23 @@ impl Handles {
     /// The handle of the calling thread.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle { shared: Arc::clone(&self.0), operations: self.0.operations.local() }
+        let replica = self.0.replica.as_ref().map(|replica| replica.local());
+        Handle { shared: Arc::clone(&self.0), operations: self.0.operations.local(), replica }
     }
 
     /// What has been counted of each operation.
     #[must_use]
     pub fn figures(&self) -> Vec<Figures> {
-        self.0.operations.figures()
+        let mut figures = self.0.operations.figures();
+        figures.extend(self.0.replica.iter().flat_map(|replica| replica.figures()));
+        figures
+    }
+
+    /// How many reads of customers have gone where. Without a replica none is counted.
+    #[must_use]
+    pub fn reads(&self) -> Vec<(Source, u64)> {
+        let counts = self.0.replica.as_ref().map(|replica| replica.state().counts());
+        counts.unwrap_or_else(|| Source::ALL.into_iter().map(|source| (source, 0)).collect())
     }
 
     /// What is not delivered to webhook endpoints: some seconds old. `None` if it is not known, as at the first call, from which on

@@ -98,6 +98,8 @@ macro_rules! operations {
     };
 }
 
+pub(crate) mod replica;
+
 operations! {
     /// [`Roster::authenticate`]
     authenticate: Authenticate(Presented) -> Result<Principal, AuthenticateError>,
@@ -217,26 +219,6 @@ impl Handle {
         };
         let in_grace = is_outage.then(|| roster.principal_in_grace(&presented)).flatten();
         in_grace.map_or(authenticated, |principal| Ok(Ok(principal)))
-    }
-
-    /// Finds a live customer.
-    ///
-    /// # Errors
-    /// [`ExecuteError`]
-    pub async fn find_customer(&self, key: CustomerKey) -> Result<Result<Option<Customer>, StoreError>, ExecuteError> {
-        self.operations.find_customer.call(key).await
-    }
-
-    /// Finds the active or trialing subscription of a customer that started last.
-    ///
-    /// # Errors
-    /// [`ExecuteError`]
-    pub async fn current_subscription(
-        &self,
-        tenant: Tenant,
-        customer: CustomerId,
-    ) -> Result<Result<Option<Subscription>, StoreError>, ExecuteError> {
-        self.operations.current_subscription.call((tenant, customer)).await
     }
 
     /// Writes to a customer, after all that was asked for its tenant before.

@@ -55,6 +55,8 @@ pub(crate) enum Failure {
     Invalid(Faults),
     /// This header is malformed.
     MalformedHeader(&'static str),
+    /// The header of this name breaks this rule, which follows the name.
+    InvalidHeader(&'static str, &'static str),
     /// The cursor is none of this list: changed, or from another tenant, or from a list with other filters or another order.
     InvalidCursor,
     /// The identifier in the path is malformed.

@@ -83,8 +83,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// The most waits of one request that may each take as long as the database's deadline: for the keys of a token's
 /// issuer, for the caller's credential, for a customer, and for its subscription. At the end of a file the last two are for its last
-/// part and for its import.
-const WAITS: u32 = 4;
+/// part and for its import. The fifth is for the replica, and for the position of the answer.
+const WAITS: u32 = 5;
 
 /// The most calls of the surfaces that a page makes one after another: a form of operators finds out who has sent it, writes, and
 /// shows what it finds.

@@ -112,6 +112,7 @@ pub(crate) fn add_headers(failure: &Failure, response: &mut HttpResponse) {
         | Failure::Body(_)
         | Failure::Invalid(_)
         | Failure::MalformedHeader(_)
+        | Failure::InvalidHeader(..)
         | Failure::BatchUndone
         | Failure::PreconditionFailed(None)
         | Failure::InvalidCursor

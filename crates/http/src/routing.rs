@@ -12,7 +12,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::failure::{Answer, Failure};
 use crate::openapi::operation::Operation;
-use crate::request::{body, idempotency};
+use crate::request::{body, consistency, idempotency};
 use crate::transport::refusals::Refusals;
 
 /// One path and method that the service serves.
@@ -233,6 +233,7 @@ impl Resource {
             Some(endpoint) => {
                 let mut response = (endpoint.handler)(request.clone()).await;
                 idempotency::add_header(request, &mut response);
+                consistency::add_header(request, &mut response).await;
                 response
             }
             None => (self.answer)(&Failure::MethodNotAllowed(self.methods())),

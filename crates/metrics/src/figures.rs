@@ -34,6 +34,11 @@ const OF_STORE: [(&str, &str); 4] = [
     ("roster_sqlite_wal_restarts_total", "How often the write-ahead log was begun anew, after a complete checkpoint"),
 ];
 
+const READS: (&str, &str) = (
+    "roster_reads_total",
+    "Gets and lists of customers, by the server that was read and why; none is counted without a replica",
+);
+
 const OF_WEBHOOKS: [(&str, &str); 3] = [
     ("roster_webhook_backlog_events", "Events that are not delivered yet, added up over all active webhook endpoints"),
     ("roster_webhook_backlog_age_seconds", "Age of the oldest event that is not delivered yet to a webhook endpoint"),
@@ -48,7 +53,8 @@ impl FiguresOf {
         };
         let of_operations = OF_OPERATIONS.iter().map(|metric| description(metric, &["operation"]));
         let of_store = OF_STORE.iter().chain(&OF_WEBHOOKS).map(|metric| description(metric, &[]));
-        let descriptions = of_operations.chain(of_store).collect();
+        let reads = description(&READS, &["place", "reason"]);
+        let descriptions = of_operations.chain(of_store).chain([reads]).collect();
         Self { sources, descriptions }
     }
 }
@@ -64,14 +70,7 @@ impl Collector for FiguresOf {
         let figures = handles.figures();
         let [queued, refused, waits, sizes] = OF_OPERATIONS;
         let each = |metric: fn(&Figures) -> Metric| {
-            let labelled = |figures: &Figures| {
-                let mut pair = LabelPair::default();
-                pair.set_name("operation".to_owned());
-                pair.set_value(figures.operation.to_owned());
-                let mut metric = metric(figures);
-                metric.set_label(vec![pair]);
-                metric
-            };
+            let labelled = |figures: &Figures| labelled(metric(figures), &[("operation", figures.operation)]);
             figures.iter().map(labelled).collect::<Vec<_>>()
         };
         let mut families = vec![
@@ -90,6 +89,11 @@ impl Collector for FiguresOf {
             families.push(family(bytes, MetricType::GAUGE, vec![gauge(wal.bytes)]));
             families.push(family(restarts, MetricType::COUNTER, vec![counter(wal.restarts)]));
         }
+        let reads = handles.reads().into_iter().map(|(source, count)| {
+            let (place, reason) = source.as_strs();
+            labelled(counter(count), &[("place", place), ("reason", reason)])
+        });
+        families.push(family(READS, MetricType::COUNTER, reads.collect()));
         if let Some(backlog) = handles.event_backlog() {
             let [events, age, endpoints] = OF_WEBHOOKS;
             families.push(family(events, MetricType::GAUGE, vec![gauge(backlog.events.unsigned_abs())]));
@@ -98,6 +102,17 @@ impl Collector for FiguresOf {
         }
         families
     }
+}
+
+fn labelled(mut metric: Metric, labels: &[(&str, &str)]) -> Metric {
+    let pair = |(name, value): &(&str, &str)| {
+        let mut pair = LabelPair::default();
+        pair.set_name((*name).to_owned());
+        pair.set_value((*value).to_owned());
+        pair
+    };
+    metric.set_label(labels.iter().map(pair).collect());
+    metric
 }
 
 fn family((name, help): (&str, &str), kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
-use roster_application::ports::{Fact, Retry, Store, StoreError, Usage, Work};
+use roster_application::ports::{Fact, Position, Retry, Store, StoreError, Usage, Work};
 
 use crate::requests::DURATIONS;
 
@@ -98,6 +98,10 @@ impl Store for ObservedStore {
 
     fn ping(&self) -> Result<(), StoreError> {
         self.calls.count(&self.calls.ping, || self.store.ping())
+    }
+
+    fn position(&self) -> Result<Option<Position>, StoreError> {
+        self.store.position()
     }
 
     fn flush_search_index(&self) -> Result<bool, StoreError> {

@@ -26,6 +26,8 @@ mod merchants;
 mod migrations;
 mod operators;
 mod pool;
+mod position;
+mod replica;
 mod replies;
 mod rows;
 mod schema;
@@ -41,4 +43,5 @@ mod uploads;
 mod webhooks;
 mod writes;
 
+pub use replica::PostgresReplica;
 pub use store::{Options, PostgresStore};

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use diesel::pg::PgConnection;
 use diesel::r2d2::{NopErrorHandler, PooledConnection};
-use roster_application::ports::{Connections, StoreError};
+use roster_application::ports::{Connections, Position, StoreError};
 
 use crate::error::Fault;
 use crate::loans::{Loan, Loans};
+use crate::position::Place;
 use crate::session::{Connector, Generations};
 
 /// The longest pause between two attempts to connect.
@@ -105,6 +106,22 @@ impl Pool {
 }
 
 impl Borrowed {
+    /// What the standby that it leads to has applied at least, as far as it was asked. It only grows.
+    pub fn applied(&self) -> Option<Position> {
+        self.session.server.applied
+    }
+
+    /// Asks where the server is that it leads to.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn place(&mut self) -> Result<Place, StoreError> {
+        let mut server = self.session.server;
+        let place = self.run(|connection| server.read(connection))?;
+        self.session.server = server;
+        Ok(place)
+    }
+
     /// Runs `statements`. After an error that ends the connection, no connection of its generation is used again.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use tracing::{info, warn};
 
 use crate::conninfo::Conninfo;
 use crate::error::{Doubt, ErrorMessage, Fault, connection_message, doubt, message_of, store_error};
+use crate::position::Server;
 
 /// How long a connection may be idle before it is tested when a caller takes it.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
@@ -74,6 +75,8 @@ pub struct Session {
     /// Whether an error has shown that it must not be used again.
     is_lost: bool,
     used_at: Instant,
+    /// What is known of its server.
+    pub server: Server,
 }
 
 /// Counts how often all connections were retired.
@@ -124,6 +127,11 @@ impl Connector {
     pub fn new(conninfo: Conninfo, deadline: Duration) -> Self {
         let (failing, attempts) = (AtomicBool::new(false), Arc::default());
         Self { conninfo, deadline, generations: Arc::default(), failing, attempts }
+    }
+
+    /// Opens connections of the same generations, for another pool: a connection that is lost ends those of both.
+    pub fn sibling(&self) -> Self {
+        Self { generations: self.generations(), ..Self::new(self.conninfo.clone(), self.deadline) }
     }
 
     /// How long a unit of work may take.
@@ -249,7 +257,14 @@ impl ManageConnection for Connector {
             Role::ReadOnly => generation,
         };
         let generations = Arc::clone(&self.generations);
-        Ok(Session { connection, generation, generations, is_lost: false, used_at: Instant::now() })
+        Ok(Session {
+            connection,
+            generation,
+            generations,
+            is_lost: false,
+            used_at: Instant::now(),
+            server: Server::default(),
+        })
     }
 
     fn is_valid(&self, session: &mut Session) -> Result<(), SessionError> {

@@ -5,7 +5,9 @@ use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, Transact
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
-use roster_application::ports::{Fact, MAX_SNAPSHOT_AGE, Store, StoreError, Usage, Verdict, Work, rerun_lost_races};
+use roster_application::ports::{
+    Fact, MAX_SNAPSHOT_AGE, Position, Store, StoreError, Usage, Verdict, Work, rerun_lost_races,
+};
 
 use crate::conninfo::Conninfo;
 use crate::error::{Fault, store_error};
@@ -52,6 +54,8 @@ pub struct PostgresStore {
     pub(crate) pool: Pool,
     /// One connection more, so that the check of the database never waits behind requests.
     check: Pool,
+    /// One connection more, so that a position never waits behind requests.
+    positions: Pool,
     /// Some connections more, each of which may be in use for as long as a snapshot may be kept.
     snapshots: Pool,
     /// Opens connections outside the pool, for migrations.
@@ -67,10 +71,14 @@ impl PostgresStore {
     pub fn connect(options: &Options) -> Result<Self, StoreError> {
         let conninfo = Conninfo::parse(&options.url, options.wait).map_err(StoreError::internal)?;
         let connector = || Connector::new(conninfo.clone(), options.deadline);
-        let pool = Pool::new(connector(), options.connections, options.wait)?;
+        let requests = connector();
+        // After a failover, a position must be of the server that was written to.
+        let positions = Pool::new(requests.sibling(), 1, options.wait)?;
+        let pool = Pool::new(requests, options.connections, options.wait)?;
         let check = Pool::new(connector(), 1, options.wait)?;
         let snapshots = Pool::lending_for(MAX_SNAPSHOT_AGE, connector(), MAX_SNAPSHOTS, options.wait)?;
-        Ok(Self { pool, check, snapshots, connector: connector(), search_index: options.search_index })
+        let search_index = options.search_index;
+        Ok(Self { pool, check, positions, snapshots, connector: connector(), search_index })
     }
 
     fn try_transaction(&self, work: &mut Work<'_>) -> Result<(), StoreError> {
@@ -130,6 +138,10 @@ impl Store for PostgresStore {
         let is_read_only =
             self.check.get()?.run(|connection| Ok(diesel::select(is_read_only).get_result(connection)?))?;
         if is_read_only { Err(StoreError::ReadOnly) } else { Ok(()) }
+    }
+
+    fn position(&self) -> Result<Option<Position>, StoreError> {
+        Ok(Some(self.positions.get()?.place()?.position))
     }
 
     fn inspect(&self, visit: &mut dyn FnMut(Fact)) -> Result<(), StoreError> {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use roster_application::ports::{AttemptOutcome, Store};
-use roster_application::{Roster, Sent, TestEvent};
+use roster_application::ports::{AttemptOutcome, Replica, Store};
+use roster_application::{ReplicaError, Roster, Sent, TestEvent};
 use roster_console::{Console, RequestStep};
-use roster_executor::{Handles, Reads};
+use roster_executor::{Handles, Reads, replica_deadline};
 use roster_http::{ImportSettings, Pages, SendTests, WebhookSettings};
 use roster_jwt::Tokens;
 use roster_metrics::{Metrics, RecentStep};
@@ -22,11 +22,15 @@ use crate::database_url::DatabaseUrl;
 use crate::entropy::SystemEntropy;
 use crate::ids::UuidV7;
 use crate::import_worker::ImportWorker;
+use crate::layers::Faults;
 
 #[cfg(feature = "sqlite")]
 use roster_sqlite::SqliteStore;
 #[cfg(feature = "postgres")]
-use {crate::layers::Faults, roster_postgres::PostgresStore, std::error::Error as _};
+use {
+    roster_postgres::{PostgresReplica, PostgresStore},
+    std::error::Error as _,
+};
 
 /// The longest that the store itself waits for a connection or a lock. A request's own deadline is over it.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -35,6 +39,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 pub struct Database {
     /// The store, behind its port.
     pub store: Arc<dyn Store>,
+    /// A replica of it, if there is one.
+    pub replica: Option<Arc<dyn Replica>>,
     /// Which threads read it.
     pub reads: Reads,
 }
@@ -72,19 +78,24 @@ impl Database {
                 if missing == Missing::Refuse && !path.exists() {
                     bail!("there is no file {}: `roster migrate` makes one there, or name another", path.display());
                 }
+                if config.replica_url.is_some() {
+                    let rule = "must be empty where database.url is a SQLite file: only PostgreSQL has replicas";
+                    return Err(Faults::of("database.replica_url", rule).into());
+                }
                 let create = missing == Missing::Create;
                 let options = roster_sqlite::Options { path: path.clone(), create, connections, wait, search_index };
                 let store = SqliteStore::open(&options).with_context(|| format!("{url} cannot be opened"))?;
-                Ok(Self { store: Arc::new(store), reads: Reads::ByCallers })
+                Ok(Self { store: Arc::new(store), replica: None, reads: Reads::ByCallers })
             }
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(url) => {
                 let (url, connections, deadline) = (url.clone(), config.connections.into(), *deadline);
                 let options = roster_postgres::Options { url, connections, wait, deadline, search_index };
+                let replica = replica(config, &options)?;
                 // No connection is made yet, so what can be wrong is the URL.
                 let store = PostgresStore::connect(&options)
                     .map_err(|error| Faults::of("database.url", error.source().unwrap_or(&error)))?;
-                Ok(Self { store: Arc::new(store), reads: Reads::ByWorkers })
+                Ok(Self { store: Arc::new(store), replica, reads: Reads::ByWorkers })
             }
             #[cfg(not(all(feature = "sqlite", feature = "postgres")))]
             url => bail!(url.check_built_in().err().unwrap_or_default()),
@@ -103,8 +114,41 @@ impl Database {
     /// The service over this store, with the system's clock and randomness, as the command line uses it.
     pub fn roster(&self) -> Roster {
         let store = Arc::clone(&self.store);
-        Roster::new(store, Arc::new(SystemClock), Arc::new(UuidV7::default()), Arc::new(SystemEntropy))
+        let roster = Roster::new(store, Arc::new(SystemClock), Arc::new(UuidV7::default()), Arc::new(SystemEntropy));
+        match &self.replica {
+            Some(replica) => roster.with_replica(Arc::clone(replica)),
+            None => roster,
+        }
     }
+}
+
+/// The replica that the configuration names, reached as `store` is, and given up sooner: the primary is read after it.
+#[cfg(feature = "postgres")]
+fn replica(config: &config::Database, store: &roster_postgres::Options) -> anyhow::Result<Option<Arc<dyn Replica>>> {
+    let Some(DatabaseUrl::Postgres(url)) = &config.replica_url else { return Ok(None) };
+    let deadline = replica_deadline(store.deadline);
+    let options =
+        roster_postgres::Options { url: url.clone(), wait: store.wait.min(deadline), deadline, ..store.clone() };
+    let replica = PostgresReplica::connect(&options)
+        .map_err(|error| Faults::of("database.replica_url", error.source().unwrap_or(&error)))?;
+    Ok(Some(Arc::new(replica)))
+}
+
+/// Says whether the replica can be read, if there is one. The service starts without it, but not with the replica of another
+/// database, which no later moment would cure.
+pub fn check_replica(roster: &Roster) -> Result<(), Faults> {
+    if !roster.has_replica() {
+        return Ok(());
+    }
+    match roster.check_replica() {
+        Ok(_) => tracing::info!("reads that allow it go to the replica"),
+        Err(error @ ReplicaError::OtherDatabase) => return Err(Faults::of("database.replica_url", error)),
+        // The executor looks again, and logs it.
+        Err(error @ (ReplicaError::TakesWrites | ReplicaError::Store(_))) => {
+            tracing::warn!(%error, "the replica (database.replica_url) cannot be read at present; the primary serves all reads");
+        }
+    }
+    Ok(())
 }
 
 /// Copies the database into a new file. Returns the size of the file in bytes.

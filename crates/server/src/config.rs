@@ -109,6 +109,8 @@ pub struct Admin {
 pub struct Database {
     /// Which, and where.
     pub url: DatabaseUrl,
+    /// A standby of it, which may serve reads.
+    pub replica_url: Option<DatabaseUrl>,
     /// Connections, each with a thread of its own.
     pub connections: u16,
     /// Threads among them that write customers.
@@ -282,6 +284,7 @@ impl Config {
             admin: Admin { bind: layers.read("admin.bind", optional_address) },
             database: Database {
                 url: layers.read("database.url", |value| DatabaseUrl::parse(text(value)?)),
+                replica_url: layers.read("database.replica_url", replica_url),
                 connections: layers.read("database.connections", number(1..=256)),
                 writers: layers.read("database.writers", number(1..=64)),
                 queue: layers.read("database.queue", number(1..=65_536)),
@@ -347,6 +350,18 @@ fn optional_address(value: &Value) -> Result<Option<SocketAddr>, String> {
         return Ok(None);
     }
     address(value).map(Some).map_err(|rule| format!("{rule}, or empty"))
+}
+
+/// The URL of a PostgreSQL standby, or an empty text for none.
+fn replica_url(value: &Value) -> Result<Option<DatabaseUrl>, String> {
+    let text = text(value)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match DatabaseUrl::parse(text) {
+        Ok(url @ DatabaseUrl::Postgres(_)) => Ok(Some(url)),
+        Ok(DatabaseUrl::Sqlite(_)) | Err(_) => Err("must be postgres://… or postgresql://…, or empty".to_owned()),
+    }
 }
 
 fn path(value: &Value) -> Result<Option<PathBuf>, String> {
@@ -510,6 +525,10 @@ mod tests {
         ("database.url", "\"sqlite://a.db\"", "sqlite://b.db", |c| {
             format!("sqlite://{}", &c.database.url.to_string()[7..])
         }),
+        ("database.replica_url", "\"postgres://a\"", "postgresql://b", |c| match &c.database.replica_url {
+            Some(DatabaseUrl::Postgres(url)) => url.clone(),
+            other => format!("{other:?}"),
+        }),
         ("database.connections", "7", "9", |c| c.database.connections.to_string()),
         ("database.writers", "2", "3", |c| c.database.writers.to_string()),
         ("database.queue", "10", "11", |c| c.database.queue.to_string()),
@@ -613,6 +632,7 @@ mod tests {
                 admin: Admin { bind: None },
                 database: Database {
                     url: DatabaseUrl::Sqlite("data/roster.db".into()),
+                    replica_url: None,
                     connections: 8,
                     writers: 1,
                     queue: 1024,
@@ -683,10 +703,10 @@ mod tests {
         ] {
             assert_eq!(shown[key], value, "{key}");
         }
-        for secret in ["database.url", "auth.issuers", "webhooks.signing_key"] {
+        for secret in ["database.url", "database.replica_url", "auth.issuers", "webhooks.signing_key"] {
             assert!(!shown.contains_key(secret), "{secret}");
         }
-        assert_eq!(shown.len(), SAMPLES.len() - 3);
+        assert_eq!(shown.len(), SAMPLES.len() - 4);
     }
 
     #[test]
@@ -726,6 +746,7 @@ mod tests {
             ("http.cors_origins", "*", "each must be an origin as browsers write it: https://app.example, "),
             ("http.shutdown_timeout_ms", "600001", "must be a whole number from 1000 to 600000 (milliseconds)"),
             ("database.url", "sqlite:x", "must be sqlite://relative.db"),
+            ("database.replica_url", "sqlite://a.db", "must be postgres://… or postgresql://…, or empty"),
             ("database.connections", "0", "must be a whole number from 1 to 256"),
             ("http.stream_memory_mib", "65537", "must be a whole number from 0 to 65536"),
             ("http.export_timeout_s", "3601", "must be a whole number from 1 to 3600 (seconds)"),

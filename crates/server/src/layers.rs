@@ -16,7 +16,7 @@ const PREFIX: &str = "ROSTER__";
 const DATABASE_URL: &str = "DATABASE_URL";
 
 /// Keys whose values may contain a password or a secret.
-const SECRET: [&str; 3] = ["auth.issuers", "database.url", "webhooks.signing_key"];
+const SECRET: [&str; 4] = ["auth.issuers", "database.replica_url", "database.url", "webhooks.signing_key"];
 
 /// The largest edit distance at which an unknown key counts as a misspelling of a known one.
 const MAX_TYPO_DISTANCE: usize = 3;
@@ -210,7 +210,7 @@ pub fn value(toml: &str) -> Option<Value> {
 /// A value for a message, or a placeholder if it may contain a password or a secret.
 fn shown(key: &str, value: &Value) -> String {
     match &value.kind {
-        ValueKind::String(text) if key == "database.url" => DatabaseUrl::shown(text),
+        ValueKind::String(text) if ["database.url", "database.replica_url"].contains(&key) => DatabaseUrl::shown(text),
         _ if SECRET.contains(&key) => "(not shown)".to_owned(),
         ValueKind::String(text) => format!("{text:?}"),
         other => other.to_string(),

@@ -18,9 +18,10 @@ const PER_WORKER: u64 = 4 + PER_DATABASE_CONNECTION;
 /// If the system's hard limit is lower, fewer connections fit, and a warning is logged.
 pub fn for_connections(config: &Config) -> usize {
     let wanted = config.http.max_connections;
+    let databases = if config.database.replica_url.is_some() { 2 } else { 1 };
     let others = ALWAYS
         + PER_WORKER * u64::try_from(config.http.workers()).unwrap_or(u64::MAX)
-        + PER_DATABASE_CONNECTION * u64::from(config.database.connections);
+        + PER_DATABASE_CONNECTION * u64::from(config.database.connections) * databases;
     let allowed = raise(u64::try_from(wanted).unwrap_or(u64::MAX).saturating_add(others));
     let possible = connections_within(allowed, others).min(wanted);
     if possible < wanted {

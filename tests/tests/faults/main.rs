@@ -12,6 +12,7 @@ mod overload;
 mod pooler;
 mod proxy;
 mod read_only;
+mod replica;
 mod restored;
 mod silence;
 mod standby;

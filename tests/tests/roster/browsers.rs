@@ -87,6 +87,7 @@ fn only_pages_of_configured_origins_may_read_responses(database: Database) {
             "ratelimit",
             "ratelimit-policy",
             "retry-after",
+            "roster-position",
             "www-authenticate",
             "x-ratelimit-limit",
             "x-ratelimit-remaining",

@@ -3,6 +3,7 @@
 mod admin;
 mod browsers;
 mod checks;
+mod consistency;
 mod console;
 mod console_developers;
 mod console_operators;

@@ -254,6 +254,10 @@ fn a_statement_without_tables_of_tenants_is_permitted() {
         "SELECT * FROM merchants WHERE id > $1 ORDER BY id LIMIT $2",
         r#"INSERT INTO "merchants" ("id") VALUES ($1)"#,
         "SELECT datname FROM pg_stat_activity",
+        "SELECT pg_is_in_recovery(), system.system_identifier, CASE WHEN NOT pg_is_in_recovery() THEN pg_walfile_name(
+         pg_current_wal_insert_lsn()) END, greatest(recovery.min_recovery_end_timeline, (SELECT received_tli
+         FROM pg_stat_wal_receiver LIMIT 1))::bigint, (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint
+         FROM pg_control_system() AS system, pg_control_recovery() AS recovery",
         "CREATE TABLE IF NOT EXISTS __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL)",
     ]);
 }

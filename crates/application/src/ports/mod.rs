@@ -12,6 +12,7 @@ mod imports;
 mod merchants;
 mod migrations;
 mod operators;
+mod replica;
 mod replies;
 mod secrets;
 mod store;
@@ -36,6 +37,7 @@ pub use imports::ImportRepository;
 pub use merchants::MerchantRepository;
 pub use migrations::MigrationState;
 pub use operators::OperatorRepository;
+pub use replica::{Position, Replica, Shown, Standing};
 pub use replies::{ReplyKey, ReplyRepository, SavedReply};
 pub use secrets::SecretRepository;
 pub use store::{

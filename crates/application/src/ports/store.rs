@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     ApiKeyRepository, CustomerRepository, EventRepository, Fact, ImportRepository, MerchantRepository,
-    OperatorRepository, ReplyRepository, SecretRepository, SubscriptionRepository, UploadRepository, Usage,
+    OperatorRepository, Position, ReplyRepository, SecretRepository, SubscriptionRepository, UploadRepository, Usage,
     WebhookRepository,
 };
 
@@ -57,6 +57,15 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::Unavailable`] if it does not answer, [`StoreError::ReadOnly`] if it takes no writes.
     fn ping(&self) -> Result<(), StoreError>;
+
+    /// A position that includes all that was committed before the call, by any process, and all that was read before. It waits
+    /// behind no other call. `None` if the store has no replicas that could be compared with it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the database does not answer.
+    fn position(&self) -> Result<Option<Position>, StoreError> {
+        Ok(None)
+    }
 
     /// Does the work that writes have left for an index for searches, so that no write has to do it for many. Returns whether
     /// there was any.

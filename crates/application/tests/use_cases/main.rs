@@ -13,6 +13,7 @@ mod model;
 mod operators;
 mod preconditions;
 mod registering;
+mod replicas;
 mod service;
 mod subscriptions;
 mod upserting;

@@ -6,7 +6,7 @@ use actix_cors::Cors;
 use actix_web::http::{Method, Uri, header};
 use actix_web::middleware::{Condition, DefaultHeaders};
 
-use crate::request::idempotency;
+use crate::request::{consistency, idempotency};
 
 /// The security headers of every response (the OWASP cheat sheet on REST security).
 const SECURITY_HEADERS: [(header::HeaderName, &str); 4] = [
@@ -18,7 +18,7 @@ const SECURITY_HEADERS: [(header::HeaderName, &str); 4] = [
 ];
 
 /// The response headers that a page may read, besides those that every page may read.
-const EXPOSED: [&str; 12] = [
+const EXPOSED: [&str; 13] = [
     "X-Request-Id",
     "ETag",
     "Location",
@@ -31,6 +31,7 @@ const EXPOSED: [&str; 12] = [
     "X-RateLimit-Reset",
     "WWW-Authenticate",
     idempotency::REPLAYED,
+    consistency::POSITION,
 ];
 
 /// How long a browser may cache the response to a preflight request, in seconds.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::middleware::access_log::MAX_REQUEST_ID_BYTES;
+use crate::request::consistency::POSITION;
 use crate::request::idempotency::REPLAYED;
 
 /// A header.
@@ -18,7 +19,7 @@ pub(super) struct Header {
 const REQUEST_ID: &str = "X-Request-Id";
 
 /// All of them.
-pub(super) const ALL: [Header; 13] = [
+pub(super) const ALL: [Header; 14] = [
     Header {
         name: "WWW-Authenticate",
         is_required: true,
@@ -68,6 +69,14 @@ pub(super) const ALL: [Header; 13] = [
         description: "The answer was saved for an earlier request with the same `Idempotency-Key`, of which this one is a \
                       repeat.",
         schema: || json!({ "type": "string", "const": "true" }),
+    },
+    Header {
+        name: POSITION,
+        is_required: false,
+        description: "A position that includes what the answer shows, if the service has a replica: sent with a later read, it lets \
+                      the replica answer, and no answer is older. It is opaque, and belongs to the merchant and the environment. \
+                      Reads have it if they were sent with `Roster-Position` or `Roster-Consistency: eventual`.",
+        schema: || json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$" }),
     },
     Header {
         name: "Link",

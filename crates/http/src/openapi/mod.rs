@@ -28,6 +28,7 @@ use self::schema::thousands;
 use crate::middleware::access_log::MAX_REQUEST_ID_BYTES;
 use crate::request::attribution::REASON;
 use crate::request::body::MAX_BYTES;
+use crate::request::consistency::{CONSISTENCY, POSITION, VALUES};
 use crate::request::idempotency::{HEADER, MAX_LENGTH, REPLAYED};
 use crate::routing::{Endpoint, Surface, get};
 
@@ -47,6 +48,8 @@ pub(crate) struct Contract {
     pub(crate) refusals: Vec<Refusal>,
     /// The refusals of every operation that needs a credential.
     pub(crate) of_callers: &'static [&'static str],
+    /// The refusals of every operation that reads customers, perhaps from a replica.
+    pub(crate) of_reads: &'static [&'static str],
     /// The refusals of every operation that changes something, unless others take the places of their statuses. All that do
     /// say the same of idempotency keys; where there are none, requests have no such key, and their changes no reason.
     pub(crate) of_writes: &'static [&'static str],
@@ -106,8 +109,13 @@ pub(crate) fn document(surface: &Surface, contract: Contract) -> String {
     merge(&mut schemas, &words);
     let text = json!([paths, responses]).to_string();
     let headers = headers::components(&text);
-    let parameters =
-        [("ChangeReason", change_reason()), ("IdempotencyKey", idempotency_key()), ("RequestId", request_id())];
+    let parameters = [
+        ("ChangeReason", change_reason()),
+        ("Consistency", consistency()),
+        ("IdempotencyKey", idempotency_key()),
+        ("Position", position()),
+        ("RequestId", request_id()),
+    ];
     let parameters =
         parameters.into_iter().filter(|(name, _)| text.contains(&format!("#/components/parameters/{name}")));
     let parameters: Map<_, _> =
@@ -167,7 +175,13 @@ fn describe(
     let mut described = operation.head(generator);
     let parameters = operation.parameters.iter().map(|parameter| parameter.to_json(generator));
     let is_done_once = !method.is_safe() && !contract.of_writes.is_empty();
-    let common = if is_done_once { &["ChangeReason", "IdempotencyKey", "RequestId"][..] } else { &["RequestId"] };
+    let common = if is_done_once {
+        &["ChangeReason", "IdempotencyKey", "RequestId"][..]
+    } else if operation.reads_customers() {
+        &["Consistency", "Position", "RequestId"][..]
+    } else {
+        &["RequestId"][..]
+    };
     let common = common.iter().map(|name| json!({ "$ref": format!("#/components/parameters/{name}") }));
     described.insert("parameters".to_owned(), parameters.chain(common).collect::<Vec<_>>().into());
     let mut responses = operation.responses(generator);
@@ -175,6 +189,11 @@ fn describe(
     if is_done_once {
         for (_, response) in &mut responses {
             response["headers"][REPLAYED] = headers::reference(REPLAYED);
+        }
+    }
+    if is_done_once || operation.reads_customers() {
+        for (_, response) in &mut responses {
+            response["headers"][POSITION] = headers::reference(POSITION);
         }
     }
     for name in of_writes.iter().copied().chain(refusals(operation, contract)) {
@@ -189,7 +208,8 @@ fn describe(
 /// The refusals of an operation's kind, and then its own.
 fn refusals<'a>(operation: &'a Operation, contract: &'a Contract) -> impl Iterator<Item = &'static str> + 'a {
     let if_so = |is_so: bool, names: &'static [&'static str]| names.iter().copied().filter(move |_| is_so);
-    if_so(operation.needed.is_some(), contract.of_callers)
+    if_so(operation.reads_customers(), contract.of_reads)
+        .chain(if_so(operation.needed.is_some(), contract.of_callers))
         .chain(if_so(operation.parameters.iter().any(|one| one.place == "query"), contract.of_queries))
         .chain(if_so(operation.request.is_some(), contract.of_bodies))
         .chain(operation.refusals.iter().copied())
@@ -203,6 +223,22 @@ fn idempotency_key() -> Parameter {
                        the key is refused. Answers 401, 403, 429 and 5xx are not saved.";
     let schema = json!({ "type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "pattern": "^[ -~]+$" });
     Parameter::header(HEADER, description, schema)
+}
+
+/// The header that says what a read must show.
+fn consistency() -> Parameter {
+    let description = "`eventual`: a replica may answer, if the service has one, with a state that is some time old. `latest`: the \
+                       primary answers, also with a `Roster-Position`. Left out: as `Roster-Position` says. An export is always of \
+                       the primary.";
+    Parameter::header(CONSISTENCY, description, json!({ "type": "string", "enum": VALUES }))
+}
+
+/// The header with what a caller has seen.
+fn position() -> Parameter {
+    let description = "The `Roster-Position` of an answer that the caller has seen, for the same merchant and environment: take the \
+                       last one as it is. A replica may answer, if the service has one, and the answer includes what that one has \
+                       shown.";
+    Parameter::header(POSITION, description, json!({ "type": "string" }))
 }
 
 /// The header with the reason for a change.

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::body::MessageBody as _;
 use actix_web::http::StatusCode;
-use roster_application::PageSize;
+use roster_application::{PageSize, Scope};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
@@ -53,6 +53,11 @@ impl Operation {
     /// The same for callers with the scope of `P`.
     pub(crate) fn needs<P: Permission>(self) -> Self {
         Self { needed: Some(P::SCOPE.as_str()), ..self }
+    }
+
+    /// Whether it reads customers, perhaps from a replica.
+    pub(super) fn reads_customers(&self) -> bool {
+        self.needed == Some(Scope::ReadCustomers.as_str())
     }
 
     /// The same for operators with the role of `P`.

@@ -6,12 +6,15 @@ use super::operation::Refusal;
 use crate::failure::{Answer, BodyFailure, Failure};
 use crate::middleware::limits::Limit;
 use crate::request::body::MAX_BYTES;
+use crate::request::consistency;
 
 /// The refusals, made by `refusal` of their names and descriptions, with what `answer` answers as their examples.
 pub(crate) fn refusals(refusal: fn(&'static str, &str) -> Refusal, answer: Answer) -> Vec<Refusal> {
     vec![
         refusal("InvalidIdempotencyKey", "`Idempotency-Key` breaks a rule, which `error` names.")
             .of_malformed_key(answer),
+        refusal("InvalidReadHeader", "`Roster-Position` or `Roster-Consistency` breaks a rule, which `error` names.")
+            .of_read_header(answer),
         refusal("IdempotencyKeyReused", "Another request has had this `Idempotency-Key`.").of_reused_key(answer),
         refusal("Unauthorized", "The credential is absent, malformed, unknown, revoked or expired.")
             .example("unauthorized", answer(&Failure::Unauthorized)),
@@ -41,6 +44,11 @@ impl Refusal {
     /// The same, which a malformed `Idempotency-Key` gets, too.
     pub(crate) fn of_malformed_key(self, answer: Answer) -> Self {
         self.example("idempotency_key", answer(&Failure::IdempotencyKey("must be sent once")))
+    }
+
+    /// The same, which a malformed `Roster-Consistency` or `Roster-Position` gets, too.
+    pub(crate) fn of_read_header(self, answer: Answer) -> Self {
+        self.example("read_header", answer(&consistency::unknown_value()))
     }
 
     /// The same, which an `Idempotency-Key` of another request gets, too.

@@ -201,6 +201,9 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         Failure::Invalid(faults) => invalid(faults),
         Failure::InvalidCursor => invalid_cursor(),
         Failure::MalformedHeader(name) => malformed_header(name),
+        Failure::InvalidHeader(name, rule) => {
+            about_header(name, &problems::MALFORMED_HEADER, format!("The header {name} {rule}."))
+        }
         Failure::BatchUndone => {
             problem(&problems::BATCH_UNDONE, "Another item of this atomic batch failed: nothing was done.")
         }

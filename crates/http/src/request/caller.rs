@@ -9,6 +9,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
 use std::ops::ControlFlow;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,15 +23,15 @@ use roster_application::ports::{
 use roster_application::{
     Actor, Answer, ApiKey, ApiKeyOrder, AtomicError, Attribution, CreatedApiKey, CursorKey, CursorScope,
     CustomerChange, CustomerCommand, CustomerDeletion, CustomerPage, Digest, EndpointBacklog, EndpointCommand,
-    EndpointTest, Event, EventList, EventPage, EventsOfDay, Export, ExportError, ExportPart, Grant, Import, Once, Page,
-    PartKind, Precondition, Principal, Registration, Repeatable, Roster, Scope, Sent, SubscriptionReport, TestEvent,
-    Upload, Upsert, View, WriteError, WriteRequest,
+    EndpointTest, Event, EventList, EventPage, EventsOfDay, Export, ExportError, ExportPart, Grant, Import, ListError,
+    Once, Page, PartKind, Precondition, Principal, Registration, Repeatable, Roster, Scope, Sent, SubscriptionReport,
+    TestEvent, Upload, Upsert, View, WriteError, WriteRequest,
 };
 use roster_domain::{
     ApiKeyId, AttemptId, Customer, CustomerEdit, CustomerId, EmailUse, Endpoint, EndpointId, EventId, EventType,
     Subscription, Tenant, UploadId,
 };
-use roster_executor::Handle;
+use roster_executor::{Handle, RequestReads};
 use roster_transfer::ImportOptions;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc::error::TrySendError;
@@ -44,6 +45,7 @@ use crate::middleware::limits::RateLimits;
 use crate::request::attribution;
 use crate::request::auth;
 use crate::request::body::File;
+use crate::request::consistency;
 use crate::request::idempotency::{self, IdempotencyKey};
 use crate::request::query::PageQuery;
 
@@ -85,6 +87,7 @@ pub(crate) struct Caller<P> {
     request: HttpRequest,
     principal: Principal,
     handle: Handle,
+    reads: Rc<RequestReads>,
     idempotency_key: Option<IdempotencyKey>,
     attribution: Option<Arc<Attribution>>,
     permission: PhantomData<P>,
@@ -100,9 +103,20 @@ impl<P: Permission> Caller<P> {
         request.extensions_mut().insert(allowance);
         verdict.map_err(Failure::TooManyRequests)?;
         let (request, handle) = (request.clone(), auth::handle(request)?.clone());
-        let mut caller =
-            Self { request, principal, handle, idempotency_key: None, attribution: None, permission: PhantomData };
+        let mut caller = Self {
+            request,
+            principal,
+            handle,
+            reads: Rc::default(),
+            idempotency_key: None,
+            attribution: None,
+            permission: PhantomData,
+        };
         caller.require(P::SCOPE)?;
+        // All else, and what changes something, reads the primary.
+        if P::SCOPE == Scope::ReadCustomers {
+            caller.reads = consistency::reads(&caller.request, &caller.handle, caller.tenant())?;
+        }
         caller.idempotency_key = IdempotencyKey::of(&caller.request)?;
         caller.attribution = attribution::of(&caller.request, &caller.principal)?.map(Arc::new);
         Ok(caller)
@@ -140,7 +154,7 @@ impl<P: Permission> Caller<P> {
 impl<P: SeesCustomers> Caller<P> {
     /// The active or trialing subscription of a customer that started last.
     pub(crate) async fn current_subscription(&self, customer: CustomerId) -> Result<Option<Subscription>, Failure> {
-        Ok(self.handle.current_subscription(self.tenant(), customer).await??)
+        Ok(self.handle.current_subscription(&self.reads, self.tenant(), customer).await??)
     }
 }
 
@@ -183,6 +197,7 @@ impl<P: Permission> Caller<P> {
 }
 
 /// The cursors of one list.
+#[derive(Clone)]
 pub(super) struct Cursors {
     pub(super) key: CursorKey,
     pub(super) scope: CursorScope,
@@ -213,14 +228,14 @@ impl Cursors {
 impl Caller<ReadCustomers> {
     /// Finds a live customer.
     pub(crate) async fn find_customer(&self, key: CustomerKey) -> Result<Customer, Failure> {
-        self.handle.find_customer(key).await??.ok_or(Failure::NotFound)
+        self.handle.find_customer(&self.reads, key).await??.ok_or(Failure::NotFound)
     }
 
     /// A page of customers as `write` writes it on the thread that has read it: what is large is made and freed there.
     pub(crate) async fn list_customers<T: Send + 'static>(
         &self,
         list: CustomerList,
-        write: impl FnOnce(ListPage<Customer>) -> T + Send + 'static,
+        write: impl FnOnce(ListPage<Customer>) -> T + Clone + Send + 'static,
     ) -> Result<T, Failure> {
         self.list_with(list, |_, _, customers| Ok(customers), write).await
     }
@@ -229,7 +244,7 @@ impl Caller<ReadCustomers> {
     pub(crate) async fn list_subscribers<T: Send + 'static>(
         &self,
         list: CustomerList,
-        write: impl FnOnce(ListPage<Subscriber>) -> T + Send + 'static,
+        write: impl FnOnce(ListPage<Subscriber>) -> T + Clone + Send + 'static,
     ) -> Result<T, Failure> {
         let subscribers = |roster: &Roster, tenant, customers: Vec<Customer>| {
             let keys: Vec<_> = customers.iter().map(|customer| (tenant, customer.id())).collect();
@@ -242,8 +257,8 @@ impl Caller<ReadCustomers> {
     async fn list_with<I: 'static, T: Send + 'static>(
         &self,
         list: CustomerList,
-        items: impl FnOnce(&Roster, Tenant, Vec<Customer>) -> Result<Vec<I>, StoreError> + Send + 'static,
-        write: impl FnOnce(ListPage<I>) -> T + Send + 'static,
+        items: impl FnOnce(&Roster, Tenant, Vec<Customer>) -> Result<Vec<I>, StoreError> + Clone + Send + 'static,
+        write: impl FnOnce(ListPage<I>) -> T + Clone + Send + 'static,
     ) -> Result<T, Failure> {
         let (tenant, with_total) = (self.tenant(), list.with_total);
         let cursors = self.cursors(CursorScope::of_customers(tenant, &list.filter, list.order))?;
@@ -254,9 +269,9 @@ impl Caller<ReadCustomers> {
             let CustomerPage { customers, next, total } = roster.list_customers(&query, with_total)?;
             let next = next.map(|place| cursors.seal(&place.to_bytes()));
             let items = items(roster, tenant, customers)?;
-            Ok::<_, Failure>(write(ListPage { items, next, total }))
+            Ok::<_, ListError>(write(ListPage { items, next, total }))
         };
-        self.handle.read(read).await?
+        Ok(self.handle.read_for(&self.reads, read).await??)
     }
 
     /// A part of a list without cursors, the newest first: at most `limit` customers that follow `after`.
@@ -265,10 +280,11 @@ impl Caller<ReadCustomers> {
         filter: CustomerFilter,
         after: Option<Place>,
         limit: usize,
-        write: impl FnOnce(CustomerPage) -> T + Send + 'static,
+        write: impl FnOnce(CustomerPage) -> T + Clone + Send + 'static,
     ) -> Result<T, Failure> {
         let query = CustomerQuery { filter, after, ..CustomerQuery::newest(self.tenant(), limit) };
-        Ok(self.handle.read(move |roster| roster.list_customers(&query, false).map(write)).await??)
+        let read = move |roster: &Roster| roster.list_customers(&query, false).map(write);
+        Ok(self.handle.read_for(&self.reads, read).await??)
     }
 
     /// All customers that `filter` includes, as they are at one moment, as `write` writes them on a thread of its own: part by
@@ -315,7 +331,7 @@ impl Caller<ReadCustomers> {
         let after = cursors.open(page.cursor.as_deref(), SubscriptionCursor::from_bytes)?;
         let key = CustomerKey { tenant: self.tenant(), customer: CustomerRef::Id(customer) };
         let list = move |roster: &Roster| roster.list_subscriptions(&key, after.as_ref(), page.size);
-        let page = self.handle.read(list).await??;
+        let page = self.handle.read_for(&self.reads, list).await??;
         Ok(cursors.page(page, |last| SubscriptionCursor::from(last).to_bytes()))
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod auth;
 pub(crate) mod body;
 pub(crate) mod caller;
 pub(crate) mod conditions;
+pub(crate) mod consistency;
 pub(crate) mod fields;
 pub(crate) mod idempotency;
 pub(crate) mod operator_caller;

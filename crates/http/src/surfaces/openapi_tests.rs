@@ -226,6 +226,7 @@ fn every_problem_has_the_documented_fields_and_code() {
         fault(Place::Body(Pointer::default())).into(),
         fault(Place::Parameter("limit")).into(),
         Failure::MalformedHeader("If-Match"),
+        Failure::InvalidHeader("Roster-Consistency", "must be latest or eventual"),
         Failure::BatchUndone,
         Failure::PreconditionFailed(None),
         Failure::PreconditionFailed(Some(Revision { customer: id, version: 2 })),

@@ -19,19 +19,30 @@ pub(crate) fn surface() -> Surface {
 #[derive(Serialize)]
 struct Health {
     status: &'static str,
+    /// Whether the replica is read. Left out if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replica: Option<&'static str>,
+}
+
+impl Health {
+    fn of(status: &'static str) -> Self {
+        Self { status, replica: None }
+    }
 }
 
 /// `GET /livez`: 200 while the process answers at all.
 async fn live(_: HttpRequest) -> HttpResponse {
-    json(StatusCode::OK, &Health { status: "ok" })
+    json(StatusCode::OK, &Health::of("ok"))
 }
 
 /// `GET /readyz`: 200 if the database answers within the deadline and takes writes, 503 otherwise, or if the service is
-/// stopping.
+/// stopping. What the replica does makes no difference: the primary serves its reads.
 async fn ready(request: HttpRequest) -> Result<HttpResponse, native::Error> {
     if request.app_data::<web::Data<Stop>>().is_some_and(|stop| stop.is_draining()) {
-        return Ok(json(StatusCode::SERVICE_UNAVAILABLE, &Health { status: "stopping" }));
+        return Ok(json(StatusCode::SERVICE_UNAVAILABLE, &Health::of("stopping")));
     }
-    auth::handle(&request)?.check_store().await.map_err(Failure::from)?.map_err(Failure::from)?;
-    Ok(json(StatusCode::OK, &Health { status: "ok" }))
+    let handle = auth::handle(&request)?;
+    handle.check_store().await.map_err(Failure::from)?.map_err(Failure::from)?;
+    let replica = handle.uses_replica().map(|is_used| if is_used { "used" } else { "unused" });
+    Ok(json(StatusCode::OK, &Health { status: "ok", replica }))
 }

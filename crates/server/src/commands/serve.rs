@@ -42,6 +42,7 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
         .with_key_lifetime(config.auth.key_cache, config.auth.key_grace)
         .with_reply_lifetime(config.idempotency.keep)
         .with_event_retention(config.events.retention);
+    compose::check_replica(&roster)?;
     // Read before there are requests, which then need not wait for it.
     roster.cursor_key().context("the key for cursors cannot be read")?;
     let executor = Executor::start(&roster, executor_settings(&config.database, database.reads));

@@ -50,6 +50,7 @@ pub(super) fn contract() -> Contract {
                  things, too. Keys of merchants and tokens are refused here, and this key everywhere else.",
         refusals: refusals(),
         of_callers: &["Unauthorized", "TooManyRequests", "Internal", "Unavailable"],
+        of_reads: &[],
         of_writes: &[],
         of_bodies: &["InvalidJson", "BodyIncomplete", "BodyTooLarge", "UnsupportedMediaType", "Invalid"],
         of_queries: &["Invalid"],

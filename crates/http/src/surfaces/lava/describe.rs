@@ -37,6 +37,7 @@ pub(super) fn contract() -> Contract {
                  `sk_test_…` keys sandbox customers only.",
         refusals: refusals(),
         of_callers: &["Unauthorized", "MissingScope", "TooManyRequests", "Internal", "Unavailable"],
+        of_reads: &["InvalidReadHeader"],
         of_writes: &["InvalidIdempotencyKey", "IdempotencyKeyReused"],
         of_bodies: &["Invalid", "BodyIncomplete", "BodyTooLarge", "UnsupportedMediaType"],
         of_queries: &["Invalid"],
@@ -169,6 +170,7 @@ fn refusals() -> Vec<Refusal> {
         refusal("Invalid", "The body is not JSON, or the request breaks rules; `error` names all of them at once.")
             .example("invalid_data", answer(&reserved_prefix()))
             .example("invalid_json", answer(&BodyFailure::Json(syntax).into()))
+            .of_read_header(answer)
             .of_malformed_key(answer),
         refusal("NotFound", "No live customer of the tenant is called that.")
             .example("not_found", answer(&Failure::NotFound)),

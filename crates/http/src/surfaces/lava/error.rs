@@ -57,6 +57,7 @@ pub(crate) fn answer(failure: &Failure) -> HttpResponse {
         | Failure::KeyNotFound => error(StatusCode::NOT_FOUND, "Not found"),
         Failure::MethodNotAllowed(_) => error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
         Failure::IdempotencyKey(rule) => error(StatusCode::BAD_REQUEST, &format!("The header Idempotency-Key {rule}")),
+        Failure::InvalidHeader(name, rule) => error(StatusCode::BAD_REQUEST, &format!("The header {name} {rule}")),
         Failure::IdempotencyKeyReused => {
             error(StatusCode::CONFLICT, "This Idempotency-Key was used for another request")
         }

@@ -38,6 +38,7 @@ pub(super) fn contract() -> Contract {
                  only, `sk_test_…` keys sandbox customers only.",
         refusals: refusals(),
         of_callers: &["Unauthorized", "MissingScope", "TooManyRequests", "Internal", "Unavailable"],
+        of_reads: &["InvalidReadHeader"],
         of_writes: &["InvalidIdempotencyKey", "IdempotencyKeyReused"],
         of_bodies: &["Invalid", "BodyIncomplete", "BodyTooLarge", "UnsupportedMediaType"],
         of_queries: &["InvalidQuery"],
@@ -264,9 +265,11 @@ fn refusals() -> Vec<Refusal> {
             .example("invalid_json", answer(&BodyFailure::Json(syntax).into()))
             .of_malformed_key(answer),
         refusal("InvalidQuery", "A parameter of the query is missing, unknown, or given twice; `details` names it.")
-            .example("unknown", answer(&samples::unknown_parameter())),
+            .example("unknown", answer(&samples::unknown_parameter()))
+            .of_read_header(answer),
         refusal("MalformedId", "The customer ID in the path is malformed.")
             .example("malformed", answer(&Failure::MalformedId))
+            .of_read_header(answer)
             .of_malformed_key(answer),
         refusal("NotFound", "No live customer of the merchant has that ID.")
             .example("not_found", answer(&Failure::NotFound)),

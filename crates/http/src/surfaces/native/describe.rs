@@ -30,6 +30,7 @@ use crate::problems::{self, refusals};
 use crate::request::attribution;
 use crate::request::body::MAX_BATCH_BYTES;
 use crate::request::caller::{ManageKeys, ReadCustomers, ReadEvents, WriteCustomers, WriteSubscriptions};
+use crate::request::consistency;
 use crate::request::query::MAX_OFFSET;
 
 const CUSTOMERS: &str = "Customers";
@@ -81,6 +82,7 @@ pub(super) fn contract() -> Contract {
                  `sk_test_…` keys sandbox customers only.",
         refusals: refusals(),
         of_callers: &["Unauthorized", "MissingScope", "TooManyRequests", "Internal", "Unavailable"],
+        of_reads: &["InvalidReadHeader"],
         of_writes: &["InvalidIdempotencyKey", "IdempotencyKeyReused"],
         of_bodies: &["InvalidJson", "BodyIncomplete", "BodyTooLarge", "UnsupportedMediaType", "Invalid"],
         of_queries: &["Invalid"],
@@ -111,7 +113,7 @@ pub(super) fn list_customers() -> Operation {
         .parameter(Parameter::query_of("order", ORDER, json!({ "type": "string", "enum": ["asc", "desc"] })))
         .parameter(Parameter::query_of("include", INCLUDE, json!({ "type": "string", "enum": ["total"] })))
         .answers_with(page_of::<CustomerView<'_>>("A page of customers."))
-        .refuses("InvalidCursor")
+        .refuses("InvalidCursorOrHeader")
 }
 
 pub(super) fn export_customers() -> Operation {
@@ -276,7 +278,7 @@ pub(super) fn list_subscriptions() -> Operation {
         .parameter(Parameter::limit())
         .parameter(cursor())
         .answers_with(page_of::<SubscriptionView<'_>>("A page of subscriptions."))
-        .refuses("InvalidCursor")
+        .refuses("InvalidCursorOrHeader")
         .refuses("NotFound")
 }
 
@@ -674,6 +676,8 @@ fn refusals() -> Vec<Refusal> {
                 key_twice(),
             ],
         ),
+        refusal("InvalidReadHeader", &[], &[consistency::unknown_value()]),
+        refusal("InvalidCursorOrHeader", &[], &[Failure::InvalidCursor, consistency::unknown_value()]),
         refusal("MalformedHeader", &[], &[Failure::MalformedHeader("If-Match"), key_twice()]),
         refusal("InvalidIdempotencyKey", &[], &[key_twice(), Failure::MalformedHeader(attribution::REASON)]),
         refusal("IdempotencyKeyReused", &[], &[Failure::IdempotencyKeyReused]),
