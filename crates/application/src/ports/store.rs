@@ -96,6 +96,23 @@ pub trait Store: Send + Sync {
     fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
         Ok(Vec::new())
     }
+
+    /// Whether the tenants are on several servers. Then a call that is about one of them asks one server, and fails only if that one is
+    /// down.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn is_distributed(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    /// Distributes the tenants, with what they have, over several servers. Returns the names of the tables; none if that is done already.
+    ///
+    /// # Errors
+    /// [`StoreError::Internal`] if the database cannot be distributed, [`StoreError`]
+    fn distribute(&self) -> Result<Vec<String>, StoreError> {
+        Err(StoreError::internal("only PostgreSQL with the extension citus can be distributed"))
+    }
 }
 
 /// The closure that a store runs.
