@@ -11,6 +11,7 @@ use diesel::pg::PgConnection;
 use diesel::r2d2::{NopErrorHandler, PooledConnection};
 use roster_application::ports::{Connections, StoreError};
 
+use crate::citus::Layout;
 use crate::error::Fault;
 use crate::loans::{Loan, Loans};
 use crate::session::{Connector, Generations};
@@ -105,6 +106,11 @@ impl Pool {
 }
 
 impl Borrowed {
+    /// How the tables are stored.
+    pub fn layout(&self) -> Layout {
+        self.session.layout()
+    }
+
     /// Runs `statements`. After an error that ends the connection, no connection of its generation is used again.
     ///
     /// # Errors
