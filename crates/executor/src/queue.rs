@@ -204,7 +204,7 @@ mod tests {
     fn sleeping_workers_end_when_the_queue_is_closed() {
         let queue: Queue<()> = Queue::new(1);
         thread::scope(|scope| {
-            let workers: Vec<_> = (0..3).map(|_| scope.spawn(|| queue.pop_batch(1, |()| 1, |_, _| true))).collect();
+            let workers: Vec<_> = (0..3).map(|_| scope.spawn(|| queue.pop_batch(1, |()| 1, |(), ()| true))).collect();
             while queue.lock().sleepers < 3 {
                 thread::yield_now();
             }
