@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use diesel::{Connection as _, PgConnection, SqliteConnection};
-use roster_test_postgres::{Cluster, ClusterOptions, Template};
+use roster_test_postgres::{CitusDatabase, CitusTemplate, Cluster, ClusterOptions, Template};
 use tempfile::TempDir;
 
 use crate::app::Tenants;
@@ -45,6 +45,7 @@ pub struct Database {
 enum Cleanup {
     Folder(TempDir),
     Server(roster_test_postgres::Database),
+    Citus(CitusDatabase),
     /// Another value removes it: the cluster, or the database that this is another URL of.
     Elsewhere,
 }
@@ -78,6 +79,20 @@ impl Database {
             Kind::Sqlite => Some(prepared_sqlite()),
             Kind::Postgres => prepared_postgres(),
         }
+    }
+
+    /// A prepared database whose tables Citus distributes; none without a cluster.
+    #[must_use]
+    pub fn distributed() -> Option<Self> {
+        static TENANTS: OnceLock<Tenants> = OnceLock::new();
+        static TEMPLATE: CitusTemplate = CitusTemplate::new(|url| {
+            let finished = roster(url, &[], &["migrate", "--citus"]);
+            assert!(finished.status.success(), "roster migrate --citus: {finished:?}");
+            TENANTS.set(Tenants::create(url)).expect("a template is prepared once");
+        });
+        let database = TEMPLATE.database()?;
+        let (url, tenants) = (database.url().to_owned(), TENANTS.get().cloned());
+        Some(Self { kind: Kind::Postgres, url, tenants, _cleanup: Cleanup::Citus(database) })
     }
 
     /// A prepared database on a separate PostgreSQL server, which the test may stop, kill and freeze. `None` if

@@ -8,7 +8,8 @@
 //! `tests/architecture.rs`. `cargo test -p roster-tests seeds` runs the tests of one file.
 //!
 //! A test in [`on_both_databases!`] runs on SQLite and on PostgreSQL; its name contains the database. Without
-//! a PostgreSQL server the second test is reported as skipped, or fails if `ROSTER_REQUIRE_POSTGRES=1`.
+//! a PostgreSQL server the second test is reported as skipped, or fails if `ROSTER_REQUIRE_POSTGRES=1`. With `TEST_CITUS_URL` it also runs
+//! on the Citus cluster of that coordinator.
 
 pub mod app;
 pub mod bulk;
@@ -30,11 +31,11 @@ pub use client::{Caller, Response};
 pub use database::{Database, Kind};
 pub use pair::Pair;
 
-/// Defines two tests for each function: one on SQLite, one on PostgreSQL.
+/// Defines three tests for each function: one on SQLite, one on PostgreSQL, and one on PostgreSQL with tables that Citus distributes.
 ///
 /// The function takes a migrated [`Database`] with the two merchants of [`Tenants`](crate::app::Tenants), and nothing
 /// else. The compiler warns about a function that is missing from the list: it is dead code. Attributes of a name in the
-/// list, such as `#[ignore]`, are those of both tests.
+/// list, such as `#[ignore]`, are those of all tests.
 #[macro_export]
 macro_rules! on_both_databases {
     ($($(#[$attribute:meta])* $name:ident,)+) => {$(
@@ -49,6 +50,12 @@ macro_rules! on_both_databases {
             $(#[$attribute])*
             fn on_postgres() {
                 $crate::Database::prepared($crate::Kind::Postgres).into_iter().for_each(super::$name);
+            }
+
+            #[test]
+            $(#[$attribute])*
+            fn on_citus() {
+                $crate::Database::distributed().into_iter().for_each(super::$name);
             }
         }
     )+};

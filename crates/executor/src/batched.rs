@@ -60,6 +60,8 @@ pub enum Workers<I> {
         threads: usize,
         /// Which of `queues` a request waits in.
         queue_of: fn(&I, queues: usize) -> usize,
+        /// Whether two requests may be in one batch.
+        together: fn(&I, &I) -> bool,
         /// Whether a thread is replaced when its batch takes longer than the deadline.
         are_watched: bool,
     },
@@ -71,7 +73,7 @@ impl<I> Workers<I> {
     /// So many threads over one queue, which are replaced when they hang.
     #[must_use]
     pub fn threads(threads: usize) -> Self {
-        Self::Threads { queues: 1, threads, queue_of: |_, _| 0, are_watched: true }
+        Self::Threads { queues: 1, threads, queue_of: |_, _| 0, together: |_, _| true, are_watched: true }
     }
 }
 
@@ -118,9 +120,8 @@ impl<O: Operation> Batched<O> {
     /// The worker threads: each works until it is replaced, or the operation is [closed](Batched::close).
     #[must_use]
     pub fn workers(&self) -> Vec<Worker> {
-        let (threads, is_watched) = match self.workers {
-            Workers::Threads { threads, are_watched, .. } => (threads, are_watched),
-            Workers::Callers => (0, false),
+        let Workers::Threads { threads, together, are_watched: is_watched, .. } = self.workers else {
+            return Vec::new();
         };
         let places = (0..self.queues.len()).flat_map(|queue| (0..threads).map(move |thread| (queue, thread)));
         let worker = |(place, thread)| {
@@ -128,7 +129,9 @@ impl<O: Operation> Batched<O> {
             let (meter, deadline) = (Arc::clone(&self.meter), self.limits.deadline);
             let work = move |turns: &Turns| {
                 let queue: &Queue<Pending<O>> = &queues[place];
-                while let Some(batch) = queue.pop_batch(O::MAX_BATCH, |pending| O::weight(&pending.input)) {
+                let weight = |pending: &Pending<O>| O::weight(&pending.input);
+                let are_together = |one: &Pending<O>, other: &Pending<O>| together(&one.input, &other.input);
+                while let Some(batch) = queue.pop_batch(O::MAX_BATCH, weight, are_together) {
                     if turns.take(|| run_batch(&service, batch, deadline, &meter)).is_err() {
                         return;
                     }
@@ -355,7 +358,8 @@ pub(super) mod tests {
 
     #[test]
     fn each_queue_has_its_own_workers() {
-        let workers = Workers::Threads { queues: 2, threads: 2, queue_of: |_, _| 0, are_watched: true };
+        let (queue_of, together): (fn(&_, _) -> _, fn(&_, &_) -> _) = (|_, _| 0, |_, _| true);
+        let workers = Workers::Threads { queues: 2, threads: 2, queue_of, together, are_watched: true };
         let batched = Batched::<Double>::new((), Limits { queue: 1, deadline: DEADLINE }, workers);
         let names: Vec<String> = batched.workers().into_iter().map(|worker| worker.name).collect();
         assert_eq!(names, ["double-0-0", "double-0-1", "double-1-0", "double-1-1"]);

@@ -210,7 +210,9 @@ fn all_at_once(requests: &[Request], reads: Reads) -> Vec<Answer> {
         answers.extend(test.behind(busy(), updates.zip(goes_away())).await);
         let finds = requests.iter().map(|request| find(request.key(&tenants))).zip(goes_away());
         answers.extend(match reads {
-            Reads::ByWorkers => test.behind(find(by_external_id(tenants[0], WAITS)), finds).await,
+            Reads::ByWorkers | Reads::ByWorkersOfTenants => {
+                test.behind(find(by_external_id(tenants[0], WAITS)), finds).await
+            }
             Reads::ByCallers => Callers::start(finds, 1).answers().await,
         });
         answers

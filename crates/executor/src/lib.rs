@@ -55,6 +55,9 @@ pub use replica::{RequestReads, Source, replica_deadline};
 pub enum Reads {
     /// Worker threads. For a database that is reached over a connection.
     ByWorkers,
+    /// The same, and all requests of a batch are of one tenant, those that write, too; batches of different tenants are served at the same
+    /// time. For a database with the tenants on several servers: one that is down fails the requests of its own tenants only.
+    ByWorkersOfTenants,
     /// The thread that has the request: rows in batches, pages one by one. For a database inside the process, which reads
     /// a row faster than two threads can wake each other.
     ByCallers,
@@ -343,7 +346,7 @@ impl Handle {
         F: FnOnce(&Roster) -> T + Send + 'static,
     {
         match self.shared.settings.reads {
-            Reads::ByWorkers => self.run(work).await,
+            Reads::ByWorkers | Reads::ByWorkersOfTenants => self.run(work).await,
             Reads::ByCallers => run_as(&self.operations.pages, work).await,
         }
     }

@@ -110,10 +110,10 @@ operations! {
         at most 128, by reader, |roster, presented| roster.authenticate(&presented);
     /// [`Roster::find_customers`]
     find_customer: FindCustomer(CustomerKey) -> Result<Option<Customer>, StoreError>,
-        at most 128, by reader, |roster, keys| roster.find_customers(&keys);
+        at most 128, by readers, |roster, keys| roster.find_customers(&keys);
     /// [`Roster::current_subscriptions`]
     current_subscription: CurrentSubscription((Tenant, CustomerId)) -> Result<Option<Subscription>, StoreError>,
-        at most 128, by reader, |roster, customers| roster.current_subscriptions(&customers);
+        at most 128, by readers, |roster, customers| roster.current_subscriptions(&customers);
     /// [`Roster::write_customers`]
     write_customers: WriteCustomers(Vec<WriteRequest>) -> Vec<Answer>,
         at most 128, by writers, write_lists, weighing Vec::len;
@@ -149,24 +149,72 @@ fn write_lists(roster: &Roster, lists: Vec<Vec<WriteRequest>>) -> Vec<Vec<Answer
 /// with what one does faster.
 fn reader<I>(settings: Settings) -> Workers<I> {
     match settings.reads {
-        Reads::ByWorkers => Workers::threads(1),
+        Reads::ByWorkers | Reads::ByWorkersOfTenants => Workers::threads(1),
         Reads::ByCallers => Workers::Callers,
     }
+}
+
+/// As [`reader`]. Where tenants are on several servers, several threads, each with the requests of one tenant.
+fn readers<I: OfTenant>(settings: Settings) -> Workers<I> {
+    match settings.reads {
+        Reads::ByWorkersOfTenants => {
+            let threads = threads_for_tenants(settings);
+            Workers::Threads { queues: 1, threads, queue_of: |_, _| 0, together: are_of_one_tenant, are_watched: true }
+        }
+        Reads::ByWorkers | Reads::ByCallers => reader(settings),
+    }
+}
+
+/// How many batches of different tenants are served at a time: half of the threads read, the others write.
+fn threads_for_tenants(settings: Settings) -> usize {
+    (settings.threads / 2).max(1)
+}
+
+/// A request of one tenant.
+trait OfTenant {
+    fn tenant(&self) -> Option<Tenant>;
+}
+
+impl OfTenant for CustomerKey {
+    fn tenant(&self) -> Option<Tenant> {
+        Some(self.tenant)
+    }
+}
+
+impl OfTenant for (Tenant, CustomerId) {
+    fn tenant(&self) -> Option<Tenant> {
+        Some(self.0)
+    }
+}
+
+impl OfTenant for Vec<WriteRequest> {
+    fn tenant(&self) -> Option<Tenant> {
+        self.first().map(|request| request.command.tenant())
+    }
+}
+
+fn are_of_one_tenant<I: OfTenant>(one: &I, other: &I) -> bool {
+    one.tenant() == other.tenant()
 }
 
 fn reader_of_pages<I>(settings: Settings) -> Workers<I> {
     match settings.reads {
         // The other threads read pages.
-        Reads::ByWorkers => Workers::threads(0),
+        Reads::ByWorkers | Reads::ByWorkersOfTenants => Workers::threads(0),
         Reads::ByCallers => Workers::Callers,
     }
 }
 
 fn writers(settings: Settings) -> Workers<Vec<WriteRequest>> {
+    let (queues, together): (usize, fn(&_, &_) -> bool) = match settings.reads {
+        Reads::ByWorkersOfTenants => (settings.writers.max(threads_for_tenants(settings)), are_of_one_tenant),
+        Reads::ByWorkers | Reads::ByCallers => (settings.writers.max(1), |_, _| true),
+    };
     Workers::Threads {
-        queues: settings.writers.max(1),
+        queues,
         threads: 1,
-        queue_of: |requests, queues| requests.first().map_or(0, |request| shard(request.command.tenant(), queues)),
+        queue_of: |requests, queues| requests.tenant().map_or(0, |tenant| shard(tenant, queues)),
+        together,
         are_watched: true,
     }
 }
@@ -193,7 +241,7 @@ fn two_threads<I>(_: Settings) -> Workers<I> {
 
 /// One thread for calls with deadlines of their own, which may be longer than the database's.
 fn one_patient_thread<I>(_: Settings) -> Workers<I> {
-    Workers::Threads { queues: 1, threads: 1, queue_of: |_, _| 0, are_watched: false }
+    Workers::Threads { queues: 1, threads: 1, queue_of: |_, _| 0, together: |_, _| true, are_watched: false }
 }
 
 impl Handle {

@@ -54,8 +54,13 @@ impl<T> Queue<T> {
     }
 
     /// Takes the first items, at least one and otherwise of a `weight` of at most `most` together, and waits for one if
-    /// there is none. `None` once the queue is closed and empty.
-    pub(crate) fn pop_batch(&self, most: usize, weight: impl Fn(&T) -> usize) -> Option<Vec<T>> {
+    /// there is none. Items that are not `together` with the first stay where they are. `None` once the queue is closed and empty.
+    pub(crate) fn pop_batch(
+        &self,
+        most: usize,
+        weight: impl Fn(&T) -> usize,
+        together: impl Fn(&T, &T) -> bool,
+    ) -> Option<Vec<T>> {
         let mut state = self.lock();
         while state.items.is_empty() {
             if state.is_closed {
@@ -64,13 +69,23 @@ impl<T> Queue<T> {
             state.sleepers += 1;
             state = self.pushed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let mut total = 0;
-        let fits = |item: &&T| {
+        let first = state.items.pop_front()?;
+        let mut total = weight(&first);
+        let mut batch = vec![first];
+        let mut place = 0;
+        while let Some(item) = state.items.get(place) {
+            if !together(&batch[0], item) {
+                place += 1;
+                continue;
+            }
             total += weight(item);
-            total <= most
-        };
-        let count = state.items.iter().take_while(fits).count().max(1);
-        Some(state.items.drain(..count).collect())
+            if total > most {
+                break;
+            }
+            // At the front, where they are unless others are left out, this moves nothing.
+            batch.extend(state.items.remove(place));
+        }
+        Some(batch)
     }
 
     /// How many items wait.
@@ -102,8 +117,8 @@ mod tests {
         for item in 0..5 {
             queue.push(item).expect("there is room");
         }
-        assert_eq!(queue.pop_batch(3, |_| 1), Some(vec![0, 1, 2]));
-        assert_eq!(queue.pop_batch(3, |_| 1), Some(vec![3, 4]));
+        assert_eq!(queue.pop_batch(3, |_| 1, |_, _| true), Some(vec![0, 1, 2]));
+        assert_eq!(queue.pop_batch(3, |_| 1, |_, _| true), Some(vec![3, 4]));
     }
 
     #[test]
@@ -112,15 +127,27 @@ mod tests {
         for item in [2, 1, 9, 3, 1] {
             queue.push(item).expect("there is room");
         }
-        let batches: Vec<_> = (0..3).map(|_| queue.pop_batch(4, |item| *item)).collect();
+        let batches: Vec<_> = (0..3).map(|_| queue.pop_batch(4, |item| *item, |_, _| true)).collect();
         assert_eq!(batches, [Some(vec![2, 1]), Some(vec![9]), Some(vec![3, 1])]);
+    }
+
+    #[test]
+    fn items_that_may_not_be_together_with_the_first_keep_their_places() {
+        let queue = Queue::new(10);
+        for item in [1, 2, 3, 5, 4, 7] {
+            queue.push(item).expect("there is room");
+        }
+        let are_alike = |one: &i32, other: &i32| one % 2 == other % 2;
+        assert_eq!(queue.pop_batch(3, |_| 1, are_alike), Some(vec![1, 3, 5]));
+        assert_eq!(queue.pop_batch(3, |_| 1, are_alike), Some(vec![2, 4]));
+        assert_eq!(queue.pop_batch(3, |_| 1, are_alike), Some(vec![7]));
     }
 
     #[test]
     fn a_full_queue_refuses_items_until_one_is_taken() {
         let queue = Queue::new(2);
         assert_eq!([queue.push(1), queue.push(2), queue.push(3)], [Ok(()), Ok(()), Err(Full)]);
-        assert_eq!(queue.pop_batch(1, |_| 1), Some(vec![1]));
+        assert_eq!(queue.pop_batch(1, |_| 1, |_, _| true), Some(vec![1]));
         assert_eq!([queue.push(4), queue.push(5)], [Ok(()), Err(Full)]);
     }
 
@@ -130,7 +157,10 @@ mod tests {
         queue.push(1).expect("there is room");
         queue.close();
         assert_eq!(queue.push(2), Err(Full));
-        assert_eq!((queue.pop_batch(9, |_| 1), queue.pop_batch(9, |_| 1)), (Some(vec![1]), None));
+        assert_eq!(
+            (queue.pop_batch(9, |_| 1, |_, _| true), queue.pop_batch(9, |_| 1, |_, _| true)),
+            (Some(vec![1]), None)
+        );
     }
 
     #[test]
@@ -144,7 +174,7 @@ mod tests {
                     let report = report.clone();
                     let queue = &queue;
                     scope.spawn(move || {
-                        while let Some(batch) = queue.pop_batch(7, |_| 1) {
+                        while let Some(batch) = queue.pop_batch(7, |_| 1, |_, _| true) {
                             for item in batch {
                                 report.send(item).expect("the test listens");
                             }
@@ -174,7 +204,7 @@ mod tests {
     fn sleeping_workers_end_when_the_queue_is_closed() {
         let queue: Queue<()> = Queue::new(1);
         thread::scope(|scope| {
-            let workers: Vec<_> = (0..3).map(|_| scope.spawn(|| queue.pop_batch(1, |()| 1))).collect();
+            let workers: Vec<_> = (0..3).map(|_| scope.spawn(|| queue.pop_batch(1, |()| 1, |(), ()| true))).collect();
             while queue.lock().sleepers < 3 {
                 thread::yield_now();
             }

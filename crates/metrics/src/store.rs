@@ -123,4 +123,12 @@ impl Store for ObservedStore {
     fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
         self.store.pending_migrations()
     }
+
+    fn is_distributed(&self) -> Result<bool, StoreError> {
+        self.store.is_distributed()
+    }
+
+    fn distribute(&self) -> Result<Vec<String>, StoreError> {
+        self.store.distribute()
+    }
 }

@@ -15,15 +15,17 @@ use roster_application::ports::{
 use roster_domain::{Customer, CustomerId, Tenant, Timestamp};
 use uuid::Uuid;
 
+use crate::citus::Layout;
 use crate::customers::{find_many, find_one};
 use crate::error::Fault;
 use crate::rows::{Column as _, limit};
 use crate::schema::{CustomerRow, customers};
-use crate::search_index::{self, push_is_unindexed};
+use crate::search_index::{self, is_unindexed};
 
 /// The statements, on one connection.
 pub struct Rows<'a> {
     pub connection: &'a mut PgConnection,
+    pub layout: Layout,
     pub has_search_index: bool,
 }
 
@@ -73,14 +75,15 @@ impl CustomerRows for Rows<'_> {
 
     fn in_index(&mut self, query: &CustomerQuery, hashes: Vec<i32>, most: usize) -> Result<Vec<Place>, Fault> {
         let conditions = Conditions::of(query);
-        let statement = Places { conditions, of: PlacesOf::WithHashes(hashes), limit: limit(most) };
+        let of = PlacesOf::WithHashes { hashes, layout: self.layout };
+        let statement = Places { conditions, of, limit: limit(most) };
         search_index::with_bitmaps(self.connection, |connection| load_places(connection, statement))
     }
 
     fn at(&mut self, tenant: Tenant, places: &[Place]) -> Result<Vec<Customer>, Fault> {
         let key = |place: &Place| CustomerKey { tenant, customer: CustomerRef::Id(place.id) };
         let keys: Vec<CustomerKey> = places.iter().map(key).collect();
-        Ok(find_many(self.connection, &keys)?.into_iter().flatten().collect())
+        Ok(find_many(self.connection, self.layout, &keys)?.into_iter().flatten().collect())
     }
 }
 
@@ -269,7 +272,7 @@ enum PlacesOf {
     /// Rows that the index for searches lacks, or has with former texts.
     Unindexed,
     /// Rows that it has with all of these hashes.
-    WithHashes(Vec<i32>),
+    WithHashes { hashes: Vec<i32>, layout: Layout },
 }
 
 /// The number of rows of a list, up to a limit.
@@ -326,9 +329,14 @@ impl QueryFragment<Pg> for Places {
             PlacesOf::Unindexed => {
                 self.conditions.push_tenant(&mut out)?;
                 out.push_sql(" AND customers.deleted_at IS NULL AND ");
-                push_is_unindexed(&mut out);
+                out.push_sql(&is_unindexed());
             }
-            PlacesOf::WithHashes(hashes) => {
+            PlacesOf::WithHashes { hashes, layout } => {
+                // The tenant is in each hash; that it is a condition, too, names the shard.
+                if *layout == Layout::Citus {
+                    self.conditions.push_tenant(&mut out)?;
+                    out.push_sql(" AND ");
+                }
                 out.push_sql("customers.search_hashes @> ");
                 out.push_bind_param::<Array<Integer>, _>(hashes)?;
             }

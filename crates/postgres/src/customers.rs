@@ -13,6 +13,7 @@ use roster_application::ports::{
 use roster_domain::{Customer, CustomerId, Tenant};
 use uuid::Uuid;
 
+use crate::citus::{self, Layout};
 use crate::customer_lists::Rows;
 use crate::error::Fault;
 use crate::rows::{Wanted, in_order, kept_prepared};
@@ -27,9 +28,9 @@ impl CustomerRepository for PostgresUnitOfWork<'_> {
         // A reply that is refused ends the transaction of a caller, who could do nothing about it. Outside of one the writes
         // are made anew.
         let mut keys = if is_alone { Keys::Tried } else { Keys::Taken };
-        let indexes_texts = self.has_search_index();
+        let form = (self.layout(), self.has_search_index());
         let written = self.run_write(|connection| {
-            let written = writes::write(connection, writes, is_alone, keys, indexes_texts);
+            let written = writes::write(connection, writes, is_alone, keys, form);
             keys = Keys::Taken;
             written
         })?;
@@ -40,12 +41,12 @@ impl CustomerRepository for PostgresUnitOfWork<'_> {
     }
 
     fn find(&mut self, state: CustomerState, keys: &[CustomerKey]) -> Result<Vec<Option<Customer>>, StoreError> {
-        let locks = self.is_in_transaction();
+        let (locks, layout) = (self.is_in_transaction(), self.layout());
         let found = self.run(|connection| match keys {
             keys if locks => keys.iter().map(|key| find_and_lock(connection, key)).collect(),
             [] => Ok(Vec::new()),
             [key] => Ok(vec![find_one(connection, key)?]),
-            many => find_many(connection, many),
+            many => find_many(connection, layout, many),
         })?;
         // A key names at most one customer, so that leaving out those in another state is as good here as in SQL, and
         // each statement has one form.
@@ -53,20 +54,21 @@ impl CustomerRepository for PostgresUnitOfWork<'_> {
     }
 
     fn list(&mut self, query: &CustomerQuery) -> Result<Listed, StoreError> {
-        let has_search_index = self.has_search_index();
-        self.run(|connection| listing::list(&mut Rows { connection, has_search_index }, query))
+        let (layout, has_search_index) = (self.layout(), self.has_search_index());
+        self.run(|connection| listing::list(&mut Rows { connection, layout, has_search_index }, query))
     }
 
     fn count(&mut self, tenant: Tenant, filter: &CustomerFilter, most: usize) -> Result<Count, StoreError> {
-        let has_search_index = self.has_search_index();
-        self.run(|connection| listing::count(&mut Rows { connection, has_search_index }, tenant, filter, most))
+        let (layout, has_search_index) = (self.layout(), self.has_search_index());
+        self.run(|connection| listing::count(&mut Rows { connection, layout, has_search_index }, tenant, filter, most))
     }
 
     fn index_for_search(&mut self, tenants: &[Tenant], most: usize) -> Result<usize, StoreError> {
         if !self.has_search_index() {
             return Ok(0);
         }
-        self.run_write(|connection| search_index::add_missing(connection, tenants, most))
+        let layout = self.layout();
+        self.run_write(|connection| search_index::add_missing(connection, layout, tenants, most))
     }
 }
 
@@ -119,7 +121,14 @@ fn find_and_lock(connection: &mut PgConnection, key: &CustomerKey) -> Result<Opt
 ///
 /// # Errors
 /// If they cannot be read.
-pub fn find_many(connection: &mut PgConnection, keys: &[CustomerKey]) -> Result<Vec<Option<Customer>>, Fault> {
+pub fn find_many(
+    connection: &mut PgConnection,
+    layout: Layout,
+    keys: &[CustomerKey],
+) -> Result<Vec<Option<Customer>>, Fault> {
+    if layout == Layout::Citus {
+        return citus::reads::customers(connection, keys);
+    }
     let mut by_id = FindById::default();
     let mut by_external_id = FindByExternalId::default();
     for (place, key) in (1..).zip(keys) {
@@ -147,7 +156,7 @@ struct FindById {
 
 /// The live customers with some external identifiers, each with the place of its key.
 #[derive(Default)]
-pub struct FindByExternalId {
+struct FindByExternalId {
     wanted: Wanted,
     external_ids: Vec<String>,
 }
@@ -160,15 +169,9 @@ impl FindById {
 }
 
 impl FindByExternalId {
-    /// Adds a key.
-    pub fn push(&mut self, place: i64, tenant: Tenant, external_id: &str) {
+    fn push(&mut self, place: i64, tenant: Tenant, external_id: &str) {
         self.wanted.push(place, tenant);
         self.external_ids.push(external_id.to_owned());
-    }
-
-    /// Whether there is no key.
-    pub fn is_empty(&self) -> bool {
-        self.wanted.is_empty()
     }
 }
 

@@ -103,6 +103,7 @@ fn meaning(error: &Error) -> Meaning {
 
 fn meaning_of_kind(kind: DatabaseErrorKind, message: &str) -> Meaning {
     match kind {
+        _ if is_of_worker(message) => Meaning::Busy,
         DatabaseErrorKind::UniqueViolation => Meaning::Duplicate,
         DatabaseErrorKind::SerializationFailure => Meaning::LostRace,
         DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => Meaning::Disconnected,
@@ -112,9 +113,29 @@ fn meaning_of_kind(kind: DatabaseErrorKind, message: &str) -> Meaning {
     }
 }
 
+/// Whether a coordinator of Citus reports that a worker is not available, or that a shard is being moved: the connection to the
+/// coordinator is as good as before, and so are the other workers.
+fn is_of_worker(message: &str) -> bool {
+    const OF_WORKER: [&str; 11] = [
+        "connection to the remote node ",
+        "connection establishment for node ",
+        "could not establish any connections to the node ",
+        "could not establish connection after ",
+        "failure on connection marked as essential",
+        "could not commit transaction for shard ",
+        "failed to commit transaction on ",
+        "failed to prepare transaction ",
+        "could not find valid entry for shard ",
+        "could not find any healthy placement for shard ",
+        "could not find any shard placements for shardId ",
+    ];
+    OF_WORKER.iter().any(|text| message.starts_with(text))
+}
+
 /// diesel does not expose the SQLSTATE of these errors, so they are recognised by their text.
 fn meaning_of_message(message: &str) -> Meaning {
-    const LOST_RACES: [&str; 1] = ["deadlock detected"];
+    const LOST_RACES: [&str; 2] =
+        ["deadlock detected", "canceling the transaction since it was involved in a distributed deadlock"];
     const LOCKED: [&str; 2] = ["canceling statement due to lock timeout", "could not obtain lock on"];
     const BUSY: [&str; 6] = [
         "canceling statement due to statement timeout",
@@ -138,8 +159,19 @@ fn meaning_of_message(message: &str) -> Meaning {
 
 fn index(error: &Error) -> String {
     match error {
-        Error::DatabaseError(_, information) => information.constraint_name().unwrap_or("(unnamed)").to_owned(),
+        Error::DatabaseError(_, information) => {
+            without_shard(information.constraint_name().unwrap_or("(unnamed)")).to_owned()
+        }
         _ => String::new(),
+    }
+}
+
+/// The name of an index without the number of a shard, which Citus adds to the name of each part of it.
+fn without_shard(index: &str) -> &str {
+    const SHARDS: usize = 100_000;
+    match index.rsplit_once('_') {
+        Some((name, number)) if number.parse::<usize>().is_ok_and(|number| number > SHARDS) => name,
+        _ => index,
     }
 }
 
@@ -358,6 +390,36 @@ mod tests {
             assert!(matches!(store_error(&error), StoreError::Internal { .. }), "{statement}");
             assert_eq!(doubt(&error), Doubt::None, "{statement}");
         }
+    }
+
+    #[test]
+    fn an_error_of_a_worker_is_an_outage_and_keeps_the_connection() {
+        for message in [
+            "connection to the remote node roster@worker1:5432 failed with the following error: server closed the connection",
+            "could not establish any connections to the node worker1:5432 after 1000 ms",
+            "could not commit transaction for shard 102008 on any active node",
+            "could not find valid entry for shard 102008",
+            "failure on connection marked as essential: worker1:5432",
+        ] {
+            for kind in [DatabaseErrorKind::ClosedConnection, DatabaseErrorKind::Unknown] {
+                let error = Error::DatabaseError(kind, Box::new(message.to_owned()));
+                assert_eq!((retry(&error), doubt(&error)), (Some(Retry::Later), Doubt::None), "{message}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_deadlock_between_workers_is_a_lost_race() {
+        let message = "canceling the transaction since it was involved in a distributed deadlock".to_owned();
+        let error = Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message));
+        assert_eq!((retry(&error), doubt(&error)), (Some(Retry::Now), Doubt::None));
+    }
+
+    #[test]
+    fn the_number_of_a_shard_is_no_part_of_the_name_of_an_index() {
+        assert_eq!(without_shard("customers_email_exclusive_102024"), "customers_email_exclusive");
+        assert_eq!(without_shard("customers_email_exclusive"), "customers_email_exclusive");
+        assert_eq!(without_shard("places_7"), "places_7");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use roster_application::ports::{EventQuery, EventRepository, Extent, ListOrder, 
 use roster_domain::{Tenant, Timestamp};
 use uuid::Uuid;
 
+use crate::citus::{self, Layout};
 use crate::error::Fault;
 use crate::rows::{Wanted, in_order, kept_prepared, limit};
 use crate::schema::{EventRow, events, events_of};
@@ -23,6 +24,9 @@ impl EventRepository for PostgresUnitOfWork<'_> {
     }
 
     fn extents(&mut self, tenants: &[Tenant]) -> Result<Vec<Extent>, StoreError> {
+        if self.layout() == Layout::Citus {
+            return self.run(|connection| Ok(citus::reads::extents(connection, tenants)?));
+        }
         let statement = FindExtents { wanted: wanted(tenants) };
         let found: Vec<(i64, (i64, i64))> = self.run(|connection| Ok((&statement).load(connection)?))?;
         let extent = |(floor, head)| Ok(Extent { floor, head });
@@ -43,6 +47,9 @@ impl EventRepository for PostgresUnitOfWork<'_> {
     }
 
     fn older_than(&mut self, tenants: &[Tenant], time: Timestamp) -> Result<Vec<Tenant>, StoreError> {
+        if self.layout() == Layout::Citus {
+            return self.run(|connection| Ok(citus::reads::older_than(connection, tenants, time.to_utc())?));
+        }
         let statement = FindOlder { wanted: wanted(tenants), time: time.to_utc() };
         let found: Vec<(i64, i64)> = self.run(|connection| Ok((&statement).load(connection)?))?;
         let is_older = in_order(tenants.len(), found, Ok)?;
@@ -50,6 +57,9 @@ impl EventRepository for PostgresUnitOfWork<'_> {
     }
 
     fn prune(&mut self, tenant: Tenant, last: i64) -> Result<(), StoreError> {
+        if self.layout() == Layout::Citus {
+            return self.run_write(|connection| Ok(citus::writes::prune(connection, tenant, last)?));
+        }
         let (merchant_id, environment) = (tenant.merchant.uuid(), tenant.environment.as_str());
         let statement = Prune { merchant_id, environment, last };
         self.run_write(|connection| Ok(RunQueryDsl::execute(&statement, connection).map(drop)?))

@@ -14,6 +14,7 @@
 //! nothing but their text; a connection that may sets that by itself, one that may not says so in the log.
 
 mod api_keys;
+mod citus;
 mod conninfo;
 mod customer_lists;
 mod customers;

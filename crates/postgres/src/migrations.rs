@@ -7,11 +7,12 @@
 //! All settings end with their transaction, and so does the lock that keeps other instances waiting: behind a pooler, a
 //! connection to the server is used by others afterwards.
 
+use std::any::Any;
 use std::error::Error;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
+use diesel::connection::{AnsiTransactionManager, BoxableConnection, SimpleConnection, TransactionManager as _};
 use diesel::dsl::sql;
 use diesel::migration::{Migration, MigrationSource as _};
 use diesel::pg::{Pg, PgConnection};
@@ -22,6 +23,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrati
 use roster_application::ports::{MigrationState, StoreError};
 use tracing::{info, warn};
 
+use crate::citus::{self, Layout};
 use crate::error::store_error;
 use crate::session::Connector;
 
@@ -39,6 +41,10 @@ const TRANSACTION: &str = "
     SET LOCAL idle_in_transaction_session_timeout = 0;
     SET LOCAL lock_timeout = '100ms';
 ";
+
+/// Changes tables that Citus distributes shard by shard: their foreign keys to other tables would have connections to the same server wait
+/// for each other.
+const SHARD_BY_SHARD: &str = "SET LOCAL citus.multi_shard_modify_mode = 'sequential'";
 
 /// Lets one instance migrate at a time. The number is arbitrary; no other program on the database may use it.
 const TAKE_TURN: &str = "pg_try_advisory_xact_lock(7305808869229538675)";
@@ -71,6 +77,10 @@ pub fn migrate(connector: &Connector) -> Result<Vec<String>, StoreError> {
     for migration in connection.pending_migrations(MIGRATIONS).map_err(StoreError::internal)? {
         apply(&mut connection, migration.as_ref(), end)?;
         info!(migration = %migration.name(), "applied");
+    }
+    if Layout::read(&mut connection).map_err(|error| store_error(&error))? == Layout::Citus {
+        // Those that the migrations have made.
+        citus::distribute_rest(&mut connection).map_err(|error| store_error(&error))?;
     }
     Ok(applied)
 }
@@ -156,11 +166,61 @@ fn try_to_apply(
         connection.run_migration(migration)?;
         return Ok(());
     }
+    let layout = Layout::read(connection)?;
     connection.transaction(|connection| {
         connection.batch_execute(TRANSACTION)?;
+        if layout == Layout::Citus {
+            return run_one_by_one(connection, migration);
+        }
         // diesel opens a savepoint inside.
         connection.run_migration(migration).map(drop)
     })
+}
+
+/// Applies a migration to tables that Citus distributes. Citus sends the text that it was sent to the servers, so that each statement must
+/// come by itself.
+fn run_one_by_one(
+    connection: &mut PgConnection,
+    migration: &dyn Migration<Pg>,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut text = SqlText::default();
+    migration.run(&mut text)?;
+    connection.batch_execute(SHARD_BY_SHARD)?;
+    statements(&text.0).try_for_each(|statement| connection.batch_execute(&statement))?;
+    let version = migration.name().version().to_string();
+    diesel::sql_query("INSERT INTO __diesel_schema_migrations (version) VALUES ($1)")
+        .bind::<Text, _>(version)
+        .execute(connection)?;
+    Ok(())
+}
+
+/// The statements of a migration. None has a semicolon or two hyphens in a string.
+fn statements(text: &str) -> impl Iterator<Item = String> {
+    let lines = text.lines().map(|line| line.split("--").next().unwrap_or_default());
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let statements: Vec<String> = text.split(';').map(str::trim).map(str::to_owned).collect();
+    statements.into_iter().filter(|statement| !statement.is_empty())
+}
+
+/// In the place of a connection, the text that a migration would run: diesel shows it in no other way.
+#[derive(Default)]
+struct SqlText(String);
+
+impl SimpleConnection for SqlText {
+    fn batch_execute(&mut self, query: &str) -> QueryResult<()> {
+        self.0.push_str(query);
+        Ok(())
+    }
+}
+
+impl BoxableConnection<Pg> for SqlText {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
 }
 
 /// Removes what an earlier try to build an index `CONCURRENTLY` has left.

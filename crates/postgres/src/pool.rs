@@ -11,6 +11,7 @@ use diesel::pg::PgConnection;
 use diesel::r2d2::{NopErrorHandler, PooledConnection};
 use roster_application::ports::{Connections, Position, StoreError};
 
+use crate::citus::Layout;
 use crate::error::Fault;
 use crate::loans::{Loan, Loans};
 use crate::position::Place;
@@ -106,6 +107,11 @@ impl Pool {
 }
 
 impl Borrowed {
+    /// How the tables are stored.
+    pub fn layout(&self) -> Layout {
+        self.session.layout()
+    }
+
     /// What the standby that it leads to has applied at least, as far as it was asked. It only grows.
     pub fn applied(&self) -> Option<Position> {
         self.session.server.applied

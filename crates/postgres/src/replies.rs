@@ -13,6 +13,7 @@ use roster_application::records::reply_key;
 use roster_domain::{CustomerId, Tenant, Timestamp};
 use uuid::Uuid;
 
+use crate::citus::{self, Layout};
 use crate::error::Fault;
 use crate::rows::{Wanted, in_order, kept_prepared, limit};
 use crate::schema::{ReplyRow, replies, replies_of};
@@ -21,7 +22,8 @@ use crate::writes;
 
 impl ReplyRepository for PostgresUnitOfWork<'_> {
     fn find(&mut self, keys: &[ReplyKey], now: Timestamp) -> Result<Vec<Option<SavedReply>>, StoreError> {
-        let found = self.run(|connection| find(connection, keys))?;
+        let layout = self.layout();
+        let found = self.run(|connection| find(connection, layout, keys))?;
         Ok(found.into_iter().map(|found| found.filter(|reply| !reply.has_expired(now))).collect())
     }
 
@@ -31,7 +33,8 @@ impl ReplyRepository for PostgresUnitOfWork<'_> {
         let is_first: Vec<bool> = replies.iter().map(|reply| seen.insert(reply.key)).collect();
         let first: Vec<_> =
             replies.iter().zip(&is_first).filter(|(_, first)| **first).map(|(reply, _)| reply).collect();
-        let saved = self.run_write(|connection| writes::save(connection, &first))?;
+        let layout = self.layout();
+        let saved = self.run_write(|connection| writes::save(connection, layout, &first))?;
         Ok(replies.iter().zip(is_first).map(|(reply, first)| first && saved.contains(&reply.key)).collect())
     }
 
@@ -57,22 +60,32 @@ impl ReplyRepository for PostgresUnitOfWork<'_> {
     }
 
     fn expired(&mut self, tenants: &[Tenant], now: Timestamp, size: usize) -> Result<Vec<ReplyKey>, StoreError> {
-        let mut wanted = Wanted::default();
-        tenants.iter().zip(1..).for_each(|(tenant, place)| wanted.push(place, *tenant));
-        let statement = FindExpired { wanted, now: now.to_utc(), size: limit(size) };
-        let found: Vec<(Uuid, String, Vec<u8>)> = self.run(|connection| Ok((&statement).load(connection)?))?;
+        let layout = self.layout();
+        let found: Vec<(Uuid, String, Vec<u8>)> = self.run(|connection| {
+            if layout == Layout::Citus {
+                return Ok(citus::reads::expired_replies(connection, tenants, now.to_utc(), size)?);
+            }
+            let mut wanted = Wanted::default();
+            tenants.iter().zip(1..).for_each(|(tenant, place)| wanted.push(place, *tenant));
+            Ok((&FindExpired { wanted, now: now.to_utc(), size: limit(size) }).load(connection)?)
+        })?;
         let key = |(merchant, environment, digest): (Uuid, String, Vec<u8>)| reply_key(merchant, &environment, digest);
         found.into_iter().map(key).collect()
     }
 
     fn delete_expired(&mut self, keys: &[ReplyKey], now: Timestamp) -> Result<(), StoreError> {
         let keys: Vec<_> = keys.iter().map(|key| (*key, now)).collect();
-        self.run_write(|connection| Ok(delete(connection, &keys)?))
+        let layout = self.layout();
+        self.run_write(|connection| delete(connection, layout, &keys))
     }
 }
 
 /// The replies of keys, expired or not, in the order of the keys.
-pub fn find(connection: &mut PgConnection, keys: &[ReplyKey]) -> Result<Vec<Option<SavedReply>>, Fault> {
+pub fn find(
+    connection: &mut PgConnection,
+    layout: Layout,
+    keys: &[ReplyKey],
+) -> Result<Vec<Option<SavedReply>>, Fault> {
     match keys {
         [] => Ok(Vec::new()),
         [key] => {
@@ -80,6 +93,7 @@ pub fn find(connection: &mut PgConnection, keys: &[ReplyKey]) -> Result<Vec<Opti
             let found: Option<ReplyRow> = of_key.get_result(connection).optional()?;
             Ok(vec![found.map(SavedReply::try_from).transpose()?])
         }
+        many if layout == Layout::Citus => citus::reads::replies(connection, many),
         many => {
             let mut statement = FindByKey { wanted: Wanted::default(), digests: Vec::with_capacity(many.len()) };
             for (place, key) in (1..).zip(many) {
@@ -93,9 +107,12 @@ pub fn find(connection: &mut PgConnection, keys: &[ReplyKey]) -> Result<Vec<Opti
 }
 
 /// Deletes the replies of keys, each if it expires at the time beside its key or before.
-pub fn delete(connection: &mut PgConnection, keys: &[(ReplyKey, Timestamp)]) -> QueryResult<()> {
+pub fn delete(connection: &mut PgConnection, layout: Layout, keys: &[(ReplyKey, Timestamp)]) -> Result<(), Fault> {
     if keys.is_empty() {
         return Ok(());
+    }
+    if layout == Layout::Citus {
+        return citus::writes::delete_replies(connection, keys);
     }
     let mut keys = keys.to_vec();
     // In the order in which every batch locks rows.
@@ -106,7 +123,8 @@ pub fn delete(connection: &mut PgConnection, keys: &[(ReplyKey, Timestamp)]) -> 
         statement.digests.push(key.digest.0.to_vec());
         statement.until.push(until.to_utc());
     }
-    RunQueryDsl::execute(&statement, connection).map(drop)
+    RunQueryDsl::execute(&statement, connection)?;
+    Ok(())
 }
 
 /// The replies of keys, each with the place of its key.

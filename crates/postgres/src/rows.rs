@@ -94,6 +94,21 @@ impl FromSql<Json, Pg> for JsonText {
     }
 }
 
+/// A row that an `INSERT` can list.
+pub trait Row {
+    /// The table.
+    const TABLE: &'static str;
+
+    /// Adds the names of the columns, separated by commas.
+    fn push_columns(out: &mut AstPass<'_, '_, Pg>);
+
+    /// Adds the values, in the order of the columns.
+    ///
+    /// # Errors
+    /// Those of diesel.
+    fn push_row<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()>;
+}
+
 /// Defines a table once: its columns, the type of its rows, how rows become records and back, and how lists of rows are
 /// written.
 ///
@@ -144,6 +159,18 @@ macro_rules! table {
             $($column: Vec<$rust>,)+
         }
 
+        impl crate::rows::Row for $row {
+            const TABLE: &'static str = stringify!($table);
+
+            fn push_columns(out: &mut AstPass<'_, '_, Pg>) {
+                out.push_sql(Self::COLUMNS);
+            }
+
+            fn push_row<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+                self.push_values(out)
+            }
+        }
+
         #[allow(dead_code, reason = "not every table is written in batches")]
         impl $row {
             /// The names of the columns, separated by commas.
@@ -192,18 +219,18 @@ pub(crate) use table;
 /// Makes a type a statement that diesel keeps prepared under the type's name: diesel prepares anything else again each
 /// time, or builds its SQL each time to look it up.
 macro_rules! kept_prepared {
-    ($statement:ty, $sql_type:ty $(, for $parameter:ident $(, const $constant:ident)*)?) => {
-        impl$(<$parameter: 'static $(, const $constant: bool)*>)? QueryId for $statement {
+    ($statement:ty, $sql_type:ty $(, for $parameter:ident $(and $other:ident)? $(, const $constant:ident)*)?) => {
+        impl$(<$parameter: 'static $(, $other: 'static)? $(, const $constant: bool)*>)? QueryId for $statement {
             type QueryId = Self;
 
             const HAS_STATIC_QUERY_ID: bool = true;
         }
 
-        impl$(<$parameter $(, const $constant: bool)*>)? Query for $statement {
+        impl$(<$parameter $(, $other)? $(, const $constant: bool)*>)? Query for $statement {
             type SqlType = $sql_type;
         }
 
-        impl$(<$parameter $(, const $constant: bool)*>)? RunQueryDsl<PgConnection> for &$statement {}
+        impl$(<$parameter $(, $other)? $(, const $constant: bool)*>)? RunQueryDsl<PgConnection> for &$statement {}
     };
 }
 pub(crate) use kept_prepared;

@@ -289,6 +289,14 @@ mod tables {
     }
 
     diesel::table! {
+        feed_floors (merchant_id, environment) {
+            merchant_id -> Uuid,
+            environment -> Text,
+            seq -> BigInt,
+        }
+    }
+
+    diesel::table! {
         feed_heads (merchant_id, environment) {
             merchant_id -> Uuid,
             environment -> Text,
@@ -326,9 +334,27 @@ pub mod events {
     pub use super::tables::events::columns::*;
 }
 
+/// The columns of the first number of a log that is left, less one.
+pub mod feed_floors {
+    pub use super::tables::feed_floors::columns::*;
+
+    /// The table as a type, for rows to be inserted. A type alone cannot start a query.
+    #[expect(non_camel_case_types, reason = "the library's derives look for this name")]
+    pub type table = super::tables::feed_floors::table;
+}
+
+/// The columns of the last number of a log.
+pub mod feed_heads {
+    pub use super::tables::feed_heads::columns::*;
+
+    /// The table as a type, for rows to be inserted. A type alone cannot start a query.
+    #[expect(non_camel_case_types, reason = "the library's derives look for this name")]
+    pub type table = super::tables::feed_heads::table;
+}
+
 /// The columns of a webhook endpoint.
 pub mod webhook_endpoints {
-    pub use super::tables::webhook_endpoints::{SqlType, columns::*};
+    pub use super::tables::webhook_endpoints::{SqlType, all_columns, columns::*};
 
     /// The table as a type, for rows to be inserted. A type alone cannot start a query.
     #[expect(non_camel_case_types, reason = "the library's derives look for this name")]
@@ -412,6 +438,28 @@ pub fn events_of(tenant: Tenant) -> _ {
     let merchant: Uuid = tenant.merchant.uuid();
     let environment: &'static str = tenant.environment.as_str();
     tables::events::table.filter(events::merchant_id.eq(merchant)).filter(events::environment.eq(environment))
+}
+
+/// The last number that is gone from the log of `tenant`.
+#[auto_type]
+pub fn feed_floor_of(tenant: Tenant) -> _ {
+    let merchant: Uuid = tenant.merchant.uuid();
+    let environment: &'static str = tenant.environment.as_str();
+    tables::feed_floors::table
+        .filter(feed_floors::merchant_id.eq(merchant))
+        .filter(feed_floors::environment.eq(environment))
+        .select(feed_floors::seq)
+}
+
+/// The last number of the log of `tenant`.
+#[auto_type]
+pub fn feed_head_of(tenant: Tenant) -> _ {
+    let merchant: Uuid = tenant.merchant.uuid();
+    let environment: &'static str = tenant.environment.as_str();
+    tables::feed_heads::table
+        .filter(feed_heads::merchant_id.eq(merchant))
+        .filter(feed_heads::environment.eq(environment))
+        .select(feed_heads::seq)
 }
 
 /// The webhook endpoints of `tenant`.
@@ -498,6 +546,16 @@ pub fn insert_into_api_keys() -> IncompleteInsertStatement<api_keys::table> {
 /// Inserts a webhook endpoint. It needs no tenant here: the database refuses a row without one.
 pub fn insert_into_webhook_endpoints() -> IncompleteInsertStatement<webhook_endpoints::table> {
     diesel::insert_into(tables::webhook_endpoints::table)
+}
+
+/// Inserts where a log begins. It needs no tenant here: the database refuses a row without one.
+pub fn insert_into_feed_floors() -> IncompleteInsertStatement<feed_floors::table> {
+    diesel::insert_into(tables::feed_floors::table)
+}
+
+/// Inserts where a log ends. It needs no tenant here: the database refuses a row without one.
+pub fn insert_into_feed_heads() -> IncompleteInsertStatement<feed_heads::table> {
+    diesel::insert_into(tables::feed_heads::table)
 }
 
 /// Inserts an import. It needs no tenant here: the database refuses a row without one.

@@ -9,10 +9,11 @@ use diesel::dsl::sql;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{self, Array, BigInt, Bool, Text};
+use diesel::sql_types::{self, Array, BigInt, Bool, Nullable, Text};
 use roster_domain::{Customer, Tenant, search_hashes};
 use uuid::Uuid;
 
+use crate::citus::{self, EachRow, Layout, OneTenant, Whose, tenant_by_tenant};
 use crate::error::Fault;
 use crate::rows::{kept_prepared, limit};
 use crate::schema::{CustomerRow, customers};
@@ -20,13 +21,12 @@ use crate::schema::{CustomerRow, customers};
 /// An array as text: PostgreSQL cannot unnest an array of arrays row by row.
 pub fn array_text(hashes: &[i32]) -> String {
     let numbers: Vec<String> = hashes.iter().map(i32::to_string).collect();
-    format!("{{{}}}", numbers.join(","))
+    numbers.join(",")
 }
 
-/// The value of `search_hashes` for a row called `given`.
-pub fn push_search_hashes(out: &mut AstPass<'_, '_, Pg>) {
-    out.push_sql("given.search_hashes::int4[]");
-}
+/// The value of `search_hashes` for a row called `given` that has it as [`array_text`]. A cast from text to an array is not allowed in an
+/// update of tables that Citus distributes, as its result may depend on settings.
+pub const FROM_ARRAY_TEXT: &str = "string_to_array(given.search_hashes, ',')::int4[]";
 
 /// The value of `search_of` for a row called `given`.
 pub fn push_search_of(out: &mut AstPass<'_, '_, Pg>) {
@@ -36,9 +36,18 @@ pub fn push_search_of(out: &mut AstPass<'_, '_, Pg>) {
 }
 
 /// The condition of the index `customers_unsearched`, besides that on deleted customers.
-pub fn push_is_unindexed(out: &mut AstPass<'_, '_, Pg>) {
-    out.push_sql("customers.search_of IS DISTINCT FROM ");
-    push_hash_of_texts("customers", out);
+pub fn is_unindexed() -> String {
+    format!("customers.search_of IS DISTINCT FROM {}", hash_of_texts("customers"))
+}
+
+/// The hash of the texts that are searched, given as values in the order of [`hash_of_texts`].
+pub fn push_hash_of_values<'b>(texts: [&'b Option<String>; 4], out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+    for (place, text) in texts.into_iter().enumerate() {
+        out.push_sql(if place > 0 { ", '') || chr(31) || coalesce(" } else { "hashtextextended((coalesce(" });
+        out.push_bind_param::<Nullable<Text>, _>(text)?;
+    }
+    out.push_sql(", '')) COLLATE \"C\", 1)");
+    Ok(())
 }
 
 /// The hash of the texts that are searched, exactly as in the condition of `customers_unsearched`.
@@ -78,11 +87,29 @@ pub fn flush(connection: &mut PgConnection) -> QueryResult<bool> {
 }
 
 /// Adds at most `most` customers that the index lacks. Returns how many it has found.
-pub fn add_missing(connection: &mut PgConnection, tenants: &[Tenant], most: usize) -> Result<usize, Fault> {
-    let rows: Vec<CustomerRow> = (&FindMissing::of(tenants, most)).load(connection)?;
+pub fn add_missing(
+    connection: &mut PgConnection,
+    layout: Layout,
+    tenants: &[Tenant],
+    most: usize,
+) -> Result<usize, Fault> {
+    let rows: Vec<CustomerRow> = match layout {
+        Layout::Plain => (&FindMissing::of(tenants, most)).load(connection)?,
+        Layout::Citus => citus::reads::unindexed_customers(connection, tenants, most)?,
+    };
     let customers: Vec<Customer> = rows.into_iter().map(Customer::try_from).collect::<Result<_, _>>()?;
-    if !customers.is_empty() {
-        RunQueryDsl::execute(&Add::of(&customers), connection)?;
+    match layout {
+        _ if customers.is_empty() => {}
+        Layout::Plain => {
+            RunQueryDsl::execute(&Add { of: AddOf::of(&customers), whose: EachRow }, connection)?;
+        }
+        Layout::Citus => {
+            tenant_by_tenant(&customers, Customer::tenant, |tenant, customers| {
+                let add = Add { of: AddOf::of(customers.iter().copied()), whose: OneTenant::from(tenant) };
+                RunQueryDsl::execute(&add, connection)?;
+                Ok(Vec::<()>::new())
+            })?;
+        }
     }
     Ok(customers.len())
 }
@@ -115,7 +142,7 @@ impl QueryFragment<Pg> for FindMissing {
              WHERE customers.merchant_id = tenant.merchant_id AND customers.environment = tenant.environment \
              AND customers.deleted_at IS NULL AND ",
         );
-        push_is_unindexed(&mut out);
+        out.push_sql(&is_unindexed());
         out.push_sql(" ORDER BY customers.id LIMIT ");
         out.push_bind_param::<BigInt, _>(&self.limit)?;
         out.push_sql(") AS customers LIMIT ");
@@ -124,7 +151,12 @@ impl QueryFragment<Pg> for FindMissing {
 }
 
 /// Adds customers to the index, each if it is still in the version that was read, and so has the texts.
-struct Add {
+struct Add<W> {
+    of: AddOf,
+    whose: W,
+}
+
+struct AddOf {
     merchant_ids: Vec<Uuid>,
     environments: Vec<&'static str>,
     ids: Vec<Uuid>,
@@ -132,43 +164,42 @@ struct Add {
     hashes: Vec<String>,
 }
 
-impl Add {
-    fn of(customers: &[Customer]) -> Self {
-        let tenants = || customers.iter().map(Customer::tenant);
+impl AddOf {
+    fn of<'a>(customers: impl IntoIterator<Item = &'a Customer, IntoIter: Clone>) -> Self {
+        let customers = customers.into_iter();
+        let tenants = || customers.clone().map(Customer::tenant);
         Self {
             merchant_ids: tenants().map(|tenant| tenant.merchant.uuid()).collect(),
             environments: tenants().map(|tenant| tenant.environment.as_str()).collect(),
-            ids: customers.iter().map(|customer| customer.id().uuid()).collect(),
-            versions: customers.iter().map(Customer::version).collect(),
-            hashes: customers.iter().map(|customer| array_text(&search_hashes(customer))).collect(),
+            ids: customers.clone().map(|customer| customer.id().uuid()).collect(),
+            versions: customers.clone().map(Customer::version).collect(),
+            hashes: customers.clone().map(|customer| array_text(&search_hashes(customer))).collect(),
         }
     }
 }
 
-impl QueryFragment<Pg> for Add {
+impl<W: Whose> QueryFragment<Pg> for Add<W> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("UPDATE customers SET search_hashes = ");
-        push_search_hashes(&mut out);
+        out.push_sql(FROM_ARRAY_TEXT);
         out.push_sql(", search_of = ");
         push_hash_of_texts("customers", &mut out);
         out.push_sql(" FROM unnest(");
-        out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.merchant_ids)?;
+        out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.of.merchant_ids)?;
         out.push_sql(", ");
-        out.push_bind_param::<Array<Text>, _>(&self.environments)?;
+        out.push_bind_param::<Array<Text>, _>(&self.of.environments)?;
         out.push_sql(", ");
-        out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.ids)?;
+        out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.of.ids)?;
         out.push_sql(", ");
-        out.push_bind_param::<Array<BigInt>, _>(&self.versions)?;
+        out.push_bind_param::<Array<BigInt>, _>(&self.of.versions)?;
         out.push_sql(", ");
-        out.push_bind_param::<Array<Text>, _>(&self.hashes)?;
-        out.push_sql(
-            ") AS given (merchant_id, environment, id, version, search_hashes) \
-             WHERE customers.merchant_id = given.merchant_id AND customers.environment = given.environment \
-             AND customers.id = given.id AND customers.version = given.version",
-        );
+        out.push_bind_param::<Array<Text>, _>(&self.of.hashes)?;
+        out.push_sql(") AS given (merchant_id, environment, id, version, search_hashes) WHERE ");
+        self.whose.push_is_of("customers", &mut out)?;
+        out.push_sql(" AND customers.id = given.id AND customers.version = given.version");
         Ok(())
     }
 }
 
 kept_prepared!(FindMissing, customers::SqlType);
-kept_prepared!(Add, ());
+kept_prepared!(Add<W>, (), for W);

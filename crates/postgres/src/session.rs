@@ -10,10 +10,12 @@ use diesel::dsl::sql;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::r2d2::{ManageConnection, R2D2Connection as _};
+use diesel::result::Error;
 use diesel::sql_types::{Bool, Text};
 use roster_application::ports::StoreError;
 use tracing::{info, warn};
 
+use crate::citus::{self, Layout};
 use crate::conninfo::Conninfo;
 use crate::error::{Doubt, ErrorMessage, Fault, connection_message, doubt, message_of, store_error};
 use crate::position::Server;
@@ -70,6 +72,7 @@ pub struct Connector {
 /// connection therefore ends its generation: connections of earlier generations are discarded without a test.
 pub struct Session {
     connection: PgConnection,
+    layout: Layout,
     generation: u64,
     generations: Arc<Generations>,
     /// Whether an error has shown that it must not be used again.
@@ -163,7 +166,7 @@ impl Connector {
     /// # Errors
     /// [`SessionError::Connect`] with the message of PostgreSQL or libpq, which names the host, but contains neither the
     /// password nor values of rows. [`SessionError::Silent`] if there is no connection in time.
-    fn establish(&self) -> Result<(PgConnection, Role), SessionError> {
+    fn establish(&self) -> Result<(PgConnection, Role, Layout), SessionError> {
         let running = Arc::clone(&self.attempts);
         if Arc::strong_count(&running) > MAX_ATTEMPTS + 1 {
             return Err(SessionError::Silent);
@@ -199,17 +202,26 @@ fn connect(conninfo: &Conninfo) -> Result<PgConnection, SessionError> {
     PgConnection::establish(conninfo.reveal()).map_err(|error| SessionError::Connect(connection_message(&error)))
 }
 
-fn set_up(mut connection: PgConnection, deadline: Duration) -> Result<(PgConnection, Role), SessionError> {
-    let role = set_settings(&mut connection, deadline);
-    let role = role.map_err(|error| SessionError::Connect(message_of(&error)))?;
-    Ok((connection, role))
+fn set_up(mut connection: PgConnection, deadline: Duration) -> Result<(PgConnection, Role, Layout), SessionError> {
+    let set = set_settings(&mut connection, deadline);
+    let (role, layout) = set.map_err(|error| SessionError::Connect(message_of(&error)))?;
+    Ok((connection, role, layout))
 }
 
-fn set_settings(connection: &mut PgConnection, deadline: Duration) -> QueryResult<Role> {
+fn set_settings(connection: &mut PgConnection, deadline: Duration) -> QueryResult<(Role, Layout)> {
     connection.batch_execute(&format!("{SETTINGS}{}", timeouts(deadline)))?;
     set_language(connection)?;
     let is_read_only = diesel::select(sql::<Bool>(IS_READ_ONLY)).get_result(connection)?;
-    Ok(if is_read_only { Role::ReadOnly } else { Role::Primary })
+    let layout = Layout::read(connection)?;
+    if layout == Layout::Citus {
+        connection.batch_execute(&citus::settings(deadline))?;
+    }
+    Ok((if is_read_only { Role::ReadOnly } else { Role::Primary }, layout))
+}
+
+/// Whether the server answers: with an error, too, as in a transaction that has failed.
+fn answers(connection: &mut PgConnection) -> bool {
+    connection.batch_execute("SELECT 1").err().is_none_or(|error| doubt(&error) != Doubt::Connection)
 }
 
 /// diesel knows some errors by their English text.
@@ -251,7 +263,7 @@ impl ManageConnection for Connector {
         let generation = self.generations.current();
         let connected = self.establish();
         self.log_change(connected.as_ref().err());
-        let (connection, role) = connected?;
+        let (connection, role, layout) = connected?;
         let generation = match role {
             Role::Primary => self.generations.with_primary(generation),
             Role::ReadOnly => generation,
@@ -259,6 +271,7 @@ impl ManageConnection for Connector {
         let generations = Arc::clone(&self.generations);
         Ok(Session {
             connection,
+            layout,
             generation,
             generations,
             is_lost: false,
@@ -295,7 +308,7 @@ impl Session {
         statements(&mut self.connection).map_err(|fault| match fault {
             Fault::Store(error) => error,
             Fault::Query(error) => {
-                match doubt(&error) {
+                match self.doubt(&error) {
                     Doubt::None => {}
                     Doubt::Server => self.is_lost |= self.generations.may_look_for_primary(),
                     Doubt::Connection => {
@@ -306,6 +319,20 @@ impl Session {
                 store_error(&error)
             }
         })
+    }
+
+    /// What an error casts doubt on. A coordinator of Citus passes on the errors of its own connections to workers, which look as if
+    /// this connection was lost: if it still answers, it was not.
+    fn doubt(&mut self, error: &Error) -> Doubt {
+        match doubt(error) {
+            Doubt::Connection if self.layout == Layout::Citus && answers(&mut self.connection) => Doubt::None,
+            doubt => doubt,
+        }
+    }
+
+    /// How the tables are stored.
+    pub fn layout(&self) -> Layout {
+        self.layout
     }
 
     /// How many times all connections had been retired when it was made.

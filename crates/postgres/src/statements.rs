@@ -1,8 +1,9 @@
 //! What is asked of every statement, whichever repository runs it: it is prepared once, planned once, and reads no more
 //! rows than it must, also on a table that has grown since, and without statistics.
 
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use diesel::connection::{
@@ -15,7 +16,7 @@ use roster_application::Digest;
 use roster_application::ports::{
     Attempt, AttemptOutcome, CustomerFilter, CustomerKey, CustomerQuery, CustomerRef, CustomerState, DeliveryRecord,
     EventQuery, Lane, LaneKey, Lease, ListOrder, MetadataCondition, Place, ReplyKey, SavedReply, Store as _,
-    StoreError, SubscriptionKey, SubscriptionWrite, UnitOfWork, Write, Written,
+    StoreError, SubscriptionKey, SubscriptionWrite, UnitOfWork, Verdict, Write, Written,
 };
 use roster_domain::{
     AttemptId, Customer, CustomerEdit, CustomerId, DisabledReason, Edit, Email, EmailUse, Endpoint, EndpointId,
@@ -23,7 +24,7 @@ use roster_domain::{
     MerchantId, MerchantName, Name, PayloadForm, Profile, SearchTerm, Subscription, SubscriptionId, SubscriptionStatus,
     Tenant, Timestamp,
 };
-use roster_test_postgres::{Cluster, ClusterOptions, Database, database};
+use roster_test_postgres::{Cluster, ClusterOptions, Database, citus_database, database};
 use uuid::Uuid;
 
 use crate::pool::Borrowed;
@@ -704,4 +705,108 @@ fn a_statement_planned_on_an_empty_table_reads_few_rows_of_a_grown_one_with_and_
     let forget = "UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE relname ~ '^(customers|subscriptions|replies|events|feed_floors|feed_heads|webhook)'";
     administer(database.url(), &["DELETE FROM pg_statistic", forget]);
     assert_few_rows_are_read(&connect(database.url()), &many, "without statistics");
+}
+
+/// The texts of the statements that `work` sends.
+fn texts_sent(
+    store: &PostgresStore,
+    locks: bool,
+    work: impl Fn(&mut dyn UnitOfWork) -> Result<(), StoreError>,
+) -> Vec<String> {
+    let sent: Arc<Mutex<Vec<String>>> = Arc::default();
+    let noted = Arc::clone(&sent);
+    let note = move |event: InstrumentationEvent<'_>| {
+        if let InstrumentationEvent::StartQuery { query, .. } = event {
+            let text = query.to_string();
+            let text = text.split(" -- binds:").next().unwrap_or_default().to_owned();
+            noted.lock().expect("no panic").push(text);
+        }
+    };
+    let mut session = store.pool.get().expect("a connection");
+    session.run(|connection| Ok(AnsiTransactionManager::begin_transaction(connection)?)).expect("a transaction");
+    set_instrumentation(&mut session, note);
+    let mut uow =
+        if locks { PostgresUnitOfWork::in_transaction(&mut session) } else { PostgresUnitOfWork::direct(&mut session) };
+    work(&mut uow).expect("the database is there");
+    uow.finish(Verdict::Commit).expect("the events are written");
+    set_instrumentation(&mut session, |_: InstrumentationEvent<'_>| {});
+    session.run(|connection| Ok(AnsiTransactionManager::rollback_transaction(connection)?)).expect("its end");
+    let sent = sent.lock().expect("no panic");
+    let verbs = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"];
+    sent.iter().filter(|text| verbs.iter().any(|verb| text.starts_with(verb))).cloned().collect()
+}
+
+/// The number of shards that a statement goes to, whose parameters have these types; none: PostgreSQL infers them.
+fn shards(connection: &mut PgConnection, text: &str, types: Option<&String>) -> String {
+    let value = |kind: &str| match kind {
+        "uuid" => format!("'{}'", TENANT.merchant.uuid()),
+        "text" => "'sandbox'".to_owned(),
+        "bigint" | "integer" => "1".to_owned(),
+        "boolean" => "true".to_owned(),
+        "json" => "'{}'".to_owned(),
+        "bytea" => "'\\x00'".to_owned(),
+        "timestamp with time zone" => "now()".to_owned(),
+        _ => unreachable!("a parameter of the type {kind}"),
+    };
+    connection.batch_execute("DEALLOCATE ALL").expect("no statement is prepared");
+    let types = types.map(|types| format!("({types})")).unwrap_or_default();
+    let prepare = format!("PREPARE this {types} AS {text}");
+    connection.batch_execute(&prepare).unwrap_or_else(|error| panic!("{prepare}: {error}"));
+    let types = "SELECT unnest(parameter_types)::text FROM pg_prepared_statements WHERE name = 'this'";
+    let types: Vec<String> = sql::<Text>(types).load(connection).expect("the types of the parameters");
+    let value = |kind: &String| match kind.strip_suffix("[]") {
+        Some(element) => format!("ARRAY[{}]::{kind}", value(element)),
+        None => format!("{}::{kind}", value(kind)),
+    };
+    let values: Vec<String> = types.iter().map(value).collect();
+    let values = if values.is_empty() { String::new() } else { format!("({})", values.join(", ")) };
+    let plan: Vec<String> = sql::<Text>(&format!("EXPLAIN (COSTS off) EXECUTE this{values}"))
+        .load(connection)
+        .unwrap_or_else(|error| panic!("{text}: {error}"));
+    let tasks = plan.iter().find_map(|line| line.trim().strip_prefix("Task Count: "));
+    tasks.unwrap_or("none: it is not planned by Citus").to_owned()
+}
+
+/// The one statement that looks at all tenants finds the webhook endpoints that are due.
+fn is_of_all_tenants(text: &str) -> bool {
+    text.contains("FROM webhook_endpoints WHERE webhook_endpoints.status = ")
+}
+
+#[test]
+fn on_citus_every_statement_about_a_tenant_goes_to_one_shard() {
+    let Some(database) = citus_database() else { return };
+    let store = store(database.url());
+    store.distribute().expect("the tables are distributed");
+    drop(store);
+    // Its connection is new: it knows that the tables are distributed.
+    let store = connect(database.url());
+    direct(&store, |uow| use_all(uow, 1, 1));
+    direct(&store, |uow| use_all(uow, 10, 4));
+    let some: Vec<Customer> = (1000..1003).map(customer).collect();
+    let create = |customer: &Customer| Write::create(customer.clone()).replying(reply("grow", customer));
+    direct(&store, |uow| uow.customers().write(&some.iter().map(create).collect::<Vec<_>>()).map(drop));
+    let mut texts = BTreeSet::new();
+    for (_, operation) in OPERATIONS {
+        for (batch, locks) in [(1, false), (3, false), (1, true)] {
+            texts.extend(texts_sent(&store, locks, |uow| operation(uow, &some[..batch])));
+        }
+    }
+    assert!(texts.len() >= 60, "{}", texts.len());
+    let mut connection = PgConnection::establish(database.url()).expect("a connection");
+    connection.batch_execute(&crate::citus::settings(Duration::from_secs(30))).expect("the settings");
+    let types: HashMap<String, String> = {
+        let query = "SELECT statement, array_to_string(parameter_types, ', ') FROM pg_prepared_statements \
+                     WHERE cardinality(parameter_types) > 0";
+        let mut session = store.pool.get().expect("a connection");
+        let types = session.run(|connection| Ok(sql::<(Text, Text)>(query).load::<(String, String)>(connection)?));
+        types.expect("a list").into_iter().collect()
+    };
+    let elsewhere: Vec<(String, &String)> = texts
+        .iter()
+        .filter(|text| !is_of_all_tenants(text))
+        .map(|text| (shards(&mut connection, text, types.get(text)), text))
+        .filter(|(count, _)| count != "1")
+        .collect();
+    assert!(elsewhere.is_empty(), "{elsewhere:#?}");
+    assert!(texts.iter().any(|text| is_of_all_tenants(text)));
 }

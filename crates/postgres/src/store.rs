@@ -9,6 +9,7 @@ use roster_application::ports::{
     Fact, MAX_SNAPSHOT_AGE, Position, Store, StoreError, Usage, Verdict, Work, rerun_lost_races,
 };
 
+use crate::citus::{self, Layout};
 use crate::conninfo::Conninfo;
 use crate::error::{Fault, store_error};
 use crate::inspection;
@@ -160,6 +161,15 @@ impl Store for PostgresStore {
 
     fn migrate(&self) -> Result<Vec<String>, StoreError> {
         migrations::migrate(&self.connector)
+    }
+
+    fn is_distributed(&self) -> Result<bool, StoreError> {
+        let mut connection = self.connector.connect().map_err(StoreError::unavailable)?;
+        Ok(Layout::read(&mut connection).map_err(|error| store_error(&error))? == Layout::Citus)
+    }
+
+    fn distribute(&self) -> Result<Vec<String>, StoreError> {
+        citus::distribute(&mut self.connector.connect().map_err(StoreError::unavailable)?)
     }
 
     fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {

@@ -11,6 +11,7 @@ use roster_application::ports::{
 use roster_domain::{Customer, CustomerId, Subscription, SubscriptionStatus, Tenant};
 use uuid::Uuid;
 
+use crate::citus::{self, Layout};
 use crate::customers::{CUSTOMER_BY_EXTERNAL_ID, CUSTOMER_BY_ID};
 use crate::error::Fault;
 use crate::rows::{Wanted, in_order, kept_prepared, limit};
@@ -19,7 +20,11 @@ use crate::unit_of_work::PostgresUnitOfWork;
 
 impl SubscriptionRepository for PostgresUnitOfWork<'_> {
     fn find(&mut self, keys: &[SubscriptionKey]) -> Result<Vec<Option<CustomerSubscription>>, StoreError> {
-        let found = self.run(|connection| find(connection, keys))?;
+        let layout = self.layout();
+        let found = self.run(|connection| match layout {
+            Layout::Plain => find(connection, keys),
+            Layout::Citus => citus::reads::customers_with_subscriptions(connection, keys),
+        })?;
         Ok(found.into_iter().map(|found| found.filter(|(customer, _)| customer.is_live())).collect())
     }
 
@@ -46,9 +51,11 @@ impl SubscriptionRepository for PostgresUnitOfWork<'_> {
     }
 
     fn current(&mut self, customers: &[(Tenant, CustomerId)]) -> Result<Vec<Option<Subscription>>, StoreError> {
+        let layout = self.layout();
         self.run(|connection| match customers {
             [] => Ok(Vec::new()),
             [(tenant, customer)] => Ok(vec![find_current(connection, *tenant, *customer)?]),
+            many if layout == Layout::Citus => citus::reads::current_subscriptions(connection, many),
             many => find_many_current(connection, many),
         })
     }

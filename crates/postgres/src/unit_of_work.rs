@@ -2,6 +2,7 @@ use diesel::pg::PgConnection;
 use roster_application::Event;
 use roster_application::ports::{FirstError, StoreError, Verdict, rerun_lost_races};
 
+use crate::citus::Layout;
 use crate::error::Fault;
 use crate::pool::Borrowed;
 use crate::writes;
@@ -43,6 +44,11 @@ impl<'a> PostgresUnitOfWork<'a> {
         self.has_search_index
     }
 
+    /// How the tables are stored, on which the form of a statement depends.
+    pub fn layout(&self) -> Layout {
+        self.session.layout()
+    }
+
     /// Whether the calls run in a transaction.
     pub fn is_in_transaction(&self) -> bool {
         self.in_transaction
@@ -61,7 +67,8 @@ impl<'a> PostgresUnitOfWork<'a> {
         let events = std::mem::take(&mut self.events);
         if verdict == Verdict::Commit && !events.is_empty() {
             // An error is that of the unit of work, too.
-            let _ = self.run(|connection| writes::append(connection, events));
+            let layout = self.layout();
+            let _ = self.run(|connection| writes::append(connection, layout, events));
         }
         self.first_error.into_result()
     }

@@ -1,5 +1,6 @@
 //! The files that were sent to be imported.
 
+use crate::citus::{self, Layout};
 use crate::error::Fault;
 use crate::rows::{Wanted, kept_prepared, limit};
 use crate::schema::{
@@ -44,6 +45,9 @@ impl UploadRepository for PostgresUnitOfWork<'_> {
     }
 
     fn unended(&mut self, tenants: &[Tenant]) -> Result<Vec<(Tenant, UploadId)>, StoreError> {
+        if self.layout() == Layout::Citus {
+            return self.run(|connection| Ok(citus::reads::unended_uploads(connection, tenants)?));
+        }
         let mut statement = FindUnended { wanted: Wanted::default() };
         tenants.iter().zip(1..).for_each(|(tenant, place)| statement.wanted.push(place, *tenant));
         let found: Vec<(Uuid, String, Uuid)> = self.run(|connection| Ok((&statement).load(connection)?))?;

@@ -19,6 +19,7 @@ use roster_domain::{
 };
 use uuid::Uuid;
 
+use crate::citus::{self, EachRow, Layout, OneTenant, Whose};
 use crate::error::Fault;
 use crate::rows::{Wanted, kept_prepared, limit};
 use crate::schema::{
@@ -121,6 +122,7 @@ impl WebhookRepository for PostgresUnitOfWork<'_> {
     }
 
     fn open_lane(&mut self, tenant: Tenant, id: EndpointId, lane: &Lane) -> Result<bool, StoreError> {
+        let layout = self.layout();
         self.run_write(|connection| {
             connection.transaction(|connection| {
                 let by_id = endpoints_of(tenant).filter(webhook_endpoints::id.eq(id.uuid()));
@@ -128,7 +130,7 @@ impl WebhookRepository for PostgresUnitOfWork<'_> {
                 if at.get_result::<i64>(connection).optional()?.is_none() {
                     return Ok(false);
                 }
-                write_lanes(connection, tenant, id, std::slice::from_ref(lane), &[])?;
+                write_lanes(connection, layout, (tenant, id), std::slice::from_ref(lane), &[])?;
                 Ok(true)
             })
         })
@@ -142,6 +144,9 @@ impl WebhookRepository for PostgresUnitOfWork<'_> {
         }
         // In the order in which every worker locks them.
         keys.sort_unstable();
+        if self.layout() == Layout::Citus {
+            return self.take_one_by_one(&keys, now, until);
+        }
         let mut take = Take { wanted: Wanted::default(), ids: Vec::new(), now: now.to_utc(), until: until.to_utc() };
         for (place, (merchant, environment, id)) in (1..).zip(keys) {
             take.wanted.push(place, tenant_of(id, merchant, &environment)?);
@@ -159,7 +164,10 @@ impl WebhookRepository for PostgresUnitOfWork<'_> {
     }
 
     fn record(&mut self, lease: &Lease, record: &DeliveryRecord) -> Result<bool, StoreError> {
-        self.run_write(|connection| connection.transaction(|connection| write_record(connection, lease, record)))
+        let layout = self.layout();
+        self.run_write(|connection| {
+            connection.transaction(|connection| write_record(connection, layout, lease, record))
+        })
     }
 
     fn lanes(
@@ -184,7 +192,8 @@ impl WebhookRepository for PostgresUnitOfWork<'_> {
     }
 
     fn log(&mut self, attempt: &Attempt) -> Result<(), StoreError> {
-        self.run(|connection| write_attempts(connection, std::slice::from_ref(attempt)))
+        let layout = self.layout();
+        self.run(|connection| write_attempts(connection, layout, std::slice::from_ref(attempt)))
     }
 
     fn attempts(
@@ -211,6 +220,11 @@ impl WebhookRepository for PostgresUnitOfWork<'_> {
         most: usize,
         size: usize,
     ) -> Result<Vec<AttemptKey>, StoreError> {
+        if self.layout() == Layout::Citus {
+            let found =
+                self.run(|connection| Ok(citus::reads::outdated_attempts(connection, tenants, oldest, most, size)?));
+            return Ok(first_of(found?, size));
+        }
         let mut wanted = Wanted::default();
         tenants.iter().zip(1..).for_each(|(tenant, place)| wanted.push(place, *tenant));
         let old = FindOld { wanted, oldest: oldest.uuid(), size: limit(size) };
@@ -223,26 +237,66 @@ impl WebhookRepository for PostgresUnitOfWork<'_> {
             let tenant = tenant_of(endpoint, merchant, &environment)?;
             Ok(AttemptKey { tenant, endpoint: EndpointId::new(endpoint), id: AttemptId::new(id) })
         };
-        let mut keys = found.into_iter().map(key).collect::<Result<Vec<AttemptKey>, StoreError>>()?;
-        // One may be old and in excess.
-        keys.sort_unstable();
-        keys.dedup();
-        keys.truncate(size);
-        Ok(keys)
+        Ok(first_of(found.into_iter().map(key).collect::<Result<_, StoreError>>()?, size))
     }
 
     fn delete_attempts(&mut self, keys: &[AttemptKey]) -> Result<(), StoreError> {
-        let mut delete = DeleteAttempts::default();
-        for (place, key) in (1..).zip(keys) {
-            delete.wanted.push(place, key.tenant);
-            delete.endpoints.push(key.endpoint.uuid());
-            delete.ids.push(key.id.uuid());
-        }
-        self.run_write(|connection| {
-            RunQueryDsl::execute(&delete, connection)?;
-            Ok(())
+        let layout = self.layout();
+        self.run_write(|connection| match layout {
+            Layout::Plain => {
+                RunQueryDsl::execute(&DeleteAttempts::of(keys, EachRow), connection)?;
+                Ok(())
+            }
+            Layout::Citus => connection.transaction(|connection| {
+                citus::tenant_by_tenant(
+                    keys,
+                    |key| key.tenant,
+                    |tenant, keys| {
+                        let delete = DeleteAttempts::of(keys.iter().copied(), OneTenant::from(tenant));
+                        RunQueryDsl::execute(&delete, connection)?;
+                        Ok(Vec::<()>::new())
+                    },
+                )?;
+                Ok(())
+            }),
         })
     }
+}
+
+impl PostgresUnitOfWork<'_> {
+    /// Leases those of some endpoints that are still due, each with a statement of its own.
+    fn take_one_by_one(
+        &mut self,
+        keys: &[(Uuid, String, Uuid)],
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<StoredEndpoint>, StoreError> {
+        let mut taken = Vec::with_capacity(keys.len());
+        for (merchant, environment, id) in keys {
+            let tenant = tenant_of(*id, *merchant, environment)?;
+            let found = self.run_write(|connection| {
+                let fence = webhook_endpoints::fence;
+                let due = endpoints_of(tenant)
+                    .filter(webhook_endpoints::id.eq(id))
+                    .filter(webhook_endpoints::status.eq(EndpointStatus::ACTIVE))
+                    .filter(webhook_endpoints::due_at.le(now.to_utc()));
+                let lease = (fence.eq(fence + 1), webhook_endpoints::due_at.eq(until.to_utc()));
+                let rows: Vec<EndpointRow> =
+                    diesel::update(due).set(lease).returning(webhook_endpoints::all_columns).load(connection)?;
+                all(rows)
+            })?;
+            taken.extend(found);
+        }
+        Ok(taken)
+    }
+}
+
+/// The first of some keys. One attempt may be old and in excess.
+fn first_of(mut keys: Vec<AttemptKey>, size: usize) -> Vec<AttemptKey> {
+    keys.sort_unstable();
+    keys.dedup();
+    keys.truncate(size);
+    keys
 }
 
 fn all(rows: Vec<EndpointRow>) -> Result<Vec<StoredEndpoint>, Fault> {
@@ -256,7 +310,12 @@ fn tenant_of(endpoint: Uuid, merchant: Uuid, environment: &str) -> Result<Tenant
 }
 
 /// Stores what a worker has done, if it still has the lease.
-fn write_record(connection: &mut PgConnection, lease: &Lease, record: &DeliveryRecord) -> Result<bool, Fault> {
+fn write_record(
+    connection: &mut PgConnection,
+    layout: Layout,
+    lease: &Lease,
+    record: &DeliveryRecord,
+) -> Result<bool, Fault> {
     let pass = Pass {
         held: Held::of(lease),
         cursor: record.cursor,
@@ -271,9 +330,9 @@ fn write_record(connection: &mut PgConnection, lease: &Lease, record: &DeliveryR
         disable(connection, lease, reason, at)?;
     }
     if !record.lanes.is_empty() || !record.closed.is_empty() {
-        write_lanes(connection, lease.tenant, lease.endpoint, &record.lanes, &record.closed)?;
+        write_lanes(connection, layout, (lease.tenant, lease.endpoint), &record.lanes, &record.closed)?;
     }
-    write_attempts(connection, &record.attempts)?;
+    write_attempts(connection, layout, &record.attempts)?;
     Ok(true)
 }
 
@@ -295,26 +354,39 @@ fn disable(connection: &mut PgConnection, lease: &Lease, reason: DisabledReason,
 
 fn write_lanes(
     connection: &mut PgConnection,
-    tenant: Tenant,
-    endpoint: EndpointId,
+    layout: Layout,
+    (tenant, endpoint): (Tenant, EndpointId),
     lanes: &[Lane],
     closed: &[LaneKey],
 ) -> Result<(), Fault> {
     if !closed.is_empty() {
-        RunQueryDsl::execute(&CloseLanes::of(tenant, endpoint, closed), connection)?;
+        match layout {
+            Layout::Plain => RunQueryDsl::execute(&CloseLanes::of(tenant, endpoint, closed, EachRow), connection)?,
+            Layout::Citus => {
+                let close = CloseLanes::of(tenant, endpoint, closed, OneTenant::from(tenant));
+                RunQueryDsl::execute(&close, connection)?
+            }
+        };
     }
     if !lanes.is_empty() {
-        let rows = lanes.iter().map(|lane| LaneRow::from(LaneRecord::new(tenant, endpoint, lane))).collect();
-        RunQueryDsl::execute(&SaveLanes { rows }, connection)?;
+        let rows = lanes.iter().map(|lane| LaneRow::from(LaneRecord::new(tenant, endpoint, lane)));
+        match layout {
+            Layout::Plain => RunQueryDsl::execute(&SaveLanes { rows: rows.collect() }, connection).map(drop)?,
+            Layout::Citus => citus::writes::save_lanes(connection, rows.collect())?,
+        }
     }
     RunQueryDsl::execute(&NoteFirstLane::of(tenant, endpoint), connection)?;
     Ok(())
 }
 
-fn write_attempts(connection: &mut PgConnection, attempts: &[Attempt]) -> Result<(), Fault> {
-    if !attempts.is_empty() {
-        let rows = attempts.iter().map(|attempt| AttemptRow::from(AttemptRecord::from(attempt))).collect();
-        RunQueryDsl::execute(&SaveAttempts { rows }, connection)?;
+fn write_attempts(connection: &mut PgConnection, layout: Layout, attempts: &[Attempt]) -> Result<(), Fault> {
+    if attempts.is_empty() {
+        return Ok(());
+    }
+    let rows = attempts.iter().map(|attempt| AttemptRow::from(AttemptRecord::from(attempt)));
+    match layout {
+        Layout::Plain => RunQueryDsl::execute(&SaveAttempts { rows: rows.collect() }, connection).map(drop)?,
+        Layout::Citus => citus::writes::save_attempts(connection, rows.collect())?,
     }
     Ok(())
 }
@@ -448,15 +520,13 @@ impl QueryFragment<Pg> for Pass {
 
 /// Notes when the first lane of an endpoint is due.
 struct NoteFirstLane {
-    merchant: Uuid,
-    environment: &'static str,
+    of: OneTenant,
     endpoint: Uuid,
 }
 
 impl NoteFirstLane {
     fn of(tenant: Tenant, endpoint: EndpointId) -> Self {
-        let (merchant, environment) = (tenant.merchant.uuid(), tenant.environment.as_str());
-        Self { merchant, environment, endpoint: endpoint.uuid() }
+        Self { of: OneTenant::from(tenant), endpoint: endpoint.uuid() }
     }
 }
 
@@ -464,33 +534,33 @@ impl QueryFragment<Pg> for NoteFirstLane {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
             "UPDATE webhook_endpoints SET lanes_due_at = (SELECT webhook_lanes.due_at FROM webhook_lanes \
-             WHERE webhook_lanes.merchant_id = webhook_endpoints.merchant_id \
-             AND webhook_lanes.environment = webhook_endpoints.environment \
-             AND webhook_lanes.endpoint_id = webhook_endpoints.id AND webhook_lanes.due_at IS NOT NULL \
-             ORDER BY webhook_lanes.due_at LIMIT 1) WHERE webhook_endpoints.merchant_id = ",
+             WHERE ",
         );
-        out.push_bind_param::<sql_types::Uuid, _>(&self.merchant)?;
-        out.push_sql(" AND webhook_endpoints.environment = ");
-        out.push_bind_param::<Text, _>(&self.environment)?;
+        self.of.push_is_of("webhook_lanes", &mut out)?;
+        out.push_sql(" AND webhook_lanes.endpoint_id = ");
+        out.push_bind_param::<sql_types::Uuid, _>(&self.endpoint)?;
+        out.push_sql(" AND webhook_lanes.due_at IS NOT NULL ORDER BY webhook_lanes.due_at LIMIT 1) WHERE ");
+        self.of.push_is_of("webhook_endpoints", &mut out)?;
         out.push_sql(" AND webhook_endpoints.id = ");
         out.push_bind_param::<sql_types::Uuid, _>(&self.endpoint)
     }
 }
 
 /// Deletes lanes of an endpoint.
-#[derive(Default)]
-struct CloseLanes {
-    wanted: Wanted,
+struct CloseLanes<W> {
+    given: Wanted,
     endpoints: Vec<Uuid>,
     customers: Vec<Uuid>,
     replayed: Vec<i64>,
+    whose: W,
 }
 
-impl CloseLanes {
-    fn of(tenant: Tenant, endpoint: EndpointId, keys: &[LaneKey]) -> Self {
-        let mut close = Self::default();
+impl<W> CloseLanes<W> {
+    fn of(tenant: Tenant, endpoint: EndpointId, keys: &[LaneKey], whose: W) -> Self {
+        let (given, endpoints, customers, replayed) = (Wanted::default(), vec![], vec![], vec![]);
+        let mut close = Self { given, endpoints, customers, replayed, whose };
         for (place, key) in (1..).zip(keys) {
-            close.wanted.push(place, tenant);
+            close.given.push(place, tenant);
             close.endpoints.push(endpoint.uuid());
             close.customers.push(key.customer.uuid());
             close.replayed.push(key.replayed.unwrap_or(0));
@@ -499,25 +569,29 @@ impl CloseLanes {
     }
 }
 
-impl QueryFragment<Pg> for CloseLanes {
+impl<W: Whose> QueryFragment<Pg> for CloseLanes<W> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("DELETE FROM webhook_lanes USING unnest(");
-        self.wanted.push_arrays(&mut out)?;
+        self.given.push_arrays(&mut out)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.endpoints)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.customers)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<BigInt>, _>(&self.replayed)?;
+        out.push_sql(") AS given (place, merchant_id, environment, endpoint_id, customer_id, replayed_seq) WHERE ");
+        self.whose.push_is_of("webhook_lanes", &mut out)?;
         out.push_sql(
-            ") AS wanted (place, merchant_id, environment, endpoint_id, customer_id, replayed_seq) \
-             WHERE webhook_lanes.merchant_id = wanted.merchant_id AND webhook_lanes.environment = wanted.environment \
-             AND webhook_lanes.endpoint_id = wanted.endpoint_id AND webhook_lanes.customer_id = wanted.customer_id \
-             AND webhook_lanes.replayed_seq = wanted.replayed_seq",
+            " AND webhook_lanes.endpoint_id = given.endpoint_id AND webhook_lanes.customer_id = given.customer_id \
+             AND webhook_lanes.replayed_seq = given.replayed_seq",
         );
         Ok(())
     }
 }
+
+/// What is behind the rows of lanes: those with their keys are replaced.
+pub const REPLACES_LANE: &str = " ON CONFLICT (merchant_id, environment, endpoint_id, customer_id, replayed_seq) DO UPDATE \
+      SET next_seq = excluded.next_seq, attempts = excluded.attempts, due_at = excluded.due_at";
 
 /// Inserts lanes, or puts them in the place of those with their keys.
 struct SaveLanes {
@@ -532,10 +606,8 @@ impl QueryFragment<Pg> for SaveLanes {
         self.rows.push_arrays(&mut out)?;
         out.push_sql(") AS lane (");
         out.push_sql(LaneRow::COLUMNS);
-        out.push_sql(
-            ") ON CONFLICT (merchant_id, environment, endpoint_id, customer_id, replayed_seq) DO UPDATE \
-             SET next_seq = excluded.next_seq, attempts = excluded.attempts, due_at = excluded.due_at",
-        );
+        out.push_sql(")");
+        out.push_sql(REPLACES_LANE);
         Ok(())
     }
 }
@@ -616,27 +688,36 @@ impl QueryFragment<Pg> for FindExcess {
 }
 
 /// Deletes attempts.
-#[derive(Default)]
-struct DeleteAttempts {
-    wanted: Wanted,
+struct DeleteAttempts<W> {
+    given: Wanted,
     endpoints: Vec<Uuid>,
     ids: Vec<Uuid>,
+    whose: W,
 }
 
-impl QueryFragment<Pg> for DeleteAttempts {
+impl<W> DeleteAttempts<W> {
+    fn of<'a>(keys: impl IntoIterator<Item = &'a AttemptKey>, whose: W) -> Self {
+        let mut delete = Self { given: Wanted::default(), endpoints: Vec::new(), ids: Vec::new(), whose };
+        for (place, key) in (1..).zip(keys) {
+            delete.given.push(place, key.tenant);
+            delete.endpoints.push(key.endpoint.uuid());
+            delete.ids.push(key.id.uuid());
+        }
+        delete
+    }
+}
+
+impl<W: Whose> QueryFragment<Pg> for DeleteAttempts<W> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("DELETE FROM webhook_attempts USING unnest(");
-        self.wanted.push_arrays(&mut out)?;
+        self.given.push_arrays(&mut out)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.endpoints)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.ids)?;
-        out.push_sql(
-            ") AS wanted (place, merchant_id, environment, endpoint_id, id) \
-             WHERE webhook_attempts.merchant_id = wanted.merchant_id \
-             AND webhook_attempts.environment = wanted.environment \
-             AND webhook_attempts.endpoint_id = wanted.endpoint_id AND webhook_attempts.id = wanted.id",
-        );
+        out.push_sql(") AS given (place, merchant_id, environment, endpoint_id, id) WHERE ");
+        self.whose.push_is_of("webhook_attempts", &mut out)?;
+        out.push_sql(" AND webhook_attempts.endpoint_id = given.endpoint_id AND webhook_attempts.id = given.id");
         Ok(())
     }
 }
@@ -648,9 +729,9 @@ kept_prepared!(Take, webhook_endpoints::SqlType);
 kept_prepared!(Renew, webhook_endpoints::SqlType);
 kept_prepared!(Pass, ());
 kept_prepared!(NoteFirstLane, ());
-kept_prepared!(CloseLanes, ());
+kept_prepared!(CloseLanes<W>, (), for W);
 kept_prepared!(SaveLanes, ());
 kept_prepared!(SaveAttempts, ());
 kept_prepared!(FindOld, AttemptKeySql);
 kept_prepared!(FindExcess, AttemptKeySql);
-kept_prepared!(DeleteAttempts, ());
+kept_prepared!(DeleteAttempts<W>, (), for W);

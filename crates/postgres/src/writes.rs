@@ -1,6 +1,6 @@
 //! Writing customers, and the subscriptions, replies and events that are stored with them.
 //!
-//! All forms of these statements are in this file: another database of the same family may need others.
+//! All forms of these statements are in this file, but for those that tables need which Citus distributes: `citus/writes.rs`.
 //!
 //! A write needs no lock that it took before: it names the version that it was decided from, and what it claims, and the
 //! statement stores nothing where that is not so any more. What is refused is looked at again in a new statement: only one
@@ -22,19 +22,22 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{self, Array, BigInt, Binary, Integer, Nullable, Text};
 use roster_application::Event;
-use roster_application::ports::{Identifier, Origins, ReplyKey, SavedReply, TRIES, Taken, Write, Written};
+use roster_application::ports::{
+    CustomerKey, CustomerRef, Identifier, Origins, ReplyKey, SavedReply, TRIES, Taken, Write, Written,
+};
 use roster_application::records::{CustomerRecord, EventRecord, ReplyRecord, SubscriptionRecord, reply_key};
 use roster_domain::{Customer, CustomerId, Tenant, search_hashes};
 use uuid::Uuid;
 
-use crate::customers::FindByExternalId;
+use crate::citus::{self, EachRow, Layout, Whose};
+use crate::customers;
 use crate::error::Fault;
 use crate::replies;
 use crate::rows::{Wanted, in_order, kept_prepared};
 use crate::schema::{
     CustomerRow, CustomerRows, EventRow, EventRows, ReplyRow, ReplyRows, SubscriptionRow, SubscriptionRows,
 };
-use crate::search_index::{array_text, push_search_hashes, push_search_of};
+use crate::search_index::{FROM_ARRAY_TEXT, array_text, push_search_of};
 
 /// When the keys of replies are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +65,7 @@ struct Manner {
     events: Events,
     /// Whether the index for searches is kept up to date. Otherwise a background job has to, later.
     indexes_texts: bool,
+    layout: Layout,
 }
 
 /// Makes the writes, in as few statements as their order allows. `is_alone`: in a transaction of their own, unless one
@@ -71,19 +75,23 @@ pub fn write(
     writes: &[Write],
     is_alone: bool,
     keys: Keys,
-    indexes_texts: bool,
+    (layout, indexes_texts): (Layout, bool),
 ) -> Result<Vec<Written>, Fault> {
-    let keys = if writes.iter().all(|write| write.reply().is_none()) { Keys::Tried } else { keys };
+    let keys = match layout {
+        _ if writes.iter().all(|write| write.reply().is_none()) => Keys::Tried,
+        Layout::Plain => keys,
+        Layout::Citus => Keys::Taken,
+    };
     let levels = Levels::of(writes);
-    let is_one_statement = keys == Keys::Tried && levels.is_one_statement(writes);
+    let is_one_statement = layout == Layout::Plain && keys == Keys::Tried && levels.is_one_statement(writes);
     let events = if is_alone && is_one_statement { Events::Together } else { Events::Appended };
-    let manner = Manner { keys, events, indexes_texts };
+    let manner = Manner { keys, events, indexes_texts, layout };
     if !is_alone || is_one_statement {
         return write_levels(connection, writes, &levels, manner);
     }
     connection.transaction(|connection| {
         let results = write_levels(connection, writes, &levels, manner)?;
-        append(connection, events_of(writes, &results))?;
+        append(connection, layout, events_of(writes, &results))?;
         Ok(results)
     })
 }
@@ -95,9 +103,12 @@ pub fn events_of(writes: &[Write], results: &[Written]) -> Vec<Event> {
 }
 
 /// Numbers events in their order, and adds them to the logs of their tenants.
-pub fn append(connection: &mut PgConnection, events: Vec<Event>) -> Result<(), Fault> {
+pub fn append(connection: &mut PgConnection, layout: Layout, events: Vec<Event>) -> Result<(), Fault> {
     if events.is_empty() {
         return Ok(());
+    }
+    if layout == Layout::Citus {
+        return citus::writes::append(connection, events);
     }
     let in_order = (1..).zip(events).map(|(place, event)| Event { seq: place, ..event });
     RunQueryDsl::execute(&Append { events: LoggedRows::of(in_order) }, connection)?;
@@ -119,9 +130,9 @@ fn write_levels(
         match manner.keys {
             Keys::Tried => write_level(connection, writes, open, manner, &mut results)?,
             Keys::Taken => {
-                let open = take_keys(connection, writes, open)?;
+                let open = take_keys(connection, manner.layout, writes, open)?;
                 write_level(connection, writes, open.clone(), manner, &mut results)?;
-                give_back_keys(connection, writes, &open, &results)?;
+                give_back_keys(connection, manner.layout, writes, &open, &results)?;
             }
         }
     }
@@ -129,9 +140,14 @@ fn write_levels(
 }
 
 /// Saves the replies of the writes at the places `open`. Returns the places of those that have none, or one that is saved.
-fn take_keys(connection: &mut PgConnection, writes: &[Write], mut open: Vec<usize>) -> Result<Vec<usize>, Fault> {
+fn take_keys(
+    connection: &mut PgConnection,
+    layout: Layout,
+    writes: &[Write],
+    mut open: Vec<usize>,
+) -> Result<Vec<usize>, Fault> {
     let replies: Vec<&SavedReply> = open.iter().filter_map(|&place| writes[place].reply()).collect();
-    let taken = save(connection, &replies)?;
+    let taken = save(connection, layout, &replies)?;
     open.retain(|&place| writes[place].reply().is_none_or(|reply| taken.contains(&reply.key)));
     Ok(open)
 }
@@ -139,6 +155,7 @@ fn take_keys(connection: &mut PgConnection, writes: &[Write], mut open: Vec<usiz
 /// Deletes the replies of those writes that were not made.
 fn give_back_keys(
     connection: &mut PgConnection,
+    layout: Layout,
     writes: &[Write],
     open: &[usize],
     results: &[Written],
@@ -146,14 +163,21 @@ fn give_back_keys(
     let refused = open.iter().filter(|&&place| results[place] != Written::Done);
     let replies = refused.filter_map(|&place| writes[place].reply());
     let keys: Vec<_> = replies.map(|reply| (reply.key, reply.expires_at)).collect();
-    Ok(replies::delete(connection, &keys)?)
+    replies::delete(connection, layout, &keys)
 }
 
 /// Saves replies with different keys, each unless its key has one already that has not expired. Returns the keys of those
 /// that are saved.
-pub fn save(connection: &mut PgConnection, replies: &[&SavedReply]) -> Result<HashSet<ReplyKey>, Fault> {
+pub fn save(
+    connection: &mut PgConnection,
+    layout: Layout,
+    replies: &[&SavedReply],
+) -> Result<HashSet<ReplyKey>, Fault> {
     if replies.is_empty() {
         return Ok(HashSet::new());
+    }
+    if layout == Layout::Citus {
+        return citus::writes::save_replies(connection, replies);
     }
     let rows = sorted_replies(replies.iter().copied()).collect();
     let saved: Vec<(Uuid, String, Vec<u8>)> = (&Save { rows }).load(connection)?;
@@ -213,7 +237,7 @@ impl Levels {
 
 /// Which statement makes a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub enum Kind {
     Create,
     /// A change that claims no identifier.
     Change,
@@ -234,7 +258,7 @@ impl Kind {
 }
 
 /// The primary key of a customer.
-type PrimaryKey = (Uuid, String, Uuid);
+pub type PrimaryKey = (Uuid, String, Uuid);
 
 fn primary_key(customer: &Customer) -> PrimaryKey {
     let tenant = customer.tenant();
@@ -273,7 +297,7 @@ fn write_level(
         }
         let refused: Vec<&Write> = open.iter().map(|&place| &writes[place]).collect();
         let mut again = Vec::new();
-        for (place, reason) in open.into_iter().zip(reasons(connection, &refused, manner.keys)?) {
+        for (place, reason) in open.into_iter().zip(reasons(connection, &refused, manner)?) {
             match reason {
                 Some(reason) => results[place] = reason,
                 None => again.push(place),
@@ -286,9 +310,17 @@ fn write_level(
 }
 
 /// Runs the statement of one kind, and gives the primary keys of the customers that it was stored for.
-fn store(connection: &mut PgConnection, kind: Kind, batch: &[&Write], manner: Manner) -> QueryResult<Vec<PrimaryKey>> {
+fn store(
+    connection: &mut PgConnection,
+    kind: Kind,
+    batch: &[&Write],
+    manner: Manner,
+) -> Result<Vec<PrimaryKey>, Fault> {
     if batch.is_empty() {
         return Ok(Vec::new());
+    }
+    if manner.layout == Layout::Citus {
+        return citus::writes::store(connection, kind, batch, manner.indexes_texts);
     }
     let replies = if manner.keys == Keys::Tried { Replies::of(batch) } else { Replies::default() };
     let events = match manner.events {
@@ -300,10 +332,16 @@ fn store(connection: &mut PgConnection, kind: Kind, batch: &[&Write], manner: Ma
     match (kind, batch) {
         (Kind::Create, [write]) => run(connection, Insert(New::of(write, is_indexed)), more),
         (Kind::Create, many) => run(connection, Insert(NewOnes::of(many, is_indexed)), more),
-        (Kind::Change, [write]) => run(connection, Update(Change::of(write, is_indexed)), more),
-        (Kind::Change, many) => run(connection, Update(Changes::of(many, is_indexed)), more),
-        (Kind::ChangeClaiming, [write]) => run(connection, UpdateClaiming(Change::of(write, is_indexed)), more),
-        (Kind::ChangeClaiming, many) => run(connection, UpdateClaiming(Changes::of(many, is_indexed)), more),
+        (Kind::Change, [write]) => {
+            run(connection, Update { given: Change::of(write, is_indexed), whose: EachRow }, more)
+        }
+        (Kind::Change, many) => run(connection, Update { given: Changes::of(many, is_indexed), whose: EachRow }, more),
+        (Kind::ChangeClaiming, [write]) => {
+            run(connection, UpdateClaiming { given: Change::of(write, is_indexed), whose: EachRow }, more)
+        }
+        (Kind::ChangeClaiming, many) => {
+            run(connection, UpdateClaiming { given: Changes::of(many, is_indexed), whose: EachRow }, more)
+        }
         (Kind::Record, many) => run(connection, Record::of(many), more),
     }
 }
@@ -314,36 +352,25 @@ fn run<S>(
     connection: &mut PgConnection,
     statement: S,
     (replies, events): (Replies, LoggedRows),
-) -> QueryResult<Vec<PrimaryKey>>
+) -> Result<Vec<PrimaryKey>, Fault>
 where
     S: QueryFragment<Pg> + QueryId + Query<SqlType = KeySql> + 'static,
     for<'a> &'a S: QueryFragment<Pg> + QueryId + Query<SqlType = KeySql> + RunQueryDsl<PgConnection>,
 {
-    match (replies.customers.is_empty(), events.customers.is_empty()) {
-        (true, true) => (&statement).load(connection),
-        (false, true) => (&Together::<_, true, false> { statement, replies, events }).load(connection),
-        (true, false) => (&Together::<_, false, true> { statement, replies, events }).load(connection),
-        (false, false) => (&Together::<_, true, true> { statement, replies, events }).load(connection),
-    }
+    Ok(match (replies.customers.is_empty(), events.customers.is_empty()) {
+        (true, true) => (&statement).load(connection)?,
+        (false, true) => (&Together::<_, true, false> { statement, replies, events }).load(connection)?,
+        (true, false) => (&Together::<_, false, true> { statement, replies, events }).load(connection)?,
+        (false, false) => (&Together::<_, true, true> { statement, replies, events }).load(connection)?,
+    })
 }
 
 /// Why each write was refused; `None` if nothing is in its way any more.
-fn reasons(connection: &mut PgConnection, refused: &[&Write], keys: Keys) -> Result<Vec<Option<Written>>, Fault> {
-    let repeats = if keys == Keys::Tried { repeats(connection, refused)? } else { HashSet::new() };
-    let mut conflicts = FindConflicts::default();
-    let mut namesakes = FindByExternalId::default();
-    for (place, write) in (1..).zip(refused) {
-        let (tenant, claims) = (write.after().tenant(), write.claims());
-        conflicts.push(place, write.after(), claims.email_key);
-        if let Some(external_id) = claims.external_id {
-            namesakes.push(place, tenant, external_id.as_str());
-        }
-    }
-    let found: Vec<(i64, Conflict)> = conflicts.load(connection)?;
-    let found = in_order(refused.len(), found, Ok)?;
-    let namesakes: Vec<(i64, CustomerRow)> =
-        if namesakes.is_empty() { Vec::new() } else { namesakes.load(connection)? };
-    let namesakes = in_order(refused.len(), namesakes, Customer::try_from)?;
+fn reasons(connection: &mut PgConnection, refused: &[&Write], manner: Manner) -> Result<Vec<Option<Written>>, Fault> {
+    let Manner { keys, layout, .. } = manner;
+    let repeats = if keys == Keys::Tried { repeats(connection, layout, refused)? } else { HashSet::new() };
+    let found = conflicts(connection, layout, refused)?;
+    let namesakes = namesakes(connection, layout, refused)?;
     let reason = |((write, conflict), namesake): ((&&Write, Option<Conflict>), Option<Customer>)| {
         let (version, exclusive, shared) = conflict.unwrap_or_default();
         let is_repeat = write.reply().is_some_and(|reply| repeats.contains(&reply.key));
@@ -357,11 +384,46 @@ fn reasons(connection: &mut PgConnection, refused: &[&Write], keys: Keys) -> Res
     Ok(refused.iter().zip(found).zip(namesakes).map(reason).collect())
 }
 
+/// What is stored of the customer of each write, and who has the address that it claims.
+fn conflicts(
+    connection: &mut PgConnection,
+    layout: Layout,
+    refused: &[&Write],
+) -> Result<Vec<Option<Conflict>>, Fault> {
+    let claimed: Vec<(&Customer, Option<&str>)> =
+        refused.iter().map(|write| (write.after(), write.claims().email_key)).collect();
+    if layout == Layout::Citus {
+        return citus::writes::conflicts(connection, &claimed);
+    }
+    let mut statement = FindConflicts::default();
+    (1..).zip(&claimed).for_each(|(place, (customer, email_key))| statement.push(place, customer, *email_key));
+    let found: Vec<(i64, Conflict)> = statement.load(connection)?;
+    Ok(in_order(refused.len(), found, Ok)?)
+}
+
+/// The customer that has the external identifier that each write claims.
+fn namesakes(
+    connection: &mut PgConnection,
+    layout: Layout,
+    refused: &[&Write],
+) -> Result<Vec<Option<Customer>>, Fault> {
+    let claims = (1..).zip(refused).filter_map(|(place, write)| Some((place, write, write.claims().external_id?)));
+    let (mut places, mut keys) = (Vec::new(), Vec::new());
+    for (place, write, external_id) in claims {
+        places.push(place);
+        let customer = CustomerRef::ExternalId(external_id.clone());
+        keys.push(CustomerKey { tenant: write.after().tenant(), customer });
+    }
+    let found = customers::find_many(connection, layout, &keys)?;
+    let found = places.into_iter().zip(found).filter_map(|(place, found)| Some((place, found?)));
+    Ok(in_order(refused.len(), found, Ok)?)
+}
+
 /// The keys of refused writes that have a reply: what refused such a write may be the customer of the first request.
-fn repeats(connection: &mut PgConnection, refused: &[&Write]) -> Result<HashSet<ReplyKey>, Fault> {
+fn repeats(connection: &mut PgConnection, layout: Layout, refused: &[&Write]) -> Result<HashSet<ReplyKey>, Fault> {
     let replies: Vec<&SavedReply> = refused.iter().filter_map(|write| write.reply()).collect();
     let keys: Vec<ReplyKey> = replies.iter().map(|reply| reply.key).collect();
-    let found = replies.iter().zip(replies::find(connection, &keys)?);
+    let found = replies.iter().zip(replies::find(connection, layout, &keys)?);
     let is_there = |(reply, found): (&&SavedReply, Option<SavedReply>)| {
         found.filter(|found| !found.has_expired(reply.created_at)).map(|found| found.key)
     };
@@ -369,12 +431,15 @@ fn repeats(connection: &mut PgConnection, refused: &[&Write]) -> Result<HashSet<
 }
 
 /// The order in which every batch claims what it claims, so that batches rarely deadlock each other.
-fn order(row: &CustomerRow) -> impl Ord + '_ {
+pub fn order(row: &CustomerRow) -> impl Ord + '_ {
     (row.merchant_id, &row.environment, &row.email_key, &row.external_id, row.id)
 }
 
 /// How the rows of a statement are given: one as values, many as arrays.
-trait Given {
+pub trait Given {
+    /// The value of `search_hashes` in the row called `given`.
+    const SEARCH_HASHES: &'static str;
+
     /// What is behind `FROM`.
     fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()>;
 }
@@ -412,13 +477,15 @@ impl NewOnes {
 }
 
 /// The new row of a customer, and what the index for searches has of it: nothing once it is deleted.
-fn row(write: &Write, is_indexed: bool) -> (CustomerRow, Option<Vec<i32>>) {
+pub fn row(write: &Write, is_indexed: bool) -> (CustomerRow, Option<Vec<i32>>) {
     let after = write.after();
     let hashes = (is_indexed && after.is_live()).then(|| search_hashes(after));
     (CustomerRow::from(CustomerRecord::from(after)), hashes)
 }
 
 impl Given for New {
+    const SEARCH_HASHES: &'static str = "given.search_hashes::int4[]";
+
     fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("(VALUES (");
         self.row.push_values(out)?;
@@ -430,6 +497,8 @@ impl Given for New {
 }
 
 impl Given for NewOnes {
+    const SEARCH_HASHES: &'static str = FROM_ARRAY_TEXT;
+
     fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("unnest(");
         self.rows.push_arrays(out)?;
@@ -450,7 +519,7 @@ struct Change {
 }
 
 /// Many changes.
-struct Changes {
+pub struct Changes {
     rows: CustomerRows,
     search_hashes: Vec<Option<String>>,
     before_versions: Vec<i64>,
@@ -473,7 +542,7 @@ impl Change {
 }
 
 impl Changes {
-    fn of(writes: &[&Write], is_indexed: bool) -> Self {
+    pub fn of(writes: &[&Write], is_indexed: bool) -> Self {
         let mut changes: Vec<Change> = writes.iter().map(|write| Change::of(write, is_indexed)).collect();
         // By primary key: that is the order in which rows are locked.
         changes.sort_unstable_by(|one, other| {
@@ -497,6 +566,8 @@ impl Changes {
 }
 
 impl Given for Change {
+    const SEARCH_HASHES: &'static str = "given.search_hashes::int4[]";
+
     fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("(VALUES (");
         self.row.push_values(out)?;
@@ -514,6 +585,8 @@ impl Given for Change {
 }
 
 impl Given for Changes {
+    const SEARCH_HASHES: &'static str = FROM_ARRAY_TEXT;
+
     fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("unnest(");
         self.rows.push_arrays(out)?;
@@ -546,7 +619,7 @@ impl<G: Given> QueryFragment<Pg> for Insert<G> {
             out.push_sql(name);
             out.push_sql(", ");
         }
-        push_search_hashes(&mut out);
+        out.push_sql(G::SEARCH_HASHES);
         out.push_sql(", ");
         push_search_of(&mut out);
         out.push_sql(" FROM ");
@@ -566,71 +639,68 @@ impl<G: Given> QueryFragment<Pg> for Insert<G> {
 }
 
 /// Stores changes that claim nothing, each where the version that it replaces is stored.
-struct Update<G>(G);
+pub struct Update<G, W> {
+    pub given: G,
+    pub whose: W,
+}
 
 /// The same for changes that claim identifiers, each if these are free.
 ///
 /// `NOT EXISTS` sees what was committed before the statement. Against another transaction that claims the same at the same
 /// time the unique indexes decide: the statement fails, and the batch runs again and sees the winner.
-struct UpdateClaiming<G>(G);
-
-/// What is behind `SET`: the columns that are not in `key`, each with its value in the row called `source`.
-fn push_assignments(names: &[&str], key: &[&str], source: &str, out: &mut AstPass<'_, '_, Pg>) {
-    for (place, name) in names.iter().filter(|name| !key.contains(name)).enumerate() {
-        out.push_sql(if place > 0 { ", " } else { "" });
-        out.push_sql(name);
-        out.push_sql(" = ");
-        out.push_sql(source);
-        out.push_sql(".");
-        out.push_sql(name);
-    }
+pub struct UpdateClaiming<G, W> {
+    pub given: G,
+    pub whose: W,
 }
 
-fn push_update<'b>(given: &'b impl Given, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+/// What is behind `SET`: the columns that are not in `key`, each with its value in the row called `source`.
+pub fn assignments(names: &[&str], key: &[&str], source: &str) -> String {
+    let rest = names.iter().filter(|name| !key.contains(name));
+    rest.map(|name| format!("{name} = {source}.{name}")).collect::<Vec<_>>().join(", ")
+}
+
+fn push_update<'b, G: Given>(given: &'b G, whose: &'b impl Whose, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
     out.push_sql("UPDATE customers SET ");
-    push_assignments(CustomerRow::NAMES, &["merchant_id", "environment", "id"], "given", out);
+    out.push_sql(&assignments(CustomerRow::NAMES, &["merchant_id", "environment", "id"], "given"));
     out.push_sql(", search_hashes = ");
-    push_search_hashes(out);
+    out.push_sql(G::SEARCH_HASHES);
     out.push_sql(", search_of = ");
     push_search_of(out);
     out.push_sql(" FROM ");
     given.push_given(out)?;
     out.push_sql(" AS given (");
     out.push_sql(CustomerRow::COLUMNS);
-    out.push_sql(
-        ", search_hashes, before_version, claimed_email_key, claimed_external_id) \
-         WHERE customers.merchant_id = given.merchant_id AND customers.environment = given.environment \
-         AND customers.id = given.id AND customers.version = given.before_version",
-    );
+    out.push_sql(", search_hashes, before_version, claimed_email_key, claimed_external_id) WHERE ");
+    whose.push_is_of("customers", out)?;
+    out.push_sql(" AND customers.id = given.id AND customers.version = given.before_version");
     Ok(())
 }
 
 const RETURNING_KEY: &str = " RETURNING customers.merchant_id, customers.environment, customers.id";
 
-impl<G: Given> QueryFragment<Pg> for Update<G> {
+impl<G: Given, W: Whose> QueryFragment<Pg> for Update<G, W> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        push_update(&self.0, &mut out)?;
+        push_update(&self.given, &self.whose, &mut out)?;
         out.push_sql(RETURNING_KEY);
         Ok(())
     }
 }
 
-impl<G: Given> QueryFragment<Pg> for UpdateClaiming<G> {
+impl<G: Given, W: Whose> QueryFragment<Pg> for UpdateClaiming<G, W> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        push_update(&self.0, &mut out)?;
+        push_update(&self.given, &self.whose, &mut out)?;
         // One condition per index, each of which is partial.
         for holder in [
             "other.email_key = given.claimed_email_key AND other.email_exclusive",
             "other.email_key = given.claimed_email_key AND NOT other.email_exclusive",
             "other.external_id = given.claimed_external_id",
         ] {
-            out.push_sql(
-                " AND NOT EXISTS (SELECT FROM customers AS other \
-                 WHERE other.merchant_id = given.merchant_id AND other.environment = given.environment \
-                 AND other.deleted_at IS NULL AND ",
-            );
+            out.push_sql(" AND NOT EXISTS (SELECT 1 FROM customers AS other WHERE ");
+            self.whose.push_is_of("other", &mut out)?;
+            out.push_sql(" AND other.deleted_at IS NULL AND ");
             out.push_sql(holder);
-            out.push_sql(" OFFSET 0)");
+            out.push_sql(W::FENCE);
+            out.push_sql(")");
         }
         out.push_sql(RETURNING_KEY);
         Ok(())
@@ -703,7 +773,7 @@ impl QueryFragment<Pg> for Record {
              ON CONFLICT (merchant_id, environment, customer_id, id) DO UPDATE SET ",
         );
         let key = ["merchant_id", "environment", "customer_id", "id"];
-        push_assignments(SubscriptionRow::NAMES, &key, "excluded", &mut out);
+        out.push_sql(&assignments(SubscriptionRow::NAMES, &key, "excluded"));
         out.push_sql(
             " WHERE subscriptions.version = excluded.version - 1 \
              RETURNING subscriptions.merchant_id, subscriptions.environment, subscriptions.customer_id",
@@ -906,7 +976,7 @@ impl QueryFragment<Pg> for Save {
         out.push_sql(") AS reply (");
         out.push_sql(ReplyRow::COLUMNS);
         out.push_sql(") ON CONFLICT (merchant_id, environment, key_digest) DO UPDATE SET ");
-        push_assignments(ReplyRow::NAMES, &["merchant_id", "environment", "key_digest"], "excluded", &mut out);
+        out.push_sql(&assignments(ReplyRow::NAMES, &["merchant_id", "environment", "key_digest"], "excluded"));
         out.push_sql(
             " WHERE replies.expires_at <= excluded.created_at \
              RETURNING replies.merchant_id, replies.environment, replies.key_digest",
@@ -916,7 +986,7 @@ impl QueryFragment<Pg> for Save {
 }
 
 /// The version of a customer that is stored, and the customers that have an e-mail key exclusively and shared.
-type Conflict = (Option<i64>, Option<Uuid>, Option<Uuid>);
+pub type Conflict = (Option<i64>, Option<Uuid>, Option<Uuid>);
 
 /// What may have kept each of some writes from being made.
 #[derive(Default)]
@@ -961,8 +1031,8 @@ impl QueryFragment<Pg> for FindConflicts {
 type KeySql = (sql_types::Uuid, Text, sql_types::Uuid);
 
 kept_prepared!(Insert<G>, KeySql, for G);
-kept_prepared!(Update<G>, KeySql, for G);
-kept_prepared!(UpdateClaiming<G>, KeySql, for G);
+kept_prepared!(Update<G, W>, KeySql, for G and W);
+kept_prepared!(UpdateClaiming<G, W>, KeySql, for G and W);
 kept_prepared!(Record, KeySql);
 kept_prepared!(Together<S, REPLIES, EVENTS>, KeySql, for S, const REPLIES, const EVENTS);
 kept_prepared!(Append, ());

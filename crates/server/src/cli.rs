@@ -81,9 +81,14 @@ Examples:
 The other commands bring the schema up to date before they begin, unless database.migrate_on_start is false. Only `roster
 serve` also makes a missing file.
 
-Example:
-  DATABASE_URL=postgres://roster:password@db/roster roster migrate")]
-    Migrate,
+Examples:
+  DATABASE_URL=postgres://roster:password@db/roster roster migrate
+  DATABASE_URL=postgres://roster:password@coordinator/roster roster migrate --citus")]
+    Migrate {
+        /// Distribute the tables over the servers of a Citus cluster, too, by merchant; stop the service meanwhile (docs/citus.md)
+        #[arg(long)]
+        citus: bool,
+    },
 
     /// Make, list, rename, disable and enable merchants, who own customers
     #[command(subcommand)]

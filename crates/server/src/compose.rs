@@ -41,8 +41,8 @@ pub struct Database {
     pub store: Arc<dyn Store>,
     /// A replica of it, if there is one.
     pub replica: Option<Arc<dyn Replica>>,
-    /// Which threads read it.
-    pub reads: Reads,
+    /// Which threads read it, unless the tenants are on several servers.
+    reads: Reads,
 }
 
 /// What to do if there is no SQLite file at the path.
@@ -100,6 +100,15 @@ impl Database {
             #[cfg(not(all(feature = "sqlite", feature = "postgres")))]
             url => bail!(url.check_built_in().err().unwrap_or_default()),
         }
+    }
+
+    /// Which threads read it: looks whether the tenants are on several servers.
+    pub fn reads(&self) -> anyhow::Result<Reads> {
+        if !self.store.is_distributed().context("the database does not say whether its tables are distributed")? {
+            return Ok(self.reads);
+        }
+        tracing::info!("the tables are distributed by Citus: each batch is of one merchant");
+        Ok(Reads::ByWorkersOfTenants)
     }
 
     /// Refuses a database whose schema is behind.

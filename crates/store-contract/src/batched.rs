@@ -68,7 +68,7 @@ fn operation<O: Operation<Service = Arc<dyn Store>>>(store: &Arc<dyn Store>, wor
 
 fn readers<I>(reads: Reads) -> Workers<I> {
     match reads {
-        Reads::ByWorkers => Workers::threads(1),
+        Reads::ByWorkers | Reads::ByWorkersOfTenants => Workers::threads(1),
         Reads::ByCallers => Workers::Callers,
     }
 }

@@ -1,4 +1,3 @@
 -- Reads the whole table, under a lock that keeps no reader and no writer waiting.
-ALTER TABLE subscriptions
-    VALIDATE CONSTRAINT subscriptions_status_check,
-    VALIDATE CONSTRAINT subscriptions_details_check;
+ALTER TABLE subscriptions VALIDATE CONSTRAINT subscriptions_status_check;
+ALTER TABLE subscriptions VALIDATE CONSTRAINT subscriptions_details_check;

@@ -1,6 +1,6 @@
 -- As the migration 8: the indexes that were built just now have stored a number of rows, which is zero for an empty table.
 INSERT INTO merchants (id, name, created_at)
-    SELECT '00000000-0000-0000-0000-000000000000', '', now() WHERE NOT EXISTS (SELECT FROM customers);
+    SELECT '00000000-0000-0000-0000-000000000000', '', now() WHERE NOT EXISTS (SELECT 1 FROM customers);
 INSERT INTO customers (merchant_id, environment, id, email, email_key, email_exclusive, external_id, metadata, version,
                        created_at, updated_at)
     SELECT merchants.id, 'sandbox', lpad(to_hex(n), 32, '0')::uuid, n, n, true, n, '{}', 1, now(), now()

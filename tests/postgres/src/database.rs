@@ -59,10 +59,7 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        // If there is no connection, the server was stopped, and its databases are removed with it.
-        if let Ok(mut connection) = PgConnection::establish(&self.server.url) {
-            let _ = connection.batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
-        }
+        self.server.drop_database(&self.name);
     }
 }
 
@@ -157,15 +154,36 @@ impl Server {
     /// Creates a database, empty or as a copy of `template`, and returns its name.
     pub fn create_database(&self, template: Option<&str>) -> String {
         let name = format!("roster_test_{:016x}", RandomState::new().build_hasher().finish());
+        self.create_database_called(&name, template);
+        name
+    }
+
+    /// Creates a database with this name, empty or as a copy of `template`.
+    pub fn create_database_called(&self, name: &str, template: Option<&str>) {
         let mut connection = self.connect();
         let source = template.map(|template| copy_of(&mut connection, template)).unwrap_or_default();
         connection.batch_execute(&format!("CREATE DATABASE {name}{source}")).expect("a new database");
-        name
+    }
+
+    /// Removes a database, even if clients are still connected. If there is no connection, the server was stopped, and its databases are
+    /// removed with it.
+    pub fn drop_database(&self, name: &str) {
+        if let Ok(mut connection) = PgConnection::establish(&self.url) {
+            let _ = connection.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+        }
+    }
+
+    /// The server of the same kind at another place.
+    pub fn at(&self, host: &str, port: i32) -> Self {
+        let (scheme, rest) = self.url.split_once("://").expect("a URL with a scheme");
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let account = authority.rsplit_once('@').map(|(account, _)| format!("{account}@")).unwrap_or_default();
+        Self { url: format!("{scheme}://{account}{host}:{port}{path}") }
     }
 
     /// Allows no more connections to a database, and ends those that there are: PostgreSQL copies no database that
     /// a client is connected to. Returns when all connections have ended.
-    fn make_template(&self, database: &str) {
+    pub fn make_template(&self, database: &str) {
         let disconnect = format!(
             "ALTER DATABASE {database} ALLOW_CONNECTIONS false;
              SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
@@ -181,7 +199,7 @@ impl Server {
         process::wait_until(|| format!("clients are still connected to {database}"), none_connected);
     }
 
-    fn connect(&self) -> PgConnection {
+    pub fn connect(&self) -> PgConnection {
         PgConnection::establish(&self.url).unwrap_or_else(|error| panic!("no connection to the test server: {error}"))
     }
 }
@@ -203,6 +221,13 @@ mod tests {
 
     fn other(url: &str) -> String {
         Server::new(url.to_owned()).url("x")
+    }
+
+    #[test]
+    fn the_url_of_another_server_differs_only_in_the_place() {
+        let at = |url: &str| Server::new(url.to_owned()).at("w1", 7).url;
+        assert_eq!(at("postgres://u:p@h:1/db?sslmode=require"), "postgres://u:p@w1:7/db?sslmode=require");
+        assert_eq!(at("postgres://h"), "postgres://w1:7");
     }
 
     #[test]

@@ -166,6 +166,18 @@ fn commands_create_and_list_merchants_and_keys(database: Database) {
 }
 
 #[test]
+fn a_database_that_citus_cannot_distribute_is_refused_with_the_reason() {
+    let of = |kind, reason: &str| {
+        let Some(database) = Database::empty(kind) else { return };
+        let refused = roster(database.url(), &[], &["migrate", "--citus"]);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        assert!(refused.err.contains("cannot be distributed") && refused.err.contains(reason), "{refused:?}");
+    };
+    of(Kind::Sqlite, "only PostgreSQL with the extension citus");
+    of(Kind::Postgres, "CREATE EXTENSION citus");
+}
+
+#[test]
 fn a_wrong_setting_is_named_and_the_exit_status_is_2() {
     let database = Database::empty(Kind::Sqlite).expect("a file");
     for (name, value, key) in [

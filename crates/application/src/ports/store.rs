@@ -98,6 +98,19 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`]
     fn pending_migrations(&self) -> Result<Vec<String>, StoreError>;
+
+    /// Whether the tenants are on several servers. Then a call that is about one of them asks one server, and fails only if that one is
+    /// down.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn is_distributed(&self) -> Result<bool, StoreError>;
+
+    /// Distributes the tenants, with what they have, over several servers. Returns the names of the tables; none if that is done already.
+    ///
+    /// # Errors
+    /// [`StoreError::Internal`] if the database cannot be distributed, [`StoreError`]
+    fn distribute(&self) -> Result<Vec<String>, StoreError>;
 }
 
 /// The closure that a store runs.

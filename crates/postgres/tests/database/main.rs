@@ -1,5 +1,6 @@
 //! What the contract of all stores does not cover on PostgreSQL: broken connections, migrations, and the schema.
 
+mod citus;
 mod connections;
 mod migrations;
 mod schema;

@@ -23,13 +23,19 @@ fn store(url: &str) -> PostgresStore {
 
 /// The names of all migrations, oldest first.
 /// The names of all migrations, in order.
-fn all() -> Vec<String> {
+pub fn all() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/postgres");
     let entries = fs::read_dir(folder).expect("the migrations");
     let mut names: Vec<String> =
         entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
     names.sort_unstable();
     names
+}
+
+/// What a migration does.
+pub fn up(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/postgres");
+    fs::read_to_string(folder.join(name).join("up.sql")).expect("a file")
 }
 
 /// What undoes each migration, the last one first.

@@ -35,7 +35,7 @@ use crate::output;
 pub fn run(command: Command, config: &Config) -> anyhow::Result<()> {
     match command {
         Command::Serve { demo } => serve::run(config, demo),
-        Command::Migrate => migrate::run(config),
+        Command::Migrate { citus } => migrate::run(config, citus),
         Command::Merchants(command) => merchants::run(command, config),
         Command::Keys(command) => keys::run(command, config),
         Command::Operators(command) => operators::run(command, config),

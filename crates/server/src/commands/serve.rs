@@ -45,7 +45,7 @@ pub fn run(config: &Config, demo: bool) -> anyhow::Result<()> {
     compose::check_replica(&roster)?;
     // Read before there are requests, which then need not wait for it.
     roster.cursor_key().context("the key for cursors cannot be read")?;
-    let executor = Executor::start(&roster, executor_settings(&config.database, database.reads));
+    let executor = Executor::start(&roster, executor_settings(&config.database, database.reads()?));
     let executor = executor.context("threads cannot be started")?;
     let deliveries = compose::deliver(&config.webhooks, executor.handles())?;
     let imports = ImportWorker::start(roster.clone(), executor.handles())?;
