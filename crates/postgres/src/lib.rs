@@ -26,6 +26,7 @@ mod merchants;
 mod migrations;
 mod operators;
 mod pool;
+mod pooler;
 mod replies;
 mod rows;
 mod schema;

@@ -38,16 +38,16 @@ const MAX_ATTEMPTS: usize = 32;
 /// off: every statement here looks rows up by an index, in the order of the index, in nested loops. A plan that has to sort
 /// a few rows all the same then counts as so expensive that PostgreSQL would compile it (`jit`), at every execution, which
 /// takes about a second.
-const SETTINGS: &str = "
-    SET default_transaction_isolation = 'read committed';
-    SET plan_cache_mode = force_generic_plan;
-    SET enable_seqscan = off;
-    SET enable_bitmapscan = off;
-    SET enable_hashjoin = off;
-    SET enable_mergejoin = off;
-    SET enable_sort = off;
-    SET jit = off;
-";
+const SETTINGS: [(&str, &str); 8] = [
+    ("default_transaction_isolation", "read committed"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("enable_sort", "off"),
+    ("jit", "off"),
+];
 
 /// Whether the server takes no writes: it is a standby, or was set to read-only.
 pub const IS_READ_ONLY: &str = "current_setting('transaction_read_only')::boolean";
@@ -142,9 +142,17 @@ impl Connector {
     /// [`SessionError::Connect`] with a message that names the host, but contains neither the password nor values of
     /// rows.
     pub fn connect(&self) -> Result<PgConnection, SessionError> {
-        let mut connection = connect(&self.conninfo)?;
+        let mut connection = self.connect_as_it_is()?;
         set_language(&mut connection).map_err(|error| SessionError::Connect(message_of(&error)))?;
         Ok(connection)
+    }
+
+    /// Opens one connection outside any pool, and sets nothing on it.
+    ///
+    /// # Errors
+    /// As [`Connector::connect`].
+    pub fn connect_as_it_is(&self) -> Result<PgConnection, SessionError> {
+        connect(&self.conninfo)
     }
 
     /// Opens one connection of the pool.
@@ -198,17 +206,18 @@ fn set_up(mut connection: PgConnection, deadline: Duration) -> Result<(PgConnect
 }
 
 fn set_settings(connection: &mut PgConnection, deadline: Duration) -> QueryResult<Role> {
-    connection.batch_execute(&format!("{SETTINGS}{}", timeouts(deadline)))?;
+    // Those that the role has already are not set again: behind a pooler in transaction mode, a setting would stay on the
+    // connection of another client.
+    connection.batch_execute(&format!("SELECT set_config(name, value, false) FROM {}", lacking(deadline)))?;
     set_language(connection)?;
     let is_read_only = diesel::select(sql::<Bool>(IS_READ_ONLY)).get_result(connection)?;
     Ok(if is_read_only { Role::ReadOnly } else { Role::Primary })
 }
 
-/// diesel knows some errors by their English text.
+/// Sets the language of errors: diesel knows some of them by their English text.
 fn set_language(connection: &mut PgConnection) -> QueryResult<()> {
-    let language = diesel::select(sql::<Text>("current_setting('lc_messages')")).get_result::<String>(connection)?;
-    let is_english = ["C", "POSIX", "en_"].iter().any(|english| language.starts_with(english));
-    if !is_english && connection.batch_execute("SET lc_messages = 'C'").is_err() {
+    let language = diesel::select(sql::<Text>(LANGUAGE)).get_result::<String>(connection)?;
+    if !is_english(&language) && connection.batch_execute("SET lc_messages = 'C'").is_err() {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
             warn!(
@@ -220,18 +229,55 @@ fn set_language(connection: &mut PgConnection) -> QueryResult<()> {
     Ok(())
 }
 
+/// The locale of the errors of the server.
+const LANGUAGE: &str = "current_setting('lc_messages')";
+
+fn is_english(language: &str) -> bool {
+    ["C", "POSIX", "en_"].iter().any(|english| language.starts_with(english))
+}
+
+/// The settings that connections with this deadline need, and that this connection does not have, each as
+/// `name = 'value'`. It sets none of them.
+pub fn lacking_settings(connection: &mut PgConnection, deadline: Duration) -> QueryResult<Vec<String>> {
+    let assignments = format!("SELECT name || ' = ' || quote_literal(value) FROM {}", lacking(deadline));
+    let mut lacking: Vec<String> = sql::<Text>(&assignments).load(connection)?;
+    let language = diesel::select(sql::<Text>(LANGUAGE)).get_result::<String>(connection)?;
+    if !is_english(&language) {
+        lacking.push("lc_messages = 'C'".to_owned());
+    }
+    Ok(lacking)
+}
+
+/// The rows `(name, value)` of the settings that a connection with this deadline needs and does not have, as a part of a
+/// statement.
+fn lacking(deadline: Duration) -> String {
+    let rows = |settings: &[(&str, &str)]| {
+        settings.iter().map(|(name, value)| format!("('{name}', '{value}')")).collect::<Vec<_>>().join(", ")
+    };
+    let timeouts = timeouts(deadline);
+    let timeouts = timeouts.each_ref().map(|(name, value)| (*name, value.as_str()));
+    // A timeout is shown in the largest unit that fits, such as 2s for 2000ms.
+    format!(
+        "(SELECT name, value FROM (VALUES {settings}) AS settings (name, value) WHERE current_setting(name) <> value \
+         UNION ALL SELECT name, value FROM (VALUES {timeouts}) AS timeouts (name, value) \
+         WHERE current_setting(name)::interval <> value::interval) AS lacking",
+        settings = rows(&SETTINGS),
+        timeouts = rows(&timeouts)
+    )
+}
+
 /// The timeouts of a connection on which a unit of work may take `deadline`.
 ///
 /// No statement may outlive the requests that it serves. A lock that another program holds is waited for a quarter as
 /// long, so that the requests of a batch can still be served one by one.
-fn timeouts(deadline: Duration) -> String {
+fn timeouts(deadline: Duration) -> [(&'static str, String); 3] {
     let deadline = deadline.as_millis().max(4);
-    format!(
-        "SET statement_timeout = {deadline};
-         SET lock_timeout = {quarter};
-         SET idle_in_transaction_session_timeout = {deadline};",
-        quarter = deadline / 4
-    )
+    let milliseconds = |timeout: u128| format!("{timeout}ms");
+    [
+        ("statement_timeout", milliseconds(deadline)),
+        ("lock_timeout", milliseconds(deadline / 4)),
+        ("idle_in_transaction_session_timeout", milliseconds(deadline)),
+    ]
 }
 
 impl ManageConnection for Connector {

@@ -16,3 +16,4 @@ mod restored;
 mod silence;
 mod standby;
 mod traffic;
+mod writers;

@@ -73,6 +73,15 @@ pub trait Store: Send + Sync {
         Ok(())
     }
 
+    /// Finds what would make calls fail at random later, although the database answers: what is between this program and the
+    /// database does not keep what calls rely on. Called once, at the start.
+    ///
+    /// # Errors
+    /// [`StoreError`], whose source says what to do.
+    fn check_connections(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// How much of the database this process uses now. It waits for nothing.
     fn usage(&self) -> Usage {
         Usage::default()
