@@ -19,6 +19,7 @@ mod customer_lists;
 mod customers;
 mod error;
 mod events;
+mod hosts;
 mod imports;
 mod inspection;
 mod loans;

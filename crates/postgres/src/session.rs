@@ -1,8 +1,7 @@
 //! One connection: how it is opened and set up, and when it must not be used again.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, mpsc};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection as _;
@@ -16,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::conninfo::Conninfo;
 use crate::error::{Doubt, ErrorMessage, Fault, connection_message, doubt, message_of, store_error};
+use crate::hosts::Hosts;
 
 /// How long a connection may be idle before it is tested when a caller takes it.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
@@ -23,9 +23,6 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// The least time between two retirements of all connections, and between two connections that are closed because their
 /// server is read-only: an error that stays must not make every connection anew for every request.
 const RETIRE_INTERVAL: Duration = Duration::from_secs(1);
-
-/// The most attempts to connect that wait at the same time, those included that were given up.
-const MAX_ATTEMPTS: usize = 32;
 
 /// The settings of every connection, besides the timeouts.
 ///
@@ -55,12 +52,11 @@ pub const IS_READ_ONLY: &str = "current_setting('transaction_read_only')::boolea
 /// Opens connections.
 pub struct Connector {
     conninfo: Conninfo,
+    hosts: Hosts,
     deadline: Duration,
     generations: Arc<Generations>,
     /// Whether the last attempt failed, so that the log has one line for many failed attempts.
     failing: AtomicBool,
-    /// Each attempt to connect that has not ended holds a clone.
-    attempts: Arc<()>,
 }
 
 /// One connection.
@@ -95,7 +91,7 @@ struct Times {
 
 /// What a server was when a connection to it was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
+pub enum Role {
     /// It takes writes.
     Primary,
     /// It takes none: it is a standby, or was set to read-only.
@@ -122,8 +118,8 @@ pub enum SessionError {
 impl Connector {
     /// Opens connections with `conninfo`, on which a unit of work may take `deadline`.
     pub fn new(conninfo: Conninfo, deadline: Duration) -> Self {
-        let (failing, attempts) = (AtomicBool::new(false), Arc::default());
-        Self { conninfo, deadline, generations: Arc::default(), failing, attempts }
+        let hosts = Hosts::new(&conninfo, deadline);
+        Self { conninfo, hosts, deadline, generations: Arc::default(), failing: AtomicBool::new(false) }
     }
 
     /// How long a unit of work may take.
@@ -155,35 +151,6 @@ impl Connector {
         connect(&self.conninfo)
     }
 
-    /// Opens one connection of the pool.
-    ///
-    /// It does so on a thread that is left alone if the connection is not there in time: libpq's own timeout ends with
-    /// the handshake, and a server may freeze right after it.
-    ///
-    /// # Errors
-    /// [`SessionError::Connect`] with the message of PostgreSQL or libpq, which names the host, but contains neither the
-    /// password nor values of rows. [`SessionError::Silent`] if there is no connection in time.
-    fn establish(&self) -> Result<(PgConnection, Role), SessionError> {
-        let running = Arc::clone(&self.attempts);
-        if Arc::strong_count(&running) > MAX_ATTEMPTS + 1 {
-            return Err(SessionError::Silent);
-        }
-        let (conninfo, deadline) = (self.conninfo.clone(), self.deadline);
-        let ((is_connected, connected), (is_ready, ready)) = (mpsc::channel(), mpsc::channel());
-        let attempt = move || {
-            let connection = connect(&conninfo);
-            // An error, here and below, means that the attempt was given up.
-            let _ = is_connected.send(());
-            let _ = is_ready.send(connection.and_then(|connection| set_up(connection, deadline)));
-            // It has counted as an attempt until now.
-            drop(running);
-        };
-        thread::Builder::new().name("connect".to_owned()).spawn(attempt).map_err(|_| SessionError::Silent)?;
-        // libpq ends this wait, by the timeout of the connection string. An error means that the thread panicked.
-        let _ = connected.recv();
-        ready.recv_timeout(self.deadline).unwrap_or(Err(SessionError::Silent))
-    }
-
     /// Logs the first failed attempt to connect and the first success after it, not the attempts in between.
     fn log_change(&self, error: Option<&SessionError>) {
         let failed_before = self.failing.swap(error.is_some(), Ordering::Relaxed);
@@ -195,11 +162,20 @@ impl Connector {
     }
 }
 
-fn connect(conninfo: &Conninfo) -> Result<PgConnection, SessionError> {
+/// Opens a connection with libpq, and sets nothing on it.
+///
+/// # Errors
+/// [`SessionError::Connect`] with the message of PostgreSQL or libpq, which names the host, but contains neither the password
+/// nor values of rows.
+pub fn connect(conninfo: &Conninfo) -> Result<PgConnection, SessionError> {
     PgConnection::establish(conninfo.reveal()).map_err(|error| SessionError::Connect(connection_message(&error)))
 }
 
-fn set_up(mut connection: PgConnection, deadline: Duration) -> Result<(PgConnection, Role), SessionError> {
+/// Sets up a connection of the pool.
+///
+/// # Errors
+/// As [`connect`].
+pub fn set_up(mut connection: PgConnection, deadline: Duration) -> Result<(PgConnection, Role), SessionError> {
     let role = set_settings(&mut connection, deadline);
     let role = role.map_err(|error| SessionError::Connect(message_of(&error)))?;
     Ok((connection, role))
@@ -287,7 +263,7 @@ impl ManageConnection for Connector {
     fn connect(&self) -> Result<Session, SessionError> {
         // Read before connecting: if the generation ends meanwhile, this connection may be to the server that stopped.
         let generation = self.generations.current();
-        let connected = self.establish();
+        let connected = self.hosts.establish();
         self.log_change(connected.as_ref().err());
         let (connection, role) = connected?;
         let generation = match role {

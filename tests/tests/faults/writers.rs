@@ -16,6 +16,9 @@ use crate::traffic::Over;
 /// Writers at a time: as many as the service has connections to the database.
 const WRITERS: usize = 8;
 
+/// The least customers that are written before a fault, and after it.
+const ENOUGH: usize = 50;
+
 /// The pause before a request is repeated. Without it, repeats of refused requests would keep the processors busy.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -63,7 +66,7 @@ impl<'a> Writers<'a> {
             let written = self.written.lock().expect("no writer has panicked");
             let is_new =
                 |name: &String| name.rsplit_once('-').is_some_and(|(_, n)| n.parse().is_ok_and(|n: usize| n >= begun));
-            (written.keys().filter(|name| is_new(name)).count() > WRITERS).then_some(())
+            (written.keys().filter(|name| is_new(name)).count() >= ENOUGH).then_some(())
         });
         let written = self.written.lock().expect("no writer has panicked");
         let first = written.values().map(|written| written.at).filter(|at| *at >= start).min();
