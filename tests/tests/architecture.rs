@@ -137,6 +137,7 @@ const RULES: &[Rule] = &[
         ],
         must_not_know: &["actix-web", "diesel_migrations", "tokio"],
     },
+    Rule { name: "roster-shards", may_know: &[], may_know_in_tests: &[], must_not_know: EDGES },
     Rule {
         name: "roster-tests",
         may_know: &["roster-test-postgres"],

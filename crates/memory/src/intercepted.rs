@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use roster_application::ports::{
     ApiKeyRepository, Count, CustomerFilter, CustomerKey, CustomerQuery, CustomerRepository, CustomerState,
-    EventRepository, Fact, ImportRepository, Listed, MerchantRepository, OperatorRepository, ReplyRepository,
+    EventRepository, Fact, ImportRepository, Listed, MerchantRepository, OperatorRepository, Position, ReplyRepository,
     SecretRepository, Store, StoreError, SubscriptionRepository, UnitOfWork, UploadRepository, Usage,
     WebhookRepository, Work, Write, Written,
 };
@@ -101,6 +101,22 @@ impl<I: Interceptor> Store for InterceptedStore<I> {
 
     fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
         self.store.pending_migrations()
+    }
+
+    fn check_connections(&self) -> Result<(), StoreError> {
+        self.store.check_connections()
+    }
+
+    fn position(&self) -> Result<Option<Position>, StoreError> {
+        self.store.position()
+    }
+
+    fn is_distributed(&self) -> Result<bool, StoreError> {
+        self.store.is_distributed()
+    }
+
+    fn distribute(&self) -> Result<Vec<String>, StoreError> {
+        self.store.distribute()
     }
 }
 

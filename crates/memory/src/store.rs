@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use roster_application::ports::{
-    Fact, ReplyKey, SavedReply, Store, StoreError, Usage, Verdict, Work, rerun_lost_races,
+    Fact, Position, ReplyKey, SavedReply, Store, StoreError, Usage, Verdict, Work, rerun_lost_races,
 };
 use roster_application::{ApiKey, Digest, Event, Import, LogEntry, Operator, PartKind, Upload};
 use roster_domain::{
@@ -96,6 +96,22 @@ impl Store for MemoryStore {
 
     fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
         Ok(Vec::new())
+    }
+
+    fn check_connections(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn position(&self) -> Result<Option<Position>, StoreError> {
+        Ok(None)
+    }
+
+    fn is_distributed(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    fn distribute(&self) -> Result<Vec<String>, StoreError> {
+        Err(StoreError::internal("only PostgreSQL with the extension citus can be distributed"))
     }
 }
 

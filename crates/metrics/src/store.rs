@@ -124,6 +124,10 @@ impl Store for ObservedStore {
         self.store.pending_migrations()
     }
 
+    fn check_connections(&self) -> Result<(), StoreError> {
+        self.store.check_connections()
+    }
+
     fn is_distributed(&self) -> Result<bool, StoreError> {
         self.store.is_distributed()
     }

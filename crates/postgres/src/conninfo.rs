@@ -52,6 +52,25 @@ impl Conninfo {
         Ok(Self(parsed))
     }
 
+    /// The same string for each of its hosts, with this host alone, if it is a URL that names several and says which kind of
+    /// server it wants. Otherwise the string itself: libpq gives the order of the hosts a meaning then.
+    pub fn hosts(&self) -> Vec<Self> {
+        const KINDS: [&str; 4] = ["read-write", "read-only", "primary", "standby"];
+        let url = self.0.split_once("://").and_then(|(scheme, rest)| {
+            let (location, query) = rest.split_once('?')?;
+            let (authority, path) = location.split_once('/').unwrap_or((location, ""));
+            let (user, hosts) = authority.rsplit_once('@').map_or(("", authority), |(user, hosts)| (user, hosts));
+            let is_of = |pair: &str| KINDS.iter().any(|kind| pair.strip_prefix("target_session_attrs=") == Some(kind));
+            // Hosts may be given in the query instead, and win over those before it.
+            let has_hosts = query.split('&').any(|pair| pair.starts_with("host"));
+            (query.split('&').any(is_of) && !has_hosts).then_some((scheme, user, hosts, path, query))
+        });
+        let Some((scheme, user, hosts, path, query)) = url else { return vec![self.clone()] };
+        let at = if user.is_empty() { "" } else { "@" };
+        let alone = |host: &str| Self(format!("{scheme}://{user}{at}{host}/{path}?{query}"));
+        hosts.split(',').map(alone).collect()
+    }
+
     /// The string with its password. Pass it to libpq only.
     pub fn reveal(&self) -> &str {
         &self.0
@@ -223,6 +242,36 @@ mod tests {
         assert_eq!(url.matches("application_name").count() + url.matches("connect_timeout").count(), 2);
         let list = parse("application_name='m' keepalives_idle = 1 tcp_user_timeout=1").expect("a list");
         assert_eq!(list.matches("keepalives_idle").count() + list.matches("tcp_user_timeout").count(), 2);
+    }
+
+    #[test]
+    fn a_url_with_several_hosts_is_one_for_each_if_it_wants_a_kind_of_server() {
+        let hosts = |text: &str| {
+            let conninfo = Conninfo::parse(text, Duration::from_secs(1)).expect("a connection string");
+            let added = conninfo.0.strip_prefix(text).expect("what was given").to_owned();
+            let hosts = conninfo.hosts().into_iter();
+            hosts.map(|host| host.0.strip_suffix(&added).expect("the same settings").to_owned()).collect::<Vec<_>>()
+        };
+        let kind = "target_session_attrs=read-write";
+        let both = format!("postgres://u:p%40@a:5433,[::1]:5434/db?sslmode=require&{kind}");
+        let each = [
+            format!("postgres://u:p%40@a:5433/db?sslmode=require&{kind}"),
+            format!("postgres://u:p%40@[::1]:5434/db?sslmode=require&{kind}"),
+        ];
+        assert_eq!(hosts(&both), each);
+        assert_eq!(
+            hosts(&format!("postgres://a,b?{kind}")),
+            [format!("postgres://a/?{kind}"), format!("postgres://b/?{kind}")]
+        );
+        for whole in [
+            "postgres://a,b/db",
+            "postgres://a,b/db?target_session_attrs=prefer-standby",
+            "postgres://a/db?target_session_attrs=read-write",
+            "postgres:///db?host=a,b&target_session_attrs=read-write",
+            "host=a,b target_session_attrs=read-write",
+        ] {
+            assert_eq!(hosts(whole), [whole]);
+        }
     }
 
     #[test]

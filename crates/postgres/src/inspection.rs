@@ -17,8 +17,13 @@ use crate::search_index::hash_of_texts;
 /// Rows of one page.
 const PAGE: i64 = 500;
 
-/// Begins the transaction: one snapshot for all statements. None of them may write, and none has a deadline.
-pub const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+/// Begins the transaction: one snapshot for all statements. None of them may write, and none has a deadline, also where the
+/// role has one.
+pub const BEGIN: &str = "
+    BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+    SET LOCAL statement_timeout = 0;
+    SET LOCAL idle_in_transaction_session_timeout = 0;
+";
 
 /// Calls `visit` with each fact of the database. `connection` is in a transaction that [`BEGIN`] has begun.
 pub fn inspect(connection: &mut PgConnection, visit: &mut dyn FnMut(Fact)) -> Result<(), QueryFault> {

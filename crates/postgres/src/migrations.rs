@@ -25,6 +25,7 @@ use tracing::{info, warn};
 
 use crate::citus::{self, Layout};
 use crate::error::store_error;
+use crate::pooler;
 use crate::session::Connector;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
@@ -45,6 +46,13 @@ const TRANSACTION: &str = "
 /// Changes tables that Citus distributes shard by shard: their foreign keys to other tables would have connections to the same server wait
 /// for each other.
 const SHARD_BY_SHARD: &str = "SET LOCAL citus.multi_shard_modify_mode = 'sequential'";
+
+/// Lifts the timeouts that the role may have: a statement that builds an index `CONCURRENTLY` takes as long as it needs, and
+/// waits for the end of older transactions. It runs outside a transaction, so the settings are those of the session.
+const LIFT_TIMEOUTS: &str = "SET statement_timeout = 0; SET lock_timeout = 0;";
+
+/// Whether the role has one of these timeouts.
+const HAS_TIMEOUTS: &str = "current_setting('statement_timeout') <> '0' OR current_setting('lock_timeout') <> '0'";
 
 /// Lets one instance migrate at a time. The number is arbitrary; no other program on the database may use it.
 const TAKE_TURN: &str = "pg_try_advisory_xact_lock(7305808869229538675)";
@@ -72,6 +80,7 @@ pub fn migrate(connector: &Connector) -> Result<Vec<String>, StoreError> {
     // Of a connection of its own, because some statements cannot run in the transaction that holds it.
     let mut turn = connector.connect().map_err(StoreError::unavailable)?;
     wait_for_turn(&mut turn, end)?;
+    lift_timeouts(connector, &mut connection)?;
     // Looked for again: another instance may have applied them meanwhile.
     let applied = pending(&mut connection)?;
     for migration in connection.pending_migrations(MIGRATIONS).map_err(StoreError::internal)? {
@@ -102,6 +111,16 @@ pub fn pending(connection: &mut PgConnection) -> Result<Vec<String>, StoreError>
 fn versions(connection: &mut PgConnection, table: &'static str) -> QueryResult<Vec<String>> {
     let exists = diesel::select(sql::<Bool>(&format!("to_regclass('{table}') IS NOT NULL"))).get_result(connection)?;
     if exists { sql::<Text>(&format!("SELECT version FROM {table}")).load(connection) } else { Ok(Vec::new()) }
+}
+
+/// Lifts the timeouts of the role, except behind a pooler in transaction mode, where another client would get these settings.
+/// A migration that runs into the timeout there fails, and succeeds on a connection to the server itself.
+fn lift_timeouts(connector: &Connector, connection: &mut PgConnection) -> Result<(), StoreError> {
+    let has_timeouts = diesel::select(sql::<Bool>(HAS_TIMEOUTS)).get_result(connection);
+    if has_timeouts.map_err(|error| store_error(&error))? && !pooler::is_in_transaction_mode(connector)? {
+        connection.batch_execute(LIFT_TIMEOUTS).map_err(|error| store_error(&error))?;
+    }
+    Ok(())
 }
 
 /// Refuses a database that is not UTF-8: in any other encoding some texts could not be stored.

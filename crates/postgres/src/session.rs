@@ -1,8 +1,7 @@
 //! One connection: how it is opened and set up, and when it must not be used again.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, mpsc};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection as _;
@@ -18,6 +17,7 @@ use tracing::{info, warn};
 use crate::citus::{self, Layout};
 use crate::conninfo::Conninfo;
 use crate::error::{Doubt, ErrorMessage, Fault, connection_message, doubt, message_of, store_error};
+use crate::hosts::Hosts;
 use crate::position::Server;
 
 /// How long a connection may be idle before it is tested when a caller takes it.
@@ -26,9 +26,6 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// The least time between two retirements of all connections, and between two connections that are closed because their
 /// server is read-only: an error that stays must not make every connection anew for every request.
 const RETIRE_INTERVAL: Duration = Duration::from_secs(1);
-
-/// The most attempts to connect that wait at the same time, those included that were given up.
-const MAX_ATTEMPTS: usize = 32;
 
 /// The settings of every connection, besides the timeouts.
 ///
@@ -41,16 +38,16 @@ const MAX_ATTEMPTS: usize = 32;
 /// off: every statement here looks rows up by an index, in the order of the index, in nested loops. A plan that has to sort
 /// a few rows all the same then counts as so expensive that PostgreSQL would compile it (`jit`), at every execution, which
 /// takes about a second.
-const SETTINGS: &str = "
-    SET default_transaction_isolation = 'read committed';
-    SET plan_cache_mode = force_generic_plan;
-    SET enable_seqscan = off;
-    SET enable_bitmapscan = off;
-    SET enable_hashjoin = off;
-    SET enable_mergejoin = off;
-    SET enable_sort = off;
-    SET jit = off;
-";
+const SETTINGS: [(&str, &str); 8] = [
+    ("default_transaction_isolation", "read committed"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("enable_sort", "off"),
+    ("jit", "off"),
+];
 
 /// Whether the server takes no writes: it is a standby, or was set to read-only.
 pub const IS_READ_ONLY: &str = "current_setting('transaction_read_only')::boolean";
@@ -58,12 +55,11 @@ pub const IS_READ_ONLY: &str = "current_setting('transaction_read_only')::boolea
 /// Opens connections.
 pub struct Connector {
     conninfo: Conninfo,
+    hosts: Hosts,
     deadline: Duration,
     generations: Arc<Generations>,
     /// Whether the last attempt failed, so that the log has one line for many failed attempts.
     failing: AtomicBool,
-    /// Each attempt to connect that has not ended holds a clone.
-    attempts: Arc<()>,
 }
 
 /// One connection.
@@ -101,7 +97,7 @@ struct Times {
 
 /// What a server was when a connection to it was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
+pub enum Role {
     /// It takes writes.
     Primary,
     /// It takes none: it is a standby, or was set to read-only.
@@ -128,8 +124,8 @@ pub enum SessionError {
 impl Connector {
     /// Opens connections with `conninfo`, on which a unit of work may take `deadline`.
     pub fn new(conninfo: Conninfo, deadline: Duration) -> Self {
-        let (failing, attempts) = (AtomicBool::new(false), Arc::default());
-        Self { conninfo, deadline, generations: Arc::default(), failing, attempts }
+        let hosts = Hosts::new(&conninfo, deadline);
+        Self { conninfo, hosts, deadline, generations: Arc::default(), failing: AtomicBool::new(false) }
     }
 
     /// Opens connections of the same generations, for another pool: a connection that is lost ends those of both.
@@ -153,38 +149,17 @@ impl Connector {
     /// [`SessionError::Connect`] with a message that names the host, but contains neither the password nor values of
     /// rows.
     pub fn connect(&self) -> Result<PgConnection, SessionError> {
-        let mut connection = connect(&self.conninfo)?;
+        let mut connection = self.connect_as_it_is()?;
         set_language(&mut connection).map_err(|error| SessionError::Connect(message_of(&error)))?;
         Ok(connection)
     }
 
-    /// Opens one connection of the pool.
-    ///
-    /// It does so on a thread that is left alone if the connection is not there in time: libpq's own timeout ends with
-    /// the handshake, and a server may freeze right after it.
+    /// Opens one connection outside any pool, and sets nothing on it.
     ///
     /// # Errors
-    /// [`SessionError::Connect`] with the message of PostgreSQL or libpq, which names the host, but contains neither the
-    /// password nor values of rows. [`SessionError::Silent`] if there is no connection in time.
-    fn establish(&self) -> Result<(PgConnection, Role, Layout), SessionError> {
-        let running = Arc::clone(&self.attempts);
-        if Arc::strong_count(&running) > MAX_ATTEMPTS + 1 {
-            return Err(SessionError::Silent);
-        }
-        let (conninfo, deadline) = (self.conninfo.clone(), self.deadline);
-        let ((is_connected, connected), (is_ready, ready)) = (mpsc::channel(), mpsc::channel());
-        let attempt = move || {
-            let connection = connect(&conninfo);
-            // An error, here and below, means that the attempt was given up.
-            let _ = is_connected.send(());
-            let _ = is_ready.send(connection.and_then(|connection| set_up(connection, deadline)));
-            // It has counted as an attempt until now.
-            drop(running);
-        };
-        thread::Builder::new().name("connect".to_owned()).spawn(attempt).map_err(|_| SessionError::Silent)?;
-        // libpq ends this wait, by the timeout of the connection string. An error means that the thread panicked.
-        let _ = connected.recv();
-        ready.recv_timeout(self.deadline).unwrap_or(Err(SessionError::Silent))
+    /// As [`Connector::connect`].
+    pub fn connect_as_it_is(&self) -> Result<PgConnection, SessionError> {
+        connect(&self.conninfo)
     }
 
     /// Logs the first failed attempt to connect and the first success after it, not the attempts in between.
@@ -198,18 +173,39 @@ impl Connector {
     }
 }
 
-fn connect(conninfo: &Conninfo) -> Result<PgConnection, SessionError> {
+/// Opens a connection with libpq, and sets nothing on it.
+///
+/// # Errors
+/// [`SessionError::Connect`] with the message of PostgreSQL or libpq, which names the host, but contains neither the password
+/// nor values of rows.
+pub fn connect(conninfo: &Conninfo) -> Result<PgConnection, SessionError> {
     PgConnection::establish(conninfo.reveal()).map_err(|error| SessionError::Connect(connection_message(&error)))
 }
 
-fn set_up(mut connection: PgConnection, deadline: Duration) -> Result<(PgConnection, Role, Layout), SessionError> {
+/// A connection as it was opened, and what it leads to.
+pub struct Opened {
+    /// The connection, with all settings.
+    pub connection: PgConnection,
+    /// What the server is.
+    pub role: Role,
+    /// How the tables are stored.
+    pub layout: Layout,
+}
+
+/// Sets up a connection of the pool.
+///
+/// # Errors
+/// As [`connect`].
+pub fn set_up(mut connection: PgConnection, deadline: Duration) -> Result<Opened, SessionError> {
     let set = set_settings(&mut connection, deadline);
     let (role, layout) = set.map_err(|error| SessionError::Connect(message_of(&error)))?;
-    Ok((connection, role, layout))
+    Ok(Opened { connection, role, layout })
 }
 
 fn set_settings(connection: &mut PgConnection, deadline: Duration) -> QueryResult<(Role, Layout)> {
-    connection.batch_execute(&format!("{SETTINGS}{}", timeouts(deadline)))?;
+    // Those that the role has already are not set again: behind a pooler in transaction mode, a setting would stay on the
+    // connection of another client.
+    connection.batch_execute(&format!("SELECT set_config(name, value, false) FROM {}", lacking(deadline)))?;
     set_language(connection)?;
     let is_read_only = diesel::select(sql::<Bool>(IS_READ_ONLY)).get_result(connection)?;
     let layout = Layout::read(connection)?;
@@ -224,11 +220,10 @@ fn answers(connection: &mut PgConnection) -> bool {
     connection.batch_execute("SELECT 1").err().is_none_or(|error| doubt(&error) != Doubt::Connection)
 }
 
-/// diesel knows some errors by their English text.
+/// Sets the language of errors: diesel knows some of them by their English text.
 fn set_language(connection: &mut PgConnection) -> QueryResult<()> {
-    let language = diesel::select(sql::<Text>("current_setting('lc_messages')")).get_result::<String>(connection)?;
-    let is_english = ["C", "POSIX", "en_"].iter().any(|english| language.starts_with(english));
-    if !is_english && connection.batch_execute("SET lc_messages = 'C'").is_err() {
+    let language = diesel::select(sql::<Text>(LANGUAGE)).get_result::<String>(connection)?;
+    if !is_english(&language) && connection.batch_execute("SET lc_messages = 'C'").is_err() {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
             warn!(
@@ -240,18 +235,55 @@ fn set_language(connection: &mut PgConnection) -> QueryResult<()> {
     Ok(())
 }
 
+/// The locale of the errors of the server.
+const LANGUAGE: &str = "current_setting('lc_messages')";
+
+fn is_english(language: &str) -> bool {
+    ["C", "POSIX", "en_"].iter().any(|english| language.starts_with(english))
+}
+
+/// The settings that connections with this deadline need, and that this connection does not have, each as
+/// `name = 'value'`. It sets none of them.
+pub fn lacking_settings(connection: &mut PgConnection, deadline: Duration) -> QueryResult<Vec<String>> {
+    let assignments = format!("SELECT name || ' = ' || quote_literal(value) FROM {}", lacking(deadline));
+    let mut lacking: Vec<String> = sql::<Text>(&assignments).load(connection)?;
+    let language = diesel::select(sql::<Text>(LANGUAGE)).get_result::<String>(connection)?;
+    if !is_english(&language) {
+        lacking.push("lc_messages = 'C'".to_owned());
+    }
+    Ok(lacking)
+}
+
+/// The rows `(name, value)` of the settings that a connection with this deadline needs and does not have, as a part of a
+/// statement.
+fn lacking(deadline: Duration) -> String {
+    let rows = |settings: &[(&str, &str)]| {
+        settings.iter().map(|(name, value)| format!("('{name}', '{value}')")).collect::<Vec<_>>().join(", ")
+    };
+    let timeouts = timeouts(deadline);
+    let timeouts = timeouts.each_ref().map(|(name, value)| (*name, value.as_str()));
+    // A timeout is shown in the largest unit that fits, such as 2s for 2000ms.
+    format!(
+        "(SELECT name, value FROM (VALUES {settings}) AS settings (name, value) WHERE current_setting(name) <> value \
+         UNION ALL SELECT name, value FROM (VALUES {timeouts}) AS timeouts (name, value) \
+         WHERE current_setting(name)::interval <> value::interval) AS lacking",
+        settings = rows(&SETTINGS),
+        timeouts = rows(&timeouts)
+    )
+}
+
 /// The timeouts of a connection on which a unit of work may take `deadline`.
 ///
 /// No statement may outlive the requests that it serves. A lock that another program holds is waited for a quarter as
 /// long, so that the requests of a batch can still be served one by one.
-fn timeouts(deadline: Duration) -> String {
+fn timeouts(deadline: Duration) -> [(&'static str, String); 3] {
     let deadline = deadline.as_millis().max(4);
-    format!(
-        "SET statement_timeout = {deadline};
-         SET lock_timeout = {quarter};
-         SET idle_in_transaction_session_timeout = {deadline};",
-        quarter = deadline / 4
-    )
+    let milliseconds = |timeout: u128| format!("{timeout}ms");
+    [
+        ("statement_timeout", milliseconds(deadline)),
+        ("lock_timeout", milliseconds(deadline / 4)),
+        ("idle_in_transaction_session_timeout", milliseconds(deadline)),
+    ]
 }
 
 impl ManageConnection for Connector {
@@ -261,9 +293,9 @@ impl ManageConnection for Connector {
     fn connect(&self) -> Result<Session, SessionError> {
         // Read before connecting: if the generation ends meanwhile, this connection may be to the server that stopped.
         let generation = self.generations.current();
-        let connected = self.establish();
+        let connected = self.hosts.establish();
         self.log_change(connected.as_ref().err());
-        let (connection, role, layout) = connected?;
+        let Opened { connection, role, layout } = connected?;
         let generation = match role {
             Role::Primary => self.generations.with_primary(generation),
             Role::ReadOnly => generation,

@@ -15,6 +15,7 @@ use crate::error::{Fault, store_error};
 use crate::inspection;
 use crate::migrations;
 use crate::pool::Pool;
+use crate::pooler;
 use crate::search_index;
 use crate::session::{Connector, IS_READ_ONLY};
 use crate::unit_of_work::PostgresUnitOfWork;
@@ -153,6 +154,10 @@ impl Store for PostgresStore {
             Fault::Query(error) => store_error(&error),
             Fault::Store(error) => error,
         })
+    }
+
+    fn check_connections(&self) -> Result<(), StoreError> {
+        pooler::check(&self.connector)
     }
 
     fn usage(&self) -> Usage {

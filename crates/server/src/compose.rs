@@ -111,13 +111,18 @@ impl Database {
         Ok(Reads::ByWorkersOfTenants)
     }
 
-    /// Refuses a database whose schema is behind.
+    /// Refuses a database whose schema is behind, or that cannot be used through what is in between.
     pub fn require_up_to_date(&self) -> anyhow::Result<()> {
+        self.require_usable()?;
         let pending = self.store.pending_migrations().context("the state of the schema cannot be read")?;
         if !pending.is_empty() {
             bail!("the schema is behind: run `roster migrate` (it lacks {})", pending.join(", "));
         }
         Ok(())
+    }
+
+    fn require_usable(&self) -> anyhow::Result<()> {
+        self.store.check_connections().context("the database cannot be used")
     }
 
     /// The service over this store, with the system's clock and randomness, as the command line uses it.
@@ -282,7 +287,9 @@ pub fn pages(console: Console) -> Pages {
 pub fn open_up_to_date(config: &Config, workers: usize, missing: Missing) -> anyhow::Result<Database> {
     let database = Database::open(config, workers, missing)?;
     if config.database.migrate_on_start {
+        // Not before: what migrations rely on is kept by every pooler.
         database.store.migrate().context("the schema cannot be brought up to date")?;
+        database.require_usable()?;
         return Ok(database);
     }
     database.require_up_to_date()?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::SqliteConnection;
-use roster_application::ports::{Fact, Store, StoreError, Usage, Work, rerun_lost_races};
+use roster_application::ports::{Fact, Position, Store, StoreError, Usage, Work, rerun_lost_races};
 
 use crate::file::{DatabaseFile, Settings};
 use crate::inspection::inspect;
@@ -128,6 +128,22 @@ impl Store for SqliteStore {
 
     fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
         in_transaction(READ, &mut *self.pool.reader()?, migrations::pending)
+    }
+
+    fn check_connections(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn position(&self) -> Result<Option<Position>, StoreError> {
+        Ok(None)
+    }
+
+    fn is_distributed(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    fn distribute(&self) -> Result<Vec<String>, StoreError> {
+        Err(StoreError::internal("only PostgreSQL with the extension citus can be distributed"))
     }
 }
 

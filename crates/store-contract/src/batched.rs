@@ -8,7 +8,7 @@ use roster_application::batch::serve_together;
 use roster_application::ports::{
     ApiKeyRepository, ApiKeyUse, Attempt, AttemptKey, Count, CustomerFilter, CustomerKey, CustomerQuery,
     CustomerRepository, CustomerState, DeliveryRecord, EventQuery, EventRepository, Extent, Fact, FirstError,
-    ImportRepository, Lane, Lease, Listed, MerchantRepository, OperatorRepository, ReplyKey, ReplyRepository,
+    ImportRepository, Lane, Lease, Listed, MerchantRepository, OperatorRepository, Position, ReplyKey, ReplyRepository,
     SavedReply, SecretRepository, Store, StoreError, StoredEndpoint, SubscriptionCursor, SubscriptionKey,
     SubscriptionRepository, UnitOfWork, UploadRepository, Usage, WebhookRepository, Work, Write, Written,
 };
@@ -124,6 +124,22 @@ impl Store for BatchedStore {
 
     fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
         self.store.pending_migrations()
+    }
+
+    fn check_connections(&self) -> Result<(), StoreError> {
+        self.store.check_connections()
+    }
+
+    fn position(&self) -> Result<Option<Position>, StoreError> {
+        self.store.position()
+    }
+
+    fn is_distributed(&self) -> Result<bool, StoreError> {
+        self.store.is_distributed()
+    }
+
+    fn distribute(&self) -> Result<Vec<String>, StoreError> {
+        self.store.distribute()
     }
 }
 

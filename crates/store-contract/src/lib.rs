@@ -11,7 +11,7 @@
 //!
 //! ```
 //! # use std::sync::Arc;
-//! # use roster_application::ports::{Fact, Store, StoreError, Usage, Work};
+//! # use roster_application::ports::{Fact, Position, Store, StoreError, Usage, Work};
 //! # struct OtherStore;
 //! # impl OtherStore { fn open(_: &std::path::Path) -> Self { Self } }
 //! # impl Store for OtherStore {
@@ -24,6 +24,10 @@
 //! #     fn usage(&self) -> Usage { Usage::default() }
 //! #     fn migrate(&self) -> Result<Vec<String>, StoreError> { Ok(Vec::new()) }
 //! #     fn pending_migrations(&self) -> Result<Vec<String>, StoreError> { Ok(Vec::new()) }
+//! #     fn check_connections(&self) -> Result<(), StoreError> { Ok(()) }
+//! #     fn position(&self) -> Result<Option<Position>, StoreError> { Ok(None) }
+//! #     fn is_distributed(&self) -> Result<bool, StoreError> { Ok(false) }
+//! #     fn distribute(&self) -> Result<Vec<String>, StoreError> { Ok(Vec::new()) }
 //! # }
 //! # struct TemporaryFolder;
 //! # impl TemporaryFolder {

@@ -95,7 +95,7 @@ impl Cluster {
         fill: impl FnOnce(Option<Account>, &Path) -> io::Result<()>,
     ) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("roster-postgres-").tempdir()?;
-        let account = Account::for_server(folder.path())?;
+        let account = Account::for_server()?;
         if let Some(account) = account {
             account.own(folder.path())?;
         }

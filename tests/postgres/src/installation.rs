@@ -46,7 +46,7 @@ pub fn client_program(name: &str) -> Command {
 /// # Panics
 /// If this machine has no such account.
 pub fn run_as_server_account(command: &mut Command, folder: &Path) {
-    if let Some(account) = Account::for_server(folder).expect("an account for the server") {
+    if let Some(account) = Account::for_server().expect("an account for the server") {
         account.own(folder).expect("a folder of this account");
         account.run(command);
     }
@@ -95,9 +95,9 @@ pub struct Account {
 
 impl Account {
     /// The account that the server must run as, since PostgreSQL refuses to run as root. `None`: the account of this
-    /// process, which owns `folder`.
-    pub fn for_server(folder: &Path) -> io::Result<Option<Self>> {
-        if fs::metadata(folder)?.uid() != 0 {
+    /// process.
+    pub fn for_server() -> io::Result<Option<Self>> {
+        if fs::metadata("/proc/self")?.uid() != 0 {
             return Ok(None);
         }
         let accounts = fs::read_to_string("/etc/passwd")?;

@@ -17,3 +17,4 @@ mod restored;
 mod silence;
 mod standby;
 mod traffic;
+mod writers;

@@ -64,7 +64,7 @@ fn a_migration_beside_a_dump_blocks_neither_readers_nor_writers() {
 }
 
 /// Applies the first two migrations, as an older program did, and adds a customer.
-fn migrate_to_the_second(database: &Database) {
+pub(crate) fn migrate_to_the_second(database: &Database) {
     const LIST: &str = "CREATE TABLE __diesel_schema_migrations (
         version varchar(50) PRIMARY KEY, run_on timestamp NOT NULL DEFAULT current_timestamp)";
     const CUSTOMER: &str = "

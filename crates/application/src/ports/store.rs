@@ -63,9 +63,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the database does not answer.
-    fn position(&self) -> Result<Option<Position>, StoreError> {
-        Ok(None)
-    }
+    fn position(&self) -> Result<Option<Position>, StoreError>;
 
     /// Does the work that writes have left for an index for searches, so that no write has to do it for many. Returns whether
     /// there was any.
@@ -80,6 +78,13 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`] if not all could be read. A row that does not decode is a [`Fact`], and no error.
     fn inspect(&self, visit: &mut dyn FnMut(Fact)) -> Result<(), StoreError>;
+
+    /// Finds what would make calls fail at random later, although the database answers: what is between this program and the
+    /// database does not keep what calls rely on. Called once, at the start.
+    ///
+    /// # Errors
+    /// [`StoreError`], whose source says what to do.
+    fn check_connections(&self) -> Result<(), StoreError>;
 
     /// How much of the database this process uses now. It waits for nothing.
     fn usage(&self) -> Usage;

@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::Roster;
-use crate::ports::{Position, Replica, Shown, Store, StoreError, Work};
+use crate::ports::{Fact, Position, Replica, Shown, Store, StoreError, Usage, Work};
 
 /// What came of reads from a replica.
 #[derive(Debug, Clone)]
@@ -87,10 +87,51 @@ impl Store for Reads {
     }
 
     fn run_snapshot(&self, _: Duration, _: &mut Work<'_>) -> Result<(), StoreError> {
-        Err(StoreError::internal("snapshots are not read from a replica"))
+        Err(not_asked())
     }
 
     fn ping(&self) -> Result<(), StoreError> {
         Err(StoreError::ReadOnly)
     }
+
+    fn position(&self) -> Result<Option<Position>, StoreError> {
+        Err(not_asked())
+    }
+
+    fn flush_search_index(&self) -> Result<bool, StoreError> {
+        Err(StoreError::ReadOnly)
+    }
+
+    fn inspect(&self, _: &mut dyn FnMut(Fact)) -> Result<(), StoreError> {
+        Err(not_asked())
+    }
+
+    fn check_connections(&self) -> Result<(), StoreError> {
+        Err(not_asked())
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+
+    fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        Err(StoreError::ReadOnly)
+    }
+
+    fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
+        Err(not_asked())
+    }
+
+    fn is_distributed(&self) -> Result<bool, StoreError> {
+        Err(not_asked())
+    }
+
+    fn distribute(&self) -> Result<Vec<String>, StoreError> {
+        Err(StoreError::ReadOnly)
+    }
+}
+
+/// The refusal of what is asked of the store itself, and never of reads.
+fn not_asked() -> StoreError {
+    StoreError::internal("a replica is asked for customers only")
 }

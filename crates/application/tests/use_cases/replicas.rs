@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use roster_application::ports::{Position, Replica, Shown, Standing, Store, StoreError, Work};
+use roster_application::ports::{Fact, Position, Replica, Shown, Standing, Store, StoreError, Usage, Work};
 use roster_application::{CustomerCommand, Registration, ReplicaError, ReplicaRead, Roster};
 use roster_domain::{EmailUse, MerchantId, Profile};
 use roster_memory::{CountingEntropy, CountingIds, FixedClock, MemoryStore};
@@ -106,6 +106,38 @@ impl Store for Positioned {
 
     fn position(&self) -> Result<Option<Position>, StoreError> {
         Ok(Some(position(1, 100)))
+    }
+
+    fn flush_search_index(&self) -> Result<bool, StoreError> {
+        self.0.flush_search_index()
+    }
+
+    fn check_connections(&self) -> Result<(), StoreError> {
+        self.0.check_connections()
+    }
+
+    fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        self.0.migrate()
+    }
+
+    fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
+        self.0.pending_migrations()
+    }
+
+    fn is_distributed(&self) -> Result<bool, StoreError> {
+        self.0.is_distributed()
+    }
+
+    fn distribute(&self) -> Result<Vec<String>, StoreError> {
+        self.0.distribute()
+    }
+
+    fn inspect(&self, visit: &mut dyn FnMut(Fact)) -> Result<(), StoreError> {
+        self.0.inspect(visit)
+    }
+
+    fn usage(&self) -> Usage {
+        self.0.usage()
     }
 }
 

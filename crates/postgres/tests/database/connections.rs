@@ -1,5 +1,6 @@
 //! The connections when the database stops, freezes or restarts.
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::{Condvar, Mutex, mpsc};
 use std::thread;
@@ -206,6 +207,20 @@ fn a_transaction_on_a_terminated_connection_writes_nothing() {
     let store: &dyn Store = &store;
     let found = store.direct(|uow| uow.merchants().find(merchant.id));
     assert_eq!(found.expect("the database is there"), None);
+}
+
+#[test]
+fn a_silent_host_keeps_no_other_from_being_asked() {
+    let Some((_cluster, _, url)) = start(ClusterOptions { tcp: true, durable: false }, LONG) else { return };
+    // The system makes connections to it, and nothing answers them.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let silent = listener.local_addr().expect("its address");
+    let (user, place) = url.split_once('@').expect("a URL with a user");
+    // libpq would wait for the silent host for longer than any call here.
+    let both = format!("{user}@{silent},{place}?target_session_attrs=read-write&connect_timeout=600");
+    let store = crate::store(&both, CONNECTIONS, LONG);
+    read(&store).expect("the other host");
+    use_all_connections(&store);
 }
 
 #[test]

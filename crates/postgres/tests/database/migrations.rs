@@ -10,7 +10,7 @@ use diesel::connection::{Connection as _, SimpleConnection as _};
 use diesel::dsl::sql;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{BigInt, Text};
 use roster_application::ports::{Store as _, StoreError};
 use roster_postgres::PostgresStore;
 use roster_test_postgres::{Cluster, ClusterOptions, database};
@@ -112,6 +112,37 @@ fn an_index_that_was_left_half_built_is_built_again() {
     let valid = "SELECT indisvalid::text FROM pg_index WHERE indexrelid = 'customers_email_shared'::regclass";
     let valid: String = sql::<Text>(valid).get_result(&mut connection).expect("an index");
     assert_eq!(valid, "true");
+}
+
+#[test]
+fn an_index_is_built_without_the_timeouts_of_the_role() {
+    const TIMEOUTS: &str = "options=-c%20statement_timeout%3D1000%20-c%20lock_timeout%3D1000";
+    const LONGER: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+        AND query LIKE '%INDEX CONCURRENTLY%' AND pid <> pg_backend_pid() \
+        AND clock_timestamp() - query_start > interval '1500 milliseconds'";
+    let Some(database) = MIGRATED.database() else { return };
+    let mut administrator = PgConnection::establish(database.url()).expect("a connection");
+    let as_before_the_third = "
+        DELETE FROM __diesel_schema_migrations WHERE version = '00000000000003';
+        DROP INDEX customers_email_shared";
+    administrator.batch_execute(as_before_the_third).expect("a superuser");
+    // The index is built for as long as this transaction is open.
+    let mut older = PgConnection::establish(database.url()).expect("a connection");
+    older.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").expect("a snapshot");
+    let separator = if database.url().contains('?') { '&' } else { '?' };
+    let store = store(&format!("{}{separator}{TIMEOUTS}", database.url()));
+    thread::scope(|scope| {
+        let migrating = scope.spawn(|| store.migrate());
+        loop {
+            let waits_for_longer = sql::<BigInt>(LONGER).get_result::<i64>(&mut administrator) == Ok(1);
+            if waits_for_longer || migrating.is_finished() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        older.batch_execute("COMMIT").expect("the end of a transaction");
+        assert_eq!(migrating.join().expect("the thread ends").expect("it applies"), [&*all()[2]]);
+    });
 }
 
 #[test]
