@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use roster_application::ports::{AttemptOutcome, Replica, Store};
 use roster_application::{ReplicaError, Roster, Sent, TestEvent};
 use roster_console::{Console, RequestStep};
-use roster_executor::{Handles, Reads, replica_deadline};
+use roster_executor::{Handles, Reads};
 use roster_http::{ImportSettings, Pages, SendTests, WebhookSettings};
 use roster_jwt::Tokens;
 use roster_metrics::{Metrics, RecentStep};
@@ -140,7 +140,7 @@ impl Database {
 #[cfg(feature = "postgres")]
 fn replica(config: &config::Database, store: &roster_postgres::Options) -> anyhow::Result<Option<Arc<dyn Replica>>> {
     let Some(DatabaseUrl::Postgres(url)) = &config.replica_url else { return Ok(None) };
-    let deadline = replica_deadline(store.deadline);
+    let deadline = roster_executor::replica_deadline(store.deadline);
     let options =
         roster_postgres::Options { url: url.clone(), wait: store.wait.min(deadline), deadline, ..store.clone() };
     let replica = PostgresReplica::connect(&options)

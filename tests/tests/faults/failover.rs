@@ -15,7 +15,7 @@ use crate::writers::Writers;
 #[test]
 #[ignore = "slow: make faults"]
 fn a_frozen_primary_is_left_for_its_promoted_standby() {
-    let Some(pair) = Primary::with_synchronous_standby() else { return };
+    let Some(pair) = Pair::with_synchronous_standby() else { return };
     let app = App::start_with(pair.origin.reached_by(pair.both.clone()), &SETTINGS);
     let traffic = Traffic::start(&app);
     // The requests of this time meet the frozen primary. Those that it has acknowledged are on the standby.
@@ -49,7 +49,7 @@ fn writes_go_on_once_a_frozen_primary_is_replaced() {
 /// write that was acknowledged is there once. How long the first write took after the promotion is printed: a busy machine
 /// may take any time.
 fn write_through_a_failover(what: &str, end: fn(&Cluster)) {
-    let Some(pair) = Primary::with_synchronous_standby() else { return };
+    let Some(pair) = Pair::with_synchronous_standby() else { return };
     // The default: a longer deadline would be how long it takes to notice that the primary is frozen.
     let deadline = [("ROSTER__DATABASE__DEADLINE_MS", "2000")];
     let app = App::start_with(pair.origin.reached_by(pair.both.clone()), &deadline);
@@ -72,7 +72,7 @@ fn write_through_a_failover(what: &str, end: fn(&Cluster)) {
 }
 
 /// A primary and its standby, which has each commit before it is acknowledged.
-struct Primary {
+struct Pair {
     primary: Cluster,
     /// The database on the primary.
     origin: Database,
@@ -83,7 +83,7 @@ struct Primary {
     _standby: Cluster,
 }
 
-impl Primary {
+impl Pair {
     fn with_synchronous_standby() -> Option<Self> {
         let primary = Cluster::create(ClusterOptions { durable: true, tcp: true })?;
         let origin = Database::on(&primary);

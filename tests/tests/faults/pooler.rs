@@ -61,7 +61,9 @@ fn of_two_migrations_through_a_pooler_one_waits_for_the_other() {
         let direct = cluster.create_database();
         let pooler = Pooler::start(&program, &direct, mode, "");
         let mut both = [(); 2].map(|()| launch(&pooler.url, &[], &["migrate"]));
-        both.iter_mut().for_each(|process| assert_ends_well(process, "one of two migrations"));
+        for process in &mut both {
+            assert_ends_well(process, "one of two migrations");
+        }
         assert_nothing_is_left(&pooler, &direct);
     }
 }
@@ -253,7 +255,7 @@ struct Pooler<'a> {
 
 impl<'a> Pooler<'a> {
     /// Starts one for the server and the database of `url`, with these lines of settings more.
-    fn start(program: &'a PgBouncer, url: &str, mode: Mode, more: &str) -> Self {
+    fn start(program: &'a PgBouncer, url: &str, mode: Mode, settings: &str) -> Self {
         let (server, name) = parts(url);
         let folder = tempfile::Builder::new().prefix("roster-pooler-").tempdir().expect("a folder");
         let path = folder.path().display();
@@ -265,7 +267,7 @@ impl<'a> Pooler<'a> {
         let settings = format!(
             "[databases]\n{name} = host={host} port={port} user=postgres\n\
              [pgbouncer]\nlisten_addr =\nlisten_port = 6432\nunix_socket_dir = {path}\nauth_type = any\n\
-             server_login_retry = 1\n{mode}{more}"
+             server_login_retry = 1\n{mode}{settings}"
         );
         fs::write(folder.path().join(INI), settings).expect("a file");
         let url = format!("postgresql:///{name}?host={path}&port=6432&user=postgres");

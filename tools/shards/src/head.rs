@@ -28,6 +28,7 @@ pub struct Head {
 }
 
 /// The writes that come.
+#[derive(Clone, Copy)]
 pub struct Load {
     /// On average; the pauses between them are exponential.
     pub per_second: f64,

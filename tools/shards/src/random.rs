@@ -1,4 +1,4 @@
-//! Random numbers that follow from a seed: SplitMix64 (Steele, Lea and Flood, *Fast splittable pseudorandom number
+//! Random numbers that follow from a seed: `SplitMix64` (Steele, Lea and Flood, *Fast splittable pseudorandom number
 //! generators*, 2014).
 
 /// A source of random numbers.
