@@ -126,15 +126,9 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "roster-bench",
-        may_know: &["roster-domain", "roster-test-postgres"],
-        may_know_in_tests: &[
-            "roster-application",
-            "roster-executor",
-            "roster-http",
-            "roster-memory",
-            "roster-metrics",
-            "roster-postgres",
-        ],
+        // It fills databases, and has the stores add what it has filled to their indexes for searches.
+        may_know: &["roster-domain", "roster-application", "roster-postgres", "roster-sqlite", "roster-test-postgres"],
+        may_know_in_tests: &["roster-executor", "roster-http", "roster-memory", "roster-metrics"],
         must_not_know: &["actix-web", "diesel_migrations", "tokio"],
     },
     Rule { name: "roster-shards", may_know: &[], may_know_in_tests: &[], must_not_know: EDGES },
