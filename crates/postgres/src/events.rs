@@ -10,7 +10,7 @@ use roster_application::ports::{EventQuery, EventRepository, Extent, ListOrder, 
 use roster_domain::{Tenant, Timestamp};
 use uuid::Uuid;
 
-use crate::citus::{self, Layout};
+use crate::citus::{self, Layout, OneTenant, Whose as _};
 use crate::error::Fault;
 use crate::rows::{Wanted, in_order, kept_prepared, limit};
 use crate::schema::{EventRow, events, events_of};
@@ -36,8 +36,7 @@ impl EventRepository for PostgresUnitOfWork<'_> {
 
     fn lower_bounds(&mut self, tenant: Tenant, times: &[Timestamp]) -> Result<Vec<i64>, StoreError> {
         let statement = FindLowerBounds {
-            merchant_id: tenant.merchant.uuid(),
-            environment: tenant.environment.as_str(),
+            whose: tenant.into(),
             places: (1..).take(times.len()).collect(),
             times: times.iter().map(|time| time.to_utc()).collect(),
         };
@@ -101,23 +100,9 @@ impl QueryFragment<Pg> for FindExtents {
 /// The places where the events of some times begin, each found by a binary search. `low` is at most the place that is searched, and
 /// `high` at least; they meet there.
 struct FindLowerBounds {
-    merchant_id: Uuid,
-    environment: &'static str,
+    whose: OneTenant,
     places: Vec<i64>,
     times: Vec<DateTime<Utc>>,
-}
-
-impl FindLowerBounds {
-    /// The conditions that a row of `table` is one of the tenant.
-    fn push_tenant<'b>(&'b self, table: &str, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(table);
-        out.push_sql(".merchant_id = ");
-        out.push_bind_param::<sql_types::Uuid, _>(&self.merchant_id)?;
-        out.push_sql(" AND ");
-        out.push_sql(table);
-        out.push_sql(".environment = ");
-        out.push_bind_param::<Text, _>(&self.environment)
-    }
 }
 
 impl QueryFragment<Pg> for FindLowerBounds {
@@ -129,7 +114,7 @@ impl QueryFragment<Pg> for FindLowerBounds {
             out.push_sql(".seq FROM ");
             out.push_sql(table);
             out.push_sql(" WHERE ");
-            self.push_tenant(table, &mut out)?;
+            self.whose.push_is_of(table, &mut out)?;
             out.push_sql("), 0) + 1");
         }
         out.push_sql(" FROM unnest(");
@@ -143,7 +128,7 @@ impl QueryFragment<Pg> for FindLowerBounds {
              CASE WHEN middle.created_at >= bounds.moment THEN (bounds.low + bounds.high) / 2 ELSE bounds.high END \
              FROM bounds LEFT JOIN LATERAL (SELECT events.created_at FROM events WHERE ",
         );
-        self.push_tenant("events", &mut out)?;
+        self.whose.push_is_of("events", &mut out)?;
         out.push_sql(
             " AND events.seq = (bounds.low + bounds.high) / 2 LIMIT 1) AS middle ON true \
              WHERE bounds.low < bounds.high) SELECT bounds.place, bounds.low FROM bounds WHERE bounds.low >= bounds.high",
