@@ -27,19 +27,34 @@ pub struct Browser {
     session: String,
 }
 
+/// How often the driver is started before a test fails.
+const START_ATTEMPTS: usize = 10;
+
+/// Starts the driver on any free port. Returns it with its port; `None` if it ends without one.
+fn start_driver() -> Option<(Child, String)> {
+    let mut command = Command::new("chromedriver");
+    let mut driver = command.arg("--port=0").stdout(Stdio::piped()).spawn().expect("chromedriver is installed");
+    let mut lines = BufReader::new(driver.stdout.take().expect("its output")).lines();
+    let port = lines.find_map(|line| {
+        let line = line.expect("a line");
+        line.split_once("started successfully on port ").map(|(_, port)| port.trim_end_matches('.').to_owned())
+    });
+    let Some(port) = port else {
+        driver.wait().expect("it has ended");
+        return None;
+    };
+    // The rest is read, so that the driver never waits for its reader.
+    std::thread::spawn(move || lines.for_each(drop));
+    Some((driver, port))
+}
+
 impl Browser {
     /// Starts the driver on any free port, and a browser.
     pub fn start() -> Self {
-        let mut command = Command::new("chromedriver");
-        let mut driver = command.arg("--port=0").stdout(Stdio::piped()).spawn().expect("chromedriver is installed");
-        let mut lines = BufReader::new(driver.stdout.take().expect("its output")).lines();
-        let port = lines.find_map(|line| {
-            let line = line.expect("a line");
-            line.split_once("started successfully on port ").map(|(_, port)| port.trim_end_matches('.').to_owned())
-        });
-        // The rest is read, so that the driver never waits for its reader.
-        std::thread::spawn(move || lines.for_each(drop));
-        let url = format!("http://127.0.0.1:{}/session", port.expect("it names its port"));
+        // It takes a free port of IPv4, and ends if another program has the same port of IPv6.
+        let started = (0..START_ATTEMPTS).find_map(|_| start_driver());
+        let (driver, port) = started.expect("chromedriver names its port");
+        let url = format!("http://127.0.0.1:{port}/session");
         let agent = Agent::config_builder().http_status_as_error(false).proxy(None).build().new_agent();
         let options = json!({
             // A sandbox needs a user namespace, which root and most containers lack.
