@@ -123,11 +123,16 @@ fn walk<R: CustomerRows>(rows: &mut R, query: &CustomerQuery) -> Result<Listed, 
     Ok(listed)
 }
 
-/// The place of the last row that a page may look at, if there are as many: rows that only a walk leaves out are looked at, too.
+/// The place of the last row that a page may look at, if there are as many.
 fn place_of_last_row<R: CustomerRows>(rows: &mut R, query: &CustomerQuery) -> Result<Option<Place>, R::Error> {
+    rows.place(&looked_at(query), query.max_rows.saturating_sub(1))
+}
+
+/// The list of all rows that are looked at for a list: those that only a walk leaves out are among them.
+fn looked_at(query: &CustomerQuery) -> CustomerQuery {
     let (state, updated_after, metadata) = (CustomerState::Any, None, Vec::new());
     let filter = CustomerFilter { state, updated_after, metadata, ..query.filter.clone() };
-    rows.place(&CustomerQuery { filter, ..query.clone() }, query.max_rows.saturating_sub(1))
+    CustomerQuery { filter, ..query.clone() }
 }
 
 /// The next part of the same, up to `end` at most.
@@ -147,25 +152,48 @@ fn walk_on<R: CustomerRows>(rows: &mut R, query: &CustomerQuery, end: Option<Pla
     let customers = query.page_of(candidates);
     // A row that the statement found and the filter does not include has taken the place of another.
     let stopped_at = read_until.filter(|_| customers.len() < query.limit);
-    Ok(Listed { customers, stopped_at, ..Listed::default() })
+    Ok(Listed { customers, stopped_at })
 }
 
-/// A page of the customers in which `term` is found, by the index.
+/// The rows that are looked at to find out whether many customers have what is searched for.
+const SAMPLE: usize = 64;
+
+/// How many of them have it then.
+const FREQUENT: usize = 4;
+
+/// A page of the customers in which `term` is found. Those that have a rare term are read at the places that the index names; to
+/// find a page with a frequent one, a few hundred rows in the order of the list are enough, and the index would read the places of all.
 fn search<R: CustomerRows>(rows: &mut R, query: &CustomerQuery, term: &SearchTerm) -> Result<Listed, R::Error> {
+    let sample = rows.page(&looked_at(query), None, 0, SAMPLE)?;
+    if sample.iter().filter(|customer| query.filter.includes(customer)).count() >= FREQUENT {
+        return walk(rows, query);
+    }
+    match places(rows, query, term)? {
+        Some(places) => read_in_order(rows, query, places),
+        None => walk(rows, query),
+    }
+}
+
+/// The places of the list where `term` may be found. `None` if they are more than may be looked at.
+fn places<R: CustomerRows>(
+    rows: &mut R,
+    query: &CustomerQuery,
+    term: &SearchTerm,
+) -> Result<Option<Vec<Place>>, R::Error> {
     let all = CustomerQuery { after: None, ..query.clone() };
     let most = query.max_rows;
-    // These first: one that is indexed meanwhile is found twice, and none is missed.
+    // These first: one that is indexed meanwhile is found twice, and none is missed. They are many until a background job has
+    // indexed most of the customers, or if it cannot.
     let mut places = rows.not_in_index(&all, most + 1)?;
     if places.len() > most {
-        // Until a background job has indexed most of the customers, or if it cannot.
-        return walk(rows, query);
+        return Ok(None);
     }
     let found = rows.in_index(&all, term.hashes(query.tenant), most + 1)?;
     if found.len() > most {
-        return Ok(Listed { is_too_broad: true, ..Listed::default() });
+        return Ok(None);
     }
     places.extend(found);
-    read_in_order(rows, query, places)
+    Ok(Some(places))
 }
 
 /// Reads customers at some places, in the order of the list, until the page is full.
@@ -180,4 +208,121 @@ fn read_in_order<R: CustomerRows>(rows: &mut R, query: &CustomerQuery, places: V
         }
     }
     Ok(Listed { customers: query.page_of(customers), ..Listed::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use roster_domain::{CustomerId, Email, EmailUse, Environment, MerchantId, Profile, Timestamp};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::ports::MAX_ROWS;
+
+    /// The rows of a tenant, the newest first, and what an index for searches says of any term.
+    struct Rows {
+        customers: Vec<Customer>,
+        named: Vec<Place>,
+        questions: usize,
+    }
+
+    impl CustomerRows for Rows {
+        type Error = Infallible;
+
+        fn find(&mut self, _: &CustomerKey) -> Result<Option<Customer>, Infallible> {
+            Ok(None)
+        }
+
+        fn page(
+            &mut self,
+            query: &CustomerQuery,
+            until: Option<Place>,
+            _: usize,
+            limit: usize,
+        ) -> Result<Vec<Customer>, Infallible> {
+            let is_before = |place: Place| until.is_none_or(|until| query.compare(place, until).is_le());
+            let part = self.customers.iter().filter(|customer| query.reaches((*customer).into()));
+            Ok(part.filter(|customer| is_before((*customer).into())).take(limit).cloned().collect())
+        }
+
+        fn exclusive_holder(&mut self, _: &CustomerQuery) -> Result<Vec<Customer>, Infallible> {
+            Ok(Vec::new())
+        }
+
+        fn place(&mut self, query: &CustomerQuery, offset: usize) -> Result<Option<Place>, Infallible> {
+            Ok(self.page(query, None, 0, offset + 1)?.get(offset).map(Place::from))
+        }
+
+        fn number_of_rows(&mut self, _: &CustomerQuery, limit: usize) -> Result<usize, Infallible> {
+            Ok(self.customers.len().min(limit))
+        }
+
+        fn has_search_index(&self) -> bool {
+            true
+        }
+
+        fn not_in_index(&mut self, _: &CustomerQuery, _: usize) -> Result<Vec<Place>, Infallible> {
+            Ok(Vec::new())
+        }
+
+        fn in_index(&mut self, _: &CustomerQuery, _: Vec<i32>, limit: usize) -> Result<Vec<Place>, Infallible> {
+            self.questions += 1;
+            Ok(self.named.iter().take(limit).copied().collect())
+        }
+
+        fn at(&mut self, _: Tenant, places: &[Place]) -> Result<Vec<Customer>, Infallible> {
+            let is_one = |customer: &&Customer| places.contains(&(*customer).into());
+            Ok(self.customers.iter().filter(is_one).cloned().collect())
+        }
+    }
+
+    fn tenant() -> Tenant {
+        Tenant { merchant: MerchantId::new(Uuid::from_u128(1)), environment: Environment::Live }
+    }
+
+    /// 20,000 customers, of whom every so many has an address of `example.com`.
+    fn rows(every: u128) -> Rows {
+        let customer = |number: u128| {
+            let domain = if number.is_multiple_of(every) { "example.com" } else { "example.org" };
+            let profile = Profile { email: Email::parse(&format!("c{number}@{domain}")).ok(), ..Profile::default() };
+            let at = Timestamp::from_millis(0).expect("a time");
+            Customer::register(tenant(), CustomerId::new(Uuid::from_u128(number)), profile, EmailUse::Exclusive, at)
+        };
+        let customers: Vec<_> = (1..=20_000).rev().map(customer).collect();
+        let named = customers.iter().filter(|customer| customer.id().uuid().as_u128().is_multiple_of(every));
+        let named = named.map(Place::from).collect();
+        Rows { customers, named, questions: 0 }
+    }
+
+    /// The numbers of the first page, and whether the index was asked.
+    fn first_page(mut rows: Rows, max_rows: usize) -> (Vec<u128>, Option<Place>, bool) {
+        let search = SearchTerm::parse("example.com").ok();
+        let filter = CustomerFilter { search, ..CustomerFilter::default() };
+        let query = CustomerQuery { filter, max_rows, ..CustomerQuery::newest(tenant(), 3) };
+        let Ok(Listed { customers, stopped_at }) = list(&mut rows, &query);
+        let numbers = customers.iter().map(|customer| customer.id().uuid().as_u128()).collect();
+        (numbers, stopped_at, rows.questions > 0)
+    }
+
+    #[test]
+    fn what_many_customers_have_is_found_without_the_index() {
+        let (found, stopped_at, is_asked) = first_page(rows(10), MAX_ROWS);
+        assert_eq!((found, is_asked), (vec![20_000, 19_990, 19_980], false));
+        assert_eq!(stopped_at, None);
+    }
+
+    #[test]
+    fn what_few_customers_have_is_found_by_the_index() {
+        let (found, stopped_at, is_asked) = first_page(rows(7000), MAX_ROWS);
+        assert_eq!((found, is_asked), (vec![14_000, 7000], true));
+        assert_eq!(stopped_at, None);
+    }
+
+    #[test]
+    fn a_list_is_walked_if_the_index_names_more_than_may_be_looked_at() {
+        let (found, stopped_at, is_asked) = first_page(rows(500), 39);
+        assert_eq!((found, is_asked), (vec![20_000], true));
+        assert_eq!(stopped_at.map(|place| place.id.uuid().as_u128()), Some(19_962));
+    }
 }

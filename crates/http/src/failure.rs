@@ -237,24 +237,16 @@ impl From<ListEventsError> for Failure {
 /// A list that is not read, because too many customers would have to be looked at.
 impl From<ListError> for Failure {
     fn from(error: ListError) -> Self {
-        let (parameter, detail) = match error {
-            ListError::Store(error) => return error.into(),
-            ListError::TooBroad => (
-                "search",
-                format!(
-                    "may be in more than {MAX_ROWS} customers: search for more characters, or narrow the list by status, by \
-                     created_after and created_before, or by metadata"
-                ),
-            ),
-            ListError::TooDeep => (
-                "offset",
-                format!(
+        match error {
+            ListError::Store(error) => error.into(),
+            ListError::TooDeep => {
+                let detail = format!(
                     "skips customers that are not among the first {MAX_ROWS} that these filters look at: follow next_cursor, or \
                      narrow the list by created_after and created_before"
-                ),
-            ),
-        };
-        Fault { place: Place::Parameter(parameter), code: "too_broad", detail }.into()
+                );
+                Fault { place: Place::Parameter("offset"), code: "too_broad", detail }.into()
+            }
+        }
     }
 }
 
@@ -263,7 +255,6 @@ impl From<ExportError> for Failure {
     fn from(error: ExportError) -> Self {
         match error {
             ExportError::Store(error) => error.into(),
-            ExportError::TooBroad => ListError::TooBroad.into(),
             // It has begun: its client sees that it is broken off.
             ExportError::TooSlow(_) | ExportError::Stopped => {
                 tracing::warn!(%error, "an export was broken off");

@@ -107,7 +107,7 @@ macro_rules! __contract_table {
                 a_list_by_creation_continues_between_customers_of_one_moment
                 a_count_is_exact_up_to_its_limit
                 a_customer_is_found_by_its_texts_as_they_are_stored_at_the_moment
-                a_search_that_may_find_more_than_the_bound_is_refused_until_it_is_narrowed
+                what_more_customers_have_than_a_page_looks_at_is_found_page_by_page
             }
             races {
                 one_external_id_goes_to_exactly_one_of_many_callers

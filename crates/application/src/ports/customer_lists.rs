@@ -1,8 +1,6 @@
 use std::cmp::Ordering;
 
-use roster_domain::{
-    Customer, CustomerId, ExternalId, Json, Metadata, Number, SearchTerm, Tenant, Timestamp, search_hashes,
-};
+use roster_domain::{Customer, CustomerId, ExternalId, Json, Metadata, Number, SearchTerm, Tenant, Timestamp};
 
 use super::CustomerState;
 use crate::json;
@@ -52,15 +50,6 @@ impl CustomerFilter {
     pub fn indexed_search(&self) -> Option<&SearchTerm> {
         let is_of_live = !matches!(self.state, CustomerState::Deleted | CustomerState::Any);
         self.search.as_ref().filter(|_| is_of_live && !self.is_of_identified())
-    }
-
-    /// Whether an index for searches names `customer` as one that a list with this filter may have.
-    #[must_use]
-    pub fn may_include(&self, customer: &Customer) -> bool {
-        let rest = Self { search: None, ..self.clone() };
-        let Some(term) = &self.search else { return rest.includes(customer) };
-        let hashes = search_hashes(customer);
-        rest.includes(customer) && term.hashes(customer.tenant()).iter().all(|hash| hashes.contains(hash))
     }
 
     /// Whether it names an identifier, by which a store finds few customers at once.
@@ -179,8 +168,8 @@ pub struct CustomerQuery {
     pub offset: usize,
     /// The most customers of the page, at least one.
     pub limit: usize,
-    /// The most rows that the store looks at if the filter [is walked](CustomerFilter::is_walked), at least one; and the most
-    /// that an index for searches may name for [what is searched](CustomerFilter::indexed_search).
+    /// The most rows that the store looks at if the filter [is walked](CustomerFilter::is_walked), at least one. If an index for
+    /// searches names more for [what is searched](CustomerFilter::indexed_search), the store looks at the list instead.
     pub max_rows: usize,
 }
 
@@ -234,18 +223,12 @@ pub struct Listed {
     pub customers: Vec<Customer>,
     /// Where it stopped looking, if it has not looked at all that may follow. The list goes on after that place.
     pub stopped_at: Option<Place>,
-    /// Whether the store has listed nothing, because an index for searches names more than [`CustomerQuery::max_rows`]
-    /// customers, of which any may be in the list. A store without such an index never says so.
-    pub is_too_broad: bool,
 }
 
 impl Listed {
     /// How many there are, if they were listed with a limit of more than `most`.
     #[must_use]
     pub fn count(&self, most: usize) -> Count {
-        if self.is_too_broad {
-            return Count { number: most, is_exact: false };
-        }
         let Count { number, is_exact } = Count::of_at_most(most, self.customers.len());
         Count { number, is_exact: is_exact && self.stopped_at.is_none() }
     }

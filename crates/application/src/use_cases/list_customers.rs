@@ -18,9 +18,6 @@ pub struct CustomerPage {
 /// Why a list was not read.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ListError {
-    /// What is searched for may be in more than [`CustomerQuery::max_rows`] customers.
-    #[error("too many customers may have what is searched for")]
-    TooBroad,
     /// The store looked at [`CustomerQuery::max_rows`] without finding the customers that are to be skipped.
     #[error("too many rows would have to be looked at to skip customers")]
     TooDeep,
@@ -44,9 +41,6 @@ impl Roster {
         }
         self.store.direct(|uow| {
             let mut listed = uow.customers().list(&one_more)?;
-            if listed.is_too_broad {
-                return Err(ListError::TooBroad);
-            }
             if listed.customers.len() < skipped && listed.stopped_at.is_some() {
                 return Err(ListError::TooDeep);
             }

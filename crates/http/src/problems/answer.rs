@@ -449,17 +449,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_search_that_is_too_broad_is_422_and_says_how_to_narrow_it() {
-        let response = answer(&Failure::from(ListError::TooBroad));
+    fn an_offset_that_is_too_deep_is_422_and_says_how_to_narrow_the_list() {
+        let response = answer(&Failure::from(ListError::TooDeep));
         assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
         let body = response.into_body().try_into_bytes().expect("a whole body");
         let problem: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
-        assert_eq!(problem["errors"][0]["parameter"], "search");
+        assert_eq!(problem["errors"][0]["parameter"], "offset");
         assert_eq!(
             (&problem["errors"][0]["code"], &problem["error"]["code"]),
             (&"too_broad".into(), &"too_broad".into())
         );
         let detail = problem["errors"][0]["detail"].as_str().expect("a text");
-        assert!(detail.contains("10000 customers") && detail.contains("created_after"), "{detail}");
+        assert!(detail.contains("the first 10000") && detail.contains("created_after"), "{detail}");
     }
 }

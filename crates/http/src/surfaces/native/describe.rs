@@ -45,7 +45,8 @@ const DESCRIPTION: &str = "Description";
 const UPDATED_AFTER: &str = "Only customers that were changed last at this time or later.";
 const SEARCH: &str = "Only customers that have this anywhere in their e-mail address, name, business name or external \
                       identifier, whatever its case, width and composition. With fewer than 3 characters: those whose e-mail \
-                      address or external identifier begins with it. If more than 10,000 may have it: 422 `too_broad`.";
+                      address or external identifier begins with it. A page looks at 10,000 customers at most for what \
+                      many have: it may have fewer than `limit`, and goes on at `next_cursor`.";
 const ORDER: &str = "`desc`, the default: the newest first; `asc`: the oldest first.";
 const INCLUDE: &str = "`total`: the answer has `total_count` and `total_is_exact`.";
 
@@ -98,8 +99,8 @@ pub(super) fn list_customers() -> Operation {
              each is given once. With `created_after` or `created_before`, and without `email` and `external_id`, the \
              order is that of `created_at`. No index serves `updated_after` and `metadata[…]`: a page looks at 10,000 \
              customers at most, and may be short or empty although `has_more` is true; follow `next_cursor`, and narrow \
-             the list by a period. The same holds for `search` where its index is off, or does not have most customers \
-             yet. An `offset` that is not found among these 10,000 is refused with 422. Unknown parameters are refused.",
+             the list by a period. The same holds for `search` for what more than 10,000 customers may have, and where its \
+             index is off, or does not have most customers yet. An `offset` that is not found among these 10,000 is refused with 422. Unknown parameters are refused.",
         )
         .parameter(Parameter::limit())
         .parameter(cursor())
