@@ -213,7 +213,7 @@ fn an_operator_is_created_listed_and_revoked() {
     assert!(table.contains(&format!("revoked {}", text(&revoked, "revoked_at"))), "{table}");
     let log = program.run(&["operators", "log", "--json"]).expect_json();
     let actions: Vec<_> = log["data"].as_array().expect("a list").iter().map(|entry| text(entry, "action")).collect();
-    assert_eq!(actions, ["operator.revoked", "operator.revoked", "operator.created", "operator.created"]);
+    assert_eq!(actions, ["operator.revoked", "operator.created", "operator.created"]);
     let message = program.run(&["operators", "revoke", "op_01kasf9sgre5psvqpgk4v6y7z0"]).expect_failure(1);
     assert_eq!(message, "roster: there is no operator op_01kasf9sgre5psvqpgk4v6y7z0\n");
 }

@@ -265,7 +265,14 @@ fn a_revoked_operator_is_soon_refused(database: Database) {
         Some(caller.get("/merchants")).filter(|response| response.status != 200)
     });
     assert_code(&refused, 401, "unauthorized");
-    assert!(listed()["revoked_at"].is_string(), "{}", listed());
+    let since = listed()["revoked_at"].clone();
+    assert!(since.is_string(), "{since}");
+    // Once more changes nothing, and is not logged.
+    drop(roster_json(url, &["operators", "revoke", &made.id, "--json"]));
+    assert_eq!(listed()["revoked_at"], since);
+    let log = roster_json(url, &["operators", "log", "--json"]);
+    let actions = log["data"].as_array().expect("a list").iter().map(|entry| text(&entry["action"]));
+    assert_eq!(actions.filter(|action| *action == "operator.revoked").count(), 1, "{log}");
     let unknown = roster(url, &[], &["operators", "revoke", "op_01h2xcejqtf2nbrexx3vqjhp41"]);
     assert_eq!(unknown.status.code(), Some(1));
     // The surface stays.

@@ -6,7 +6,7 @@ use crate::{Action, Operation, Operator, Roster, Target};
 impl Roster {
     /// Revokes an operator: its key is refused from now on, by every process.
     ///
-    /// Revoking it again changes nothing. `None` if there is no such operator.
+    /// Revoking it again changes nothing, and is not logged. `None` if there is no such operator.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -15,7 +15,8 @@ impl Roster {
         let entry = self.log_entry(by, Action::OperatorRevoked, Target::Operator(id));
         self.store.transaction(|uow| {
             let revoked = uow.operators().revoke(id, now)?;
-            if revoked.is_some() {
+            // One that was revoked before keeps its time.
+            if revoked.as_ref().is_some_and(|operator| operator.revoked_at == Some(now)) {
                 uow.operators().log(&entry)?;
             }
             Ok(revoked)
