@@ -85,11 +85,15 @@ const DAMAGES: [Damage; 13] = [
             "DELETE FROM subscriptions WHERE id = 'lost'",
         ],
         postgres: Some([
-            "SET session_replication_role = replica;
+            "ALTER TABLE subscriptions DROP CONSTRAINT subscriptions_merchant_id_environment_customer_id_fkey;
              INSERT INTO subscriptions (merchant_id, environment, customer_id, id, status, started_at, created_at, updated_at)
              SELECT merchant_id, environment, '00000000-0000-0000-0000-000000000000', 'lost', 'active', now(), now(), now()
              FROM customers LIMIT 1",
-            "DELETE FROM subscriptions WHERE id = 'lost'",
+            "DELETE FROM subscriptions WHERE id = 'lost';
+             ALTER TABLE subscriptions
+                 ADD CONSTRAINT subscriptions_merchant_id_environment_customer_id_fkey
+                 FOREIGN KEY (merchant_id, environment, customer_id)
+                 REFERENCES customers (merchant_id, environment, id)",
         ]),
     },
     Damage {
@@ -100,7 +104,9 @@ const DAMAGES: [Damage; 13] = [
         ],
         postgres: Some([
             "UPDATE events SET customer_id = '00000000-0000-0000-0000-000000000000' WHERE seq = 1",
-            "UPDATE events SET customer_id = (SELECT id FROM customers WHERE external_id = 'a') WHERE seq = 1",
+            "UPDATE events SET customer_id = customers.id FROM customers
+             WHERE events.merchant_id = customers.merchant_id AND events.environment = customers.environment
+             AND customers.external_id = 'a' AND events.seq = 1",
         ]),
     },
     same(
@@ -127,7 +133,11 @@ fn check(database: &Database) -> Value {
 fn run(database: &Database, statements: &str) {
     match database.kind() {
         Kind::Sqlite => database.open_file().batch_execute(statements),
-        Kind::Postgres => database.administrator().batch_execute(statements),
+        // One by one: a command that Citus distributes cannot be part of several.
+        Kind::Postgres => {
+            let mut administrator = database.administrator();
+            statements.split(';').try_for_each(|statement| administrator.batch_execute(statement))
+        }
     }
     .unwrap_or_else(|error| panic!("{statements}: {error}"));
 }
