@@ -1,5 +1,6 @@
 //! The API as pages call it: the port, and what comes of a call.
 
+use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, body};
@@ -19,7 +20,6 @@ static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(crate) type Api = dyn Fn(HttpRequest, Request) -> LocalBoxFuture<'static, HttpResponse>;
 
 /// A request to the API.
-#[derive(Debug)]
 pub struct Request {
     /// The method.
     pub method: Method,
@@ -27,8 +27,8 @@ pub struct Request {
     pub uri: String,
     /// The headers, the credential among them.
     pub headers: HeaderMap,
-    /// The body. Empty: none.
-    pub body: Vec<u8>,
+    /// The body.
+    pub body: Payload,
 }
 
 impl Request {
@@ -38,7 +38,7 @@ impl Request {
         if let Ok(credential) = HeaderValue::try_from(format!("Bearer {key}")) {
             headers.insert(header::AUTHORIZATION, credential);
         }
-        Self { method, uri, headers, body: Vec::new() }
+        Self { method, uri, headers, body: Payload::None }
     }
 
     /// The same request with a header more. One whose value cannot be sent is left out.
@@ -57,7 +57,13 @@ impl Request {
     /// The same request with a body in JSON.
     pub(crate) fn with_json(mut self, body: String) -> Self {
         self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        self.body = body.into_bytes();
+        self.body = Payload::from(body.into_bytes());
+        self
+    }
+
+    /// The same request with a file, which is passed on as it comes.
+    pub(crate) fn with_file(mut self, file: Payload) -> Self {
+        self.body = file;
         self
     }
 }

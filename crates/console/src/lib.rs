@@ -28,6 +28,7 @@ mod session;
 mod sign_in;
 mod texts;
 mod updates;
+mod upload;
 mod visit;
 
 use std::fmt;
@@ -41,6 +42,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures_util::FutureExt as _;
 
 pub use api::Request;
+pub use routes::takes_file;
 pub use session::LONGEST_SESSION;
 
 use assets::Assets;

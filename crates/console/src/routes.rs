@@ -3,15 +3,25 @@
 use std::future::Future;
 use std::rc::Rc;
 
+use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::web::{self, Bytes, PayloadConfig, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Route};
 
 use crate::api::Api;
 use crate::refusal::Refusal;
-use crate::session::{Area, Environment};
-use crate::visit::{self, Place, Visit, Worker};
-use crate::{BASE, Console, assets, customers, developers, home, operators, overview, sign_in, updates};
+use crate::session::Area;
+use crate::visit::{self, Visit, Worker};
+use crate::{BASE, Console, assets, customers, developers, home, operators, overview, sign_in, updates, upload};
+
+/// The page whose form has a file, below the environment.
+const NEW_IMPORT: &str = "/developers/imports/new";
+
+/// Whether a form that is sent to a path has a file. It is not read before the page runs.
+#[must_use]
+pub fn takes_file(path: &str) -> bool {
+    path.ends_with(NEW_IMPORT)
+}
 
 /// Registers all pages.
 pub(crate) fn register(app: &mut ServiceConfig, console: Console, api: Rc<Api>) {
@@ -47,6 +57,11 @@ pub(crate) fn register(app: &mut ServiceConfig, console: Console, api: Rc<Api>) 
         .service(page("/developers/events").route(get.of(developers::events::show)))
         .service(page("/developers/exports/{id}").route(get.of(developers::exports::download)))
         .service(page("/developers/imports").route(get.of(developers::imports::show)))
+        .service(
+            page(NEW_IMPORT)
+                .route(get.of(developers::new_import::show))
+                .route(post.of_upload(developers::new_import::submit)),
+        )
         .service(page("/developers/imports/{id}").route(get.of(developers::imports::one)))
         .service(page("/developers/imports/{id}/cancel").route(post.of(developers::imports::cancel)))
         .service(page("/developers/imports/{id}/errors").route(get.of(developers::imports::list_errors)))
@@ -130,7 +145,7 @@ fn register_operators(app: &mut ServiceConfig, get: &Pages<'_>, post: &Pages<'_>
 }
 
 async fn not_found(worker: Rc<Worker>, request: HttpRequest, _: Bytes) -> HttpResponse {
-    Refusal::NotFound.answer(&Place::new(worker, request, Area::Merchant(Environment::Live)))
+    visit::not_found(worker, request)
 }
 
 /// Makes routes of functions.
@@ -147,6 +162,19 @@ impl Pages<'_> {
         A: Future<Output = Result<HttpResponse, Refusal>> + 'static,
     {
         self.open(move |worker, request, body| visit::answer(worker, request, body, page))
+    }
+
+    /// The route of a page for visitors with a session of a merchant, who send a form with a file.
+    fn of_upload<F, A>(&self, page: F) -> Route
+    where
+        F: Fn(Rc<Visit>, Payload) -> A + Copy + 'static,
+        A: Future<Output = Result<HttpResponse, Refusal>> + 'static,
+    {
+        let worker = Rc::clone(self.worker);
+        let answer = move |request: HttpRequest, body: web::Payload| {
+            upload::answer(Rc::clone(&worker), request, body.into_inner(), page)
+        };
+        web::route().to(answer).method(self.method.clone())
     }
 
     /// The route of a page for visitors with a session of an area.

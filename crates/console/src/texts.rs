@@ -202,6 +202,7 @@ pub(crate) fn notice(name: &str) -> Option<&'static str> {
         "test_delivered" => "The test event was delivered.",
         "test_failed" => "The test event was not delivered. The attempts say why.",
         "webhook_deleted" => "The webhook was deleted.",
+        "sent" => "The file is there, and is being imported.",
         "cancelled" => "The import was ended. What was imported before stays.",
         "stale" => "The customer has changed in the meantime. Nothing was done: look at it, and repeat it.",
         _ => return None,
@@ -394,8 +395,36 @@ pub(crate) const RELOAD: &str = "Load the page again";
 
 pub(crate) const IMPORT: &str = "Import";
 pub(crate) const SEND_FILE: &str = "Send a file";
-pub(crate) const SEND_FILE_HINT: &str = "Send a file of customers with this command, and a key with imports:write in $KEY. The answer has \
-     the identifier of the import.";
+pub(crate) const FILE: &str = "File";
+pub(crate) const FILE_HINT: &str = "CSV with a header, or a customer in JSON in each line (NDJSON), in UTF-8.";
+pub(crate) const FILE_UNREADABLE: &str = "The form could not be read: it must have a file, and come whole.";
+pub(crate) const IMPORT_FROM: &str = "Columns";
+pub(crate) const IMPORT_ON_CONFLICT: &str = "Customers that are there already";
+pub(crate) const IMPORT_UNKNOWN: &str = "Columns without a meaning";
+pub(crate) const IMPORT_SHARES: &str = "A row may have the e-mail address of another customer";
+pub(crate) const IMPORT_AGAIN: &str = "Import the file although it was imported before";
+pub(crate) const SEND_BY_COMMAND: &str = "Send it by a command";
+pub(crate) const SEND_BY_COMMAND_HINT: &str =
+    "With a key with imports:write in $KEY. The answer has the identifier of the import.";
+
+/// Whose columns a file has, each with its name.
+pub(crate) const IMPORT_SOURCES: [(&str, &str); 6] = [
+    ("roster", "of an export of Roster"),
+    ("stripe", "of an export of Stripe"),
+    ("lago", "of an export of Lago"),
+    ("lava", "of Lava"),
+    ("billingio", "of billing.io"),
+    ("lumen", "of Lumen"),
+];
+
+/// What becomes of a row whose identifiers a customer has, each with its name.
+pub(crate) const IMPORT_CONFLICTS: [(&str, &str); 3] =
+    [("fail", "The row is refused"), ("skip", "The row is left out"), ("update", "The customer gets what the row has")];
+
+/// What becomes of columns that have no meaning, each with its name.
+pub(crate) const IMPORT_UNKNOWNS: [(&str, &str); 3] =
+    [("refuse", "The file is refused"), ("metadata", "They become metadata"), ("ignore", "They are left out")];
+
 pub(crate) const NO_IMPORTS: &str = "No file was sent yet.";
 pub(crate) const FOLLOW_IMPORT: &str = "Follow an import";
 pub(crate) const IMPORT_ID: &str = "Import identifier";

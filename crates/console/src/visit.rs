@@ -79,21 +79,32 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    /// Opens the session of a request, and checks a form.
-    fn of(place: &mut Place, body: &Bytes) -> Result<(Session, Form), Refusal> {
+    /// Opens the session of a request.
+    pub(crate) fn open_session(place: &mut Place) -> Result<Session, Refusal> {
         let sessions = &place.worker.console.0.sessions;
         let cookie = cookies::read(&place.request, place.area.cookie()).ok_or(Refusal::SignIn)?;
         let session = sessions.open(place.area, cookie, place.now()).map_err(|error| match error {
             SessionError::Unknown => Refusal::SignIn,
             SessionError::Expired => Refusal::Expired,
         })?;
-        let form = Form::parse(body);
-        let token = sessions.token(&session);
-        let is_safe = place.request.method().is_safe();
+        place.token = Some(sessions.token(&session));
+        Ok(session)
+    }
+
+    /// A visitor of a place, if the form was sent by a page of the session, or nothing was sent.
+    pub(crate) fn with_form(place: Place, session: Session, form: Form) -> Result<Rc<Self>, (Refusal, Place)> {
+        let sessions = &place.worker.console.0.sessions;
         let is_ours = || forgery::is_from_here(&place.request) && sessions.accepts(&session, form.get(TOKEN));
-        let is_forged = !is_safe && !is_ours();
-        place.token = Some(token);
-        if is_forged { Err(Refusal::Forged) } else { Ok((session, form)) }
+        if !place.request.method().is_safe() && !is_ours() {
+            return Err((Refusal::Forged, place));
+        }
+        let query = Form::parse(place.request.query_string().as_bytes());
+        Ok(Rc::new(Self { place, session, query, form }))
+    }
+
+    /// The answer that a page came to.
+    pub(crate) fn answer(&self, answer: Result<HttpResponse, Refusal>) -> HttpResponse {
+        answer.unwrap_or_else(|refusal| refusal.answer(&self.place))
     }
 
     /// A path below that of the area.
@@ -146,10 +157,20 @@ where
     F: Fn(Rc<Visit>) -> A,
     A: Future<Output = Result<HttpResponse, Refusal>>,
 {
-    match Environment::named(request.match_info().get("environment").unwrap_or_default()) {
+    match environment_of(&request) {
         Some(environment) => answer_in(Area::Merchant(environment), worker, request, body, page).await,
-        None => Refusal::NotFound.answer(&Place::new(worker, request, Area::Merchant(Environment::Live))),
+        None => not_found(worker, request),
     }
+}
+
+/// The environment that a path names.
+pub(crate) fn environment_of(request: &HttpRequest) -> Option<Environment> {
+    Environment::named(request.match_info().get("environment").unwrap_or_default())
+}
+
+/// The answer where there is no page.
+pub(crate) fn not_found(worker: Rc<Worker>, request: HttpRequest) -> HttpResponse {
+    Refusal::NotFound.answer(&Place::new(worker, request, Area::Merchant(Environment::Live)))
 }
 
 /// Answers a request with a page of an area, if its session and its form allow.
@@ -165,16 +186,13 @@ where
     A: Future<Output = Result<HttpResponse, Refusal>>,
 {
     let mut place = Place::new(worker, request, area);
-    match Visit::of(&mut place, &body) {
-        Ok((session, form)) => {
-            let query = Form::parse(place.request.query_string().as_bytes());
-            let visit = Rc::new(Visit { place, session, query, form });
-            match page(Rc::clone(&visit)).await {
-                Ok(response) => response,
-                Err(refusal) => refusal.answer(&visit.place),
-            }
-        }
-        Err(refusal) => refusal.answer(&place),
+    let session = match Visit::open_session(&mut place) {
+        Ok(session) => session,
+        Err(refusal) => return refusal.answer(&place),
+    };
+    match Visit::with_form(place, session, Form::parse(&body)) {
+        Ok(visit) => visit.answer(page(Rc::clone(&visit)).await),
+        Err((refusal, place)) => refusal.answer(&place),
     }
 }
 

@@ -70,7 +70,7 @@ pub use imports::ImportSettings;
 pub use middleware::browsers::{Origin, OriginError};
 pub use middleware::limits::Quotas;
 pub use observer::{Answered, ObserveRequests, Observer};
-pub use pages::{InProcess, Pages};
+pub use pages::{InProcess, PagePaths, Pages};
 pub use routing::Route;
 pub use surfaces::{
     Api, ExportFormat, ExportWriter, ServiceInformation, event_body, routes, subject_document, test_body,
@@ -225,7 +225,7 @@ pub fn serve(
     let of_operators = settings.admin_bind.map(listen).transpose()?;
     let requests = Budget::new(settings.request_memory);
     let mut limits = body::Limits::new(settings.body_timeout, requests.clone(), settings.request_memory);
-    limits.pages = settings.pages.as_ref().map(|pages| pages.base);
+    limits.pages = settings.pages.as_ref().map(|pages| pages.paths);
     let stopping = Arc::new(Stop::default());
     let settings = settings.clone();
     let shared = Shared {

@@ -23,22 +23,38 @@ use crate::request::attribution::RequestId;
 /// Pages for people.
 #[derive(Clone)]
 pub struct Pages {
-    pub(crate) base: &'static str,
+    pub(crate) paths: PagePaths,
     pub(crate) register: Arc<Register>,
 }
 
 type Register = dyn Fn(&mut ServiceConfig, InProcess) + Send + Sync;
 
 impl Pages {
-    /// Pages at or below the path `base`. `register` adds them to the app of a worker thread.
-    pub fn new(base: &'static str, register: impl Fn(&mut ServiceConfig, InProcess) + Send + Sync + 'static) -> Self {
-        Self { base, register: Arc::new(register) }
+    /// Pages at `paths`. `register` adds them to the app of a worker thread.
+    pub fn new(paths: PagePaths, register: impl Fn(&mut ServiceConfig, InProcess) + Send + Sync + 'static) -> Self {
+        Self { paths, register: Arc::new(register) }
     }
 }
 
 impl fmt::Debug for Pages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pages").field("base", &self.base).finish_non_exhaustive()
+        f.debug_struct("Pages").field("paths", &self.paths).finish_non_exhaustive()
+    }
+}
+
+/// Where pages for people are. They read bodies themselves: forms.
+#[derive(Debug, Clone, Copy)]
+pub struct PagePaths {
+    /// The path at or below which all of them are.
+    pub base: &'static str,
+    /// Whether a form that is sent to a path has a file, which the page reads as it comes.
+    pub takes_file: fn(&str) -> bool,
+}
+
+impl PagePaths {
+    /// Whether a page is at this path.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        path.strip_prefix(self.base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
@@ -73,14 +89,13 @@ impl InProcess {
         method: Method,
         uri: &str,
         mut headers: HeaderMap,
-        body: Vec<u8>,
+        body: Payload,
     ) -> HttpResponse {
         let Ok(uri) = uri.parse::<Uri>() else { return HttpResponse::BadRequest().finish() };
         if let Some(RequestId(id)) = page.extensions().get() {
             headers.insert(HeaderName::from_static("x-request-id"), id.clone());
         }
-        let payload = if body.is_empty() { Payload::None } else { Payload::from(body) };
-        let mut request = Request::with_payload(payload);
+        let mut request = Request::with_payload(body);
         let head = request.head_mut();
         (head.method, head.uri, head.headers, head.peer_addr) = (method, uri, headers, page.peer_addr());
         let service = self.0.service.get_or_try_init(|| self.0.app.new_service(AppConfig::default())).await;
@@ -115,7 +130,7 @@ mod tests {
             for (path, status, kind) in
                 [("/v1/health", 200, "application/json"), ("/api/nothing?a=b", 404, "application/json")]
             {
-                let answer = surfaces.call(&page, Method::GET, path, HeaderMap::new(), Vec::new()).await;
+                let answer = surfaces.call(&page, Method::GET, path, HeaderMap::new(), Payload::None).await;
                 let header = |name| answer.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
                 assert_eq!((answer.status().as_u16(), header("x-request-id")), (status, Some("of-the-page")), "{path}");
                 assert_eq!(header(CONTENT_TYPE.as_str()), Some(kind));

@@ -11,7 +11,7 @@ use roster_application::ports::{AttemptOutcome, Replica, Store};
 use roster_application::{ReplicaError, Roster, Sent, TestEvent};
 use roster_console::{Console, RequestStep};
 use roster_executor::{Handles, Reads};
-use roster_http::{ImportSettings, Pages, SendTests, WebhookSettings};
+use roster_http::{ImportSettings, PagePaths, Pages, SendTests, WebhookSettings};
 use roster_jwt::Tokens;
 use roster_metrics::{Metrics, RecentStep};
 use roster_webhooks::{Courier, Options as SenderOptions, Worker};
@@ -274,7 +274,8 @@ fn request_step(step: RecentStep) -> RequestStep {
 
 /// The console as pages of the HTTP server: a client of the surfaces in the same thread.
 pub fn pages(console: Console) -> Pages {
-    Pages::new(roster_console::BASE, move |app, surfaces| {
+    let paths = PagePaths { base: roster_console::BASE, takes_file: roster_console::takes_file };
+    Pages::new(paths, move |app, surfaces| {
         console.register(app, move |page, request| {
             let surfaces = surfaces.clone();
             async move { surfaces.call(&page, request.method, &request.uri, request.headers, request.body).await }

@@ -14,6 +14,8 @@ on_both_databases! {
     #[ignore = "needs Chromium: make test-browser"]
     a_webhook_is_made_and_is_sent_events_again,
     #[ignore = "needs Chromium: make test-browser"]
+    a_file_is_imported_with_a_form,
+    #[ignore = "needs Chromium: make test-browser"]
     events_appear_by_themselves,
 }
 
@@ -78,6 +80,20 @@ fn a_webhook_is_made_and_is_sent_events_again(database: Database) {
     visit.assert_quiet(&[]);
 }
 
+fn a_file_is_imported_with_a_form(database: Database) {
+    let visit = start(database);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("customers.csv");
+    std::fs::write(&file, "email\nada@example.com\ngrace@example.com\n").expect("a file");
+    visit.open("/live/developers/imports");
+    visit.browser.click("main a[href$='/imports/new']");
+    visit.browser.type_into("[type=file]", file.to_str().expect("a path"));
+    visit.browser.click(".sheet button[type=submit]");
+    visit.browser.wait_until("return document.querySelector('#import')?.innerText.includes('Finished')", &json!([]));
+    assert_eq!(visit.app.native().get("/customers").expect(200).json()["data"].as_array().map(Vec::len), Some(2));
+    visit.assert_quiet(&[]);
+}
+
 fn events_appear_by_themselves(database: Database) {
     let visit = start(database);
     visit.open("/live/developers/events");
@@ -115,6 +131,7 @@ fn each_page_for_developers_is_accessible_and_fits_a_narrow_screen() {
         format!("/developers/webhooks/{webhook}/delete").as_str(),
         "/developers/events",
         "/developers/imports",
+        "/developers/imports/new",
     ] {
         for (scheme, width) in [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)] {
             visit.browser.show_as(scheme, width, 900);

@@ -98,6 +98,7 @@ fn pictures() {
     album.open("events", "/live/developers/events");
     album.open("webhooks", "/live/developers/webhooks");
     album.open("imports", "/live/developers/imports");
+    album.open("new-import", "/live/developers/imports/new");
     album.open("import", &format!("/live/developers/imports/{import}"));
     album.visit.open(&format!("/live/developers/webhooks/{webhook}"));
     album.visit.browser.click("form[action$='/test'] button");

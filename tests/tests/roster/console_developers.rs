@@ -19,6 +19,8 @@ on_both_databases! {
     events_are_shown_and_filtered,
     customers_are_exported_as_a_file,
     an_import_is_followed_and_its_errors_are_shown,
+    a_file_is_sent_with_a_form,
+    a_form_with_a_file_that_is_refused_imports_nothing,
     imports_are_listed_with_their_progress,
     a_key_without_the_scope_of_a_page_sees_which_one_it_lacks,
     forms_without_the_token_of_the_session_change_nothing,
@@ -227,8 +229,6 @@ fn customers_are_exported_as_a_file(database: Database) {
 
 fn an_import_is_followed_and_its_errors_are_shown(database: Database) {
     let (app, mut visitor) = start(database);
-    let page = visitor.get("/live/developers/imports").expect(200).text();
-    assert!(page.contains("--data-binary @customers.csv") && page.contains("/v1/imports?format=csv"), "{page}");
     let id = import(&app, "email\nada@example.com\nnowhere\n");
     let found = visitor.get(&format!("/live/developers/imports?id={id}")).expect(303);
     assert_eq!(location(&found), format!("/console/live/developers/imports/{id}"));
@@ -241,6 +241,78 @@ fn an_import_is_followed_and_its_errors_are_shown(database: Database) {
     assert_eq!(serde_json::from_slice::<Value>(&errors.body).expect("a line")["row"], 2);
     let over = post(&mut visitor, &format!("/live/developers/imports/{id}/cancel"), &[]);
     assert!([303, 409].contains(&over.status), "{over:?}");
+}
+
+fn a_file_is_sent_with_a_form(database: Database) {
+    let app = App::start(database);
+    let scopes = ["imports:write", "customers:write", "customers:read"];
+    let mut visitor = Visitor::signed_in(&app, &app.live_key(&scopes));
+    let page = visitor.get(NEW_IMPORT).expect(200).text();
+    assert!(page.contains("--data-binary @customers.csv") && page.contains("/v1/imports?format=csv"), "{page}");
+    // More than what is read of other bodies.
+    let row = |number: usize| format!("ada{number}@example.com,{}\n", "x".repeat(200));
+    let file = format!("email,notes\n{}", (0..20_000).map(row).collect::<String>());
+    let sent = send_file(&mut visitor, &[("unknown", "metadata"), ("on_conflict", "skip")], &file).expect(303);
+    let id = location(&sent).split(['/', '?']).nth(5).expect("an identifier").to_owned();
+    assert_eq!(location(&sent), format!("/console/live/developers/imports/{id}?notice=sent"));
+    let import = until("the import ends", TIMEOUT, || {
+        let import = app.native().with_key(&app.live_key(&scopes)).get(&format!("/imports/{id}")).expect(200).json();
+        import["ended_at"].is_string().then_some(import)
+    });
+    assert_eq!(
+        [&import["state"], &import["created"], &import["bytes"]],
+        [&json!("finished"), &json!(20_000), &json!(file.len())]
+    );
+    // What the API refuses is shown above the form, which keeps what was chosen.
+    let refused = send_file(&mut visitor, &[("from", "somewhere"), ("again", "true")], "email\n").expect(422).text();
+    assert!(refused.contains("must be roster, stripe") && refused.contains("value=\"true\" checked"), "{refused}");
+}
+
+fn a_form_with_a_file_that_is_refused_imports_nothing(database: Database) {
+    let app = App::start_with(database, &[("ROSTER__IMPORTS__MAX_MIB", "1")]);
+    let mut visitor = Visitor::signed_in(&app, &app.live_key(&["imports:write", "customers:write"]));
+    let large = "x".repeat(3 << 20);
+    let refused = send_file(&mut visitor, &[], &large).expect(413).text();
+    assert!(refused.contains("more than 1048576 bytes"), "{refused}");
+    let token = token(&mut visitor).replacen("form_token=", "", 1);
+    for (fields, file, status, text) in [
+        (vec![], Some("email\na@example.com\n"), 403, "Nothing was changed"),
+        (vec![("form_token", "x")], Some(large.as_str()), 403, "Nothing was changed"),
+        (vec![("form_token", token.as_str())], None, 400, "must have a file"),
+        (vec![("form_token", token.as_str()), ("from", &large[..9000])], Some("email\n"), 400, "must have a file"),
+    ] {
+        let refused = post_file(&mut visitor, &fields, file).expect(status).text();
+        assert!(refused.contains(text), "{refused}");
+    }
+    let form = visitor.post(NEW_IMPORT, &format!("form_token={token}")).expect(400).text();
+    assert!(form.contains("must have a file"), "{form}");
+    assert!(visitor.get("/live/developers/imports").expect(200).text().contains("No file was sent yet."));
+    // A session that has ended leads to the sign-in page, also while a file is being sent.
+    let mut stranger = Visitor::new(&app);
+    let sent = post_file(&mut stranger, &[], Some(&large)).expect(303);
+    assert!(location(&sent).starts_with("/console/sign-in"), "{sent:?}");
+}
+
+/// The page with the form for a file.
+const NEW_IMPORT: &str = "/live/developers/imports/new";
+
+/// Sends the form for a file with the token of the session.
+fn send_file(visitor: &mut Visitor, fields: &[(&str, &str)], file: &str) -> Response {
+    let token = token(visitor).replacen("form_token=", "", 1);
+    post_file(visitor, &[&[("form_token", token.as_str())], fields].concat(), Some(file))
+}
+
+/// Sends fields and a file as a browser does (RFC 7578).
+fn post_file(visitor: &mut Visitor, fields: &[(&str, &str)], file: Option<&str>) -> Response {
+    let part = |disposition: &str, value: &str| {
+        format!("--limit\r\nContent-Disposition: form-data; {disposition}\r\n\r\n{value}\r\n")
+    };
+    let mut form: String = fields.iter().map(|(name, value)| part(&format!("name=\"{name}\""), value)).collect();
+    form.extend(file.map(|file| part("name=\"file\"; filename=\"customers.csv\"", file)));
+    form.push_str("--limit--\r\n");
+    let caller = visitor.caller.clone();
+    let request = caller.request("POST", &format!("/console{NEW_IMPORT}")).bytes(form.into_bytes());
+    visitor.send(request.header("content-type", "multipart/form-data; boundary=limit"))
 }
 
 fn imports_are_listed_with_their_progress(database: Database) {
@@ -378,6 +450,18 @@ fn the_choices_are_those_of_the_api(database: Database) {
         let start = format!("name=\"{field}\" value=\"");
         let offered = page.split(&start).skip(1).filter_map(|rest| rest.split('"').next());
         assert_eq!(offered.map(str::to_owned).collect::<BTreeSet<_>>(), named(schema), "{path}");
+    }
+    let page = visitor.get(NEW_IMPORT).expect(200).text();
+    let parameters = document["paths"]["/imports"]["post"]["parameters"].as_array().expect("parameters");
+    for field in ["from", "on_conflict", "unknown"] {
+        let select = page.split_once(&format!("name=\"{field}\"")).expect("a field").1;
+        let select = select.split_once("</select>").expect("its end").0;
+        let offered: Vec<&str> =
+            select.split("<option value=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let parameter = parameters.iter().find(|parameter| parameter["name"] == field).expect("a parameter");
+        assert_eq!(json!(offered), parameter["schema"]["enum"], "{field}");
+        // The browser sends the first one unless another is chosen.
+        assert_eq!(json!(offered[0]), parameter["schema"]["default"], "{field}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Imports of files: how one is sent, and what became of it.
+//! Imports of files, and what became of them.
 
 use std::rc::Rc;
 
@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use super::page;
 use crate::api::{Answer, items, text};
-use crate::customers::examples::origin;
 use crate::form::query;
 use crate::input::{Line, line};
 use crate::layout::{pages, time};
@@ -42,22 +41,16 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
         return Ok(respond::see_other(&visit.path(&format!("/developers/imports/{id}"))));
     }
-    let command = format!(
-        "curl {}/v1/imports?format=csv \\\n  -H \"Authorization: Bearer $KEY\" \\\n  --data-binary @customers.csv",
-        origin(&visit.place)
-    );
     let of_page = query([("cursor", visit.query.get("cursor"))]);
     let list = visit.get(format!("/v1/imports{of_page}")).await?.ok()?.body;
     let field =
         Line { name: "id", label: texts::IMPORT_ID, kind: "text", value: id, is_required: true, ..Line::default() };
     let body = html! {
-        h1 { (texts::IMPORTS) }
-        (table(&visit, &list))
-        section {
-            h2 { (texts::SEND_FILE) }
-            p { (texts::SEND_FILE_HINT) }
-            (layout::code(texts::SEND_FILE, &command))
+        div.title {
+            h1 { (texts::IMPORTS) }
+            a.button.primary href=(visit.path("/developers/imports/new")) data-key="n" { (texts::SEND_FILE) }
         }
+        (table(&visit, &list))
         section {
             h2 { (texts::FOLLOW_IMPORT) }
             form.inline method="get" action=(visit.path("/developers/imports")) {

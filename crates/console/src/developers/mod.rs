@@ -5,6 +5,7 @@ pub(crate) mod exports;
 pub(crate) mod imports;
 pub(crate) mod key;
 pub(crate) mod keys;
+pub(crate) mod new_import;
 pub(crate) mod new_key;
 pub(crate) mod start;
 pub(crate) mod webhook;

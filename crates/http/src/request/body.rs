@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::error::PayloadError;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage as _, HttpRequest, web};
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream};
 use roster_application::json;
 use roster_domain::{Json, Object};
 
 use crate::failure::{BodyFailure, Failure};
 use crate::memory::{Budget, Reserved};
+use crate::pages::PagePaths;
 use crate::request::idempotency;
 use crate::surfaces;
 use crate::transport::exchange::Exchange;
@@ -53,8 +55,8 @@ pub(crate) struct Limits {
     batch_paths: Arc<[String]>,
     /// The paths that take files.
     file_paths: Arc<[String]>,
-    /// The path at or below which all pages for people are. They read bodies themselves: forms.
-    pub(crate) pages: Option<&'static str>,
+    /// Where the pages for people are.
+    pub(crate) pages: Option<PagePaths>,
 }
 
 impl Limits {
@@ -81,8 +83,13 @@ impl Limits {
     }
 
     fn is_page(&self, path: &str) -> bool {
-        let below = self.pages.and_then(|base| path.strip_prefix(base));
-        below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        self.pages.is_some_and(|pages| pages.has(path))
+    }
+
+    /// Whether the body of a request to `path` is a file, or a form with one, which its handler reads.
+    fn takes_file(&self, path: &str) -> bool {
+        self.file_paths.iter().any(|of_files| of_files == path)
+            || self.pages.is_some_and(|pages| pages.has(path) && (pages.takes_file)(path))
     }
 }
 
@@ -128,6 +135,10 @@ pub(crate) async fn receive<B: MessageBody>(
         payload if takes_file(&request) => {
             let timeout = request.app_data::<web::Data<Limits>>().map(|limits| limits.timeout);
             request.extensions_mut().insert(Received::File(payload, timeout.unwrap_or_default()));
+            if is_for_page(&request) {
+                let form = File::of(request.request()).into_payload();
+                request.set_payload(form);
+            }
             return next.call(request).await;
         }
         payload => within_limits(payload, request.path(), request.app_data::<web::Data<Limits>>()).await,
@@ -161,9 +172,9 @@ fn is_for_page(request: &ServiceRequest) -> bool {
     request.app_data().is_some_and(|limits: &web::Data<Limits>| limits.is_page(request.path()))
 }
 
-/// Whether the body of a request is a file, which its handler reads.
+/// Whether the body of a request is a file, or a form with one, which its handler reads.
 fn takes_file(request: &ServiceRequest) -> bool {
-    let is_one = |limits: &web::Data<Limits>| limits.file_paths.iter().any(|path| path == request.path());
+    let is_one = |limits: &web::Data<Limits>| limits.takes_file(request.path());
     *request.method() == Method::POST && request.app_data().is_some_and(is_one)
 }
 
@@ -185,6 +196,15 @@ impl File {
             Some(Received::File(payload, timeout)) => Self { payload, timeout, exchange },
             _ => Self { payload: Payload::None, timeout: Duration::ZERO, exchange },
         }
+    }
+
+    /// The file as a body of actix-web, for a handler that reads one.
+    fn into_payload(self) -> Payload {
+        let bytes = stream::try_unfold(self, |mut file| async move {
+            let next = file.next().await.map_err(|_| PayloadError::Incomplete(None))?;
+            Ok(next.map(|bytes| (bytes, file)))
+        });
+        Payload::Stream { payload: Box::pin(bytes) }
     }
 
     /// The next bytes. `None`: all of it was read.
