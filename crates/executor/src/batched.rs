@@ -60,8 +60,10 @@ pub enum Workers<I> {
         threads: usize,
         /// Which of `queues` a request waits in.
         queue_of: fn(&I, queues: usize) -> usize,
-        /// Whether two requests may be in one batch.
-        together: fn(&I, &I) -> bool,
+        /// Which requests may be in one batch: those of one group.
+        group_of: fn(&I) -> u64,
+        /// Whether a group has one batch at a time.
+        takes_turns: bool,
         /// Whether a thread is replaced when its batch takes longer than the deadline.
         are_watched: bool,
     },
@@ -73,7 +75,7 @@ impl<I> Workers<I> {
     /// So many threads over one queue, which are replaced when they hang.
     #[must_use]
     pub fn threads(threads: usize) -> Self {
-        Self::Threads { queues: 1, threads, queue_of: |_, _| 0, together: |_, _| true, are_watched: true }
+        Self::Threads { queues: 1, threads, queue_of: |_, _| 0, group_of: |_| 0, takes_turns: false, are_watched: true }
     }
 }
 
@@ -120,7 +122,7 @@ impl<O: Operation> Batched<O> {
     /// The worker threads: each works until it is replaced, or the operation is [closed](Batched::close).
     #[must_use]
     pub fn workers(&self) -> Vec<Worker> {
-        let Workers::Threads { threads, together, are_watched: is_watched, .. } = self.workers else {
+        let Workers::Threads { threads, group_of, takes_turns, are_watched: is_watched, .. } = self.workers else {
             return Vec::new();
         };
         let places = (0..self.queues.len()).flat_map(|queue| (0..threads).map(move |thread| (queue, thread)));
@@ -130,9 +132,13 @@ impl<O: Operation> Batched<O> {
             let work = move |turns: &Turns| {
                 let queue: &Queue<Pending<O>> = &queues[place];
                 let weight = |pending: &Pending<O>| O::weight(&pending.input);
-                let are_together = |one: &Pending<O>, other: &Pending<O>| together(&one.input, &other.input);
-                while let Some(batch) = queue.pop_batch(O::MAX_BATCH, weight, are_together) {
-                    if turns.take(|| run_batch(&service, batch, deadline, &meter)).is_err() {
+                let group = |pending: &Pending<O>| group_of(&pending.input);
+                // A thread that hangs for longer is replaced.
+                let turn = takes_turns.then_some(deadline);
+                while let Some(batch) = queue.pop_batch(O::MAX_BATCH, weight, group, turn) {
+                    let served = turns.take(|| run_batch(&service, batch.items, deadline, &meter));
+                    queue.end(batch.turn);
+                    if served.is_err() {
                         return;
                     }
                 }
@@ -358,8 +364,9 @@ pub(super) mod tests {
 
     #[test]
     fn each_queue_has_its_own_workers() {
-        let (queue_of, together): (fn(&_, _) -> _, fn(&_, &_) -> _) = (|_, _| 0, |_, _| true);
-        let workers = Workers::Threads { queues: 2, threads: 2, queue_of, together, are_watched: true };
+        let (queue_of, group_of): (fn(&_, _) -> _, fn(&_) -> _) = (|_, _| 0, |_| 0);
+        let workers =
+            Workers::Threads { queues: 2, threads: 2, queue_of, group_of, takes_turns: false, are_watched: true };
         let batched = Batched::<Double>::new((), Limits { queue: 1, deadline: DEADLINE }, workers);
         let names: Vec<String> = batched.workers().into_iter().map(|worker| worker.name).collect();
         assert_eq!(names, ["double-0-0", "double-0-1", "double-1-0", "double-1-1"]);

@@ -154,12 +154,20 @@ fn reader<I>(settings: Settings) -> Workers<I> {
     }
 }
 
-/// As [`reader`]. Where tenants are on several servers, several threads, each with the requests of one tenant.
+/// As [`reader`]. Where tenants are on several servers, several threads, each with the requests of one tenant, which has one batch at a
+/// time: so its batches are large however many threads there are, and a server that does not answer keeps one for each of its tenants.
 fn readers<I: OfTenant>(settings: Settings) -> Workers<I> {
     match settings.reads {
         Reads::ByWorkersOfTenants => {
             let threads = threads_for_tenants(settings);
-            Workers::Threads { queues: 1, threads, queue_of: |_, _| 0, together: are_of_one_tenant, are_watched: true }
+            Workers::Threads {
+                queues: 1,
+                threads,
+                queue_of: |_, _| 0,
+                group_of: group_of_tenant,
+                takes_turns: true,
+                are_watched: true,
+            }
         }
         Reads::ByWorkers | Reads::ByCallers => reader(settings),
     }
@@ -193,8 +201,13 @@ impl OfTenant for Vec<WriteRequest> {
     }
 }
 
-fn are_of_one_tenant<I: OfTenant>(one: &I, other: &I) -> bool {
-    one.tenant() == other.tenant()
+/// A number of the tenant of a request. That two tenants have one is rare, and harmless: a store serves a batch of both.
+fn group_of_tenant<I: OfTenant>(request: &I) -> u64 {
+    request.tenant().map_or(0, hash_of)
+}
+
+fn hash_of(tenant: Tenant) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(tenant)
 }
 
 fn reader_of_pages<I>(settings: Settings) -> Workers<I> {
@@ -206,23 +219,23 @@ fn reader_of_pages<I>(settings: Settings) -> Workers<I> {
 }
 
 fn writers(settings: Settings) -> Workers<Vec<WriteRequest>> {
-    let (queues, together): (usize, fn(&_, &_) -> bool) = match settings.reads {
-        Reads::ByWorkersOfTenants => (settings.writers.max(threads_for_tenants(settings)), are_of_one_tenant),
-        Reads::ByWorkers | Reads::ByCallers => (settings.writers.max(1), |_, _| true),
+    let (queues, group_of): (usize, fn(&_) -> u64) = match settings.reads {
+        Reads::ByWorkersOfTenants => (settings.writers.max(threads_for_tenants(settings)), group_of_tenant),
+        Reads::ByWorkers | Reads::ByCallers => (settings.writers.max(1), |_| 0),
     };
     Workers::Threads {
         queues,
         threads: 1,
         queue_of: |requests, queues| requests.tenant().map_or(0, |tenant| shard(tenant, queues)),
-        together,
+        group_of,
+        takes_turns: false,
         are_watched: true,
     }
 }
 
 /// The writer of a tenant: always the same, so that the writes of one customer keep their order.
 fn shard(tenant: Tenant, shards: usize) -> usize {
-    let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(tenant);
-    usize::try_from(hash % (shards as u64)).unwrap_or(0)
+    usize::try_from(hash_of(tenant) % (shards as u64)).unwrap_or(0)
 }
 
 /// As many as the batched operations leave of [`Settings::threads`], at least one.
@@ -241,7 +254,14 @@ fn two_threads<I>(_: Settings) -> Workers<I> {
 
 /// One thread for calls with deadlines of their own, which may be longer than the database's.
 fn one_patient_thread<I>(_: Settings) -> Workers<I> {
-    Workers::Threads { queues: 1, threads: 1, queue_of: |_, _| 0, together: |_, _| true, are_watched: false }
+    Workers::Threads {
+        queues: 1,
+        threads: 1,
+        queue_of: |_, _| 0,
+        group_of: |_| 0,
+        takes_turns: false,
+        are_watched: false,
+    }
 }
 
 impl Handle {
