@@ -440,6 +440,9 @@ pub trait Given {
     /// The value of `search_hashes` in the row called `given`.
     const SEARCH_HASHES: &'static str;
 
+    /// The identifiers of the customers, in the order in which they are given.
+    fn ids(&self) -> &[Uuid];
+
     /// What is behind `FROM`.
     fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()>;
 }
@@ -486,6 +489,10 @@ pub fn row(write: &Write, is_indexed: bool) -> (CustomerRow, Option<Vec<i32>>) {
 impl Given for New {
     const SEARCH_HASHES: &'static str = "given.search_hashes::int4[]";
 
+    fn ids(&self) -> &[Uuid] {
+        std::slice::from_ref(&self.row.id)
+    }
+
     fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("(VALUES (");
         self.row.push_values(out)?;
@@ -498,6 +505,10 @@ impl Given for New {
 
 impl Given for NewOnes {
     const SEARCH_HASHES: &'static str = FROM_ARRAY_TEXT;
+
+    fn ids(&self) -> &[Uuid] {
+        &self.rows.id
+    }
 
     fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("unnest(");
@@ -568,6 +579,10 @@ impl Changes {
 impl Given for Change {
     const SEARCH_HASHES: &'static str = "given.search_hashes::int4[]";
 
+    fn ids(&self) -> &[Uuid] {
+        std::slice::from_ref(&self.row.id)
+    }
+
     fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("(VALUES (");
         self.row.push_values(out)?;
@@ -586,6 +601,10 @@ impl Given for Change {
 
 impl Given for Changes {
     const SEARCH_HASHES: &'static str = FROM_ARRAY_TEXT;
+
+    fn ids(&self) -> &[Uuid] {
+        &self.rows.id
+    }
 
     fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("unnest(");
@@ -659,7 +678,8 @@ pub fn assignments(names: &[&str], key: &[&str], source: &str) -> String {
     rest.map(|name| format!("{name} = {source}.{name}")).collect::<Vec<_>>().join(", ")
 }
 
-fn push_update<'b, G: Given>(given: &'b G, whose: &'b impl Whose, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+fn push_update<'b, G: Given, W: Whose>(given: &'b G, whose: &'b W, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+    whose.push_locks(given.ids(), out)?;
     out.push_sql("UPDATE customers SET ");
     out.push_sql(&assignments(CustomerRow::NAMES, &["merchant_id", "environment", "id"], "given"));
     out.push_sql(", search_hashes = ");
@@ -673,6 +693,7 @@ fn push_update<'b, G: Given>(given: &'b G, whose: &'b impl Whose, out: &mut AstP
     out.push_sql(", search_hashes, before_version, claimed_email_key, claimed_external_id) WHERE ");
     whose.push_is_of("customers", out)?;
     out.push_sql(" AND customers.id = given.id AND customers.version = given.before_version");
+    out.push_sql(W::IS_LOCKED);
     Ok(())
 }
 

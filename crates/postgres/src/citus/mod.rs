@@ -16,7 +16,7 @@ use diesel::dsl::sql;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::AstPass;
-use diesel::sql_types::{self, Bool, Text};
+use diesel::sql_types::{self, Array, Bool, Text};
 use roster_domain::Tenant;
 use uuid::Uuid;
 
@@ -87,6 +87,16 @@ pub trait Whose: 'static {
     /// shard plans each statement with its values, and needs no such hint.
     const FENCE: &'static str;
 
+    /// A condition that follows others, true once [`Self::push_locks`] has locked the customers.
+    const IS_LOCKED: &'static str;
+
+    /// Adds what locks customers in the order of `ids`, in front of a statement that changes them, unless the statement does so itself:
+    /// otherwise two that change the same ones would wait for each other.
+    ///
+    /// # Errors
+    /// Those of diesel.
+    fn push_locks<'b>(&'b self, ids: &'b [Uuid], out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()>;
+
     /// Adds the condition that a row of `table` is of the tenant.
     ///
     /// # Errors
@@ -111,6 +121,12 @@ impl From<Tenant> for OneTenant {
 
 impl Whose for EachRow {
     const FENCE: &'static str = " OFFSET 0";
+    const IS_LOCKED: &'static str = "";
+
+    /// The session has no plan but one that looks up one row of `given` after the other.
+    fn push_locks<'b>(&'b self, _: &'b [Uuid], _: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        Ok(())
+    }
 
     fn push_is_of<'b>(&'b self, table: &str, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(table);
@@ -123,6 +139,18 @@ impl Whose for EachRow {
 
 impl Whose for OneTenant {
     const FENCE: &'static str = "";
+    // The planner asks for the number once, before it looks for rows.
+    const IS_LOCKED: &'static str = " AND (SELECT count(*) FROM locked) > 0";
+
+    /// A shard plans as it likes.
+    fn push_locks<'b>(&'b self, ids: &'b [Uuid], out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("WITH locked AS (SELECT customers.id FROM customers WHERE ");
+        self.push_is_of("customers", out)?;
+        out.push_sql(" AND customers.id = ANY(");
+        out.push_bind_param::<Array<sql_types::Uuid>, _>(ids)?;
+        out.push_sql(") ORDER BY customers.id FOR NO KEY UPDATE) ");
+        Ok(())
+    }
 
     fn push_is_of<'b>(&'b self, table: &str, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(table);
