@@ -39,31 +39,14 @@ where
     let body = Rc::new(RefCell::new(body));
     let shared = Rc::clone(&body);
     let bytes = stream::poll_fn(move |context| shared.borrow_mut().poll_next_unpin(context));
-    let form = Multipart::new(request.headers(), bytes);
+    let mut form = Multipart::new(request.headers(), bytes);
     let place = Place::new(worker, request, Area::Merchant(environment));
-    let answer = answer_form(place, form, page).await;
+    let fields = async { timeout(PATIENCE, read(&mut form)).await.ok().flatten().ok_or_else(unreadable) };
+    let answer = visit::answer_at(place, fields, |visit, file| page(visit, passed_on(file))).await;
     let rest = stream::poll_fn(|context| body.borrow_mut().poll_next_unpin(context));
     let _ =
         timeout(PATIENCE, rest.take_while(|bytes| future::ready(bytes.is_ok())).for_each(|_| future::ready(()))).await;
     answer
-}
-
-async fn answer_form<F, A>(mut place: Place, mut form: Multipart, page: F) -> HttpResponse
-where
-    F: Fn(Rc<Visit>, Payload) -> A,
-    A: Future<Output = Result<HttpResponse, Refusal>>,
-{
-    let session = match Visit::open_session(&mut place) {
-        Ok(session) => session,
-        Err(refusal) => return refusal.answer(&place),
-    };
-    let Ok(Some((fields, file))) = timeout(PATIENCE, read(&mut form)).await else {
-        return unreadable().answer(&place);
-    };
-    match Visit::with_form(place, session, fields) {
-        Ok(visit) => visit.answer(page(Rc::clone(&visit), passed_on(file)).await),
-        Err((refusal, place)) => refusal.answer(&place),
-    }
 }
 
 /// Reads the fields in front of the file. `None` if there is no file, or they are too long.

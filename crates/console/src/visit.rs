@@ -79,32 +79,22 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    /// Opens the session of a request.
-    pub(crate) fn open_session(place: &mut Place) -> Result<Session, Refusal> {
-        let sessions = &place.worker.console.0.sessions;
+    /// Opens the session of a request, and then reads and checks the form that was sent with it.
+    async fn begin<T>(
+        place: &mut Place,
+        read: impl Future<Output = Result<(Form, T), Refusal>>,
+    ) -> Result<(Session, Form, T), Refusal> {
         let cookie = cookies::read(&place.request, place.area.cookie()).ok_or(Refusal::SignIn)?;
-        let session = sessions.open(place.area, cookie, place.now()).map_err(|error| match error {
+        let opened = place.worker.console.0.sessions.open(place.area, cookie, place.now());
+        let session = opened.map_err(|error| match error {
             SessionError::Unknown => Refusal::SignIn,
             SessionError::Expired => Refusal::Expired,
         })?;
-        place.token = Some(sessions.token(&session));
-        Ok(session)
-    }
-
-    /// A visitor of a place, if the form was sent by a page of the session, or nothing was sent.
-    pub(crate) fn with_form(place: Place, session: Session, form: Form) -> Result<Rc<Self>, (Refusal, Place)> {
-        let sessions = &place.worker.console.0.sessions;
-        let is_ours = || forgery::is_from_here(&place.request) && sessions.accepts(&session, form.get(TOKEN));
-        if !place.request.method().is_safe() && !is_ours() {
-            return Err((Refusal::Forged, place));
-        }
-        let query = Form::parse(place.request.query_string().as_bytes());
-        Ok(Rc::new(Self { place, session, query, form }))
-    }
-
-    /// The answer that a page came to.
-    pub(crate) fn answer(&self, answer: Result<HttpResponse, Refusal>) -> HttpResponse {
-        answer.unwrap_or_else(|refusal| refusal.answer(&self.place))
+        place.token = Some(place.worker.console.0.sessions.token(&session));
+        let (form, more) = read.await?;
+        let accepts = || place.worker.console.0.sessions.accepts(&session, form.get(TOKEN));
+        let is_ours = || forgery::is_from_here(&place.request) && accepts();
+        if place.request.method().is_safe() || is_ours() { Ok((session, form, more)) } else { Err(Refusal::Forged) }
     }
 
     /// A path below that of the area.
@@ -185,14 +175,27 @@ where
     F: Fn(Rc<Visit>) -> A,
     A: Future<Output = Result<HttpResponse, Refusal>>,
 {
-    let mut place = Place::new(worker, request, area);
-    let session = match Visit::open_session(&mut place) {
-        Ok(session) => session,
-        Err(refusal) => return refusal.answer(&place),
-    };
-    match Visit::with_form(place, session, Form::parse(&body)) {
-        Ok(visit) => visit.answer(page(Rc::clone(&visit)).await),
-        Err((refusal, place)) => refusal.answer(&place),
+    let form = async { Ok((Form::parse(&body), ())) };
+    answer_at(Place::new(worker, request, area), form, |visit, ()| page(visit)).await
+}
+
+/// Answers a request at a place with a page, if its session and its form allow. `read` reads the form once there is a session, and what
+/// else the page gets.
+pub(crate) async fn answer_at<T, A>(
+    mut place: Place,
+    read: impl Future<Output = Result<(Form, T), Refusal>>,
+    page: impl FnOnce(Rc<Visit>, T) -> A,
+) -> HttpResponse
+where
+    A: Future<Output = Result<HttpResponse, Refusal>>,
+{
+    match Visit::begin(&mut place, read).await {
+        Ok((session, form, more)) => {
+            let query = Form::parse(place.request.query_string().as_bytes());
+            let visit = Rc::new(Visit { place, session, query, form });
+            page(Rc::clone(&visit), more).await.unwrap_or_else(|refusal| refusal.answer(&visit.place))
+        }
+        Err(refusal) => refusal.answer(&place),
     }
 }
 
