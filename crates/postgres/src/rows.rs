@@ -155,8 +155,8 @@ macro_rules! table {
         #[derive(Default)]
         #[allow(dead_code, reason = "not every table is written in batches")]
         pub struct $rows {
-            pub $first: Vec<$first_rust>,
-            $(pub $column: Vec<$rust>,)+
+            $first: Vec<$first_rust>,
+            $($column: Vec<$rust>,)+
         }
 
         impl crate::rows::Row for $row {

@@ -13,7 +13,7 @@ use diesel::sql_types::{self, Array, BigInt, Bool, Nullable, Text};
 use roster_domain::{Customer, Tenant, search_hashes};
 use uuid::Uuid;
 
-use crate::citus::{self, EachRow, Layout, OneTenant, Whose, tenant_by_tenant};
+use crate::citus::{self, EachRow, Layout, Locked, Whose, tenant_by_tenant};
 use crate::error::Fault;
 use crate::rows::{kept_prepared, limit};
 use crate::schema::{CustomerRow, customers};
@@ -105,7 +105,8 @@ pub fn add_missing(
         }
         Layout::Citus => {
             tenant_by_tenant(&customers, Customer::tenant, |tenant, customers| {
-                let add = Add { of: AddOf::of(customers.iter().copied()), whose: OneTenant::from(tenant) };
+                let whose = Locked::new(tenant, customers.iter().copied());
+                let add = Add { of: AddOf::of(customers.iter().copied()), whose };
                 RunQueryDsl::execute(&add, connection)?;
                 Ok(Vec::<()>::new())
             })?;
@@ -180,6 +181,7 @@ impl AddOf {
 
 impl<W: Whose> QueryFragment<Pg> for Add<W> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.whose.push_locks(&mut out)?;
         out.push_sql("UPDATE customers SET search_hashes = ");
         out.push_sql(FROM_ARRAY_TEXT);
         out.push_sql(", search_of = ");
@@ -197,6 +199,7 @@ impl<W: Whose> QueryFragment<Pg> for Add<W> {
         out.push_sql(") AS given (merchant_id, environment, id, version, search_hashes) WHERE ");
         self.whose.push_is_of("customers", &mut out)?;
         out.push_sql(" AND customers.id = given.id AND customers.version = given.version");
+        out.push_sql(W::IS_LOCKED);
         Ok(())
     }
 }

@@ -440,9 +440,6 @@ pub trait Given {
     /// The value of `search_hashes` in the row called `given`.
     const SEARCH_HASHES: &'static str;
 
-    /// The identifiers of the customers, in the order in which they are given.
-    fn ids(&self) -> &[Uuid];
-
     /// What is behind `FROM`.
     fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()>;
 }
@@ -489,10 +486,6 @@ pub fn row(write: &Write, is_indexed: bool) -> (CustomerRow, Option<Vec<i32>>) {
 impl Given for New {
     const SEARCH_HASHES: &'static str = "given.search_hashes::int4[]";
 
-    fn ids(&self) -> &[Uuid] {
-        std::slice::from_ref(&self.row.id)
-    }
-
     fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("(VALUES (");
         self.row.push_values(out)?;
@@ -505,10 +498,6 @@ impl Given for New {
 
 impl Given for NewOnes {
     const SEARCH_HASHES: &'static str = FROM_ARRAY_TEXT;
-
-    fn ids(&self) -> &[Uuid] {
-        &self.rows.id
-    }
 
     fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("unnest(");
@@ -579,10 +568,6 @@ impl Changes {
 impl Given for Change {
     const SEARCH_HASHES: &'static str = "given.search_hashes::int4[]";
 
-    fn ids(&self) -> &[Uuid] {
-        std::slice::from_ref(&self.row.id)
-    }
-
     fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("(VALUES (");
         self.row.push_values(out)?;
@@ -601,10 +586,6 @@ impl Given for Change {
 
 impl Given for Changes {
     const SEARCH_HASHES: &'static str = FROM_ARRAY_TEXT;
-
-    fn ids(&self) -> &[Uuid] {
-        &self.rows.id
-    }
 
     fn push_given<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("unnest(");
@@ -679,7 +660,7 @@ pub fn assignments(names: &[&str], key: &[&str], source: &str) -> String {
 }
 
 fn push_update<'b, G: Given, W: Whose>(given: &'b G, whose: &'b W, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-    whose.push_locks(given.ids(), out)?;
+    whose.push_locks(out)?;
     out.push_sql("UPDATE customers SET ");
     out.push_sql(&assignments(CustomerRow::NAMES, &["merchant_id", "environment", "id"], "given"));
     out.push_sql(", search_hashes = ");

@@ -17,7 +17,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::AstPass;
 use diesel::sql_types::{self, Array, Bool, Text};
-use roster_domain::Tenant;
+use roster_domain::{Customer, Tenant};
 use uuid::Uuid;
 
 pub use distribute::{distribute, distribute_rest};
@@ -88,14 +88,15 @@ pub trait Whose: 'static {
     const FENCE: &'static str;
 
     /// A condition that follows others, true once [`Self::push_locks`] has locked the customers.
-    const IS_LOCKED: &'static str;
+    const IS_LOCKED: &'static str = "";
 
-    /// Adds what locks customers in the order of `ids`, in front of a statement that changes them, unless the statement does so itself:
-    /// otherwise two that change the same ones would wait for each other.
+    /// Adds what locks customers in front of a statement that changes them, unless the statement locks them in order by itself.
     ///
     /// # Errors
     /// Those of diesel.
-    fn push_locks<'b>(&'b self, ids: &'b [Uuid], out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()>;
+    fn push_locks<'b>(&'b self, _: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        Ok(())
+    }
 
     /// Adds the condition that a row of `table` is of the tenant.
     ///
@@ -121,12 +122,6 @@ impl From<Tenant> for OneTenant {
 
 impl Whose for EachRow {
     const FENCE: &'static str = " OFFSET 0";
-    const IS_LOCKED: &'static str = "";
-
-    /// The session has no plan but one that looks up one row of `given` after the other.
-    fn push_locks<'b>(&'b self, _: &'b [Uuid], _: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        Ok(())
-    }
 
     fn push_is_of<'b>(&'b self, table: &str, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(table);
@@ -139,18 +134,6 @@ impl Whose for EachRow {
 
 impl Whose for OneTenant {
     const FENCE: &'static str = "";
-    // The planner asks for the number once, before it looks for rows.
-    const IS_LOCKED: &'static str = " AND (SELECT count(*) FROM locked) > 0";
-
-    /// A shard plans as it likes.
-    fn push_locks<'b>(&'b self, ids: &'b [Uuid], out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("WITH locked AS (SELECT customers.id FROM customers WHERE ");
-        self.push_is_of("customers", out)?;
-        out.push_sql(" AND customers.id = ANY(");
-        out.push_bind_param::<Array<sql_types::Uuid>, _>(ids)?;
-        out.push_sql(") ORDER BY customers.id FOR NO KEY UPDATE) ");
-        Ok(())
-    }
 
     fn push_is_of<'b>(&'b self, table: &str, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(table);
@@ -160,6 +143,38 @@ impl Whose for OneTenant {
         out.push_sql(table);
         out.push_sql(".environment = ");
         out.push_bind_param::<Text, _>(&self.environment)
+    }
+}
+
+/// Customers of one tenant that a statement changes, which it locks in the order of their identifiers first. A shard plans as it likes,
+/// and two statements that change the same customers would otherwise lock each other out.
+pub struct Locked {
+    of: OneTenant,
+    ids: Vec<Uuid>,
+}
+
+impl Locked {
+    pub fn new<'a>(tenant: Tenant, customers: impl Iterator<Item = &'a Customer>) -> Self {
+        Self { of: OneTenant::from(tenant), ids: customers.map(|customer| customer.id().uuid()).collect() }
+    }
+}
+
+impl Whose for Locked {
+    const FENCE: &'static str = OneTenant::FENCE;
+    // The planner asks for the number once, before it looks for rows.
+    const IS_LOCKED: &'static str = " AND (SELECT count(*) FROM locked) > 0";
+
+    fn push_locks<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("WITH locked AS (SELECT customers.id FROM customers WHERE ");
+        self.push_is_of("customers", out)?;
+        out.push_sql(" AND customers.id = ANY(");
+        out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.ids)?;
+        out.push_sql(") ORDER BY customers.id FOR NO KEY UPDATE) ");
+        Ok(())
+    }
+
+    fn push_is_of<'b>(&'b self, table: &str, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.of.push_is_of(table, out)
     }
 }
 

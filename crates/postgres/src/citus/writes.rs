@@ -17,7 +17,7 @@ use roster_application::records::{EventRecord, ReplyRecord, SubscriptionRecord};
 use roster_domain::{Customer, Tenant, Timestamp};
 use uuid::Uuid;
 
-use super::{OneTenant, tenant_by_tenant};
+use super::{Locked, tenant_by_tenant};
 use crate::error::Fault;
 use crate::rows::Row;
 use crate::schema::{
@@ -46,12 +46,11 @@ pub fn store(
         |tenant, writes| {
             let writes: Vec<&Write> = writes.iter().map(|write| **write).collect();
             let given = || Changes::of(&writes, is_indexed);
+            let locked = || Locked::new(tenant, writes.iter().map(|write| write.after()));
             stored.extend(match kind {
                 Kind::Create => create(connection, tenant, &writes, is_indexed)?,
-                Kind::Change => (&Update { given: given(), whose: OneTenant::from(tenant) }).load(connection)?,
-                Kind::ChangeClaiming => {
-                    (&UpdateClaiming { given: given(), whose: OneTenant::from(tenant) }).load(connection)?
-                }
+                Kind::Change => (&Update { given: given(), whose: locked() }).load(connection)?,
+                Kind::ChangeClaiming => (&UpdateClaiming { given: given(), whose: locked() }).load(connection)?,
                 Kind::Record => record(connection, tenant, &writes)?,
             });
             Ok(Vec::<()>::new())
