@@ -224,17 +224,21 @@ fn write_segments(
     Ok(results)
 }
 
-/// Parts of the commands, each of which is read at once. A command that may change a customer begins a new part if one
-/// before it may return that customer, which is known only once that one is written.
+/// Parts of the commands, each of which is read at once. A command begins a new part if it is known only once those before it
+/// are written what it is about: a customer that one of them may return, or the subscription of a customer to which one of
+/// them gives the external identifier.
 fn segments(commands: &[Command]) -> Vec<Range<usize>> {
     let mut segments = Vec::new();
-    let (mut start, mut may_return) = (0, false);
+    let mut start = 0;
     for (place, command) in commands.iter().enumerate() {
-        if may_return && command.key().is_some() {
+        let before = &commands[start..place];
+        let may_be_returned = command.key().is_some() && before.iter().any(Command::may_return_a_holder);
+        let may_be_moved =
+            command.finds_a_subscription_by_external_id() && before.iter().any(Command::moves_an_external_id);
+        if may_be_returned || may_be_moved {
             segments.push(start..place);
-            (start, may_return) = (place, false);
+            start = place;
         }
-        may_return |= command.may_return_a_holder();
     }
     segments.push(start..commands.len());
     segments

@@ -2,7 +2,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use roster_domain::metadata::MetadataError;
-use roster_domain::{Customer, CustomerId, ExternalId, Subscription, SubscriptionId, Tenant, Timestamp};
+use roster_domain::{Customer, CustomerId, Edit, ExternalId, Subscription, SubscriptionId, Tenant, Timestamp};
 
 use super::change_customer::CustomerChange;
 use super::delete_customer::CustomerDeletion;
@@ -499,6 +499,16 @@ impl Command {
     /// Whether it may come to return a customer that it has not read.
     pub(super) fn may_return_a_holder(&self) -> bool {
         matches!(self, Self::Ensure(ensure) if ensure.may_return_a_holder())
+    }
+
+    /// Whether it gives an external identifier to a customer that was there before, and may have subscriptions.
+    pub(super) fn moves_an_external_id(&self) -> bool {
+        matches!(self, Self::Change(change) if matches!(change.edit.external_id, Edit::Set(_)))
+    }
+
+    /// Whether the subscription that it is about is found by the external identifier of its customer.
+    pub(super) fn finds_a_subscription_by_external_id(&self) -> bool {
+        matches!(self, Self::Record(report) if matches!(report.key.customer.customer, CustomerRef::ExternalId(_)))
     }
 
     /// The result after its `write` was refused because of what is `taken`; `None` if it is to be decided anew.

@@ -76,7 +76,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..3_u8, wish()).prop_map(|(number, wish)| Step::Upsert { number, wish }),
         3 => (target(), wish()).prop_map(|(target, to)| Step::Change { target, to }),
         1 => target().prop_map(Step::Delete),
-        1 => (target(), 0..2_u8, 0..2_u8)
+        2 => (target(), 0..2_u8, 0..2_u8)
             .prop_map(|(target, subscription, plan)| Step::Record { target, subscription, plan }),
     ]
 }

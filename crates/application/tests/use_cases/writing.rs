@@ -129,6 +129,26 @@ fn a_report_after_another_of_the_same_batch_replaces_it() {
 }
 
 #[test]
+fn a_report_by_an_external_id_that_changed_hands_in_the_same_batch_replaces_the_subscription_of_the_new_holder() {
+    let commands = |service: &Service| {
+        let (ada, bea) = (service.register_named("ada"), service.register_named("bea"));
+        service.record(report(by_id(&bea), "sub_1")).expect("a report");
+        service.delete(by_id(&ada)).expect("a deletion");
+        let to_ada = change(by_id(&bea), to_external_id("ada"));
+        vec![to_ada, CustomerCommand::Record(report(by_external_id(service.tenant, "ada"), "sub_1"))]
+    };
+    let version = |write: &Write| write.subscription().expect("a subscription").after.version;
+
+    let service = Service::start();
+    let done = service.write_all(commands(&service));
+    assert_eq!(version(done[1].as_ref().expect("a write")), 2);
+
+    let service = Service::start();
+    let done = service.roster.write_atomically(service.tenant, commands(&service), None, None);
+    assert_eq!(version(&done.result.expect("both writes")[1]), 2);
+}
+
+#[test]
 fn a_command_that_loses_a_race_reads_again_and_succeeds() {
     for times in 1..=3 {
         let service = Service::start();
