@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use roster_application::ports::{OperatorRepository, StoreError};
+use roster_application::ports::{OperatorRepository, RevokedOperator, StoreError};
 use roster_application::{Digest, LogEntry, Operator};
 use roster_domain::{LogEntryId, OperatorId, Timestamp};
 
@@ -33,11 +33,12 @@ impl OperatorRepository for MemoryUnitOfWork<'_> {
         })
     }
 
-    fn revoke(&mut self, id: OperatorId, at: Timestamp) -> Result<Option<Operator>, StoreError> {
+    fn revoke(&mut self, id: OperatorId, at: Timestamp) -> Result<Option<RevokedOperator>, StoreError> {
         self.call(|rows| {
             let Some(operator) = rows.operators.get_mut(&id) else { return Ok(None) };
+            let is_new = operator.revoked_at.is_none();
             operator.revoked_at = operator.revoked_at.or(Some(at));
-            Ok(Some(operator.clone()))
+            Ok(Some(RevokedOperator { operator: operator.clone(), is_new }))
         })
     }
 

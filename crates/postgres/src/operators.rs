@@ -1,5 +1,5 @@
 use diesel::prelude::*;
-use roster_application::ports::{OperatorRepository, StoreError};
+use roster_application::ports::{OperatorRepository, RevokedOperator, StoreError};
 use roster_application::records::{LogEntryRecord, OperatorRecord};
 use roster_application::{Digest, LogEntry, Operator};
 use roster_domain::{LogEntryId, OperatorId, Timestamp};
@@ -39,12 +39,13 @@ impl OperatorRepository for PostgresUnitOfWork<'_> {
         })
     }
 
-    fn revoke(&mut self, id: OperatorId, at: Timestamp) -> Result<Option<Operator>, StoreError> {
+    fn revoke(&mut self, id: OperatorId, at: Timestamp) -> Result<Option<RevokedOperator>, StoreError> {
         self.run(|connection| {
             let usable = operators::table.find(id.uuid()).filter(operators::revoked_at.is_null());
-            diesel::update(usable).set(operators::revoked_at.eq(at.to_utc())).execute(connection)?;
+            let changed = diesel::update(usable).set(operators::revoked_at.eq(at.to_utc())).execute(connection)?;
             let found: Option<OperatorRow> = operators::table.find(id.uuid()).get_result(connection).optional()?;
-            Ok(found.map(Operator::try_from).transpose()?)
+            let operator = found.map(Operator::try_from).transpose()?;
+            Ok(operator.map(|operator| RevokedOperator { operator, is_new: changed > 0 }))
         })
     }
 

@@ -1,5 +1,5 @@
 use diesel::prelude::*;
-use roster_application::ports::{OperatorRepository, StoreError};
+use roster_application::ports::{OperatorRepository, RevokedOperator, StoreError};
 use roster_application::records::{LogEntryRecord, OperatorRecord};
 use roster_application::{Digest, LogEntry, Operator};
 use roster_domain::{LogEntryId, OperatorId, Timestamp};
@@ -38,12 +38,13 @@ impl OperatorRepository for SqliteUnitOfWork<'_> {
         })
     }
 
-    fn revoke(&mut self, id: OperatorId, at: Timestamp) -> Result<Option<Operator>, StoreError> {
+    fn revoke(&mut self, id: OperatorId, at: Timestamp) -> Result<Option<RevokedOperator>, StoreError> {
         self.run_write(|connection| {
             let usable = operators::table.find(Id(id.uuid())).filter(operators::revoked_at.is_null());
-            diesel::update(usable).set(operators::revoked_at.eq(Time::from(at))).execute(connection)?;
+            let changed = diesel::update(usable).set(operators::revoked_at.eq(Time::from(at))).execute(connection)?;
             let found: Option<OperatorRow> = operators::table.find(Id(id.uuid())).get_result(connection).optional()?;
-            Ok(found.map(Operator::try_from).transpose()?)
+            let operator = found.map(Operator::try_from).transpose()?;
+            Ok(operator.map(|operator| RevokedOperator { operator, is_new: changed > 0 }))
         })
     }
 

@@ -9,8 +9,9 @@ use roster_application::ports::{
     ApiKeyRepository, ApiKeyUse, Attempt, AttemptKey, Count, CustomerFilter, CustomerKey, CustomerQuery,
     CustomerRepository, CustomerState, DeliveryRecord, EventQuery, EventRepository, Extent, Fact, FirstError,
     ImportRepository, Lane, Lease, Listed, MerchantRepository, OperatorRepository, Position, ReplyKey, ReplyRepository,
-    SavedReply, SecretRepository, Store, StoreError, StoredEndpoint, SubscriptionCursor, SubscriptionKey,
-    SubscriptionRepository, UnitOfWork, UploadRepository, Usage, WebhookRepository, Work, Write, Written,
+    RevokedOperator, SavedReply, SecretRepository, Store, StoreError, StoredEndpoint, SubscriptionCursor,
+    SubscriptionKey, SubscriptionRepository, UnitOfWork, UploadRepository, Usage, WebhookRepository, Work, Write,
+    Written,
 };
 use roster_application::{ApiKey, Digest, Event, Import, LogEntry, Operator, PartKind, Upload};
 use roster_domain::{
@@ -266,7 +267,7 @@ impl OperatorRepository for BatchedUnitOfWork<'_> {
         fn insert(operator: &Operator) -> ();
         fn find(digest: &Digest) -> Option<Operator>;
         fn list(after: Option<OperatorId>, limit: usize) -> Vec<Operator>;
-        fn revoke(id: OperatorId, at: Timestamp) -> Option<Operator>;
+        fn revoke(id: OperatorId, at: Timestamp) -> Option<RevokedOperator>;
         fn record_use(id: OperatorId, at: Timestamp) -> ();
         fn log(entry: &LogEntry) -> ();
         fn entries(before: Option<LogEntryId>, limit: usize) -> Vec<LogEntry>;

@@ -36,7 +36,7 @@ pub use ids::Ids;
 pub use imports::ImportRepository;
 pub use merchants::MerchantRepository;
 pub use migrations::MigrationState;
-pub use operators::OperatorRepository;
+pub use operators::{OperatorRepository, RevokedOperator};
 pub use replica::{Position, Replica, Shown, Standing};
 pub use replies::{ReplyKey, ReplyRepository, SavedReply};
 pub use secrets::SecretRepository;

@@ -3,6 +3,15 @@ use roster_domain::{LogEntryId, OperatorId, Timestamp};
 use super::StoreError;
 use crate::{Digest, LogEntry, Operator};
 
+/// An operator that is revoked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevokedOperator {
+    /// The operator.
+    pub operator: Operator,
+    /// Whether this call has revoked it; otherwise it was revoked before, and keeps its time.
+    pub is_new: bool,
+}
+
 /// The stored operators, and the log of what they did.
 pub trait OperatorRepository {
     /// Adds an operator.
@@ -27,7 +36,7 @@ pub trait OperatorRepository {
     ///
     /// # Errors
     /// [`StoreError`]
-    fn revoke(&mut self, id: OperatorId, at: Timestamp) -> Result<Option<Operator>, StoreError>;
+    fn revoke(&mut self, id: OperatorId, at: Timestamp) -> Result<Option<RevokedOperator>, StoreError>;
 
     /// Writes that an operator used its key at `at`.
     ///

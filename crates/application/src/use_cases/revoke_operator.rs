@@ -15,11 +15,10 @@ impl Roster {
         let entry = self.log_entry(by, Action::OperatorRevoked, Target::Operator(id));
         self.store.transaction(|uow| {
             let revoked = uow.operators().revoke(id, now)?;
-            // One that was revoked before keeps its time.
-            if revoked.as_ref().is_some_and(|operator| operator.revoked_at == Some(now)) {
+            if revoked.as_ref().is_some_and(|revoked| revoked.is_new) {
                 uow.operators().log(&entry)?;
             }
-            Ok(revoked)
+            Ok(revoked.map(|revoked| revoked.operator))
         })
     }
 }

@@ -45,8 +45,11 @@ fn an_operator_is_known_by_its_key_until_it_is_revoked() {
     let listed = || service.roster.list_operators(None, PageSize::DEFAULT).expect("a page").items;
     assert_eq!(listed()[0].last_used_at, Some(service.roster.now()));
     let id = made.operator.id;
-    let revoked = service.roster.revoke_operator(id, &Operation::COMMAND_LINE).expect("an answer");
-    assert_eq!(revoked.map(|operator| operator.revoked_at), Some(Some(service.roster.now())));
+    // The second time, at the same moment, is not logged.
+    for _ in 0..2 {
+        let revoked = service.roster.revoke_operator(id, &Operation::COMMAND_LINE).expect("an answer");
+        assert_eq!(revoked.map(|operator| operator.revoked_at), Some(Some(service.roster.now())));
+    }
     assert!(!is_accepted(&service, made.secret.reveal()));
     let unknown = OperatorId::new(Uuid::from_u128(7));
     assert_eq!(service.roster.revoke_operator(unknown, &Operation::COMMAND_LINE).expect("an answer"), None);
