@@ -32,7 +32,8 @@ use {
     std::error::Error as _,
 };
 
-/// The longest that the store itself waits for a connection or a lock. A request's own deadline is over it.
+/// The longest that a store waits for a connection to PostgreSQL. A request's own deadline is over it.
+#[cfg(feature = "postgres")]
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// A store, and how it is read.
@@ -70,7 +71,6 @@ impl Database {
         let search_index = config.search.enabled;
         let config = &config.database;
         let config::Database { url, deadline, .. } = config;
-        let wait = (*deadline).min(LONGEST_WAIT);
         match url {
             #[cfg(feature = "sqlite")]
             DatabaseUrl::Sqlite(path) => {
@@ -83,6 +83,8 @@ impl Database {
                     return Err(Faults::of("database.replica_url", rule).into());
                 }
                 let create = missing == Missing::Create;
+                // Half for a connection, and half for another process that writes.
+                let wait = *deadline / 2;
                 let options = roster_sqlite::Options { path: path.clone(), create, connections, wait, search_index };
                 let store = SqliteStore::open(&options).with_context(|| format!("{url} cannot be opened"))?;
                 Ok(Self { store: Arc::new(store), replica: None, reads: Reads::ByCallers })
@@ -90,6 +92,7 @@ impl Database {
             #[cfg(feature = "postgres")]
             DatabaseUrl::Postgres(url) => {
                 let (url, connections, deadline) = (url.clone(), config.connections.into(), *deadline);
+                let wait = deadline.min(LONGEST_WAIT);
                 let options = roster_postgres::Options { url, connections, wait, deadline, search_index };
                 let replica = replica(config, &options)?;
                 // No connection is made yet, so what can be wrong is the URL.

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Barrier;
 use std::thread;
+use std::time::Duration;
 
 use roster_tests::client::{Request, Surface};
+use roster_tests::lock::Lock;
 use roster_tests::rows::rows_in;
-use roster_tests::{Caller, Database, Pair, Response, on_both_databases};
+use roster_tests::{App, Caller, Database, Pair, Response, on_both_databases};
 use serde_json::json;
 
 const CALLERS: usize = 16;
@@ -23,6 +25,20 @@ on_both_databases! {
     one_customer_is_created_once_and_returned_to_every_caller,
     atomic_batches_in_opposite_orders_are_each_done_as_a_whole,
     of_atomic_batches_that_claim_one_identifier_one_is_done,
+    a_write_waits_while_another_takes_less_than_half_of_the_deadline,
+}
+
+fn a_write_waits_while_another_takes_less_than_half_of_the_deadline(database: Database) {
+    // The deadline is 30 s.
+    let app = App::start(database);
+    let lock = Lock::take(app.database());
+    thread::scope(|scope| {
+        let write = scope.spawn(|| app.native().post("/customers", json!({"email": "ada@example.com"})));
+        thread::sleep(Duration::from_secs(3));
+        assert!(!write.is_finished());
+        drop(lock);
+        write.join().expect("an answer").expect(201);
+    });
 }
 
 fn one_reference_is_created_once_and_every_caller_gets_it(database: Database) {
