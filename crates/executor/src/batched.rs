@@ -14,9 +14,13 @@ use tokio::sync::oneshot;
 
 use crate::ExecuteError;
 use crate::figures::{Figures, Meter};
-use crate::queue::{Full, Queue};
+use crate::queue::{Full, Queue, TurnRule};
 use crate::threads::{Turns, Worker};
 use crate::turn_batcher::TurnBatcher;
+
+/// How long a batch counts among those that are served at once. Where all are slow, more at a time would make them slower still, so it
+/// is many times as long as one takes.
+const YOUNG_FOR: Duration = Duration::from_millis(20);
 
 /// Something that is done for many requests with one call.
 pub trait Operation: 'static {
@@ -60,10 +64,10 @@ pub enum Workers<I> {
         threads: usize,
         /// Which of `queues` a request waits in.
         queue_of: fn(&I, queues: usize) -> usize,
-        /// Which requests may be in one batch: those of one group.
-        group_of: fn(&I) -> u64,
-        /// Whether a group has one batch at a time.
-        takes_turns: bool,
+        /// Which requests may be in one batch: those of one group. One without a group is a batch of its own.
+        group_of: fn(&I) -> Option<u64>,
+        /// How many batches are served at a time unless they take long, and of each group one. `None`: as many as there are threads.
+        at_once: Option<usize>,
         /// Whether a thread is replaced when its batch takes longer than the deadline.
         are_watched: bool,
     },
@@ -75,7 +79,8 @@ impl<I> Workers<I> {
     /// So many threads over one queue, which are replaced when they hang.
     #[must_use]
     pub fn threads(threads: usize) -> Self {
-        Self::Threads { queues: 1, threads, queue_of: |_, _| 0, group_of: |_| 0, takes_turns: false, are_watched: true }
+        let group_of = |_: &I| Some(0);
+        Self::Threads { queues: 1, threads, queue_of: |_, _| 0, group_of, at_once: None, are_watched: true }
     }
 }
 
@@ -111,18 +116,20 @@ impl<O: Operation> Batched<O> {
     /// An operation that `service` serves, on `workers` that have not been started.
     #[must_use]
     pub fn new(service: O::Service, limits: Limits, workers: Workers<O::Input>) -> Self {
-        let count = match workers {
-            Workers::Threads { queues, .. } => queues,
-            Workers::Callers => 0,
+        let (count, at_once) = match workers {
+            Workers::Threads { queues, at_once, .. } => (queues, at_once),
+            Workers::Callers => (0, None),
         };
-        let queues = (0..count).map(|_| Queue::new(limits.queue)).collect();
+        // A thread that hangs for longer than the deadline is replaced.
+        let rule = |at_once| TurnRule { lasts: limits.deadline, at_once, young_for: YOUNG_FOR };
+        let queues = (0..count).map(|_| Queue::new(limits.queue, at_once.map(rule))).collect();
         Self { service, limits, workers, queues, meter: Arc::new(Meter::new()) }
     }
 
     /// The worker threads: each works until it is replaced, or the operation is [closed](Batched::close).
     #[must_use]
     pub fn workers(&self) -> Vec<Worker> {
-        let Workers::Threads { threads, group_of, takes_turns, are_watched: is_watched, .. } = self.workers else {
+        let Workers::Threads { threads, group_of, are_watched: is_watched, .. } = self.workers else {
             return Vec::new();
         };
         let places = (0..self.queues.len()).flat_map(|queue| (0..threads).map(move |thread| (queue, thread)));
@@ -133,9 +140,7 @@ impl<O: Operation> Batched<O> {
                 let queue: &Queue<Pending<O>> = &queues[place];
                 let weight = |pending: &Pending<O>| O::weight(&pending.input);
                 let group = |pending: &Pending<O>| group_of(&pending.input);
-                // A thread that hangs for longer is replaced.
-                let turn = takes_turns.then_some(deadline);
-                while let Some(batch) = queue.pop_batch(O::MAX_BATCH, weight, group, turn) {
+                while let Some(batch) = queue.pop_batch(O::MAX_BATCH, weight, group) {
                     let served = turns.take(|| run_batch(&service, batch.items, deadline, &meter));
                     queue.end(batch.turn);
                     if served.is_err() {
@@ -364,9 +369,8 @@ pub(super) mod tests {
 
     #[test]
     fn each_queue_has_its_own_workers() {
-        let (queue_of, group_of): (fn(&_, _) -> _, fn(&_) -> _) = (|_, _| 0, |_| 0);
-        let workers =
-            Workers::Threads { queues: 2, threads: 2, queue_of, group_of, takes_turns: false, are_watched: true };
+        let (queue_of, group_of): (fn(&_, _) -> _, fn(&_) -> _) = (|_, _| 0, |_| Some(0));
+        let workers = Workers::Threads { queues: 2, threads: 2, queue_of, group_of, at_once: None, are_watched: true };
         let batched = Batched::<Double>::new((), Limits { queue: 1, deadline: DEADLINE }, workers);
         let names: Vec<String> = batched.workers().into_iter().map(|worker| worker.name).collect();
         assert_eq!(names, ["double-0-0", "double-0-1", "double-1-0", "double-1-1"]);

@@ -8,9 +8,12 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::{join, join_all, select_all};
 use proptest::prelude::*;
-use roster_application::ports::{CustomerKey, CustomerRef, CustomerRepository, StoreError, Taken, Write};
+use roster_application::ports::{
+    CustomerKey, CustomerQuery, CustomerRef, CustomerRepository, StoreError, Taken, Write,
+};
 use roster_application::{
-    CustomerChange, CustomerCommand, CustomerDeletion, Operation as By, Precondition, Registration, Roster, WriteError,
+    CustomerChange, CustomerCommand, CustomerDeletion, CustomerPage, Operation as By, Precondition, Registration,
+    Roster, WriteError,
 };
 use roster_domain::{
     Customer, CustomerEdit, Edit, Email, EmailUse, Environment, ExternalId, MerchantName, Name, Profile, Tenant,
@@ -255,6 +258,51 @@ fn a_refused_registration_does_not_depend_on_later_ones_if_one_of_them_fails() {
     assert_eq!(all_at_once(&requests, Reads::ByWorkers), one_after_the_other(&requests));
 }
 
+/// Pages that wait together are read with one call, and others by themselves.
+#[test]
+fn plain_pages_that_wait_together_are_read_together() {
+    for reads in [Reads::ByWorkers, Reads::ByWorkersOfTenants] {
+        let (gate, test) = gate();
+        let listed = Arc::clone(&gate.listed);
+        let roster = service(gate);
+        let tenants = tenants(&roster);
+        let executor = Executor::start(&roster, Settings { reads, ..SETTINGS }).expect("threads");
+        let handle = executor.handles().handle();
+        let latest = RequestReads::default();
+        let numbers = block_on(async {
+            for &tenant in &tenants {
+                for _ in 0..3 {
+                    let written = handle.write_customer(register(tenant, Profile::default())).await;
+                    assert!(written.expect("an answer in time").result.is_ok());
+                }
+            }
+            let list = |tenant, limit, with_total| {
+                let query = CustomerQuery::newest(tenant, limit);
+                let then = |_: &Roster, page: CustomerPage| Ok(page.customers.len());
+                let page = handle.list_customers(&latest, query, with_total, then);
+                async move { page.await.expect("an answer in time").expect("a page") }
+            };
+            let waits = by_external_id(tenants[0], WAITS);
+            let busy = handle.run(move |roster| roster.find_customers(&[waits]).len());
+            let busy = async { busy.await.expect("an answer in time") };
+            let pages = [(0, 1, false), (1, 2, false), (0, 2, false), (2, 9, true), (0, 1, false)];
+            let pages = pages.map(|(tenant, limit, with_total)| list(tenants[tenant], limit, with_total));
+            let busy = test.start_busy(busy);
+            let callers = Callers::start(pages.into_iter().map(|page| (page, false)), 0);
+            test.open();
+            busy.await;
+            callers.answers().await
+        });
+        executor.stop(DEADLINE);
+        assert_eq!(numbers, [1, 2, 2, 3, 1], "{reads:?}");
+        let listed = listed.lock().expect("no panic before").clone();
+        match reads {
+            Reads::ByWorkers => assert_eq!(listed, [3, 1]),
+            Reads::ByWorkersOfTenants | Reads::ByCallers => assert_eq!(listed, [2, 1, 1]),
+        }
+    }
+}
+
 /// A service with three writers, one of which hangs in a write of the first of `tenants`.
 struct HangingWriter {
     tenants: Vec<Tenant>,
@@ -405,6 +453,8 @@ fn the_rest_of_a_list_is_not_started_once_a_part_has_no_answer() {
 struct Gate {
     reached: Sender<()>,
     opened: Mutex<Receiver<()>>,
+    /// How many pages each call has asked for.
+    listed: Arc<Mutex<Vec<usize>>>,
 }
 
 impl Gate {
@@ -445,7 +495,8 @@ impl TestSide {
 
 fn gate() -> (Gate, TestSide) {
     let ((reached, is_reached), (open, opened)) = (mpsc::channel(), mpsc::channel());
-    (Gate { reached, opened: Mutex::new(opened) }, TestSide { reached: is_reached, open })
+    let gate = Gate { reached, opened: Mutex::new(opened), listed: Arc::default() };
+    (gate, TestSide { reached: is_reached, open })
 }
 
 impl Gate {
@@ -474,5 +525,10 @@ impl Interceptor for Gate {
             CustomerRef::Id(_) => None,
             CustomerRef::ExternalId(id) => Some(id.as_str()),
         }))
+    }
+
+    fn before_list(&self, queries: &[CustomerQuery]) -> Result<(), StoreError> {
+        self.listed.lock().expect("no panic before").push(queries.len());
+        Ok(())
     }
 }

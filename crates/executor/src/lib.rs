@@ -355,12 +355,14 @@ impl Handle {
 /// Runs `work` as a job of `operation`, and brings back what it returns.
 async fn run_as<O, T, F>(operation: &Local<O>, work: F) -> Result<T, ExecuteError>
 where
-    O: Operation<Input = Job, Output = ()>,
+    O: Operation<Output = ()>,
+    O::Input: From<Job>,
     T: Send + 'static,
     F: FnOnce(&Roster) -> T + Send + 'static,
 {
     let (send, mut receive) = oneshot::channel();
-    operation.call(Box::new(move |roster| drop(send.send(work(roster))))).await?;
+    let job: Job = Box::new(move |roster| drop(send.send(work(roster))));
+    operation.call(job.into()).await?;
     receive.try_recv().map_err(|_| ExecuteError::Panicked)
 }
 

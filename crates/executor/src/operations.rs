@@ -4,10 +4,13 @@
 //! serves a batch, and which threads run it.
 
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use roster_application::ports::{CustomerKey, StoreError};
-use roster_application::{Answer, AuthenticateError, Presented, Principal, Roster, WriteRequest};
+use roster_application::ports::{CustomerKey, CustomerQuery, StoreError};
+use roster_application::{
+    Answer, AuthenticateError, CustomerPage, ListError, Presented, Principal, Roster, WriteRequest,
+};
 use roster_domain::{Customer, CustomerId, Subscription, Tenant};
 
 use crate::batched::{Batched, Limits, Local, Operation, Workers};
@@ -21,6 +24,37 @@ pub(crate) const PART: usize = 100;
 
 /// Work that is not batched.
 pub(crate) type Job = Box<dyn FnOnce(&Roster) + Send>;
+
+/// What the threads do that serve everything else.
+pub(crate) enum Work {
+    /// Anything, by itself.
+    Job(Job),
+    /// A [plain](CustomerQuery::is_plain) page, which is read together with others.
+    Page(Box<WantedPage>),
+}
+
+/// A page of customers, and what is done with it on the thread that has read it.
+pub(crate) struct WantedPage {
+    pub(crate) query: CustomerQuery,
+    pub(crate) then: Box<Then>,
+}
+
+type Then = dyn FnOnce(&Roster, Result<CustomerPage, ListError>) + Send;
+
+impl From<Job> for Work {
+    fn from(job: Job) -> Self {
+        Self::Job(job)
+    }
+}
+
+impl Work {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Job(_) => 1,
+            Self::Page(page) => page.query.limit,
+        }
+    }
+}
 
 /// Declares operations: `name: Type(input) -> output, at most n in a batch, run by workers, { use case }`, and perhaps
 /// `weighing` for how many of the n an input counts.
@@ -119,8 +153,8 @@ operations! {
         at most 128, by writers, write_lists, weighing Vec::len;
     /// Pages of lists, where the calling thread reads. One at a time: after each page, requests for rows have their turn.
     pages: ReadPage(Job) -> (), at most 1, by reader_of_pages, run_jobs;
-    /// Work that is neither batched nor read by the calling thread.
-    jobs: RunJob(Job) -> (), at most 1, by the_other_threads, run_jobs;
+    /// Work that is not read by the calling thread: plain pages together, all else by itself.
+    jobs: RunJob(Work) -> (), at most 256, by the_other_threads, work, weighing Work::weight;
     /// Work on deliveries to webhooks. On threads of its own: deliveries, however many, must not keep requests waiting.
     deliveries: WorkOnDeliveries(Job) -> (), at most 1, by two_threads, run_jobs;
     /// [`Roster::check_store`]. On a thread of its own: requests that fill the other queues must not make the service look
@@ -135,6 +169,27 @@ operations! {
 
 fn run_jobs(roster: &Roster, jobs: Vec<Job>) -> Vec<()> {
     jobs.into_iter().map(|job| job(roster)).collect()
+}
+
+/// Does one job, or reads pages together.
+fn work(roster: &Roster, work: Vec<Work>) -> Vec<()> {
+    let count = work.len();
+    let (mut queries, mut all_then) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    for work in work {
+        match work {
+            Work::Job(job) => job(roster),
+            Work::Page(page) => {
+                let WantedPage { query, then } = *page;
+                queries.push(query);
+                all_then.push(then);
+            }
+        }
+    }
+    for (then, page) in all_then.into_iter().zip(roster.list_customers_together(&queries)) {
+        // A panic fails this page: its caller gets nothing.
+        let _panicked = catch_unwind(AssertUnwindSafe(|| then(roster, page)));
+    }
+    vec![(); count]
 }
 
 /// Runs several lists of requests as one.
@@ -165,7 +220,7 @@ fn readers<I: OfTenant>(settings: Settings) -> Workers<I> {
                 threads,
                 queue_of: |_, _| 0,
                 group_of: group_of_tenant,
-                takes_turns: true,
+                at_once: Some(at_once(threads)),
                 are_watched: true,
             }
         }
@@ -178,7 +233,13 @@ fn threads_for_tenants(settings: Settings) -> usize {
     (settings.threads / 2).max(1)
 }
 
-/// A request of one tenant.
+/// How many batches so many threads serve at a time unless they take long: the other threads are there for the tenants of a server
+/// that answers, while another does not.
+fn at_once(threads: usize) -> usize {
+    (threads / 2).max(1)
+}
+
+/// A request that may be of one tenant.
 trait OfTenant {
     fn tenant(&self) -> Option<Tenant>;
 }
@@ -195,6 +256,15 @@ impl OfTenant for (Tenant, CustomerId) {
     }
 }
 
+impl OfTenant for Work {
+    fn tenant(&self) -> Option<Tenant> {
+        match self {
+            Self::Job(_) => None,
+            Self::Page(page) => Some(page.query.tenant),
+        }
+    }
+}
+
 impl OfTenant for Vec<WriteRequest> {
     fn tenant(&self) -> Option<Tenant> {
         self.first().map(|request| request.command.tenant())
@@ -202,8 +272,8 @@ impl OfTenant for Vec<WriteRequest> {
 }
 
 /// A number of the tenant of a request. That two tenants have one is rare, and harmless: a store serves a batch of both.
-fn group_of_tenant<I: OfTenant>(request: &I) -> u64 {
-    request.tenant().map_or(0, hash_of)
+fn group_of_tenant<I: OfTenant>(request: &I) -> Option<u64> {
+    request.tenant().map(hash_of)
 }
 
 fn hash_of(tenant: Tenant) -> u64 {
@@ -219,16 +289,16 @@ fn reader_of_pages<I>(settings: Settings) -> Workers<I> {
 }
 
 fn writers(settings: Settings) -> Workers<Vec<WriteRequest>> {
-    let (queues, group_of): (usize, fn(&_) -> u64) = match settings.reads {
+    let (queues, group_of): (usize, fn(&_) -> _) = match settings.reads {
         Reads::ByWorkersOfTenants => (settings.writers.max(threads_for_tenants(settings)), group_of_tenant),
-        Reads::ByWorkers | Reads::ByCallers => (settings.writers.max(1), |_| 0),
+        Reads::ByWorkers | Reads::ByCallers => (settings.writers.max(1), |_| Some(0)),
     };
     Workers::Threads {
         queues,
         threads: 1,
         queue_of: |requests, queues| requests.tenant().map_or(0, |tenant| shard(tenant, queues)),
         group_of,
-        takes_turns: false,
+        at_once: None,
         are_watched: true,
     }
 }
@@ -238,10 +308,16 @@ fn shard(tenant: Tenant, shards: usize) -> usize {
     usize::try_from(hash_of(tenant) % (shards as u64)).unwrap_or(0)
 }
 
-/// As many as the batched operations leave of [`Settings::threads`], at least one.
-fn the_other_threads<I>(settings: Settings) -> Workers<I> {
+/// As many as the batched operations leave of [`Settings::threads`], at least one. Where tenants are on several servers, pages of one
+/// tenant are read together, one batch at a time: see [`readers`].
+fn the_other_threads(settings: Settings) -> Workers<Work> {
     const BATCHED_READS: usize = 3;
-    Workers::threads(settings.threads.saturating_sub(BATCHED_READS + settings.writers).max(1))
+    let threads = settings.threads.saturating_sub(BATCHED_READS + settings.writers).max(1);
+    let (group_of, at_once): (fn(&Work) -> _, _) = match settings.reads {
+        Reads::ByWorkersOfTenants => (group_of_tenant, Some(at_once(threads))),
+        Reads::ByWorkers | Reads::ByCallers => (|work| work.tenant().map(|_| 0), None),
+    };
+    Workers::Threads { queues: 1, threads, queue_of: |_, _| 0, group_of, at_once, are_watched: true }
 }
 
 fn one_thread<I>(_: Settings) -> Workers<I> {
@@ -258,8 +334,8 @@ fn one_patient_thread<I>(_: Settings) -> Workers<I> {
         queues: 1,
         threads: 1,
         queue_of: |_, _| 0,
-        group_of: |_| 0,
-        takes_turns: false,
+        group_of: |_| None,
+        at_once: None,
         are_watched: false,
     }
 }

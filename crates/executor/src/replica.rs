@@ -9,16 +9,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use roster_application::ports::{CustomerKey, Position, StoreError};
-use roster_application::{Consistency, ReplicaError, ReplicaRead, Roster};
+use roster_application::ports::{CustomerKey, CustomerQuery, Position, StoreError};
+use roster_application::{Consistency, CustomerPage, ListError, ReplicaError, ReplicaRead, Roster};
 use roster_domain::{Customer, CustomerId, Subscription, Tenant};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use crate::batched::Limits;
 use crate::operations::replica::{Attempt, LocalOperations, Operations};
+use crate::operations::{WantedPage, Work};
 use crate::threads::Worker;
-use crate::{ExecuteError, Figures, Handle, Settings};
+use crate::{ExecuteError, Figures, Handle, Reads, Settings};
 
 /// How long a request waits for the replica to include what it wants.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -311,6 +312,60 @@ impl Handle {
         E: Send + 'static,
         F: FnOnce(&Roster) -> Result<T, E> + Clone + Send + 'static,
     {
+        match self.read_replica(reads, &work).await {
+            Some(found) => Ok(found),
+            None => self.read(work).await,
+        }
+    }
+
+    /// A page of customers as `then` makes it of what was read, on the thread that has read it; `with_total`: with the number of all
+    /// customers of the list. [Plain](CustomerQuery::is_plain) pages that wait at the same time are read together, unless the
+    /// calling thread reads.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]
+    pub async fn list_customers<T, F>(
+        &self,
+        reads: &RequestReads,
+        query: CustomerQuery,
+        with_total: bool,
+        then: F,
+    ) -> Result<Result<T, ListError>, ExecuteError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Roster, CustomerPage) -> Result<T, ListError> + Clone + Send + 'static,
+    {
+        let is_together = query.is_plain() && !with_total && self.shared.settings.reads != Reads::ByCallers;
+        let (wanted, make) = (query.clone(), then.clone());
+        let alone = move |roster: &Roster| make(roster, roster.list_customers(&wanted, with_total)?);
+        match self.read_replica(reads, &alone).await {
+            Some(found) => Ok(found),
+            None if is_together => self.read_together(query, then).await,
+            None => self.read(alone).await,
+        }
+    }
+
+    async fn read_together<T, F>(&self, query: CustomerQuery, then: F) -> Result<Result<T, ListError>, ExecuteError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Roster, CustomerPage) -> Result<T, ListError> + Send + 'static,
+    {
+        let (send, mut receive) = oneshot::channel();
+        let then = move |roster: &Roster, page: Result<CustomerPage, ListError>| {
+            drop(send.send(page.and_then(|page| then(roster, page))));
+        };
+        let page = WantedPage { query, then: Box::new(then) };
+        self.operations.jobs.call(Work::Page(Box::new(page))).await?;
+        receive.try_recv().map_err(|_| ExecuteError::Panicked)
+    }
+
+    /// What `work` reads from the replica. `None`: the primary is to be read.
+    async fn read_replica<T, E, F>(&self, reads: &RequestReads, work: &F) -> Option<Result<T, E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        F: FnOnce(&Roster) -> Result<T, E> + Clone + Send + 'static,
+    {
         let read = async |replica: &LocalOperations, wanted: Option<Position>| {
             let work = work.clone();
             let (send, mut receive) = oneshot::channel();
@@ -325,10 +380,7 @@ impl Handle {
             replica.pages_on_replica.call(Box::new(job)).await?;
             receive.try_recv().map_err(|_| ExecuteError::Panicked)
         };
-        match self.try_replica(reads, read).await {
-            Some(found) => Ok(found),
-            None => self.read(work).await,
-        }
+        self.try_replica(reads, read).await
     }
 
     /// What `attempt` reads from the replica. `None`: the primary is to be read.

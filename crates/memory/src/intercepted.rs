@@ -41,6 +41,15 @@ pub trait Interceptor: Send + Sync {
         Ok(())
     }
 
+    /// Before pages of customers are read with one call.
+    ///
+    /// # Errors
+    /// What the caller is to get.
+    fn before_list(&self, queries: &[CustomerQuery]) -> Result<(), StoreError> {
+        let _ = queries;
+        Ok(())
+    }
+
     /// After work without a transaction, before its caller learns of it.
     fn after_direct_work(&self) {}
 }
@@ -183,7 +192,13 @@ impl CustomerRepository for Intercepted<'_> {
     }
 
     fn list(&mut self, query: &CustomerQuery) -> Result<Listed, StoreError> {
+        self.interceptor.before_list(std::slice::from_ref(query))?;
         self.uow.customers().list(query)
+    }
+
+    fn list_many(&mut self, queries: &[CustomerQuery]) -> Result<Vec<Listed>, StoreError> {
+        self.interceptor.before_list(queries)?;
+        self.uow.customers().list_many(queries)
     }
 
     fn count(&mut self, tenant: Tenant, filter: &CustomerFilter, most: usize) -> Result<Count, StoreError> {

@@ -1,4 +1,4 @@
-//! The statements that lists of customers and their numbers are made of ([`listing`](roster_application::listing)).
+//! The statements that lists of customers and their numbers are made of ([`listing`]).
 //!
 //! All forms of these statements are built here, from conditions in one order: each combination of filters is one statement,
 //! which diesel keeps prepared.
@@ -8,9 +8,9 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{self, Array, BigInt, Integer, Text, Timestamptz};
-use roster_application::listing::CustomerRows;
+use roster_application::listing::{self, CustomerRows};
 use roster_application::ports::{
-    CustomerKey, CustomerQuery, CustomerRef, CustomerState, ListOrder, MetadataCondition, Place,
+    CustomerKey, CustomerQuery, CustomerRef, CustomerState, ListOrder, Listed, MetadataCondition, Place,
 };
 use roster_domain::{Customer, CustomerId, Tenant, Timestamp};
 use uuid::Uuid;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::citus::Layout;
 use crate::customers::{find_many, find_one};
 use crate::error::Fault;
-use crate::rows::{Column as _, limit};
+use crate::rows::{Column as _, Wanted, at_place, limit};
 use crate::schema::{CustomerRow, customers};
 use crate::search_index::{self, is_unindexed};
 
@@ -27,6 +27,55 @@ pub struct Rows<'a> {
     pub connection: &'a mut PgConnection,
     pub layout: Layout,
     pub has_search_index: bool,
+}
+
+impl Rows<'_> {
+    /// Several pages, in the order of `queries`. Those of one form share a statement.
+    ///
+    /// # Errors
+    /// If one of them cannot be read.
+    pub fn list_many(&mut self, queries: &[CustomerQuery]) -> Result<Vec<Listed>, Fault> {
+        let mut listed = vec![Listed::default(); queries.len()];
+        let mut left: Vec<usize> = (0..queries.len()).collect();
+        while let Some(&first) = left.first() {
+            let layout = self.layout;
+            let is_together =
+                |place: &usize| *place == first || have_one_form(&queries[first], &queries[*place], layout);
+            let (together, rest): (Vec<usize>, Vec<usize>) = left.into_iter().partition(is_together);
+            left = rest;
+            if together.len() == 1 {
+                listed[first] = listing::list(self, &queries[first])?;
+                continue;
+            }
+            let queries: Vec<&CustomerQuery> = together.iter().map(|place| &queries[*place]).collect();
+            for (place, customers) in together.into_iter().zip(self.pages(&queries)?) {
+                listed[place].customers = customers;
+            }
+        }
+        Ok(listed)
+    }
+
+    /// Pages of one form.
+    fn pages(&mut self, queries: &[&CustomerQuery]) -> Result<Vec<Vec<Customer>>, Fault> {
+        let rows: Vec<(i64, CustomerRow)> = Pages::of(queries, self.layout).load(self.connection)?;
+        let mut pages: Vec<Vec<Customer>> = queries.iter().map(|query| Vec::with_capacity(query.limit)).collect();
+        for (place, row) in rows {
+            at_place(&mut pages, place)?.push(Customer::try_from(row)?);
+        }
+        for (page, query) in pages.iter_mut().zip(queries) {
+            // They are in order as the statement is planned, though it does not have to be.
+            page.sort_by(|one, other| query.compare(one.into(), other.into()));
+        }
+        Ok(pages)
+    }
+}
+
+/// Whether two pages are plain, and differ only in the place after which they begin and, unless tenants are on several servers, in
+/// their tenant.
+fn have_one_form(one: &CustomerQuery, other: &CustomerQuery, layout: Layout) -> bool {
+    let form = |query: &CustomerQuery| (query.order, query.limit, query.after.is_some());
+    let is_near = layout == Layout::Plain || one.tenant == other.tenant;
+    is_near && one.is_plain() && other.is_plain() && form(one) == form(other) && one.filter == other.filter
 }
 
 impl CustomerRows for Rows<'_> {
@@ -115,8 +164,20 @@ enum Holder {
     Exclusive,
 }
 
+/// Where a statement has the tenant of a list, and the place after which a page begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Given {
+    /// As parameters.
+    Once,
+    /// The place is in the rows of `wanted`, one of which each page has.
+    AfterForEach,
+    /// Both are.
+    BothForEach,
+}
+
 /// Which rows a statement is about, and their order.
 struct Conditions {
+    given: Given,
     merchant_id: Uuid,
     environment: &'static str,
     email_key: Option<String>,
@@ -140,6 +201,7 @@ impl Conditions {
         let CustomerQuery { tenant, filter, order, after, .. } = query;
         let time = |time: Timestamp| DateTime::pack(time.as_millis());
         Self {
+            given: Given::Once,
             merchant_id: tenant.merchant.uuid(),
             environment: tenant.environment.as_str(),
             email_key: filter.email_key.clone(),
@@ -162,6 +224,10 @@ impl Conditions {
     }
 
     fn push_tenant<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        if self.given == Given::BothForEach {
+            out.push_sql("customers.merchant_id = wanted.merchant_id AND customers.environment = wanted.environment");
+            return Ok(());
+        }
         out.push_sql("customers.merchant_id = ");
         out.push_bind_param::<sql_types::Uuid, _>(&self.merchant_id)?;
         out.push_sql(" AND customers.environment = ");
@@ -200,8 +266,23 @@ impl Conditions {
             ListOrder::Ascending => (" > ", " <= "),
             ListOrder::Descending => (" < ", " >= "),
         };
-        self.push_bound(beyond, self.after.as_ref(), out)?;
+        if self.given == Given::Once {
+            self.push_bound(beyond, self.after.as_ref(), out)?;
+        } else {
+            self.push_bound_of_each(beyond, out);
+        }
         self.push_bound(up_to, self.until.as_ref(), out)
+    }
+
+    fn push_bound_of_each(&self, comparison: &str, out: &mut AstPass<'_, '_, Pg>) {
+        let (row, bound) = match (self.after, self.is_by_creation) {
+            (None, _) => return,
+            (Some(_), false) => ("customers.id", "wanted.id"),
+            (Some(_), true) => ("(customers.created_at, customers.id)", "(wanted.created_at, wanted.id)"),
+        };
+        for part in [" AND ", row, comparison, bound] {
+            out.push_sql(part);
+        }
     }
 
     fn push_bound<'b>(
@@ -249,6 +330,60 @@ struct Page {
     limit: i64,
 }
 
+/// The rows of several pages, each with the number of its page.
+struct Pages {
+    /// Those of all pages. Whether there is a place after which they begin is the same for all.
+    conditions: Conditions,
+    wanted: Wanted,
+    created_at: Vec<DateTime<Utc>>,
+    ids: Vec<Uuid>,
+    limit: i64,
+}
+
+impl Pages {
+    /// The pages of at least one query, all of one form.
+    fn of(queries: &[&CustomerQuery], layout: Layout) -> Self {
+        let given = if layout == Layout::Citus { Given::AfterForEach } else { Given::BothForEach };
+        let conditions = Conditions { given, ..Conditions::of(queries[0]) };
+        let (created_at, ids) = queries.iter().filter_map(|query| query.after).map(bound).unzip();
+        let mut wanted = Wanted::default();
+        for (place, query) in (1..).zip(queries) {
+            wanted.push(place, query.tenant);
+        }
+        Self { conditions, wanted, created_at, ids, limit: limit(queries[0].limit) }
+    }
+
+    /// The pages as rows, for tenants of one server: arrays.
+    fn push_arrays<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("unnest(");
+        self.wanted.push_arrays(out)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Timestamptz>, _>(&self.created_at)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<sql_types::Uuid>, _>(&self.ids)?;
+        out.push_sql(") AS wanted (place, merchant_id, environment, created_at, id)");
+        Ok(())
+    }
+
+    /// The pages as rows, for one tenant on Citus, which does not send functions of arrays to the server that has the tenant.
+    fn push_values<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("(VALUES ");
+        for (number, place) in self.wanted.places().iter().enumerate() {
+            out.push_sql(if number > 0 { ", (" } else { "(" });
+            out.push_bind_param::<BigInt, _>(place)?;
+            if let (Some(created_at), Some(id)) = (self.created_at.get(number), self.ids.get(number)) {
+                out.push_sql(", ");
+                out.push_bind_param::<Timestamptz, _>(created_at)?;
+                out.push_sql(", ");
+                out.push_bind_param::<sql_types::Uuid, _>(id)?;
+            }
+            out.push_sql(")");
+        }
+        out.push_sql(if self.ids.is_empty() { ") AS wanted (place)" } else { ") AS wanted (place, created_at, id)" });
+        Ok(())
+    }
+}
+
 /// The row of the customer that has an address exclusively: at most one, which an order or a limit would only have looked for by
 /// another index.
 struct TheOne {
@@ -283,16 +418,28 @@ struct Number {
 
 impl QueryFragment<Pg> for Page {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        push_select(&mut out);
-        self.conditions.push_where(&mut out)?;
-        self.conditions.push_order(&mut out);
-        out.push_sql(" LIMIT ");
-        out.push_bind_param::<BigInt, _>(&self.limit)?;
+        push_page(&self.conditions, &self.limit, &mut out)?;
         if self.offset == 0 {
             return Ok(());
         }
         out.push_sql(" OFFSET ");
         out.push_bind_param::<BigInt, _>(&self.offset)
+    }
+}
+
+impl QueryFragment<Pg> for Pages {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT wanted.place, ");
+        push_columns(&mut out);
+        out.push_sql(" FROM ");
+        match self.conditions.given {
+            Given::BothForEach => self.push_arrays(&mut out)?,
+            Given::AfterForEach | Given::Once => self.push_values(&mut out)?,
+        }
+        out.push_sql(" CROSS JOIN LATERAL (");
+        push_page(&self.conditions, &self.limit, &mut out)?;
+        out.push_sql(") AS customers");
+        Ok(())
     }
 }
 
@@ -303,8 +450,20 @@ impl QueryFragment<Pg> for TheOne {
     }
 }
 
+fn push_page<'b>(conditions: &'b Conditions, limit: &'b i64, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+    push_select(out);
+    conditions.push_where(out)?;
+    conditions.push_order(out);
+    out.push_sql(" LIMIT ");
+    out.push_bind_param::<BigInt, _>(limit)
+}
+
 fn push_select(out: &mut AstPass<'_, '_, Pg>) {
     out.push_sql("SELECT ");
+    push_columns(out);
+}
+
+fn push_columns(out: &mut AstPass<'_, '_, Pg>) {
     for (place, name) in CustomerRow::NAMES.iter().enumerate() {
         out.push_sql(if place > 0 { ", customers." } else { "customers." });
         out.push_sql(name);
@@ -379,6 +538,7 @@ macro_rules! kept_by_text {
 }
 
 kept_by_text!(Page, customers::SqlType);
+kept_by_text!(Pages, (BigInt, customers::SqlType));
 kept_by_text!(TheOne, customers::SqlType);
 kept_by_text!(PlaceAt, (Timestamptz, sql_types::Uuid));
 kept_by_text!(Places, (Timestamptz, sql_types::Uuid));

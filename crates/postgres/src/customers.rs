@@ -58,6 +58,11 @@ impl CustomerRepository for PostgresUnitOfWork<'_> {
         self.run(|connection| listing::list(&mut Rows { connection, layout, has_search_index }, query))
     }
 
+    fn list_many(&mut self, queries: &[CustomerQuery]) -> Result<Vec<Listed>, StoreError> {
+        let (layout, has_search_index) = (self.layout(), self.has_search_index());
+        self.run(|connection| Rows { connection, layout, has_search_index }.list_many(queries))
+    }
+
     fn count(&mut self, tenant: Tenant, filter: &CustomerFilter, most: usize) -> Result<Count, StoreError> {
         let (layout, has_search_index) = (self.layout(), self.has_search_index());
         self.run(|connection| listing::count(&mut Rows { connection, layout, has_search_index }, tenant, filter, most))

@@ -246,11 +246,19 @@ pub fn in_order<T, R>(
 ) -> Result<Vec<Option<T>>, StoreError> {
     let mut values: Vec<Option<T>> = std::iter::repeat_with(|| None).take(count).collect();
     for (place, row) in rows {
-        let index = usize::try_from(place).ok().and_then(|place| place.checked_sub(1));
-        let value = index.and_then(|index| values.get_mut(index));
-        *value.ok_or_else(|| StoreError::internal("a row has a place that was not asked for"))? = Some(convert(row)?);
+        *at_place(&mut values, place)? = Some(convert(row)?);
     }
     Ok(values)
+}
+
+/// What a list has at a place that a row names, counted from 1.
+///
+/// # Errors
+/// [`StoreError::Internal`] if it is outside the list.
+pub fn at_place<T>(list: &mut [T], place: i64) -> Result<&mut T, StoreError> {
+    let index = usize::try_from(place).ok().and_then(|place| place.checked_sub(1));
+    let value = index.and_then(|index| list.get_mut(index));
+    value.ok_or_else(|| StoreError::internal("a row has a place that was not asked for"))
 }
 
 /// A list of keys, each with its place in the list of a caller, counted from 1, and its tenant. In a statement it is the
@@ -268,6 +276,11 @@ impl Wanted {
         self.places.push(place);
         self.merchants.push(tenant.merchant.uuid());
         self.environments.push(tenant.environment.as_str());
+    }
+
+    /// The place of each key.
+    pub fn places(&self) -> &[i64] {
+        &self.places
     }
 
     /// Whether there is no key.

@@ -49,7 +49,7 @@ fn now() -> Timestamp {
 /// Something that is done to customers that are stored.
 type Operation = fn(&mut dyn UnitOfWork, &[Customer]) -> Result<(), StoreError>;
 
-const OPERATIONS: [(&str, Operation); 40] = [
+const OPERATIONS: [(&str, Operation); 41] = [
     ("create again", |uow, customers| {
         let writes: Vec<Write> = customers.iter().cloned().map(Write::create).collect();
         uow.customers().write(&writes).map(drop)
@@ -91,6 +91,24 @@ const OPERATIONS: [(&str, Operation); 40] = [
     }),
     ("list the newest", |uow, customers| list(uow, None, customers.len())),
     ("list those before", |uow, customers| list(uow, customers.last().map(Place::from), customers.len())),
+    ("list some pages together", |uow, customers| {
+        for created_after in [None, Some(now())] {
+            let filter = CustomerFilter { created_after, ..CustomerFilter::default() };
+            for order in [ListOrder::Descending, ListOrder::Ascending] {
+                let after = |customer| CustomerQuery {
+                    filter: filter.clone(),
+                    order,
+                    after: Some(Place::from(customer)),
+                    ..CustomerQuery::newest(TENANT, 1)
+                };
+                let mut queries: Vec<CustomerQuery> = customers.iter().map(after).collect();
+                // One alone would be read by another statement.
+                queries.extend(queries.clone());
+                uow.customers().list_many(&queries)?;
+            }
+        }
+        Ok(())
+    }),
     ("list those of a period", |uow, customers| {
         let [after, before] = [0, 1].map(|millis| Timestamp::from_millis(millis).ok());
         for (created_after, created_before) in [(after, None), (None, before), (after, before)] {

@@ -226,6 +226,7 @@ impl CustomerRepository for BatchedUnitOfWork<'_> {
     unbatched! {
         customers:
         fn list(query: &CustomerQuery) -> Listed;
+        fn list_many(queries: &[CustomerQuery]) -> Vec<Listed>;
         fn count(tenant: Tenant, filter: &CustomerFilter, most: usize) -> Count;
         fn index_for_search(tenants: &[Tenant], most: usize) -> usize;
     }

@@ -32,6 +32,35 @@ pub fn every_combination_of_filters_lists_what_it_includes_in_both_orders(store:
     }
 }
 
+pub fn several_pages_at_once_are_as_if_each_was_read_by_itself(store: &Arc<dyn Store>) {
+    let (samples, tenant) = start(store);
+    let mut queries = Vec::new();
+    for tenant in [tenant, other_environment(tenant), new_tenant(store, &samples)] {
+        let customers = varied(store, &samples, tenant);
+        let states = [CustomerState::Live, CustomerState::Active, CustomerState::Archived, CustomerState::Any];
+        let created_after = Some(at(20));
+        let by_creation = CustomerFilter { created_after, ..CustomerFilter::default() };
+        let filters = states.map(CustomerFilter::from).into_iter().chain([by_creation]);
+        for filter in filters.chain(combinations().into_iter().step_by(9)) {
+            for order in [ListOrder::Descending, ListOrder::Ascending] {
+                for after in [None, Some(Place::from(&customers[1])), Some(Place::from(&customers[6]))] {
+                    let query = CustomerQuery { filter: filter.clone(), order, ..CustomerQuery::newest(tenant, 3) };
+                    queries.push(CustomerQuery { after, ..query });
+                }
+            }
+        }
+        queries.push(CustomerQuery { offset: 2, ..CustomerQuery::newest(tenant, 3) });
+        queries.push(CustomerQuery::newest(tenant, 9));
+        queries.push(CustomerQuery::newest(tenant, 9));
+    }
+    let together = store.direct(|uow| uow.customers().list_many(&queries)).expect("pages");
+    assert_eq!(together.len(), queries.len());
+    for (query, together) in queries.iter().zip(together) {
+        assert_eq!(together, list_part(store, query), "{query:?}");
+    }
+    assert_eq!(store.direct(|uow| uow.customers().list_many(&[])).expect("no pages"), []);
+}
+
 pub fn a_list_by_creation_continues_between_customers_of_one_moment(store: &Arc<dyn Store>) {
     let (samples, tenant) = start(store);
     // Registered in the opposite order of their creation, and several at the same time.

@@ -104,6 +104,7 @@ macro_rules! __contract_table {
             }
             filters {
                 every_combination_of_filters_lists_what_it_includes_in_both_orders
+                several_pages_at_once_are_as_if_each_was_read_by_itself
                 a_list_by_creation_continues_between_customers_of_one_moment
                 a_count_is_exact_up_to_its_limit
                 a_customer_is_found_by_its_texts_as_they_are_stored_at_the_moment

@@ -181,6 +181,13 @@ impl CustomerQuery {
         Self { tenant, filter, order, after: None, offset: 0, limit, max_rows: MAX_ROWS }
     }
 
+    /// Whether a page costs no more than its rows: one statement finds them, and them alone, by an index.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        let CustomerFilter { external_id, email_key, .. } = &self.filter;
+        self.offset == 0 && external_id.is_none() && email_key.is_none() && !self.filter.is_walked()
+    }
+
     /// How two places follow each other in the list.
     #[must_use]
     pub fn compare(&self, one: Place, other: Place) -> Ordering {

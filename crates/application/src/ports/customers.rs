@@ -327,6 +327,15 @@ pub trait CustomerRepository {
     /// [`StoreError`]
     fn list(&mut self, query: &CustomerQuery) -> Result<Listed, StoreError>;
 
+    /// Several pages, in the order of `queries`: each as [`list`](Self::list) reads it. A store that is reached over a network asks
+    /// for [plain](CustomerQuery::is_plain) pages of one form together.
+    ///
+    /// # Errors
+    /// [`StoreError`] if one of them could not be read.
+    fn list_many(&mut self, queries: &[CustomerQuery]) -> Result<Vec<Listed>, StoreError> {
+        queries.iter().map(|query| self.list(query)).collect()
+    }
+
     /// How many customers a list has, up to `most`, which is also the most rows that are looked at if the filter
     /// [is walked](CustomerFilter::is_walked).
     ///

@@ -1,5 +1,5 @@
 use roster_application::PageSize;
-use roster_application::ports::{Place, StoreError};
+use roster_application::ports::{CustomerQuery, Place, StoreError};
 use roster_domain::{Customer, CustomerId};
 
 use crate::service::{Service, anonymous, by_external_id, by_id, sandbox, seen_from};
@@ -37,6 +37,34 @@ fn a_page_says_whether_the_list_goes_on() {
         let last = page.customers.last().map(Place::from);
         assert_eq!((page.customers.len(), page.next), (length, last.filter(|_| has_more)), "limit {limit}");
     }
+}
+
+#[test]
+fn a_page_that_is_asked_for_several_times_at_once_is_read_once() {
+    let service = Service::start();
+    for _ in 0..3 {
+        service.register(anonymous(service.tenant));
+    }
+    let newest = |tenant, limit| CustomerQuery::newest(tenant, limit);
+    let (one, two) = (newest(service.tenant, 1), newest(service.tenant, 2));
+    let queries = [one.clone(), two.clone(), newest(sandbox(service.tenant), 1), one.clone(), one];
+    let pages = service.roster.list_customers_together(&queries);
+    let lengths: Vec<usize> = pages.iter().map(|page| page.as_ref().expect("a page").customers.len()).collect();
+    assert_eq!((lengths, service.store.interceptor.pages()), (vec![1, 2, 0, 1, 1], vec![3]));
+    for (query, page) in queries.iter().zip(pages) {
+        assert_eq!(page.expect("a page"), service.roster.list_customers(query, false).expect("a page"));
+    }
+}
+
+#[test]
+fn a_page_that_cannot_be_read_fails_alone() {
+    let service = Service::start();
+    let corrupt = service.register(anonymous(service.tenant));
+    let first = CustomerQuery::newest(service.tenant, 1);
+    let behind = CustomerQuery { after: Some(Place::from(&corrupt)), ..first.clone() };
+    service.store.interceptor.corrupt(&corrupt);
+    let pages = service.roster.list_customers_together(&[first.clone(), behind, first]);
+    assert_eq!(pages.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
 }
 
 #[test]

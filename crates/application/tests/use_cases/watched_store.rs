@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-use roster_application::ports::{CustomerKey, CustomerRef, CustomerRepository, StoreError, Write};
+use roster_application::ports::{CustomerKey, CustomerQuery, CustomerRef, CustomerRepository, StoreError, Write};
 use roster_domain::{Customer, CustomerId};
 use roster_memory::{InterceptedStore, Interceptor};
 
@@ -15,6 +15,7 @@ pub type WatchedStore = InterceptedStore<Watch>;
 pub struct Watch {
     runs: AtomicUsize,
     writes: AtomicUsize,
+    pages: Mutex<Vec<usize>>,
     is_broken: AtomicBool,
     corrupt: OnceLock<CustomerId>,
     other_writer: Mutex<Option<OtherWriter>>,
@@ -32,6 +33,11 @@ impl Watch {
     /// How many writes of customers it was given.
     pub fn writes(&self) -> usize {
         self.writes.load(Ordering::SeqCst)
+    }
+
+    /// How many pages of customers each call has asked for.
+    pub fn pages(&self) -> Vec<usize> {
+        self.pages.lock().expect("no panic before").clone()
     }
 
     /// Makes it unavailable from now on.
@@ -82,6 +88,12 @@ impl Interceptor for Watch {
             other_writer(customers);
         }
         Ok(())
+    }
+
+    fn before_list(&self, queries: &[CustomerQuery]) -> Result<(), StoreError> {
+        self.pages.lock().expect("no panic before").push(queries.len());
+        // The page that begins behind a corrupt row.
+        self.check(queries.iter().filter_map(|query| query.after.map(|after| after.id)))
     }
 
     fn after_direct_work(&self) {

@@ -23,9 +23,9 @@ use roster_application::ports::{
 use roster_application::{
     Actor, Answer, ApiKey, ApiKeyOrder, AtomicError, Attribution, CreatedApiKey, CursorKey, CursorScope,
     CustomerChange, CustomerCommand, CustomerDeletion, CustomerPage, Digest, EndpointBacklog, EndpointCommand,
-    EndpointTest, Event, EventList, EventPage, EventsOfDay, Export, ExportError, ExportPart, Grant, Import, ListError,
-    Once, Page, PartKind, Precondition, Principal, Registration, Repeatable, Roster, Scope, Sent, SubscriptionReport,
-    TestEvent, Upload, Upsert, View, WriteError, WriteRequest,
+    EndpointTest, Event, EventList, EventPage, EventsOfDay, Export, ExportError, ExportPart, Grant, Import, Once, Page,
+    PartKind, Precondition, Principal, Registration, Repeatable, Roster, Scope, Sent, SubscriptionReport, TestEvent,
+    Upload, Upsert, View, WriteError, WriteRequest,
 };
 use roster_domain::{
     ApiKeyId, AttemptId, Customer, CustomerEdit, CustomerId, EmailUse, Endpoint, EndpointId, EventId, EventType,
@@ -265,13 +265,13 @@ impl Caller<ReadCustomers> {
         let after = cursors.open(list.cursor.as_deref(), Place::from_bytes)?;
         let CustomerList { filter, order, offset, limit, .. } = list;
         let query = CustomerQuery { filter, order, after, offset, ..CustomerQuery::newest(tenant, limit) };
-        let read = move |roster: &Roster| {
-            let CustomerPage { customers, next, total } = roster.list_customers(&query, with_total)?;
+        let then = move |roster: &Roster, page: CustomerPage| {
+            let CustomerPage { customers, next, total } = page;
             let next = next.map(|place| cursors.seal(&place.to_bytes()));
             let items = items(roster, tenant, customers)?;
-            Ok::<_, ListError>(write(ListPage { items, next, total }))
+            Ok(write(ListPage { items, next, total }))
         };
-        Ok(self.handle.read_for(&self.reads, read).await??)
+        Ok(self.handle.list_customers(&self.reads, query, with_total, then).await??)
     }
 
     /// A part of a list without cursors, the newest first: at most `limit` customers that follow `after`.
@@ -283,8 +283,8 @@ impl Caller<ReadCustomers> {
         write: impl FnOnce(CustomerPage) -> T + Clone + Send + 'static,
     ) -> Result<T, Failure> {
         let query = CustomerQuery { filter, after, ..CustomerQuery::newest(self.tenant(), limit) };
-        let read = move |roster: &Roster| roster.list_customers(&query, false).map(write);
-        Ok(self.handle.read_for(&self.reads, read).await??)
+        let then = move |_: &Roster, page| Ok(write(page));
+        Ok(self.handle.list_customers(&self.reads, query, false, then).await??)
     }
 
     /// All customers that `filter` includes, as they are at one moment, as `write` writes them on a thread of its own: part by
