@@ -77,10 +77,24 @@
       source = null;
       if (!document.hidden) listen();
     };
-    document.addEventListener("visibilitychange", follow);
+    document.addEventListener("visibilitychange", () => {
+      follow();
+      // What happened while the page was not seen was not told.
+      if (!document.hidden) refresh();
+    });
     window.addEventListener("pagehide", () => source?.close());
     follow();
   }
+
+  // What goes on without events, such as an import, is shown anew every second until it has ended.
+  const showAnew = async () => {
+    const shown = find("[data-goes-on]");
+    if (!shown) return;
+    const next = document.hidden ? null : await load(location.href, "#" + shown.id);
+    if (next && next.dataset.summary !== shown.dataset.summary) announce(next.dataset.summary);
+    setTimeout(showAnew, 1000);
+  };
+  setTimeout(showAnew, 1000);
 
   // Keys. A field that is being written in gets them itself.
   const isWriting = (element) => element.closest("input, select, textarea, [contenteditable]");

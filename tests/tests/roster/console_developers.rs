@@ -327,7 +327,7 @@ fn imports_are_listed_with_their_progress(database: Database) {
     for cell in ["Finished", "<td data-label=\"Rows\">2</td>", "<td data-label=\"Rows refused\">1</td>"] {
         assert!(page.contains(cell), "{cell}: {page}");
     }
-    assert!(!page.contains(&sent[0]) && !page.contains("data-updates"), "{page}");
+    assert!(!page.contains(&sent[0]) && !page.contains("data-goes-on"), "{page}");
     let next = page.split("href=\"").filter_map(|rest| rest.split('"').next()).find(|path| path.contains("cursor="));
     let next = next.and_then(|path| path.strip_prefix("/console")).expect("a link to the next page");
     let last = visitor.get(next).expect(200).text();

@@ -69,8 +69,7 @@ fn table(visit: &Visit, list: &Value) -> Markup {
     let columns = [&[texts::IMPORT, texts::STATUS][..], &counts, &[texts::CREATED, texts::ENDED]].concat();
     let goes_on = imports.iter().any(|import| is_going_on(text(import, "state")));
     html! {
-        section #imports aria-label=(texts::IMPORTS) data-updates=[goes_on.then(|| visit.path("/updates"))]
-            data-summary=(texts::shown_imports(imports.len())) {
+        section #imports aria-label=(texts::IMPORTS) data-goes-on[goes_on] data-summary=(texts::shown_imports(imports.len())) {
             @if imports.is_empty() {
                 div.empty { p { (texts::NO_IMPORTS) } }
             } @else {
@@ -106,8 +105,7 @@ pub(crate) async fn one(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let is_going_on = is_going_on(state);
     let here = |action: &str| visit.path(&format!("/developers/imports/{id}{action}"));
     let body = html! {
-        // Its rows make events, so it is shown anew as it goes on.
-        article #import data-updates=[is_going_on.then(|| visit.path("/updates"))] data-summary=(texts::import_state(state)) {
+        article #import data-goes-on[is_going_on] data-summary=(texts::import_state(state)) {
             h1 { (texts::IMPORT) " " (badge(state)) }
             (layout::notice(&visit))
             @if let Some(failure) = import["failure"].as_str() { p.fault role="alert" { (failure) } }
