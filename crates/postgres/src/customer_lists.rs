@@ -418,7 +418,8 @@ struct Number {
 
 impl QueryFragment<Pg> for Page {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        push_page(&self.conditions, &self.limit, &mut out)?;
+        push_page(&self.conditions, &mut out)?;
+        out.push_bind_param::<BigInt, _>(&self.limit)?;
         if self.offset == 0 {
             return Ok(());
         }
@@ -437,7 +438,8 @@ impl QueryFragment<Pg> for Pages {
             Given::AfterForEach | Given::Once => self.push_values(&mut out)?,
         }
         out.push_sql(" CROSS JOIN LATERAL (");
-        push_page(&self.conditions, &self.limit, &mut out)?;
+        push_page(&self.conditions, &mut out)?;
+        out.push_bind_param::<BigInt, _>(&self.limit)?;
         out.push_sql(") AS customers");
         Ok(())
     }
@@ -450,12 +452,13 @@ impl QueryFragment<Pg> for TheOne {
     }
 }
 
-fn push_page<'b>(conditions: &'b Conditions, limit: &'b i64, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+/// The rows of a page, up to their number, which follows.
+fn push_page<'b>(conditions: &'b Conditions, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
     push_select(out);
     conditions.push_where(out)?;
     conditions.push_order(out);
     out.push_sql(" LIMIT ");
-    out.push_bind_param::<BigInt, _>(limit)
+    Ok(())
 }
 
 fn push_select(out: &mut AstPass<'_, '_, Pg>) {

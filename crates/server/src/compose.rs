@@ -4,7 +4,6 @@ use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use roster_application::ports::{AttemptOutcome, Replica, Store};
@@ -30,6 +29,7 @@ use roster_sqlite::SqliteStore;
 use {
     roster_postgres::{PostgresReplica, PostgresStore},
     std::error::Error as _,
+    std::time::Duration,
 };
 
 /// The longest that a store waits for a connection to PostgreSQL. A request's own deadline is over it.

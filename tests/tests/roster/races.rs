@@ -37,7 +37,7 @@ fn a_write_waits_while_another_takes_less_than_half_of_the_deadline(database: Da
         thread::sleep(Duration::from_secs(3));
         assert!(!write.is_finished());
         drop(lock);
-        write.join().expect("an answer").expect(201);
+        write.join().expect("an answer").is(201);
     });
 }
 
