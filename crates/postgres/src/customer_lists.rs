@@ -166,18 +166,18 @@ enum Holder {
 
 /// Where a statement has the tenant of a list, and the place after which a page begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Given {
-    /// As parameters.
-    Once,
+enum Source {
+    /// In parameters, once.
+    Parameters,
     /// The place is in the rows of `wanted`, one of which each page has.
-    AfterForEach,
+    PlaceOfEach,
     /// Both are.
-    BothForEach,
+    BothOfEach,
 }
 
 /// Which rows a statement is about, and their order.
 struct Conditions {
-    given: Given,
+    source: Source,
     merchant_id: Uuid,
     environment: &'static str,
     email_key: Option<String>,
@@ -201,7 +201,7 @@ impl Conditions {
         let CustomerQuery { tenant, filter, order, after, .. } = query;
         let time = |time: Timestamp| DateTime::pack(time.as_millis());
         Self {
-            given: Given::Once,
+            source: Source::Parameters,
             merchant_id: tenant.merchant.uuid(),
             environment: tenant.environment.as_str(),
             email_key: filter.email_key.clone(),
@@ -224,7 +224,7 @@ impl Conditions {
     }
 
     fn push_tenant<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        if self.given == Given::BothForEach {
+        if self.source == Source::BothOfEach {
             out.push_sql("customers.merchant_id = wanted.merchant_id AND customers.environment = wanted.environment");
             return Ok(());
         }
@@ -266,7 +266,7 @@ impl Conditions {
             ListOrder::Ascending => (" > ", " <= "),
             ListOrder::Descending => (" < ", " >= "),
         };
-        if self.given == Given::Once {
+        if self.source == Source::Parameters {
             self.push_bound(beyond, self.after.as_ref(), out)?;
         } else {
             self.push_bound_of_each(beyond, out);
@@ -343,8 +343,8 @@ struct Pages {
 impl Pages {
     /// The pages of at least one query, all of one form.
     fn of(queries: &[&CustomerQuery], layout: Layout) -> Self {
-        let given = if layout == Layout::Citus { Given::AfterForEach } else { Given::BothForEach };
-        let conditions = Conditions { given, ..Conditions::of(queries[0]) };
+        let source = if layout == Layout::Citus { Source::PlaceOfEach } else { Source::BothOfEach };
+        let conditions = Conditions { source, ..Conditions::of(queries[0]) };
         let (created_at, ids) = queries.iter().filter_map(|query| query.after).map(bound).unzip();
         let mut wanted = Wanted::default();
         for (place, query) in (1..).zip(queries) {
@@ -433,9 +433,9 @@ impl QueryFragment<Pg> for Pages {
         out.push_sql("SELECT wanted.place, ");
         push_columns(&mut out);
         out.push_sql(" FROM ");
-        match self.conditions.given {
-            Given::BothForEach => self.push_arrays(&mut out)?,
-            Given::AfterForEach | Given::Once => self.push_values(&mut out)?,
+        match self.conditions.source {
+            Source::BothOfEach => self.push_arrays(&mut out)?,
+            Source::PlaceOfEach | Source::Parameters => self.push_values(&mut out)?,
         }
         out.push_sql(" CROSS JOIN LATERAL (");
         push_page(&self.conditions, &mut out)?;
