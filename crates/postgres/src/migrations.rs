@@ -91,6 +91,9 @@ pub fn migrate(connector: &Connector) -> Result<Vec<String>, StoreError> {
         // Those that the migrations have made.
         citus::distribute_rest(&mut connection).map_err(|error| store_error(&error))?;
     }
+    // The server would notice a moment later only that the connection is closed. If this fails, the connection is lost, and
+    // the lock with it.
+    AnsiTransactionManager::rollback_transaction(&mut turn).unwrap_or_default();
     Ok(applied)
 }
 

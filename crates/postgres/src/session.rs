@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
-use diesel::connection::SimpleConnection as _;
+use diesel::connection::{CacheSize, SimpleConnection as _};
 use diesel::dsl::sql;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -145,11 +145,15 @@ impl Connector {
 
     /// Opens one connection outside any pool, and sets nothing on it but the language of errors.
     ///
+    /// It prepares no statement under a name: behind a pooler, the name may be taken by another client that had the same
+    /// connection to the server before.
+    ///
     /// # Errors
     /// [`SessionError::Connect`] with a message that names the host, but contains neither the password nor values of
     /// rows.
     pub fn connect(&self) -> Result<PgConnection, SessionError> {
         let mut connection = self.connect_as_it_is()?;
+        connection.set_prepared_statement_cache_size(CacheSize::Disabled);
         set_language(&mut connection).map_err(|error| SessionError::Connect(message_of(&error)))?;
         Ok(connection)
     }
