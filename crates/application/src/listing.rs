@@ -128,9 +128,13 @@ fn place_of_last_row<R: CustomerRows>(rows: &mut R, query: &CustomerQuery) -> Re
     rows.place(&looked_at(query), query.max_rows.saturating_sub(1))
 }
 
-/// The list of all rows that are looked at for a list: those that only a walk leaves out are among them.
+/// The list of all rows that are looked at for a list: those that only a walk leaves out are among them. Archived customers are few, and
+/// an index has them in the order of registration, so a walk looks at no others.
 fn looked_at(query: &CustomerQuery) -> CustomerQuery {
-    let (state, updated_after, metadata) = (CustomerState::Any, None, Vec::new());
+    let CustomerFilter { state, email_key, .. } = &query.filter;
+    let is_served = *state == CustomerState::Archived && email_key.is_none() && !query.filter.is_by_creation();
+    let state = if is_served { *state } else { CustomerState::Any };
+    let (updated_after, metadata) = (None, Vec::new());
     let filter = CustomerFilter { state, updated_after, metadata, ..query.filter.clone() };
     CustomerQuery { filter, ..query.clone() }
 }
@@ -165,6 +169,10 @@ const FREQUENT: usize = 4;
 /// find a page with a frequent one, a few hundred rows in the order of the list are enough, and the index would read the places of all.
 fn search<R: CustomerRows>(rows: &mut R, query: &CustomerQuery, term: &SearchTerm) -> Result<Listed, R::Error> {
     let sample = rows.page(&looked_at(query), None, 0, SAMPLE)?;
+    if sample.len() < SAMPLE {
+        // There are no others.
+        return Ok(Listed { customers: query.page_of(sample), ..Listed::default() });
+    }
     if sample.iter().filter(|customer| query.filter.includes(customer)).count() >= FREQUENT {
         return walk(rows, query);
     }
@@ -214,7 +222,9 @@ fn read_in_order<R: CustomerRows>(rows: &mut R, query: &CustomerQuery, places: V
 mod tests {
     use std::convert::Infallible;
 
-    use roster_domain::{CustomerId, Email, EmailUse, Environment, MerchantId, Profile, Timestamp};
+    use roster_domain::{
+        CustomerEdit, CustomerId, CustomerStatus, Email, EmailUse, Environment, MerchantId, Profile, Timestamp,
+    };
     use uuid::Uuid;
 
     use super::*;
@@ -242,7 +252,9 @@ mod tests {
             limit: usize,
         ) -> Result<Vec<Customer>, Infallible> {
             let is_before = |place: Place| until.is_none_or(|until| query.compare(place, until).is_le());
-            let part = self.customers.iter().filter(|customer| query.reaches((*customer).into()));
+            let is_listed =
+                |customer: &&Customer| query.filter.state.includes(customer) && query.reaches((*customer).into());
+            let part = self.customers.iter().filter(is_listed);
             Ok(part.filter(|customer| is_before((*customer).into())).take(limit).cloned().collect())
         }
 
@@ -295,10 +307,25 @@ mod tests {
         Rows { customers, named, questions: 0 }
     }
 
+    /// The same, and each so many is archived.
+    fn with_archived(mut rows: Rows, every: u128) -> Rows {
+        let at = Timestamp::from_millis(1).expect("a time");
+        let archive = CustomerEdit { status: Some(CustomerStatus::Archived), ..CustomerEdit::default() };
+        let numbers = |customer: &&mut Customer| customer.id().uuid().as_u128().is_multiple_of(every);
+        for customer in rows.customers.iter_mut().filter(numbers) {
+            *customer = customer.changed(archive.clone(), at).expect("no metadata");
+        }
+        rows
+    }
+
     /// The numbers of the first page, and whether the index was asked.
-    fn first_page(mut rows: Rows, max_rows: usize) -> (Vec<u128>, Option<Place>, bool) {
+    fn first_page(rows: Rows, max_rows: usize) -> (Vec<u128>, Option<Place>, bool) {
+        first_page_of(rows, CustomerState::Live, max_rows)
+    }
+
+    fn first_page_of(mut rows: Rows, state: CustomerState, max_rows: usize) -> (Vec<u128>, Option<Place>, bool) {
         let search = SearchTerm::parse("example.com").ok();
-        let filter = CustomerFilter { search, ..CustomerFilter::default() };
+        let filter = CustomerFilter { state, search, ..CustomerFilter::default() };
         let query = CustomerQuery { filter, max_rows, ..CustomerQuery::newest(tenant(), 3) };
         let Ok(Listed { customers, stopped_at }) = list(&mut rows, &query);
         let numbers = customers.iter().map(|customer| customer.id().uuid().as_u128()).collect();
@@ -317,6 +344,15 @@ mod tests {
         let (found, stopped_at, is_asked) = first_page(rows(7000), MAX_ROWS);
         assert_eq!((found, is_asked), (vec![14_000, 7000], true));
         assert_eq!(stopped_at, None);
+    }
+
+    #[test]
+    fn archived_customers_are_looked_for_among_themselves() {
+        let archived = |every| first_page_of(with_archived(rows(2), every), CustomerState::Archived, 20);
+        // Few: all of them are looked at.
+        assert_eq!(archived(4000), (vec![20_000, 16_000, 12_000], None, false));
+        // Many, and so are those that have it.
+        assert_eq!(archived(10), (vec![20_000, 19_990, 19_980], None, false));
     }
 
     #[test]
