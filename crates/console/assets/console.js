@@ -54,36 +54,35 @@
   }
 
   // Live updates, while the page is seen: a browser has few connections for one address.
-  const live = find("[data-updates]");
+  const live = find("[data-updates]")?.id;
   if (live && window.EventSource) {
     let source = null;
     let timer = 0;
     const refresh = async () => {
       timer = 0;
-      const shown = await load(location.href, "#" + live.id);
+      const shown = await load(location.href, "#" + live);
       if (shown) announce(shown.dataset.summary);
     };
     const listen = () => {
-      source = new EventSource(live.dataset.updates);
+      source?.close();
+      const { updates, customer } = find("#" + live).dataset;
+      if (document.hidden || !updates) return;
+      // From when the page was read, so that nothing is missed.
+      source = new EventSource(updates);
       source.onmessage = (event) => {
-        const customer = live.dataset.customer;
         if (customer && JSON.parse(event.data).customer_id !== customer) return;
         // Not put off by what happens meanwhile: where something always happens, the page would never be shown anew.
         timer ||= setTimeout(refresh, 300);
       };
     };
-    const follow = () => {
+    document.addEventListener("visibilitychange", async () => {
       source?.close();
-      source = null;
-      if (!document.hidden) listen();
-    };
-    document.addEventListener("visibilitychange", () => {
-      follow();
-      // What happened while the page was not seen was not told.
-      if (!document.hidden) refresh();
+      // First, so that it listens from now on, however long it was not seen.
+      if (!document.hidden) await refresh();
+      listen();
     });
     window.addEventListener("pagehide", () => source?.close());
-    follow();
+    listen();
   }
 
   // What goes on without events, such as an import, is shown anew every second until it has ended.

@@ -23,19 +23,23 @@ const MAX_EVENT: usize = 512 * 1024;
 
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// `GET /console/{environment}/updates`
+/// The address at which a page that is read after this call listens: nothing that happens meanwhile is missed. `None` for a key
+/// that may not read events.
+pub(crate) async fn address(visit: &Visit) -> Result<Option<String>, Refusal> {
+    let Ok(newest) = visit.get("/v1/events?limit=1".to_owned()).await?.part()? else { return Ok(None) };
+    // The place behind the newest event; the beginning of the log if it has one event or none.
+    let after = newest["next_cursor"].as_str().unwrap_or_default();
+    Ok(Some(visit.path(&format!("/updates{}", query([("after", after)])))))
+}
+
+/// `GET /console/{environment}/updates?after=PLACE`
 ///
 /// It ends with the session. A browser without one, or whose key may not read events, is told with 204 not to ask again.
 pub(crate) async fn stream(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
-    let last = visit.place.request.headers().get(&LAST_EVENT_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let after = match last {
-        Some(last) => last,
-        None => match now(&visit).await {
-            Err(Refusal::Problem(_)) => return Ok(HttpResponse::NoContent().finish()),
-            now => now?,
-        },
-    };
-    let events = format!("/v1/events{}", query([("order", "asc"), ("after", after.as_str())]));
+    // A browser that connects again names the last event that it was told.
+    let last = visit.place.request.headers().get(&LAST_EVENT_ID).and_then(|id| id.to_str().ok());
+    let after = last.unwrap_or(visit.query.get("after"));
+    let events = format!("/v1/events{}", query([("order", "asc"), ("after", after)]));
     let request = visit.request(Method::GET, events).with(header::ACCEPT, "text/event-stream");
     let answer = visit.open(request).await;
     if !answer.status().is_success() {
@@ -47,12 +51,6 @@ pub(crate) async fn stream(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")));
     response.insert_header(("X-Accel-Buffering", "no"));
     Ok(response.streaming(changes(answer, end)))
-}
-
-/// The place of the log behind its last event. An empty text: its beginning, as it has one event or none.
-async fn now(visit: &Visit) -> Result<String, Refusal> {
-    let last = visit.get("/v1/events?limit=1".to_owned()).await?.ok()?;
-    Ok(last.body["next_cursor"].as_str().unwrap_or_default().to_owned())
 }
 
 /// The events of the API without what happened: only the customer's identifier.

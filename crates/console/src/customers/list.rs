@@ -13,13 +13,14 @@ use crate::input;
 use crate::layout::{notice, or_none, pages, time};
 use crate::refusal::Refusal;
 use crate::visit::Visit;
-use crate::{layout, texts};
+use crate::{layout, texts, updates};
 
 /// The parameters of the page besides `cursor` and `search`, in the order of the form.
 const FILTERS: [&str; 6] = ["status", "order", "created_from", "created_to", "metadata_key", "metadata_value"];
 
 /// `GET /console/{environment}/customers`
 pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
+    let updates = updates::address(&visit).await?;
     let answer = visit.get(format!("/v1/customers{}", api_query(&visit.query))).await?;
     let (status, problem, page) = answer.of_list()?;
     let body = html! {
@@ -29,7 +30,7 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
         }
         (notice(&visit))
         (filters(&visit, problem.as_ref()))
-        (results(&visit, problem.as_ref(), &page))
+        (results(&visit, updates.as_deref(), problem.as_ref(), &page))
     };
     Ok(visit.page(status, texts::CUSTOMERS, &body))
 }
@@ -102,11 +103,11 @@ fn filters(visit: &Visit, problem: Option<&Problem>) -> Markup {
 }
 
 /// What the script replaces as the visitor types, and when a customer has changed.
-fn results(visit: &Visit, problem: Option<&Problem>, page: &Value) -> Markup {
+fn results(visit: &Visit, updates: Option<&str>, problem: Option<&Problem>, page: &Value) -> Markup {
     let customers = items(page);
     html! {
         section #results aria-label=(texts::CUSTOMERS) data-summary=(texts::shown(customers.len()))
-            data-updates=(visit.path("/updates")) {
+            data-updates=[updates] {
             @match problem {
                 Some(problem) => div.empty {
                     h2 { (texts::LIST_REFUSED_TITLE) }

@@ -13,11 +13,12 @@ use crate::api::{Answer, Problem, items, text};
 use crate::layout::time;
 use crate::refusal::Refusal;
 use crate::visit::Visit;
-use crate::{layout, texts};
+use crate::{layout, texts, updates};
 
 /// `GET /console/{environment}/customers/{id}`
 pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let id = visit.id()?;
+    let updates = updates::address(&visit).await?;
     // At the same time: each waits for the database.
     let (stored, subscriptions, events) = future::join3(
         edit::stored(&visit),
@@ -29,7 +30,7 @@ pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
     let (subscriptions, events) = (subscriptions?.part()?, events?.part()?);
     let customer = &stored.body;
     let body = html! {
-        article #customer data-updates=(visit.path("/updates")) data-customer=(id) data-summary=(title(customer)) {
+        article #customer data-updates=[updates] data-customer=(id) data-summary=(title(customer)) {
             div.title {
                 h1 { (title(customer)) " " (badge(customer)) }
                 (actions(&visit, &stored))

@@ -13,19 +13,19 @@ use crate::input::{Line, line};
 use crate::layout::{pages, time};
 use crate::refusal::Refusal;
 use crate::visit::Visit;
-use crate::{layout, texts};
+use crate::{layout, texts, updates};
 
 /// `GET /console/{environment}/developers/events`
 pub(crate) async fn show(visit: Rc<Visit>) -> Result<HttpResponse, Refusal> {
+    let updates = if visit.query.has("cursor") { None } else { updates::address(&visit).await? };
     let parameters = ["type", "customer_id", "cursor"].map(|name| (name, visit.query.get(name)));
     let (status, problem, list) = visit.get(format!("/v1/events{}", query(parameters))).await?.of_list()?;
-    let is_newest = problem.is_none() && !visit.query.has("cursor");
     let customer = Some(visit.query.get("customer_id")).filter(|id| !id.is_empty());
     let body = html! {
         h1 { (texts::EVENTS) }
         (filters(&visit, problem.as_ref()))
         section #results aria-label=(texts::EVENTS) data-summary=(texts::shown_events(items(&list).len()))
-            data-updates=[is_newest.then(|| visit.path("/updates"))] data-customer=[customer] {
+            data-updates=[updates.filter(|_| problem.is_none())] data-customer=[customer] {
             @if let Some(problem) = &problem {
                 p.fault role="alert" { (problem.detail) }
             } @else if items(&list).is_empty() {
