@@ -57,6 +57,8 @@ database() {
 
 case $ACTION in
 start)
+    # Servers that were made before keep their ports.
+    if [ -e "$FOLDER/coordinator" ]; then PORT=$(sed -n 's/^port = //p' "$FOLDER/coordinator/postgresql.conf"); fi
     mkdir -p "$FOLDER"
     if [ "$(id -u)" = 0 ]; then chown postgres "$FOLDER"; fi
     is_new=no
