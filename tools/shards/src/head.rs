@@ -12,9 +12,9 @@ use crate::{index, to_f64};
 /// The most writes of a batch: `docs/adr/0007-natural-batching.md`.
 const BATCH: usize = 128;
 
-/// What a write takes before the head is locked, in milliseconds: of the 51 µs of a create, as `docs/benchmarks/throughput.md`
-/// has it at 64 requests, all but the insertion of its event.
-const BEFORE_MS: f64 = 0.036;
+/// What a write takes before the head is locked, in milliseconds: of the 174 µs of a create for one merchant, as
+/// `docs/benchmarks/throughput.md` has it at 64 requests, all but the insertion of its event.
+const BEFORE_MS: f64 = 0.159;
 
 /// What a write takes while the head is locked: its event and the two entries in the indexes of `events`. An assumption.
 const LOCKED_MS: f64 = 0.015;
