@@ -170,7 +170,7 @@ const FREQUENT: usize = 4;
 fn search<R: CustomerRows>(rows: &mut R, query: &CustomerQuery, term: &SearchTerm) -> Result<Listed, R::Error> {
     let sample = rows.page(&looked_at(query), None, 0, SAMPLE)?;
     if sample.len() < SAMPLE && query.filter.state == CustomerState::Archived {
-        // There are no others, and the index, which has all states, would name many if the term is frequent among the rest.
+        // There are no others. The index, which has active customers, too, would name many if the term is frequent among them.
         return Ok(Listed { customers: query.page_of(sample), ..Listed::default() });
     }
     if sample.iter().filter(|customer| query.filter.includes(customer)).count() >= FREQUENT {
