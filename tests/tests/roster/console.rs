@@ -95,10 +95,6 @@ impl Form {
         let main = text.split_once("<main").expect("a page").1;
         let form = main.split_once("<form").expect("a form").1;
         let form = form.split_once("</form>").expect("its end").0;
-        let attribute = |tag: &str, name: &str| {
-            let value = tag.split_once(&format!(" {name}=\""))?.1.split_once('"')?.0;
-            Some(unescaped(value))
-        };
         let mut fields = Vec::new();
         for input in form.split("<input").skip(1) {
             let tag = input.split_once('>').expect("its end").0;
@@ -136,6 +132,12 @@ impl Form {
         let pair = |(name, value): &(String, String)| format!("{}={}", encode(name), encode(value));
         self.0.iter().map(pair).collect::<Vec<_>>().join("&")
     }
+}
+
+/// The value of the first attribute of that name.
+fn attribute(html: &str, name: &str) -> Option<String> {
+    let value = html.split_once(&format!(" {name}=\""))?.1.split_once('"')?.0;
+    Some(unescaped(value))
 }
 
 pub(crate) fn unescaped(text: &str) -> String {
@@ -638,8 +640,7 @@ fn changes_are_told_while_they_happen(database: Database) {
     create(&app, json!({ "email": "too@example.com" }));
     let mut visitor = Visitor::signed_in(&app, &app.tenants().ours.live.clone());
     let page = visitor.get("/live/customers").expect(200).text();
-    let updates =
-        unescaped(page.split("data-updates=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("an address"));
+    let updates = attribute(&page, "data-updates").expect("an address");
     // After the page was read, and before its browser listens.
     let between = create(&app, json!({ "email": "between@example.com" }));
     let (name, value) = visitor.cookies.iter().find(|(name, _)| name == "roster_console_live").expect("a session");
